@@ -1,0 +1,163 @@
+"""Values to JSON and back, strictly.
+
+Writing walks the dataclasses; a part carries its `kind`. Reading is pydantic's: for each dataclass a strict model is
+derived once, in which an abstract part stands for the tagged union of its concrete kinds. An error names the field, the
+value and the legal choices. This module is handed the table of kinds and imports none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import types
+import typing
+from collections.abc import Sequence
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+
+from .arch import Part
+from .errors import UserError, nearest
+
+__all__ = ["from_data", "from_json", "to_data", "to_json"]
+
+T = TypeVar("T")
+Kinds = tuple[type[Part], ...]
+
+
+def to_data(value: Any) -> Any:
+    """A frozen value as plain dicts, lists, numbers and strings, in the order of its fields."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        tag = {"kind": value.kind} if isinstance(value, Part) else {}
+        return tag | {field.name: to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [to_data(item) for item in value]
+    return value
+
+
+def to_json(value: Any) -> str:
+    """A frozen value as indented JSON text."""
+    return json.dumps(to_data(value), indent=1) + "\n"
+
+
+def from_json(cls: type[T], text: str, kinds: Sequence[type[Part]], *, source: str = "spec") -> T:
+    """The value of type `cls` that `text` says, or a `UserError` that lists everything wrong with it."""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{source} is not JSON: {error}") from None
+    return from_data(cls, data, kinds, source=source)
+
+
+def from_data(cls: type[T], data: Any, kinds: Sequence[type[Part]], *, source: str = "spec") -> T:
+    """As `from_json`, from plain data."""
+    try:
+        # Through text again, because strict JSON mode is the one that reads lists as tuples and names as enums.
+        parsed = _model(cls, tuple(kinds)).model_validate_json(json.dumps(data))
+    except pydantic.ValidationError as error:
+        lines = [_explain(detail, cls, tuple(kinds)) for detail in error.errors()]
+        raise UserError("\n".join([f"{source} is not a valid {cls.__name__}:", *(f"  {line}" for line in lines)])) from None
+    try:
+        return typing.cast(T, _revive(parsed))
+    except ValueError as error:
+        raise UserError(f"{source} is not a valid {cls.__name__}: {error}") from None
+
+
+@cache
+def _model(cls: type, kinds: Kinds) -> type[pydantic.BaseModel]:
+    hints = typing.get_type_hints(cls)
+    fields: dict[str, Any] = {}
+    if issubclass(cls, Part):
+        fields["kind"] = (Literal[cls.kind], cls.kind)
+    for field in dataclasses.fields(cls):
+        default = ... if field.default is dataclasses.MISSING else field.default
+        fields[field.name] = (_annotation(hints[field.name], kinds), default)
+    model = pydantic.create_model(
+        cls.__name__, __config__=pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False), **fields
+    )
+    model.__doc__ = cls.__doc__
+    _ORIGIN[model] = cls
+    return model
+
+
+# Written only by `_model`, whose results it describes: derived model -> the dataclass it was derived from.
+_ORIGIN: dict[type[pydantic.BaseModel], type] = {}
+
+
+def _annotation(hint: Any, kinds: Kinds) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(_annotation(item, kinds) for item in typing.get_args(hint))]  # noqa: UP007
+    if origin is tuple:
+        return tuple[tuple(item if item is ... else _annotation(item, kinds) for item in typing.get_args(hint))]  # type: ignore[misc]
+    if not (inspect.isclass(hint) and dataclasses.is_dataclass(hint)):
+        return hint
+    if not inspect.isabstract(hint):
+        return _model(hint, kinds)
+    choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
+    union = typing.Union[choices]  # noqa: UP007
+    return Annotated[union, pydantic.Discriminator("kind")] if len(choices) > 1 else choices[0]
+
+
+def _revive(value: Any) -> Any:
+    if isinstance(value, pydantic.BaseModel):
+        cls = _ORIGIN[type(value)]
+        return cls(**{field.name: _revive(getattr(value, field.name)) for field in dataclasses.fields(cls)})
+    if isinstance(value, tuple):
+        return tuple(_revive(item) for item in value)
+    return value
+
+
+def _explain(detail: Any, cls: type, kinds: Kinds) -> str:
+    """One pydantic error as `field: what is wrong, what is allowed`."""
+    tags = {kind.kind for kind in kinds}
+    # Tags of unions stand in the location between a field and its own fields; they are no names a user wrote.
+    path = [item for item in detail["loc"] if item not in tags]
+    where = "".join(f"[{item}]" if isinstance(item, int) else f".{item}" for item in path).lstrip(".") or cls.__name__
+    given = detail.get("input")
+    match detail["type"]:
+        case "extra_forbidden":
+            allowed = _fields_at(detail["loc"][:-1], cls, kinds)
+            names = f"; allowed are {', '.join(allowed)}{nearest(str(path[-1]), allowed)}" if allowed else ""
+            return f"{where}: no such field{names}"
+        case "missing":
+            return f"{where}: missing"
+        case "union_tag_invalid":
+            expected = [tag.strip(" '") for tag in detail["ctx"]["expected_tags"].split(",")]
+            tag = detail["ctx"]["tag"]
+            return f"{where}.kind: '{tag}' is none of {', '.join(expected)}{nearest(tag, expected)}"
+        case "union_tag_not_found":
+            return f"{where}: needs a \"kind\""
+        case "enum" | "literal_error":
+            expected = [tag.strip(" '") for tag in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
+            return f"{where}: '{given}' is none of {', '.join(expected)}{nearest(str(given), expected)}"
+        case _:
+            message = detail["msg"][0].lower() + detail["msg"][1:]
+            return f"{where}: {json.dumps(given, default=str)[:60]}: {message}"
+
+
+def _fields_at(location: tuple[Any, ...], cls: type, kinds: Kinds) -> list[str]:
+    """The fields of the dataclass that `location` leads to."""
+    by_kind = {kind.kind: kind for kind in kinds}
+    here: Any = cls
+    for item in location:
+        if isinstance(item, int):
+            continue
+        if item in by_kind:
+            here = by_kind[item]
+            continue
+        hint = typing.get_type_hints(here).get(item)
+        here = next((h for h in _leaves(hint) if inspect.isclass(h) and dataclasses.is_dataclass(h)), None)
+        if here is None:
+            return []
+    return [field.name for field in dataclasses.fields(here)]
+
+
+def _leaves(hint: Any) -> list[Any]:
+    arguments = typing.get_args(hint)
+    return [leaf for item in arguments for leaf in _leaves(item)] if arguments else [hint]

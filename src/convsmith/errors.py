@@ -1,0 +1,36 @@
+"""What a user did wrong, said so that the next attempt succeeds."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["BudgetError", "DataError", "UserError", "nearest"]
+
+
+class UserError(Exception):
+    """A mistake in what was asked for: a wrong name, an unreadable file, an impossible budget.
+
+    The message says what was given, what is allowed and the nearest match. The command line prints it without a
+    traceback and exits with code 2.
+    """
+
+
+class BudgetError(UserError):
+    """No network that the rule can make fits the budget."""
+
+
+class DataError(UserError):
+    """The data cannot be trained or evaluated on as it is."""
+
+
+def nearest(given: str, choices: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the choice closest to `given`, or an empty string when none is close.
+
+    >>> nearest("effnet_b0", ["efficientnet_b0", "resnet50"])
+    "; did you mean 'efficientnet_b0'?"
+    """
+    by_folded = {choice.lower().replace("-", "_"): choice for choice in choices}
+    folded = given.lower().replace("-", "_")
+    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    return f"; did you mean '{by_folded[found[0]]}'?" if found else ""

@@ -1,0 +1,43 @@
+"""Families: tables only. A family is one file and one line in `FAMILIES`; every member is a name timm users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from ..arch import ArchSpec
+from ..errors import UserError, nearest
+from . import efficientnet, mobilenetv1, mobilenetv2, resnet
+
+__all__ = ["FAMILIES", "names", "spec"]
+
+FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
+    "efficientnet": efficientnet.members,
+    "mobilenetv1": mobilenetv1.members,
+    "mobilenetv2": mobilenetv2.members,
+    "resnet": resnet.members,
+}
+
+
+@cache
+def _members() -> dict[str, ArchSpec]:
+    return {member.name: member for family in FAMILIES.values() for member in family()}
+
+
+def names() -> tuple[str, ...]:
+    """Every name that `spec` knows, family by family."""
+    return tuple(_members())
+
+
+def spec(name: str, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:
+    """The published network of that name, with timm's names where the architecture is timm's.
+
+    >>> spec("efficientnet_b0").input.resolution
+    224
+    """
+    members = _members()
+    if name not in members:
+        raise UserError(f"unknown model '{name}'{nearest(name, members)} (`convsmith list` shows all {len(members)})")
+    found = members[name]
+    found = found if classes is None else found.with_classes(classes)
+    return found if resolution is None else found.with_resolution(resolution)

@@ -1,0 +1,321 @@
+"""Honest milliseconds: every network is timed in every round, in random order, and ranked only where the data allow.
+
+On a shared machine the clock drifts: a neighbour wakes up, the processor cools, a cache is taken. Timing one network
+after the other in a sequential loop puts that drift into the comparison; it once ranked ResNet-50 wrong by a factor
+of two. So time is cut into rounds, each round times every subject once in a fresh random order, and two subjects are
+compared by the ratio of their times *within* a round, where the drift cancels.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import torch
+from torch import nn
+
+from .errors import UserError
+from .machine import Machine, this_machine
+
+__all__ = [
+    "Latency",
+    "Ratio",
+    "Runtime",
+    "Subject",
+    "Timing",
+    "compile_subject",
+    "eager_subject",
+    "interleave",
+    "ratio",
+    "summarise",
+]
+
+_SAMPLE_NS = 2_000_000  # a shorter sample is mostly the clock and the interpreter
+_LEAST_ROUNDS = 5
+_WARM_UP_NS = 2_000_000_000  # the cap for each subject, after its first call
+_WINDOW = 3  # samples whose median is compared, and medians that must agree
+_SETTLED = 0.03
+_TOO_NOISY = 0.10
+_SAME = 0.01  # two sessions of one and the same file differ by up to this much: memory layout, not the network
+
+
+class Runtime(StrEnum):
+    """What executes the forward."""
+
+    ORT = "ort"
+    EAGER = "eager"
+    COMPILE = "compile"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One network, ready to run: `run` makes one forward of `batch` images.
+
+    `sync` waits for a device that works asynchronously, None where `run` returns with the work done. `threads` is the
+    number of threads the subject was made for, None where it follows the process's setting.
+    """
+
+    name: str
+    runtime: Runtime
+    batch: int
+    run: Callable[[], object] = field(repr=False)
+    sync: Callable[[], object] | None = field(default=None, repr=False)
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds per image of one subject: the median over `n` rounds, with the 10th and 90th percentile.
+
+    `samples` holds the rounds themselves, in order, so that two rows of one `Timing` can be compared in pairs.
+    """
+
+    name: str
+    runtime: Runtime
+    threads: int
+    batch: int
+    median_ms: float
+    p10_ms: float
+    p90_ms: float
+    n: int
+    samples: tuple[float, ...] = field(repr=False)
+
+    def to_record(self) -> dict[str, object]:
+        """The row as JSON-ready values, without the samples."""
+        record = asdict(self)
+        del record["samples"]
+        return record | {"runtime": self.runtime.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A ratio of two times with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What `interleave` found: a row per subject, in the order given, and what may be concluded from them.
+
+    `noise` is the spread of one subject's rounds about their median, relative to it (1.4826 x the median absolute
+    deviation, the worst subject's): about 0.01 on a quiet machine.
+    """
+
+    rows: tuple[Latency, ...]
+    rounds: int
+    noise: float
+    verdict: tuple[str, ...]
+    machine: Machine
+
+    def to_record(self) -> dict[str, object]:
+        """`latency.json` of a run folder."""
+        return {
+            "rows": [row.to_record() for row in self.rows],
+            "rounds": self.rounds,
+            "noise": self.noise,
+            "verdict": list(self.verdict),
+            "machine": asdict(self.machine),
+        }
+
+
+def interleave(
+    subjects: Sequence[Subject],
+    *,
+    threads: int,
+    rounds: int = 100,
+    seconds: float = 30.0,
+    progress: Callable[[int, int], object] | None = None,
+    seed: int = 0,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> Timing:
+    """Time every subject in every round, in an order drawn anew for each round.
+
+    Each subject is first warmed up until its times stop changing. No round begins after `seconds` once five are done.
+    A sample is the mean of as many forwards as last two milliseconds, after one forward that is not counted: it
+    brings back the caches that the subject before has taken. `progress` is told rounds done and rounds asked for.
+
+    Torch's thread count is set here, once for all subjects, and given back at the end; garbage is not collected while
+    timing. `clock` counts nanoseconds.
+    """
+    _check(subjects, threads, rounds)
+    rng = np.random.default_rng(seed)
+    samples: list[list[float]] = [[] for _ in subjects]
+    with _torch_threads(threads), _no_garbage_collection():
+        calls = [_warm_up(subject, clock) for subject in subjects]
+        began = clock()
+        for done in range(rounds):
+            if done >= _LEAST_ROUNDS and clock() - began > seconds * 1e9:
+                break
+            for index in rng.permutation(len(subjects)):
+                subject = subjects[index]
+                _elapsed(subject, 1, clock)
+                samples[index].append(_elapsed(subject, calls[index], clock) / 1e6 / calls[index] / subject.batch)
+            if progress is not None:
+                progress(done + 1, rounds)
+    return summarise(subjects, samples, threads=threads, seed=seed)
+
+
+def summarise(
+    subjects: Sequence[Subject], samples: Sequence[Sequence[float]], *, threads: int, seed: int = 0
+) -> Timing:
+    """The rows and the verdict of `samples[subject][round]`, in milliseconds per image."""
+    rows = tuple(
+        _latency(subject, tuple(times), threads) for subject, times in zip(subjects, samples, strict=True)
+    )
+    noise = max(_spread(row.samples) for row in rows)
+    return Timing(rows, min(row.n for row in rows), noise, _verdict(rows, noise, seed), this_machine())
+
+
+def ratio(a: Latency, b: Latency, *, seed: int = 0) -> Ratio:
+    """How many times as long `a` takes as `b`: the median of the ratios within each round of one `Timing`.
+
+    The interval is the percentile bootstrap's over the rounds, with `seed`'s generator.
+    """
+    if a.n != b.n:
+        raise ValueError(f"'{a.name}' has {a.n} rounds and '{b.name}' {b.n}: they are not from one timing")
+    pairs = np.asarray(a.samples) / np.asarray(b.samples)
+    drawn = np.random.default_rng(seed).integers(len(pairs), size=(2000, len(pairs)))
+    low, high = np.quantile(np.median(pairs[drawn], axis=1), (0.025, 0.975))
+    return Ratio(float(np.median(pairs)), float(low), float(high))
+
+
+def eager_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
+    """`model` as torch runs it, on the device it is on: a copy in eval mode, channels last, one fixed random input."""
+    return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch)
+
+
+def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
+    """`model` through `torch.compile`, otherwise as `eager_subject`.
+
+    It compiles at its first call, inside `interleave`'s warm-up: the code depends on the thread count set there.
+    """
+    compiled = torch.compile(_frozen(model))
+    return _torch_subject(name, Runtime.COMPILE, compiled, input_shape, batch)
+
+
+def _torch_subject(
+    name: str,
+    runtime: Runtime,
+    model: Callable[[torch.Tensor], object],
+    input_shape: tuple[int, int, int],
+    batch: int,
+) -> Subject:
+    weight = next(model.parameters(), torch.empty(0)) if isinstance(model, nn.Module) else torch.empty(0)
+    images = torch.randn((batch, *input_shape), generator=torch.Generator().manual_seed(0))
+    images = images.to(weight.device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run() -> object:
+        return model(images)
+
+    return Subject(name, runtime, batch, run, torch.cuda.synchronize if weight.is_cuda else None)
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    return copy.deepcopy(model).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _check(subjects: Sequence[Subject], threads: int, rounds: int) -> None:
+    if not subjects:
+        raise UserError("nothing to measure: give at least one model")
+    if threads < 1 or rounds < 1:
+        raise UserError(f"threads and rounds are at least 1; got threads={threads}, rounds={rounds}")
+    for subject in subjects:
+        if subject.threads not in (None, threads):
+            raise UserError(f"'{subject.name}' was made for {subject.threads} threads, not for {threads}")
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _elapsed(subject: Subject, calls: int, clock: Callable[[], int]) -> int:
+    """Nanoseconds that `calls` forwards take."""
+    began = clock()
+    for _ in range(calls):
+        subject.run()
+    if subject.sync is not None:
+        subject.sync()
+    return clock() - began
+
+
+def _warm_up(subject: Subject, clock: Callable[[], int]) -> int:
+    """Run until the last medians agree, or the cap; the number of calls that make one sample."""
+    _elapsed(subject, 1, clock)  # compiles, allocates, reads weights from disk: none of it recurs
+    began, calls = clock(), 1
+    medians: list[float] = []
+    while clock() - began < _WARM_UP_NS:
+        one = float(np.median([_elapsed(subject, calls, clock) / calls for _ in range(_WINDOW)]))
+        calls = max(1, math.ceil(_SAMPLE_NS / max(one, 1.0)))
+        medians = [*medians, one][-_WINDOW:]
+        if len(medians) == _WINDOW and max(medians) <= (1 + _SETTLED) * min(medians):
+            break
+    return calls
+
+
+def _latency(subject: Subject, samples: tuple[float, ...], threads: int) -> Latency:
+    p10, median, p90 = (float(value) for value in np.quantile(samples, (0.1, 0.5, 0.9)))
+    return Latency(subject.name, subject.runtime, threads, subject.batch, median, p10, p90, len(samples), samples)
+
+
+def _spread(samples: tuple[float, ...]) -> float:
+    median = np.median(samples)
+    return float(1.4826 * np.median(np.abs(np.asarray(samples) - median)) / median)
+
+
+def _verdict(rows: tuple[Latency, ...], noise: float, seed: int) -> tuple[str, ...]:
+    """A sentence for each neighbouring pair, fastest first, and one on the machine where it is too noisy."""
+    ranked = sorted(rows, key=lambda row: row.median_ms)
+    pairs = [(fast, slow, ratio(slow, fast, seed=seed)) for fast, slow in itertools.pairwise(ranked)]
+    sentences = [_compared(_label(fast, rows), _label(slow, rows), found) for fast, slow, found in pairs]
+    if noise > _TOO_NOISY:
+        width = max((max(found.high / found.value, found.value / found.low) - 1 for *_, found in pairs), default=noise)
+        sentences.append(
+            f"this machine is too noisy to rank models that differ by less than {max(width, _SAME):.0%}: "
+            f"rounds of one model spread by {noise:.0%}"
+        )
+    return tuple(sentences)
+
+
+def _compared(fast: str, slow: str, found: Ratio) -> str:
+    if found.low <= 1 + _SAME:
+        return f"cannot rank {fast} and {slow}: ratio {found}"
+    return f"{fast} is faster than {slow}: ratio {found}"
+
+
+def _label(row: Latency, rows: tuple[Latency, ...]) -> str:
+    """The name, with what tells it apart where two rows share it."""
+    alike = [other for other in rows if other.name == row.name]
+    return row.name if len(alike) == 1 else f"{row.name} ({row.runtime}, batch {row.batch})"

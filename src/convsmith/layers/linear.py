@@ -1,0 +1,43 @@
+"""The classifier's linear layer, started as each paper's code starts it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import torch
+from torch import nn
+
+__all__ = ["Linear", "LinearInit"]
+
+
+class LinearInit(StrEnum):
+    """Where a classifier's weights start.
+
+    fan_in: U(-1/sqrt(in), 1/sqrt(in)), torch's own, which ResNets in torchvision and timm use.
+    fan_out: U(-1/sqrt(out), 1/sqrt(out)), EfficientNet's released code.
+    normal: N(0, 0.01**2), torchvision's MobileNets.
+    """
+
+    FAN_IN = "fan_in"
+    FAN_OUT = "fan_out"
+    NORMAL = "normal"
+
+
+class Linear(nn.Linear):
+    """`nn.Linear` with a named initialisation; biases start at 0 unless it is `fan_in`."""
+
+    def __init__(self, inputs: int, outputs: int, init: LinearInit = LinearInit.FAN_IN) -> None:
+        self.init = init
+        super().__init__(inputs, outputs)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        if self.init is LinearInit.FAN_IN:
+            super().reset_parameters()
+            return
+        if self.init is LinearInit.FAN_OUT:
+            bound = self.out_features**-0.5
+            self.weight.uniform_(-bound, bound)
+        else:
+            self.weight.normal_(0.0, 0.01)
+        self.bias.zero_()

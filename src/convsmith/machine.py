@@ -1,0 +1,78 @@
+"""The machine a number was taken on: no measurement is shown without it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["Machine", "this_machine"]
+
+# What decides how fast a network runs here; read from package metadata, so nothing is imported.
+_PACKAGES = ("convsmith", "torch", "torchvision", "onnxruntime", "onnx", "numpy", "timm")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A device and the versions on it.
+
+    `cores` counts the logical processors this process may use, which in a container is fewer than the device has.
+    `packages` holds (name, version) pairs of what is installed, in a fixed order.
+    """
+
+    processor: str
+    cores: int
+    memory_gib: float
+    system: str
+    python: str
+    packages: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.packages if name != "convsmith")
+        return f"{self.processor}, {self.cores} cores, {self.memory_gib:.0f} GiB, {self.system}, {versions}"
+
+
+@cache
+def this_machine() -> Machine:
+    """The machine this process runs on. Imports nothing heavy and asks nothing of the network."""
+    return Machine(
+        processor=_processor(),
+        cores=_usable_cores(),
+        memory_gib=round(_memory_bytes() / 2**30, 1),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        packages=tuple((name, version) for name in _PACKAGES if (version := _version(name))),
+    )
+
+
+def _usable_cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):  # Windows has no sysconf
+        return 0
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

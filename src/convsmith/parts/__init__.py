@@ -1,0 +1,54 @@
+"""Parts: a part is its frozen value and its `build`, together in one file.
+
+This is the table of contents. A new part is one file and one line in `PARTS`; a test fails when a file is missing.
+"""
+
+from __future__ import annotations
+
+from ..arch import Part
+from .blocks.basic import BasicBlock
+from .blocks.bottleneck import Bottleneck
+from .blocks.mbconv import MBConv
+from .blocks.separable import DepthwiseSeparable
+from .blocks.shortcut import Shortcut
+from .convs.plain import PlainConv
+from .heads.classifier import PooledClassifier
+from .norms.batch import BatchNorm
+from .norms.group import GroupNorm
+from .squeeze import SE
+from .stems.conv import ConvStem
+from .stems.deep import DeepStem
+
+__all__ = [
+    "PARTS",
+    "SE",
+    "BasicBlock",
+    "BatchNorm",
+    "Bottleneck",
+    "ConvStem",
+    "DeepStem",
+    "DepthwiseSeparable",
+    "GroupNorm",
+    "MBConv",
+    "PlainConv",
+    "PooledClassifier",
+    "Shortcut",
+]
+
+PARTS: tuple[type[Part], ...] = (
+    # blocks
+    BasicBlock,
+    Bottleneck,
+    DepthwiseSeparable,
+    MBConv,
+    # inside blocks
+    SE,
+    # convolutions and norms: a network's style
+    PlainConv,
+    BatchNorm,
+    GroupNorm,
+    # ends
+    ConvStem,
+    DeepStem,
+    PooledClassifier,
+)

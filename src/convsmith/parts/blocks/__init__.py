@@ -1,0 +1,1 @@
+"""Residual units, one file each."""

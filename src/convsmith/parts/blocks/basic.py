@@ -1,0 +1,51 @@
+"""The basic residual block (ResNet-18 and -34)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Block, Style
+from ...layers import Residual
+from ...plan import Node
+from ..units import conv_norm, odd
+from .shortcut import Shortcut, shortcut
+
+__all__ = ["BasicBlock"]
+
+
+@final
+@dataclass(frozen=True)
+class BasicBlock(Block):
+    """k x k with the stride - k x k, then the activation after the sum (He et al., 2016, figure 5 left)."""
+
+    kind: ClassVar[str] = "basic"
+    kernel: int = 3
+    groups: int = 1
+    shortcut: Shortcut = Shortcut.CONV
+
+    def __post_init__(self) -> None:
+        odd("basic.kernel", self.kernel)
+        if self.groups < 1:
+            raise ValueError(f"basic.groups must be at least 1; got {self.groups}")
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        if node.c_in % self.groups or node.c_out % self.groups:
+            raise ValueError(f"{node.path}: widths {node.c_in} and {node.c_out} do not split into {self.groups} groups")
+        zero = style.zero_last
+        branch = OrderedDict(
+            conv1=conv_norm(style, node.c_in, node.c_out, self.kernel, stride=node.stride, groups=self.groups),
+            conv2=conv_norm(style, node.c_out, node.c_out, self.kernel, groups=self.groups, activate=False, zero=zero),
+        )
+        return Residual(
+            nn.Sequential(branch),
+            skip=shortcut(self.shortcut, node, style),
+            post=style.norm.activation(),
+            drop_path=node.drop_path,
+        )
+
+    def describe(self) -> str:
+        return f"basic k{self.kernel}" + (f" g{self.groups}" if self.groups > 1 else "")

@@ -1,0 +1,54 @@
+"""The mobile inverted bottleneck (MobileNetV2; with squeeze-excitation, MnasNet and EfficientNet)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Block, Style
+from ...layers import Residual
+from ...plan import Node
+from ..squeeze import SE
+from ..units import conv_norm, odd
+
+__all__ = ["MBConv"]
+
+
+@final
+@dataclass(frozen=True)
+class MBConv(Block):
+    """1x1 expand (absent where `expand` is 1) - k x k depthwise - SE - 1x1 project, no activation at the end.
+
+    With input c and middle m = expand * c (Tan & Le, 2019; released code):
+    norm-act after the first two, SE squeezed from c, a skip where the stride is 1 and c equals the output width.
+    MobileNetV2's inverted residual is this block with `se=None`.
+    """
+
+    kind: ClassVar[str] = "mbconv"
+    kernel: int = 3
+    expand: float = 6
+    se: SE | None = SE()
+
+    def __post_init__(self) -> None:
+        odd("mbconv.kernel", self.kernel)
+        if self.expand <= 0:
+            raise ValueError(f"mbconv.expand must be above 0; got {self.expand}")
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        middle = max(1, round(node.c_in * self.expand))
+        branch: OrderedDict[str, nn.Module] = OrderedDict()
+        if self.expand != 1:
+            branch["expand"] = conv_norm(style, node.c_in, middle, 1)
+        branch["depthwise"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=middle)
+        if self.se is not None:
+            branch["se"] = self.se.build(middle, of=node.c_in)
+        branch["project"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
+        keeps = node.stride == 1 and node.c_in == node.c_out
+        return Residual(nn.Sequential(branch), skip=nn.Identity() if keeps else None, drop_path=node.drop_path)
+
+    def describe(self) -> str:
+        words = ["mbconv", f"k{self.kernel}", f"e{self.expand:g}"]
+        return " ".join(words if self.se is None else [*words, self.se.describe()])

@@ -1,0 +1,35 @@
+"""The depthwise-separable convolution (MobileNetV1)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Block, Style
+from ...plan import Node
+from ..units import conv_norm, odd
+
+__all__ = ["DepthwiseSeparable"]
+
+
+@final
+@dataclass(frozen=True)
+class DepthwiseSeparable(Block):
+    """k x k depthwise, norm-act, 1x1 pointwise, norm-act; no skip (Howard et al., 2017)."""
+
+    kind: ClassVar[str] = "depthwise_separable"
+    kernel: int = 3
+
+    def __post_init__(self) -> None:
+        odd("depthwise_separable.kernel", self.kernel)
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        depthwise = conv_norm(style, node.c_in, node.c_in, self.kernel, stride=node.stride, groups=node.c_in)
+        pointwise = conv_norm(style, node.c_in, node.c_out, 1)
+        return nn.Sequential(OrderedDict(depthwise=depthwise, pointwise=pointwise))
+
+    def describe(self) -> str:
+        return f"separable k{self.kernel}"

@@ -1,0 +1,35 @@
+"""What carries a residual block's input past a change of width or stride."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import StrEnum
+
+from torch import nn
+
+from ...arch import Style
+from ...plan import Node
+from ..units import conv_norm
+
+__all__ = ["Shortcut", "shortcut"]
+
+
+class Shortcut(StrEnum):
+    """conv: a strided 1x1 (ResNet). pool_conv: a 2x2 average pool, then a 1x1 (ResNet-D, He et al., 2019)."""
+
+    CONV = "conv"
+    POOL_CONV = "pool_conv"
+
+
+def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
+    """The identity where shapes agree, else the projection that `kind` names."""
+    if node.stride == 1 and node.c_in == node.c_out:
+        return nn.Identity()
+    if kind is Shortcut.CONV:
+        return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, activate=False)
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if node.stride > 1:
+        # ceil_mode keeps ceil(side / stride); a partial window must not average in padding that is not there.
+        parts["pool"] = nn.AvgPool2d(2, node.stride, ceil_mode=True, count_include_pad=False)
+    parts["project"] = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
+    return nn.Sequential(parts)

@@ -1,0 +1,1 @@
+"""What turns the last map into an answer."""

@@ -1,0 +1,1 @@
+"""Normalisation with its activation, as one part."""

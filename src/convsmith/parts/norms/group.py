@@ -1,0 +1,49 @@
+"""Group normalisation (Wu & He, 2018) and an activation."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Act, Norm
+from ..acts import activation
+
+__all__ = ["GroupNorm"]
+
+
+@final
+@dataclass(frozen=True)
+class GroupNorm(Norm):
+    """y = act(gamma (x - mean) / sqrt(var + eps) + beta), statistics per image over each group of channels.
+
+    `groups` is a wish: widths that it does not divide take their largest divisor below it, since a scaled or searched
+    width is rarely a multiple of 32.
+    """
+
+    kind: ClassVar[str] = "group_norm"
+    act: Act = Act.RELU
+    groups: int = 32
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.groups < 1:
+            raise ValueError(f"group_norm.groups must be at least 1; got {self.groups}")
+
+    def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
+        groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
+        norm = nn.GroupNorm(groups, channels, eps=self.eps)
+        if zero:
+            nn.init.zeros_(norm.weight)
+        parts: OrderedDict[str, nn.Module] = OrderedDict(gn=norm)
+        if activate and self.act is not Act.NONE:
+            parts["act"] = activation(self.act)
+        return nn.Sequential(parts)
+
+    def activation(self) -> nn.Module:
+        return activation(self.act)
+
+    def describe(self) -> str:
+        return f"group norm ({self.groups}), {self.act}"

@@ -1,0 +1,47 @@
+"""One convolution, with or without a pool (MobileNets, EfficientNet; ResNet)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
+
+from torch import nn
+
+from ...arch import Stem, Style
+from ...plan import Node
+from ..units import conv_norm, odd
+
+__all__ = ["ConvStem"]
+
+
+@final
+@dataclass(frozen=True)
+class ConvStem(Stem):
+    """k x k convolution with a stride, norm-act, and where `pool` a 3x3 max-pool with stride 2."""
+
+    kind: ClassVar[str] = "conv_stem"
+    kernel: int = 3
+    stride: int = 2
+    pool: bool = False
+
+    def __post_init__(self) -> None:
+        odd("conv_stem.kernel", self.kernel)
+
+    @property
+    def reduction(self) -> int:
+        return self.stride * (2 if self.pool else 1)
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
+        parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride)
+        if self.pool:
+            parts["pool"] = nn.MaxPool2d(3, 2, padding=1)
+        return nn.Sequential(parts)
+
+    def widened(self, grow: Callable[[float], int]) -> Self:
+        return replace(self, width=grow(self.width))
+
+    def describe(self) -> str:
+        return f"conv {self.kernel}x{self.kernel}" + (", max-pool 3x3" if self.pool else "")

@@ -1,0 +1,64 @@
+"""The one place that unrolls a spec.
+
+`plan(spec)` lists every unit of the network in order, with the widths, sides and rates that follow from its place. The
+model is built from it, the cost summed over it, tables printed from it: none can disagree with another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .arch import ArchSpec, Block, Head, Stem
+
+__all__ = ["Node", "plan"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One unrolled unit.
+
+    `path` is its name inside the model (`stem`, `stages.2.0`, `head`); `size` the side of the square map that enters;
+    `drop_path` the stochastic-depth rate of its place.
+    """
+
+    path: str
+    part: Stem | Block | Head
+    c_in: int
+    c_out: int
+    stride: int
+    size: int
+    drop_path: float = 0.0
+
+    @property
+    def size_out(self) -> int:
+        """The side that leaves: halving rounds up, with either padding convention."""
+        return -(-self.size // self.stride)
+
+
+@lru_cache(maxsize=4096)
+def plan(spec: ArchSpec) -> tuple[Node, ...]:
+    """Every unit of `spec` from stem to head, in order of execution."""
+    size = spec.input.resolution
+    stem = Node("stem", spec.stem, spec.input.channels, spec.stem.width, spec.stem.reduction, size)
+    nodes = [stem]
+    blocks = spec.depth
+    done = 0
+    for index, stage in enumerate(spec.stages):
+        for repeat in range(stage.depth):
+            before = nodes[-1]
+            nodes.append(
+                Node(
+                    path=f"stages.{index}.{repeat}",
+                    part=stage.block,
+                    c_in=before.c_out,
+                    c_out=stage.width,
+                    stride=stage.stride if repeat == 0 else 1,
+                    size=before.size_out,
+                    drop_path=spec.style.drop_path * done / blocks,
+                )
+            )
+            done += 1
+    last = nodes[-1]
+    nodes.append(Node("head", spec.head, last.c_out, spec.head.classes, 1, last.size_out))
+    return tuple(nodes)
