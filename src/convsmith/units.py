@@ -104,8 +104,13 @@ class Budget:
         return {name: 1 - used / limit for name, (limit, used) in limits.items() if math.isfinite(limit)}
 
     def __str__(self) -> str:
-        parts = [f"{human(self.macs)}-macs", f"{human(self.params)}-params", f"{self.ms:g}ms"]
+        parts = [f"{_short(self.macs)}-macs", f"{_short(self.params)}-params", f"{self.ms:g}ms"]
         return ",".join(text for text, limit in zip(parts, (self.macs, self.params, self.ms), strict=True) if math.isfinite(limit))
+
+
+def _short(limit: float) -> str:
+    text = human(limit)
+    return text if "." not in text else text.rstrip("kMGT").rstrip("0").rstrip(".") + text.lstrip("0123456789.")
 
 
 def _limit(part: str, *, whole: str) -> tuple[str, float]:

@@ -1,0 +1,109 @@
+"""The ledger: every published variant, our exact counts against the paper's print.
+
+`golden/ledger.csv` holds one row a variant and resolution. `params` and `macs` are exact and asserted against our own
+count to the unit; the paper's columns stand as printed, with their unit and source. A count within the print's own
+rounding, or within 1 %, agrees with it; any other carries its reason. Reading the ledger imports no torch.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+
+from .units import count
+
+__all__ = ["TOLERANCE", "Printed", "Row", "ledger", "matching"]
+
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as a paper prints it: `0.39B` stands for 0.39e9, known to half of its last digit."""
+
+    text: str
+
+    @property
+    def value(self) -> int:
+        return count(self.text)
+
+    @property
+    def half_step(self) -> float:
+        digits = self.text.rstrip("kMGBT")
+        decimals = len(digits.partition(".")[2])
+        return 0.5 * 10**-decimals * count(f"1{self.text[len(digits):]}")
+
+    def difference(self, ours: int) -> float:
+        """Our count over the print, minus one."""
+        return ours / self.value - 1
+
+    def agrees(self, ours: int) -> bool:
+        """Within the rounding of the print, or within 1 %."""
+        return abs(ours - self.value) <= max(self.half_step, TOLERANCE * self.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published variant at one resolution. `unit` is what the source calls a multiply-add: `MACs` or `2xMACs`."""
+
+    name: str
+    family: str
+    resolution: int
+    params: int
+    macs: int
+    paper_params: Printed | None
+    paper_macs: Printed | None
+    unit: str
+    paper_top1: float | None
+    source: str
+    reason: str
+
+    def differences(self) -> Iterator[tuple[str, Printed, int]]:
+        """(field, print, ours) for each count that the paper prints, in the paper's unit."""
+        if self.paper_params:
+            yield "params", self.paper_params, self.params
+        if self.paper_macs:
+            yield "macs", self.paper_macs, self.macs * (2 if self.unit == "2xMACs" else 1)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every printed count agrees with ours."""
+        return all(printed.agrees(ours) for _, printed, ours in self.differences())
+
+
+@cache
+def ledger() -> tuple[Row, ...]:
+    """Every row, family by family."""
+    text = resources.files(__package__).joinpath("golden/ledger.csv").read_text(encoding="utf-8")
+    return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
+
+
+def matching(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ...]:
+    """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part."""
+    wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+    return tuple(
+        row for row in ledger() if fnmatchcase(row.name, wanted) and (family is None or row.family == family)
+    )
+
+
+def _row(record: dict[str, str]) -> Row:
+    def printed(field: str) -> Printed | None:
+        return Printed(record[field]) if record[field] else None
+
+    return Row(
+        name=record["name"],
+        family=record["family"],
+        resolution=int(record["resolution"]),
+        params=int(record["params"]),
+        macs=int(record["macs"]),
+        paper_params=printed("paper_params"),
+        paper_macs=printed("paper_macs"),
+        unit=record["paper_unit"],
+        paper_top1=float(record["paper_top1"]) if record["paper_top1"] else None,
+        source=record["source"],
+        reason=record["reason"],
+    )

@@ -1,0 +1,350 @@
+"""All drawing: plain values in, matplotlib figures out, SVG or PNG at the end.
+
+Figures are made without pyplot, so nothing global changes and no display is needed. They are narrow (about 4.4 inches)
+with 9-point text, which stays readable on a phone and may grow on a desk. Every figure's label says in one sentence what
+it shows; `svg` makes it the picture's title, for those who listen instead of look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .units import human
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["MOST_PRINTED", "confusion", "latency_bars", "png", "stage_costs", "svg", "top1_against_macs", "training_curves"]
+
+MOST_PRINTED = 20  # classes up to which a confusion matrix has room for names and counts
+
+# Okabe and Ito's blue and vermilion keep apart under every common colour blindness, and on white as on near-black.
+# Ink becomes `currentColor` in SVG, so that text follows the page from light to dark.
+INK, GREY, BLUE, ORANGE = "#1d2126", "#828a94", "#0b7fc2", "#d55e00"
+_WIDTH = 4.4
+
+
+def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss above, top-1 below, training grey and validation blue, the best validation epoch ringed.
+
+    `epochs` are rows with `epoch` and any of `train_loss val_loss train_top1 val_top1` (top-1 between 0 and 1). A value
+    that is missing, None or not finite leaves a gap. Raises ValueError where there is no epoch at all.
+    """
+    if not epochs:
+        raise ValueError("no epochs to draw")
+    with _figure(4.7) as figure:
+        above, below = figure.subplots(2, 1, sharex=True)
+        losses = _two_curves(above, epochs, "loss", scale=1)
+        top1s = _two_curves(below, epochs, "top1", scale=100)
+        best_loss = min(losses, key=lambda point: point[1], default=None)
+        best_top1 = max(top1s, key=lambda point: point[1], default=None)
+        loss_title = _mark(above, "Loss", best_loss, "{:.3f}")
+        top1_title = _mark(below, "Top-1, %", best_top1, "{:.1f} %")
+        below.set_xlabel("epoch")
+        below.xaxis.get_major_locator().set_params(integer=True)
+        figure.set_label(f"Training curves over {len(epochs)} epochs. {loss_title}. {top1_title}.")
+    return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
+    """How often each true class (row) was taken for each class (column).
+
+    Colour is the square root of the share of the row, so that rare mistakes still show: blue where right, orange where
+    wrong. Names and counts are printed for up to 20 classes. Raises ValueError where matrix and classes do not agree.
+    """
+    import numpy as np
+
+    counts = np.asarray(matrix, dtype=float)
+    size = len(classes)
+    if size == 0 or counts.shape != (size, size):
+        raise ValueError(f"a confusion matrix of {size} classes is {size} x {size}; got shape {counts.shape}")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    strength = np.sqrt(shares)
+    pixels = np.empty((size, size, 4))
+    pixels[:] = (*_rgb(ORANGE), 1)
+    pixels[np.eye(size, dtype=bool)] = (*_rgb(BLUE), 1)
+    pixels[..., 3] = strength
+
+    printed = size <= MOST_PRINTED
+    side = max(_WIDTH, 1.3 + 0.34 * size) if printed else _WIDTH
+    with _figure(side, width=side) as figure:
+        axes = figure.subplots()
+        axes.imshow(pixels, interpolation="none", extent=(0, size, size, 0))
+        axes.set(xlabel="predicted", ylabel="true")
+        if printed:
+            names = [_short(name, 14) for name in classes]
+            axes.set_xticks(np.arange(size) + 0.5, names, rotation=90 if max(map(len, names)) > 2 else 0)
+            axes.set_yticks(np.arange(size) + 0.5, names)
+            axes.tick_params(length=0)
+            for row, column in zip(*np.nonzero(counts), strict=True):
+                # Only a nearly full cell is dark enough for white; anything paler keeps the page's own ink.
+                color = "white" if strength[row, column] > 0.85 else INK
+                axes.text(column + 0.5, row + 0.5, f"{counts[row, column]:.0f}", color=color, ha="center", va="center")
+        for side_line in axes.spines.values():
+            side_line.set_visible(True)
+        right = counts.trace() / max(counts.sum(), 1)
+        figure.set_label(
+            f"Confusion matrix of {size} classes, {counts.sum():.0f} images, {100 * right:.1f} % on the diagonal."
+        )
+    return figure
+
+
+def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Median milliseconds as bars, p10 to p90 as whiskers, fastest first as given.
+
+    `rows` hold `name runtime threads batch median_ms p10_ms p90_ms n`. What all rows share is said once, under the axis.
+    """
+    if not rows:
+        raise ValueError("no latencies to draw")
+    facets = [_conditions(row) for row in rows]
+    shared = [facet for facet in facets[0] if all(facet in other for other in facets)]
+    with _figure(0.75 + 0.5 * len(rows)) as figure:
+        axes = figure.subplots()
+        for place, (row, facet) in enumerate(zip(rows, facets, strict=True)):
+            low, middle, high = row["p10_ms"], row["median_ms"], row["p90_ms"]
+            axes.barh(place, middle, height=0.42, color=BLUE, alpha=0.75)
+            axes.hlines(place, low, high, color=INK, linewidth=1.2)
+            axes.vlines([low, high], place - 0.1, place + 0.1, color=INK, linewidth=1.2)
+            label = ", ".join([_short(row["name"], 40), *(part for part in facet if part not in shared)])
+            axes.annotate(label, (0, place - 0.21), xytext=(1, 2), textcoords="offset points", va="bottom")
+            axes.annotate(f"{middle:.3g}", (max(high, middle), place), xytext=(4, 0), textcoords="offset points", va="center")
+        axes.set_ylim(len(rows) - 0.6, -0.75)
+        axes.set_xlim(0, 1.12 * max(max(row["p90_ms"], row["median_ms"]) for row in rows))
+        axes.set_yticks([])
+        axes.set_xlabel("ms per image" + (f" ({', '.join(shared)})" if shared else ""))
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        fastest = min(rows, key=lambda row: row["median_ms"])
+        figure.set_label(
+            f"Latency of {len(rows)} measurements, median with p10 to p90; "
+            f"the fastest is {_short(fastest['name'], 60)} with {fastest['median_ms']:.3g} ms."
+        )
+    return figure
+
+
+def stage_costs(stages: Sequence[Mapping[str, Any]]) -> Figure:
+    """Each stage's share of the MACs (blue) and of the parameters (orange).
+
+    `stages` hold `name macs params`, from stem to head.
+    """
+    if not stages:
+        raise ValueError("no stages to draw")
+    with _figure(0.8 + 0.36 * len(stages)) as figure:
+        axes = figure.subplots()
+        for offset, key, label, color in ((-0.19, "macs", "MACs", BLUE), (0.19, "params", "parameters", ORANGE)):
+            total = sum(stage[key] for stage in stages) or 1
+            shares = [100 * stage[key] / total for stage in stages]
+            places = [index + offset for index in range(len(stages))]
+            axes.barh(places, shares, height=0.34, color=color, alpha=0.8, label=f"share of {label}")
+            for place, share in zip(places, shares, strict=True):
+                axes.annotate(f"{share:.0f} %", (share, place), xytext=(3, 0), textcoords="offset points", va="center", size=7.5)
+        axes.set_yticks(range(len(stages)), [_short(stage["name"], 16) for stage in stages])
+        axes.set_ylim(len(stages) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderpad=0, handlelength=1)
+        heaviest = max(stages, key=lambda stage: stage["macs"])
+        figure.set_label(f"Cost by stage; most MACs are in {_short(heaviest['name'], 40)}.")
+    return figure
+
+
+def top1_against_macs(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Top-1 with its interval against MACs on a logarithmic axis, each point under its `label`.
+
+    `points` hold `label macs top1` and `interval` (two numbers, or None), shares between 0 and 1.
+    """
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    if not points:
+        raise ValueError("no points to draw")
+    with _figure(3.4) as figure:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        for point in points:
+            top1 = 100 * point["top1"]
+            if point["interval"] is not None:
+                low, high = point["interval"]
+                axes.vlines(point["macs"], 100 * low, 100 * high, color=GREY, linewidth=1.4)
+            axes.plot(point["macs"], top1, "o", color=BLUE, markersize=6)
+            axes.annotate(_short(point["label"], 24), (point["macs"], top1), xytext=(6, 3), textcoords="offset points")
+        macs = [point["macs"] for point in points]
+        low, high = min(macs) / 1.6, max(macs) * 1.6
+        axes.set_xlim(low, high)
+        # Powers of ten alone leave a narrow range without a single tick.
+        axes.set_xticks(_round_numbers(low, high))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value).replace(".00", "")))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel="MACs", ylabel="top-1, % (95 % interval)")
+        axes.grid(axis="y")
+        figure.set_label(f"Top-1 against MACs of {len(points)} runs.")
+    return figure
+
+
+def svg(figure: Figure, *, key: str = "") -> str:
+    """`figure` as one `<svg>` element for a page: no prolog, no outside reference, text as text, equal bytes every time.
+
+    Its ids begin with a hash of what is drawn, so figures on one page do not collide; `key` tells apart two that look the
+    same. It fills its container between a smallest readable and a largest pleasant width.
+    """
+    written = io.StringIO()
+    with _style(), warnings.catch_warnings():
+        # The reader's browser chooses the font, and has the letters that matplotlib's own lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    text = written.getvalue()
+    prefix = "f" + hashlib.sha256((key + text).encode()).hexdigest()[:10]
+
+    root = ET.fromstring(text)
+    for element in root.iter():
+        element.tag = _local(element.tag)
+        attributes = {_local(name): _own(_local(name), value, prefix) for name, value in element.attrib.items()}
+        element.attrib.clear()
+        element.attrib.update(attributes)
+    for metadata in root.findall("metadata"):
+        root.remove(metadata)
+    for style in root.iter("style"):
+        # A style element inside an SVG holds for the whole page it stands in.
+        style.text = f"#{prefix} {(style.text or '').strip()}"
+
+    width = float(root.attrib["viewBox"].split()[2])
+    keep = {"viewBox": root.attrib["viewBox"], "id": prefix, "role": "img", "aria-labelledby": f"{prefix}-title", "width": "100%"}
+    root.attrib.clear()
+    root.attrib.update(keep, style=f"min-width:{0.9 * width:.0f}px;max-width:{1.75 * width:.0f}px")
+    title = ET.Element("title", id=f"{prefix}-title")
+    title.text = str(figure.get_label())
+    root.insert(0, title)
+    return ET.tostring(root, encoding="unicode")
+
+
+def png(figure: Figure, path: str | Path) -> None:
+    """Writes `figure` as a PNG on white, 200 dots per inch."""
+    with _style():
+        figure.savefig(path, format="png", dpi=200, facecolor="white")
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    import matplotlib
+
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "convsmith",
+        "text.parse_math": False,  # a class may be called $5$
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": INK,
+        "text.color": INK,
+        "xtick.color": GREY,
+        "ytick.color": GREY,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "grid.color": GREY,
+        "grid.alpha": 0.3,
+        "grid.linewidth": 0.6,
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+@contextmanager
+def _figure(height: float, *, width: float = _WIDTH) -> Iterator[Figure]:
+    from matplotlib.figure import Figure
+
+    with _style():
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, scale: float) -> list[tuple[int, float]]:
+    """Draws train and val of `name`, each named at its end; gives the points of val."""
+    ends = []
+    val: list[tuple[int, float]] = []
+    for split, color, line in (("train", GREY, 1.3), ("val", BLUE, 1.8)):
+        points = [(row["epoch"], scale * row[f"{split}_{name}"]) for row in epochs if _finite(row.get(f"{split}_{name}"))]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=color, linewidth=line, marker="o" if len(points) < 4 else None, markersize=3)
+            ends.append((points[-1], split, color))
+        val = points
+    axes.grid(axis="y")
+    axes.margins(x=0.02, y=0.08)
+    low, high = axes.get_ylim()
+    tall = 130  # about the panel's height in points; enough to keep two labels from touching
+    apart = [tall * (point[1] - low) / (high - low) for point, _, _ in ends]
+    push = max(0.0, 11 - abs(apart[0] - apart[1])) / 2 if len(ends) == 2 else 0.0
+    for (point, split, color), height in zip(ends, apart, strict=True):
+        up = push if height > min(apart) or (split == "val" and apart[0] == apart[-1]) else -push
+        axes.annotate(
+            split, point, xytext=(5, up), textcoords="offset points", va="center", color=color, annotation_clip=False
+        )
+    return val
+
+
+def _mark(axes: Axes, title: str, best: tuple[int, float] | None, form: str) -> str:
+    """Rings the best point and says it in the panel's title, where no curve can cross it."""
+    if best is not None:
+        axes.plot(*best, "o", markersize=8, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=1.6)
+        title = f"{title}: best val {form.format(best[1])} at epoch {best[0]}"
+    axes.set_title(title)
+    return title
+
+
+def _conditions(row: Mapping[str, Any]) -> list[str]:
+    threads = row["threads"]
+    return [str(row["runtime"]), f"{threads} thread{'' if threads == 1 else 's'}", f"batch {row['batch']}", f"n = {row['n']}"]
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """At most six of 1, 2, 5 times a power of ten within [low, high]; whole powers where the range is wide."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if len(powers) < 4 else (1,)
+    ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+    return ticks[:: math.ceil(len(ticks) / 6)] if ticks else [low, high]
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _short(text: str, most: int) -> str:
+    """`text` on one line of at most `most` characters, its middle left out; letters no XML can hold become marks."""
+    whole = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
+    if len(whole) <= most:
+        return whole
+    tail = most // 3
+    return f"{whole[: most - tail - 1]}…{whole[len(whole) - tail :]}"
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    red, green, blue = bytes.fromhex(color[1:])
+    return red / 255, green / 255, blue / 255
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _own(attribute: str, value: str, prefix: str) -> str:
+    """An attribute's value with ids prefixed, ink made the page's colour and fonts the page's."""
+    if attribute == "id":
+        return f"{prefix}-{value}"
+    if attribute == "href" and value.startswith("#"):
+        return f"#{prefix}-{value[1:]}"
+    value = value.replace("url(#", f"url(#{prefix}-").replace(INK, "currentColor")
+    return re.sub(r"\bfont: ([^;]*?px) [^;]*", r"font: \1 system-ui, sans-serif", value)

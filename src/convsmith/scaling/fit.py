@@ -1,0 +1,80 @@
+"""The largest member of a rule's line that a budget admits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..arch import ArchSpec
+from ..errors import BudgetError
+from ..units import Budget, Cost, human
+from .rule import Rule
+
+__all__ = ["Fit", "fit"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An answer to a budget: the spec, where it lies on the rule's line, what it costs and what it leaves unused."""
+
+    spec: ArchSpec
+    rule: Rule
+    x: float
+    cost: Cost
+    budget: Budget
+
+    @property
+    def slack(self) -> dict[str, float]:
+        """For each limit the share left unused; rounding makes stairs, so it is rarely zero."""
+        return self.budget.slack(self.cost)
+
+    def __str__(self) -> str:
+        slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in self.slack.items())
+        return f"{self.rule.describe(self.x)} -> {self.cost} ({slack})"
+
+
+def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost]) -> Fit:
+    """The largest member of `rule`'s line through `base` that `budget` admits, by bisection on the rule's one number.
+
+    Raises `BudgetError` where even the smallest member is over the budget, naming what that one needs, and where the
+    line never reaches the budget, so that no member is the largest.
+    """
+    if math.isfinite(budget.ms):
+        raise BudgetError(
+            f"budget '{budget}': milliseconds are measured, not counted, and a rule cannot be fitted to them yet; "
+            "give macs or params, then `convsmith measure` the result"
+        )
+    low, high = rule.least, rule.most
+    smallest, largest = rule(base, low), rule(base, high)
+    if not budget.admits(cost(smallest)):
+        raise BudgetError(_too_small(rule, base, budget, cost(smallest)))
+    if budget.admits(cost(largest)):
+        raise BudgetError(
+            f"{base.name} scaled by '{rule.kind}' never reaches {budget}: even {rule.describe(high)} needs only "
+            f"{cost(largest)}. Use another rule or another limit"
+        )
+    while high - low > 1e-5 * max(1.0, abs(high)):
+        middle = (low + high) / 2
+        if budget.admits(cost(rule(base, middle))):
+            low = middle
+        else:
+            high = middle
+    spec = rule(base, low)
+    shown = math.floor(low * 1000) / 1000
+    x = shown if rule(base, shown) == spec else low
+    spec = replace(spec, name=f"{base.name}@{rule.kind}={x:.5g}")
+    return Fit(spec, rule, x, cost(spec), budget)
+
+
+def _too_small(rule: Rule, base: ArchSpec, budget: Budget, smallest: Cost) -> str:
+    # Each limit that binds, raised to what the smallest member needs, and a little for the rounding of the print.
+    needs = [
+        f"{human(math.ceil(used * 1.005))}-{name}"
+        for name, used, limit in (("macs", smallest.macs, budget.macs), ("params", smallest.params, budget.params))
+        if used > limit
+    ]
+    return (
+        f"no member of {base.name} scaled by '{rule.kind}' fits {budget}: the smallest ({rule.describe(rule.least)}) "
+        f"needs {smallest}. The nearest budget that can be met is {','.join(needs)}"
+    )

@@ -1,0 +1,33 @@
+"""What a scaling rule is."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..arch import ArchSpec
+
+__all__ = ["Rule"]
+
+
+@dataclass(frozen=True)
+class Rule(abc.ABC):
+    """A pure function (spec, x) -> spec on the line that leads through the base at `neutral`.
+
+    Cost never falls as x grows from `least` to `most`. Rounding turns the line into a staircase; a rule carries its
+    rounding, because papers differ in it.
+    """
+
+    kind: ClassVar[str]
+    neutral: ClassVar[float]
+    least: ClassVar[float]
+    most: ClassVar[float]
+
+    @abc.abstractmethod
+    def __call__(self, base: ArchSpec, x: float) -> ArchSpec:
+        """The member of `base`'s line at x."""
+
+    @abc.abstractmethod
+    def describe(self, x: float) -> str:
+        """The factors at x, in the paper's letters: `phi 1.04: depth x1.21, width x1.10, resolution x1.16`."""
