@@ -1,1 +1,143 @@
-"""x"""
+"""convsmith: design, scale, train, measure and ship efficient ConvNets under a budget.
+
+>>> import convsmith as cs
+>>> cs.cost(cs.spec("efficientnet_b0")).macs
+385814752
+
+Names are loaded when they are first used, so that `import convsmith` and the command line stay quick: torch is imported by
+what needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .arch import Act, ArchSpec, Block, Conv, Head, Image, Norm, Part, Stage, Stem, Style, grown
+    from .checks import evaluate, export, measure, report
+    from .costs import cost, operations
+    from .errors import UserError
+    from .families import names
+    from .jobs import Options, Watcher, design, resume, scale, train
+    from .ledger import published
+    from .machine import this_machine
+    from .model import Model, build
+    from .parts import (
+        PARTS,
+        SE,
+        BasicBlock,
+        BatchNorm,
+        Bottleneck,
+        ConvStem,
+        DeepStem,
+        DepthwiseSeparable,
+        GroupNorm,
+        MBConv,
+        PlainConv,
+        PooledClassifier,
+    )
+    from .plans import Node, plan
+    from .recipe import SGD, AdamW, Augment, Recipe
+    from .resolve import create, from_json, spec
+    from .runs import Run
+    from .scaling import Compound, Depth, Resolution, Rule, Width, fit
+    from .units import Budget, Cost, Rounding
+
+# Where each public name lives; a test holds this, the imports above and `__all__` to each other.
+_HOME = {
+    "arch": "Act ArchSpec Block Conv Head Image Norm Part Stage Stem Style grown",
+    "checks": "evaluate export measure report",
+    "costs": "cost operations",
+    "errors": "UserError",
+    "families": "names",
+    "jobs": "Options Watcher design resume scale train",
+    "ledger": "published",
+    "machine": "this_machine",
+    "model": "Model build",
+    "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable GroupNorm MBConv PlainConv "
+    "PooledClassifier",
+    "plans": "Node plan",
+    "recipe": "SGD AdamW Augment Recipe",
+    "resolve": "create from_json spec",
+    "runs": "Run",
+    "scaling": "Compound Depth Resolution Rule Width fit",
+    "units": "Budget Cost Rounding",
+}
+_MODULE_OF = {name: module for module, listed in _HOME.items() for name in listed.split()}
+
+__all__ = [
+    "PARTS",
+    "SE",
+    "SGD",
+    "Act",
+    "AdamW",
+    "ArchSpec",
+    "Augment",
+    "BasicBlock",
+    "BatchNorm",
+    "Block",
+    "Bottleneck",
+    "Budget",
+    "Compound",
+    "Conv",
+    "ConvStem",
+    "Cost",
+    "DeepStem",
+    "Depth",
+    "DepthwiseSeparable",
+    "GroupNorm",
+    "Head",
+    "Image",
+    "MBConv",
+    "Model",
+    "Node",
+    "Norm",
+    "Options",
+    "Part",
+    "PlainConv",
+    "PooledClassifier",
+    "Recipe",
+    "Resolution",
+    "Rounding",
+    "Rule",
+    "Run",
+    "Stage",
+    "Stem",
+    "Style",
+    "UserError",
+    "Watcher",
+    "Width",
+    "build",
+    "cost",
+    "create",
+    "design",
+    "evaluate",
+    "export",
+    "fit",
+    "from_json",
+    "grown",
+    "measure",
+    "names",
+    "operations",
+    "plan",
+    "published",
+    "report",
+    "resume",
+    "scale",
+    "spec",
+    "this_machine",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'convsmith' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

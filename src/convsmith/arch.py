@@ -2,7 +2,7 @@
 
 An `ArchSpec` says what a network *is*: a stem, stages of equal blocks, a head, and a style that holds for all of them.
 It is hashable, comparable, printable and survives JSON. It never holds what can be derived from it: no input widths, no
-feature-map sizes, no counts. `plan.plan` unrolls it; the model, the cost, the tables and the exporters read that plan.
+feature-map sizes, no counts. `plans.plan` unrolls it; the model, the cost, the tables and the exporters read that plan.
 
 Nothing here imports torch. What a part *does* stands beside it, in its own file under `parts/`.
 """
@@ -20,7 +20,7 @@ from .units import Rounding
 if TYPE_CHECKING:
     from torch import nn
 
-    from .plan import Node
+    from .plans import Node
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Act", "ArchSpec", "Block", "Conv", "Head", "Image", "Norm", "Part", "Stage", "Stem", "Style"]
 

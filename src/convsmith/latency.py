@@ -44,7 +44,9 @@ _WARM_UP_NS = 2_000_000_000  # the cap for each subject, after its first call
 _WINDOW = 3  # samples whose median is compared, and medians that must agree
 _SETTLED = 0.03
 _TOO_NOISY = 0.10
-_SAME = 0.01  # two sessions of one and the same file differ by up to this much: memory layout, not the network
+_SAME = (
+    0.01  # two sessions of one and the same file differ by up to this much: memory layout, not the network
+)
 
 
 class Runtime(StrEnum):
@@ -163,7 +165,9 @@ def interleave(
             for index in rng.permutation(len(subjects)):
                 subject = subjects[index]
                 _elapsed(subject, 1, clock)
-                samples[index].append(_elapsed(subject, calls[index], clock) / 1e6 / calls[index] / subject.batch)
+                samples[index].append(
+                    _elapsed(subject, calls[index], clock) / 1e6 / calls[index] / subject.batch
+                )
             if progress is not None:
                 progress(done + 1, rounds)
     return summarise(subjects, samples, threads=threads, seed=seed)
@@ -193,12 +197,16 @@ def ratio(a: Latency, b: Latency, *, seed: int = 0) -> Ratio:
     return Ratio(float(np.median(pairs)), float(low), float(high))
 
 
-def eager_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
+def eager_subject(
+    name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1
+) -> Subject:
     """`model` as torch runs it, on the device it is on: a copy in eval mode, channels last, one fixed random input."""
     return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch)
 
 
-def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
+def compile_subject(
+    name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1
+) -> Subject:
     """`model` through `torch.compile`, otherwise as `eager_subject`.
 
     It compiles at its first call, inside `interleave`'s warm-up: the code depends on the thread count set there.
@@ -287,7 +295,9 @@ def _warm_up(subject: Subject, clock: Callable[[], int]) -> int:
 
 def _latency(subject: Subject, samples: tuple[float, ...], threads: int) -> Latency:
     p10, median, p90 = (float(value) for value in np.quantile(samples, (0.1, 0.5, 0.9)))
-    return Latency(subject.name, subject.runtime, threads, subject.batch, median, p10, p90, len(samples), samples)
+    return Latency(
+        subject.name, subject.runtime, threads, subject.batch, median, p10, p90, len(samples), samples
+    )
 
 
 def _spread(samples: tuple[float, ...]) -> float:
@@ -301,7 +311,9 @@ def _verdict(rows: tuple[Latency, ...], noise: float, seed: int) -> tuple[str, .
     pairs = [(fast, slow, ratio(slow, fast, seed=seed)) for fast, slow in itertools.pairwise(ranked)]
     sentences = [_compared(_label(fast, rows), _label(slow, rows), found) for fast, slow, found in pairs]
     if noise > _TOO_NOISY:
-        width = max((max(found.high / found.value, found.value / found.low) - 1 for *_, found in pairs), default=noise)
+        width = max(
+            (max(found.high / found.value, found.value / found.low) - 1 for *_, found in pairs), default=noise
+        )
         sentences.append(
             f"this machine is too noisy to rank models that differ by less than {max(width, _SAME):.0%}: "
             f"rounds of one model spread by {noise:.0%}"

@@ -16,7 +16,7 @@ from importlib import resources
 
 from .units import count
 
-__all__ = ["TOLERANCE", "Printed", "Row", "ledger", "matching"]
+__all__ = ["TOLERANCE", "Printed", "Row", "published"]
 
 TOLERANCE = 0.01
 
@@ -76,17 +76,17 @@ class Row:
 
 
 @cache
-def ledger() -> tuple[Row, ...]:
+def _rows() -> tuple[Row, ...]:
     """Every row, family by family."""
     text = resources.files(__package__).joinpath("golden/ledger.csv").read_text(encoding="utf-8")
     return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
 
 
-def matching(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ...]:
+def published(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ...]:
     """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part."""
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
     return tuple(
-        row for row in ledger() if fnmatchcase(row.name, wanted) and (family is None or row.family == family)
+        row for row in _rows() if fnmatchcase(row.name, wanted) and (family is None or row.family == family)
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .arch import ArchSpec
 from .errors import UserError
 from .parts.heads.classifier import Classifier
-from .plan import plan
+from .plans import plan
 
 __all__ = ["Feature", "FeatureInfo", "Features", "Model", "build"]
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...arch import Block, Style
 from ...layers import Residual
-from ...plan import Node
+from ...plans import Node
 from ..units import conv_norm, odd
 from .shortcut import Shortcut, shortcut
 

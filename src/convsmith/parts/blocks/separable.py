@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from torch import nn
 
 from ...arch import Block, Style
-from ...plan import Node
+from ...plans import Node
 from ..units import conv_norm, odd
 
 __all__ = ["DepthwiseSeparable"]

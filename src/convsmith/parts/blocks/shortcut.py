@@ -8,7 +8,7 @@ from enum import StrEnum
 from torch import nn
 
 from ...arch import Style
-from ...plan import Node
+from ...plans import Node
 from ..units import conv_norm
 
 __all__ = ["Shortcut", "shortcut"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...arch import Head, Style
 from ...layers import Linear, LinearInit
-from ...plan import Node
+from ...plans import Node
 from ..units import conv_norm
 
 __all__ = ["Classifier", "PooledClassifier"]

@@ -10,7 +10,7 @@ from typing import ClassVar, Self, final
 from torch import nn
 
 from ...arch import Stem, Style
-from ...plan import Node
+from ...plans import Node
 from ..units import conv_norm, odd
 
 __all__ = ["ConvStem"]

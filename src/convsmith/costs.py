@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from .arch import ArchSpec, Style
-from .plan import Node, plan
+from .plans import Node, plan
 from .units import Cost
 
 __all__ = ["cost", "node_cost", "node_costs", "operations"]

@@ -1,0 +1,39 @@
+"""Images for classification: found, checked, split, augmented, and served in batches.
+
+| file        | what                                                              |
+| ----------- | ----------------------------------------------------------------- |
+| `load`      | `load_data`: a name, a folder or a file becomes `ImageData`       |
+| `folder`    | class-per-folder directories                                      |
+| `npz`       | arrays                                                            |
+| `named`     | `digits` and torchvision's sets                                   |
+| `pictures`  | decoding, and finding what cannot be decoded                      |
+| `split`     | images in memory, encoded, or on disk, behind one small interface |
+| `sample`    | random numbers by address                                         |
+| `augment`   | what may happen to a training image                               |
+| `batches`   | streams of batches that can start anywhere                        |
+| `normalise` | bytes to floats on the device                                     |
+"""
+
+from .augment import Augment
+from .batches import Batch, eval_batches, held, steps_per_epoch, train_batches
+from .load import NAMES, ImageData, Skipped, load_data
+from .normalise import Normalise
+from .split import ArraySplit, EncodedSplit, FileSplit, Split
+
+__all__ = [
+    "NAMES",
+    "ArraySplit",
+    "Augment",
+    "Batch",
+    "EncodedSplit",
+    "FileSplit",
+    "ImageData",
+    "Normalise",
+    "Skipped",
+    "Split",
+    "eval_batches",
+    "held",
+    "load_data",
+    "steps_per_epoch",
+    "train_batches",
+]

@@ -1,0 +1,217 @@
+"""Streams of batches: the same ones for any number of workers, and from wherever they are started.
+
+A training batch is a pure function of (split, seed, step). There is nothing else to save for a resumed run, and nothing
+for a worker process to disturb.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import DataLoader, Dataset
+
+from .augment import DRAWS, Augment
+from .sample import permutation, uniform
+from .split import ArraySplit, Split
+
+__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "steps_per_epoch", "train_batches"]
+
+HELD_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images, uint8 (n, channels, resolution, resolution), with int64 `labels` and their `indices` in the split.
+
+    `dropped` counts the images that belonged here but could not be read any more.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    dropped: int = 0
+
+
+def steps_per_epoch(n: int, batch: int) -> int:
+    """How many batches an epoch of `n` images has: the partial one at the end is left out unless it is the only one."""
+    return max(1, n // batch)
+
+
+def train_batches(
+    split: Split,
+    *,
+    resolution: int,
+    batch: int,
+    augment: Augment,
+    seed: int,
+    first_step: int,
+    last_step: int,
+    workers: int = 0,
+    channels: int = 3,
+) -> Iterator[Batch]:
+    """The batches of optimisation steps `first_step` to `last_step - 1`, counted from 0 over all epochs.
+
+    Each epoch visits the images in an order of its own. Without random crops, and where it fits, the split is resized
+    once and held (`held`). The global random state of torch and NumPy is neither read nor changed.
+    """
+    if not augment.crops:
+        split = held(split, resolution=resolution, workers=workers, channels=channels)
+    stream = _Stream(split, resolution, channels, batch, augment, seed)
+    return _loaded(stream, range(first_step, last_step), workers)
+
+
+def eval_batches(
+    split: Split, *, resolution: int, batch: int, crop: float = 1.0, workers: int = 0, channels: int = 3
+) -> Iterator[Batch]:
+    """Every image once, in order: short side resized to round(resolution / crop), then the centre cut out.
+
+    Where one split is evaluated again and again, hand in what `held` made of it (with its `crop`, and none here).
+    """
+    sweep = _Sweep(split, resolution, channels, batch, crop)
+    return _loaded(sweep, range(-(-len(split) // batch)), workers)
+
+
+def held(split: Split, *, resolution: int, crop: float = 1.0, workers: int = 0, channels: int = 3) -> Split:
+    """The split as `eval_batches` would show it, decoded and resized once and kept in memory.
+
+    The split itself comes back where that would take more than `HELD_BYTES`, or where an image cannot be read (which
+    is then counted by the batch it is missing from).
+    """
+    if _is_ready(split, resolution, channels, crop) or len(split) * resolution**2 * channels > HELD_BYTES:
+        return split
+    images = np.empty((len(split), resolution, resolution, channels), np.uint8)
+    for part in eval_batches(split, resolution=resolution, batch=128, crop=crop, workers=workers, channels=channels):
+        if part.dropped:
+            return split
+        images[part.indices.numpy()] = part.images.permute(0, 2, 3, 1).numpy()
+    paths = tuple(path for i in range(len(split)) if (path := split.where(i)) is not None)
+    return ArraySplit(split.labels, images, paths)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stream(Dataset[Batch]):
+    """Training batches by step."""
+
+    split: Split
+    resolution: int
+    channels: int
+    batch: int
+    augment: Augment
+    seed: int
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, at = divmod(step, steps_per_epoch(len(self.split), self.batch))
+        order = permutation(len(self.split), seed=self.seed, epoch=epoch)
+        indices = order[at * self.batch : (at + 1) * self.batch]
+        draws = uniform(self.seed, epoch, indices, DRAWS)
+        if self.augment.crops:
+            images, kept = _stacked(
+                len(indices), lambda j: self._cropped(indices[j], draws[j]), self.resolution, self.channels
+            )
+        else:
+            images, kept = _shown(self.split, indices, self.resolution, self.channels, crop=1.0)
+        return _batch(self.split, indices, self.augment.altered(images, draws[kept]), kept)
+
+    def _cropped(self, i: int, draws: np.ndarray) -> Tensor:
+        # An image shrunk while it is decoded must leave the smallest crop all the pixels it needs.
+        least = math.ceil(self.resolution / math.sqrt(self.augment.crop[0]))
+        image = self.split.decode(i, channels=self.channels, least=least)
+        top, left, height, width = self.augment.box(draws, image.shape[1], image.shape[2])
+        return _resized(image[:, top : top + height, left : left + width], self.resolution, self.resolution)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sweep(Dataset[Batch]):
+    """Evaluation batches by their number."""
+
+    split: Split
+    resolution: int
+    channels: int
+    batch: int
+    crop: float
+
+    def __getitem__(self, step: int) -> Batch:
+        indices = np.arange(step * self.batch, min(len(self.split), (step + 1) * self.batch))
+        images, kept = _shown(self.split, indices, self.resolution, self.channels, self.crop)
+        return _batch(self.split, indices, images, kept)
+
+
+def _loaded(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
+    return iter(
+        DataLoader(
+            batches,
+            sampler=steps,
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
+        )
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray) -> Batch:
+    found = indices[kept]
+    return Batch(
+        images, torch.from_numpy(split.labels[found]), torch.from_numpy(found), dropped=len(indices) - len(kept)
+    )
+
+
+def _shown(
+    split: Split, indices: np.ndarray, resolution: int, channels: int, crop: float
+) -> tuple[Tensor, np.ndarray]:
+    """Whole images, centred, and the positions in `indices` of those that could be read."""
+    if isinstance(split, ArraySplit) and _is_ready(split, resolution, channels, crop):
+        return torch.from_numpy(split.images[indices]).permute(0, 3, 1, 2), np.arange(len(indices))
+    return _stacked(
+        len(indices), lambda j: _centred(split, indices[j], resolution, channels, crop), resolution, channels
+    )
+
+
+def _is_ready(split: Split, resolution: int, channels: int, crop: float) -> bool:
+    shape = (resolution, resolution, channels)
+    return isinstance(split, ArraySplit) and split.images.shape[1:] == shape and crop == 1.0
+
+
+def _stacked(
+    n: int, image: Callable[[int], Tensor], resolution: int, channels: int
+) -> tuple[Tensor, np.ndarray]:
+    """`image(0)` to `image(n - 1)` as one batch, without those that cannot be read; and the numbers of the others."""
+    images, kept = [torch.empty((0, channels, resolution, resolution), dtype=torch.uint8)], []
+    for j in range(n):
+        try:
+            images.append(image(j))
+        except OSError:  # a file vanished since it was checked: its batch counts it
+            continue
+        kept.append(j)
+    return torch.cat(images), np.array(kept, dtype=np.int64)
+
+
+def _centred(split: Split, i: int, resolution: int, channels: int, crop: float) -> Tensor:
+    short = round(resolution / crop)
+    # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
+    image = split.decode(i, channels=channels, least=2 * short)
+    height, width = image.shape[1:]
+    if height <= width:
+        resized = _resized(image, short, short * width // height)
+    else:
+        resized = _resized(image, short * height // width, short)
+    top, left = (resized.shape[2] - resolution) // 2, (resized.shape[3] - resolution) // 2
+    return resized[:, :, top : top + resolution, left : left + resolution]
+
+
+def _resized(image: Tensor, height: int, width: int) -> Tensor:
+    """Antialiased bilinear, (1, channels, height, width); what torchvision's `resize` calls, without its dispatch."""
+    if image.shape[1:] == (height, width):
+        return image[None]
+    return interpolate(image[None], size=(height, width), mode="bilinear", antialias=True)

@@ -1,0 +1,114 @@
+"""Labelled images, wherever they lie: in memory, in memory but encoded, or on disk."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .pictures import decoded
+
+__all__ = ["ArraySplit", "EncodedSplit", "FileSplit", "Split"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split(ABC):
+    """A sequence of labelled images. `labels` is int64, one class number per image."""
+
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
+        """Image `i` as uint8 (channels, height, width): RGB for 3 channels, luminance for 1.
+
+        A codec that can shrink while it decodes may do so as long as the short side keeps `least` pixels; 0 asks for
+        the whole image. Raises OSError when the image cannot be read any more.
+        """
+
+    @abstractmethod
+    def where(self, i: int) -> str | None:
+        """The file that image `i` came from, or None where it had none of its own."""
+
+    @abstractmethod
+    def take(self, indices: np.ndarray) -> Split:
+        """The images at `indices`, in that order."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySplit(Split):
+    """Images of one size, held as uint8 (n, height, width, channels) with 1 or 3 channels.
+
+    `paths` names the file each came from, and is empty where there were none.
+    """
+
+    images: np.ndarray
+    paths: tuple[str, ...] = ()
+
+    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
+        return as_channels(torch.from_numpy(self.images[i]).permute(2, 0, 1), channels)
+
+    def where(self, i: int) -> str | None:
+        return self.paths[i] if self.paths else None
+
+    def take(self, indices: np.ndarray) -> ArraySplit:
+        return ArraySplit(self.labels[indices], self.images[indices], _picked(self.paths, indices))
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSplit(Split):
+    """Images held as the bytes of their files: image `i` is `joined[start[i]:stop[i]]`."""
+
+    joined: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+    def bytes_of(self, i: int) -> bytes:
+        return self.joined[self.start[i] : self.stop[i]].tobytes()
+
+    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
+        return torch.from_numpy(decoded(self.bytes_of(i), channels=channels, least=least)).permute(2, 0, 1)
+
+    def where(self, i: int) -> None:
+        return None
+
+    def take(self, indices: np.ndarray) -> EncodedSplit:
+        return EncodedSplit(self.labels[indices], self.joined, self.start[indices], self.stop[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class FileSplit(Split):
+    """Images left on disk, each decoded anew when asked for."""
+
+    paths: tuple[str, ...]
+
+    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
+        return torch.from_numpy(decoded(self.paths[i], channels=channels, least=least)).permute(2, 0, 1)
+
+    def where(self, i: int) -> str:
+        return self.paths[i]
+
+    def take(self, indices: np.ndarray) -> FileSplit:
+        return FileSplit(self.labels[indices], _picked(self.paths, indices))
+
+
+def as_channels(image: Tensor, channels: int) -> Tensor:
+    """A (1 or 3, height, width) uint8 image with the number of channels asked for."""
+    if image.shape[0] == channels:
+        return image
+    if channels == 3:
+        return image.expand(3, -1, -1)
+    # ITU-R 601 luminance in Pillow's 16-bit fixed point, so that an array and its PNG file agree to the bit.
+    red, green, blue = image.int()
+    grey: Tensor = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+    return grey.to(torch.uint8)[None]
+
+
+def _picked(paths: Sequence[str], indices: np.ndarray) -> tuple[str, ...]:
+    return tuple(paths[i] for i in indices) if paths else ()

@@ -1,0 +1,35 @@
+"""How sure a share can be, given how many were counted."""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
+
+__all__ = ["wilson"]
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval, within [0, 1], for the probability behind `successes` out of `n` (Wilson, 1927).
+
+    With p = successes / n and z the normal quantile of the confidence,
+
+        (p + z^2 / 2n  -+  z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    It keeps its promise near 0 and 1, where p -+ z sqrt(p (1 - p) / n) does not. Nothing counted: (0, 1).
+
+    >>> tuple(round(end, 4) for end in wilson(0, 10))
+    (0.0, 0.2775)
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes out of {n}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}; it lies between 0 and 1")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p = successes / n
+    middle = p + z**2 / (2 * n)
+    reach = z * sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = ((middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n))
+    # The ends are exact where nothing, or everything, succeeded; the arithmetic above misses them by a rounding error.
+    return (0.0 if successes == 0 else low), (1.0 if successes == n else high)

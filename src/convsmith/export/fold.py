@@ -1,0 +1,137 @@
+"""Batch normalisation folded into the convolution before it: one layer less, the same function."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = ["fold_batch_norm"]
+
+_NORMALISE = frozenset(
+    {
+        torch.ops.aten.batch_norm.default,
+        torch.ops.aten.native_batch_norm.default,
+        torch.ops.aten.cudnn_batch_norm.default,
+        torch.ops.aten._native_batch_norm_legit_no_training.default,
+        torch.ops.aten._batch_norm_no_update.default,
+    }
+)
+
+
+def fold_batch_norm(model: nn.Module, *, input_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
+    """An eval-mode copy of `model` without the batch norms that follow a convolution, and how many there were.
+
+        w' = w * gamma / sqrt(var + eps);   b' = (b - mean) * gamma / sqrt(var + eps) + beta
+
+    Pairs are found by running one image of `input_shape` (channels, height, width) and watching the tensors, so no
+    name or layout of modules is assumed. A pair is folded only where the convolution uses its parameter as it stands
+    (a weight-standardised one does not), both run once, and nothing but the norm reads what lies between them.
+    `BatchNorm2d` and timm's `BatchNormAct2d` are folded; the latter keeps its drop and activation.
+    """
+    folded = copy.deepcopy(model).eval()
+    pairs = _pairs(folded, input_shape)
+    for conv, norm_name, norm in pairs:
+        assert norm.running_mean is not None and norm.running_var is not None  # or it were no pair
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        folded.set_submodule(norm_name, _remainder(norm))
+    return folded, len(pairs)
+
+
+@dataclass
+class _Output:
+    """What a convolution put out: made with which weight, read how often, and normalised by which running mean."""
+
+    tensor: torch.Tensor  # kept alive, so that no later tensor takes its identity
+    weight: int
+    reads: int = 0
+    mean: int | None = None
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Who makes and who reads each convolution's output, by the identity of tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.outputs: dict[int, _Output] = {}
+        self.runs: Counter[int] = Counter()  # layers run with a weight or a running mean
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        self.read((args, kwargs))
+        out = func(*args, **kwargs)
+        if func is torch.ops.aten.convolution.default:
+            self.outputs[id(out)] = _Output(out, weight=id(args[1]))
+            self.runs[id(args[1])] += 1
+        elif func in _NORMALISE:
+            self.runs[id(args[3])] += 1
+            if id(args[0]) in self.outputs:
+                self.outputs[id(args[0])].mean = id(args[3])
+        return out
+
+    def read(self, tree: object) -> None:
+        for leaf in tree_leaves(tree):
+            if id(leaf) in self.outputs:
+                self.outputs[id(leaf)].reads += 1
+
+
+def _pairs(
+    model: nn.Module, input_shape: tuple[int, int, int]
+) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
+    modules = _named_once(model)
+    convs = {id(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d)}
+    norms = {id(module.running_mean): (name, module) for name, module in modules if _is_foldable(module)}
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    watch = _Watch()
+    # One image of zeros: only the wiring is read.
+    with torch.no_grad(), watch:
+        watch.read(model(torch.zeros((1, *input_shape), device=device)))
+    return [
+        (convs[output.weight], *norms[output.mean])
+        for output in watch.outputs.values()
+        if output.weight in convs
+        and output.mean in norms  # both used as they stand
+        and output.reads == watch.runs[output.weight] == watch.runs[output.mean] == 1
+    ]
+
+
+def _named_once(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The modules that have one name only: one that is reached by two cannot be replaced under either."""
+    named = list(model.named_modules(remove_duplicate=False))
+    times = Counter(id(module) for _, module in named)
+    return [(name, module) for name, module in named if times[id(module)] == 1]
+
+
+def _is_foldable(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    if not isinstance(module, nn.BatchNorm2d) or module.running_mean is None:
+        return False
+    return type(module) is nn.BatchNorm2d or _is_timm_norm_act(module)
+
+
+def _is_timm_norm_act(module: nn.Module) -> bool:
+    # By name, because timm is never imported at run time. Its forward is act(drop(batch_norm(x))).
+    return type(module).__name__ == "BatchNormAct2d" and type(module).__module__.startswith("timm.")
+
+
+def _remainder(norm: nn.Module) -> nn.Module:
+    """What a norm does besides normalising."""
+    if not _is_timm_norm_act(norm):
+        return nn.Identity()
+    children = dict(norm.named_children())
+    return nn.Sequential(*_present(children["drop"], children["act"]))
+
+
+def _present(*modules: nn.Module) -> Iterable[nn.Module]:
+    return (module for module in modules if not isinstance(module, nn.Identity))

@@ -1,0 +1,189 @@
+"""ONNX: written by torch's exporter, then run by onnxruntime and compared, before the file takes its name."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from ..errors import UserError
+from .fold import fold_batch_norm
+from .ort import session
+
+__all__ = ["ExportError", "Exported", "export_onnx"]
+
+_PROTOBUF_LIMIT = 2**31 - 2**24  # one message holds 2 GiB; the graph itself needs some of it
+
+
+class ExportError(UserError):
+    """The network was not exported; no file was written or replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An ONNX file that was run and found equal to the torch model.
+
+    `folded` counts batch norms folded into convolutions. `max_abs_difference` is the largest over the logits of `n`
+    images, `relative_difference` the same over the largest |logit|, which is at most `tolerance`.
+    """
+
+    path: Path = field(compare=False)
+    bytes: int
+    opset: int
+    dynamic_batch: bool
+    folded: int
+    max_abs_difference: float
+    relative_difference: float
+    tolerance: float
+    n: int
+    runtime: str
+
+    def to_record(self) -> dict[str, object]:
+        """`export.json` of a run folder."""
+        record = asdict(self)
+        del record["path"], record["dynamic_batch"]
+        return {"file": self.path.name, "batch": "dynamic" if self.dynamic_batch else 1} | record
+
+
+def export_onnx(
+    model: nn.Module,
+    path: Path,
+    *,
+    input_shape: tuple[int, int, int],
+    dynamic_batch: bool = True,
+    opset: int | None = None,
+    samples: torch.Tensor | None = None,
+    tolerance: float = 1e-4,
+    fold: bool = True,
+) -> Exported:
+    """Write `model` (images in, logits out) to `path` and prove it by running it.
+
+    `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
+    random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
+    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before.
+
+    Raises `ExportError` if the model cannot be expressed, is over 2 GB, differs by more than `tolerance` of the
+    largest |logit|, or if `path` cannot be written.
+    """
+    images = _images(samples, input_shape)
+    reference = copy.deepcopy(model).cpu().eval()
+    size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
+    if size > _PROTOBUF_LIMIT:
+        raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
+    prepared, folded = fold_batch_norm(reference, input_shape=input_shape) if fold else (reference, 0)
+    with _written_whole(path) as temporary:
+        program = _program(prepared, input_shape, dynamic_batch, opset)
+        program.save(temporary, external_data=False)
+        difference, relative = _difference(reference, temporary, images, dynamic_batch)
+        if not relative <= tolerance:  # written so that a NaN fails
+            raise ExportError(
+                f"{path.name} differs from the model by {difference:.3g}, {relative:.2g} of the largest logit; "
+                f"allowed is {tolerance:g}"
+            )
+        written = temporary.stat().st_size
+    return Exported(
+        path=path,
+        bytes=written,
+        opset=program.model.opset_imports[""],
+        dynamic_batch=dynamic_batch,
+        folded=folded,
+        max_abs_difference=difference,
+        relative_difference=relative,
+        tolerance=tolerance,
+        n=len(images),
+        runtime=f"onnxruntime {onnxruntime.__version__}",
+    )
+
+
+def _images(samples: torch.Tensor | None, input_shape: tuple[int, int, int]) -> torch.Tensor:
+    if samples is None:
+        return torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0))
+    if samples.ndim != 4 or tuple(samples.shape[1:]) != input_shape or len(samples) == 0:
+        raise ExportError(f"samples are of shape {tuple(samples.shape)}; the model takes (n, *{input_shape})")
+    return samples.detach().to("cpu", torch.float32).contiguous()
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to: it becomes `path` if the block ends well, and vanishes if not."""
+    temporary = None
+    try:
+        with NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=".onnx", delete=False
+        ) as file:
+            temporary = Path(file.name)
+        yield temporary
+        temporary.chmod(0o644)  # temporary files are made private
+        temporary.replace(path)
+    except OSError as error:
+        full = "; the disk is full" if error.errno == errno.ENOSPC else ""
+        raise ExportError(f"cannot write {path}: {error.strerror or error}{full}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _program(
+    model: nn.Module, input_shape: tuple[int, int, int], dynamic_batch: bool, opset: int | None
+) -> torch.onnx.ONNXProgram:
+    # Two images: an exporter that sees a batch of one takes the one for a constant.
+    images = torch.zeros((2 if dynamic_batch else 1, *input_shape))
+    dynamic = ({0: torch.export.Dim("batch")},) if dynamic_batch else None
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter warns of its own deprecated parts
+        try:
+            program = torch.onnx.export(
+                model,
+                (images,),
+                dynamo=True,
+                opset_version=opset,
+                dynamic_shapes=dynamic,
+                input_names=["images"],
+                output_names=["logits"],
+                external_data=False,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            hint = "; a static batch may work" if dynamic_batch else ""
+            raise ExportError(
+                f"torch cannot express this model in ONNX: {_first_line(error)}{hint}"
+            ) from error
+    assert program is not None  # it is None only for the exporter before dynamo
+    return program
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@torch.no_grad()
+def _difference(
+    reference: nn.Module, path: Path, images: torch.Tensor, dynamic_batch: bool
+) -> tuple[float, float]:
+    """The largest absolute difference of the logits, and its share of the largest |logit|."""
+    runtime = session(path, threads=torch.get_num_threads())
+    name = runtime.get_inputs()[0].name
+
+    def run(batch: torch.Tensor) -> np.ndarray:
+        return np.asarray(runtime.run(None, {name: batch.numpy()})[0])
+
+    expected = np.concatenate([reference(image[None]).numpy() for image in images])
+    found = [np.concatenate([run(image[None]) for image in images])]
+    if dynamic_batch:
+        found.append(run(images))
+    difference = max(float(np.abs(logits - expected).max()) for logits in found)
+    largest = float(np.abs(expected).max())
+    if difference == 0:
+        return 0.0, 0.0
+    return difference, difference / largest if largest > 0 else math.inf

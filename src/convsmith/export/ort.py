@@ -1,0 +1,80 @@
+"""onnxruntime on the CPU: how every ONNX file here is opened, and how one is timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+
+from ..errors import UserError
+from ..latency import Runtime, Subject
+
+__all__ = ["input_shape", "ort_subject", "session"]
+
+_UNREADABLE = (
+    refusals.Fail,
+    refusals.InvalidArgument,
+    refusals.InvalidGraph,
+    refusals.InvalidProtobuf,
+    refusals.NotImplemented,
+    refusals.RuntimeException,
+)
+
+
+def session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
+    """The ONNX file at `path`, ready to run with `threads` threads and every graph optimisation.
+
+    Raises `UserError` if there is no such file or it is not a network that onnxruntime can run.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3  # errors only, which are raised as well
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _UNREADABLE as error:
+        raise UserError(f"{path} is not an ONNX file that onnxruntime can run: {error}") from error
+
+
+def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, int, int, int]:
+    """(batch, channels, height, width) of the session's images; the batch is None where the file leaves it open.
+
+    Raises `UserError` if the network takes anything but one float32 batch of images of a fixed size.
+    """
+    inputs = runtime.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
+        taken = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
+        raise UserError(f"a network of one float32 input NCHW can be measured; this one takes {taken}")
+    batch, *image = inputs[0].shape
+    if not all(isinstance(side, int) for side in image):
+        raise UserError(f"the file leaves the size of its images open ({image}); export it at a fixed size")
+    channels, height, width = image
+    return batch if isinstance(batch, int) else None, channels, height, width
+
+
+def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subject:
+    """The ONNX file at `path` as a subject: random normal images of a fixed seed, bound to the session once.
+
+    Raises `UserError` as `session` and `input_shape` do, and if the file was exported for another batch.
+    """
+    runtime = session(path, threads=threads)
+    fixed, *image = input_shape(runtime)
+    if fixed not in (None, batch):
+        raise UserError(
+            f"{path} was exported for batches of {fixed}, not {batch}; export it with a dynamic batch"
+        )
+    images = np.random.default_rng(0).standard_normal((batch, *image), dtype=np.float32)
+    binding = runtime.io_binding()
+    binding.bind_cpu_input(runtime.get_inputs()[0].name, images)
+    for output in runtime.get_outputs():
+        binding.bind_output(output.name)
+
+    def run() -> object:
+        return runtime.run_with_iobinding(binding)
+
+    return Subject(name, Runtime.ORT, batch, run, threads=threads)

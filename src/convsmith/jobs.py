@@ -1,0 +1,407 @@
+"""The jobs: what the verbs do, in Python. A job leaves a run folder, and every stage of it can be taken up again."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .arch import ArchSpec
+from .codec import from_data, to_data
+from .costs import cost
+from .data import ImageData, Normalise, eval_batches, held, load_data, steps_per_epoch, train_batches
+from .errors import DataError
+from .evals import Scores, score
+from .exporting import export_onnx, ort_subject
+from .latency import interleave
+from .machine import this_machine
+from .model import build
+from .parts import PooledClassifier
+from .recipe import OPTIMISERS, Recipe
+from .recipes import changed
+from .recipes import recipe as named_recipe
+from .reports import write_report
+from .resolve import device, load_weights
+from .resolve import spec as resolve_spec
+from .runs import Run, now
+from .scaling import Fit, fit
+from .scaling import rule as named_rule
+from .stages import stage_rows
+from .training import Batch, EpochDone, Record, load_checkpoint, save_atomically
+from .training import fit as training_loop
+from .units import Budget
+
+__all__ = [
+    "Job",
+    "Options",
+    "Source",
+    "Watcher",
+    "design",
+    "design_job",
+    "resume",
+    "scale",
+    "start",
+    "train",
+    "train_job",
+]
+
+EVAL_BATCH = 128
+
+
+class Watcher:
+    """Told what a job is doing; this one keeps silent. The command line has one that draws."""
+
+    def stage(self, title: str, detail: str = "") -> None:
+        """A stage begins."""
+
+    def record(self, record: Record) -> None:
+        """A training step or epoch is done."""
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` are done."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where data comes from: all that is needed to load it again, the same, on resuming."""
+
+    what: str
+    val: str | None = None
+    root: str | None = None
+    download: bool = False
+    seed: int = 0
+
+    def load(self, watcher: Watcher) -> ImageData:
+        return load_data(
+            self.what,
+            val=self.val,
+            root=Path(self.root) if self.root else None,
+            download=self.download,
+            seed=self.seed,
+            progress=lambda done, total: watcher.count("checking images", done, total),
+        )
+
+
+# ---- design and train ------------------------------------------------------------------------------------------------
+
+
+def scale(model: str | Path | ArchSpec, *, to: str | Budget, rule: str = "compound", classes: int | None = None) -> Fit:
+    """The largest member of `rule`'s line through `model` that meets every part of the budget.
+
+    >>> str(scale("mobilenetv2_100", to="100M-macs").spec.input.resolution)
+    '168'
+    """
+    base = resolve_spec(model)
+    base = base if classes is None else base.with_classes(classes)
+    budget = to if isinstance(to, Budget) else Budget.parse(to)
+    return fit(named_rule(rule), base, budget, cost)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every training job may be told."""
+
+    recipe: str | Recipe = "quick"
+    settings: tuple[str, ...] = ()
+    val: str | Path | None = None
+    root: str | Path | None = None
+    download: bool = False
+    seed: int = 0
+    workers: int = 0
+    name: str | None = None
+    parent: str | Path = "runs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job that is decided and not begun: `start` makes its run folder."""
+
+    verb: str
+    spec: ArchSpec
+    images: ImageData
+    source: Source
+    recipe: Recipe
+    options: Options
+    found: Fit | None = None
+    base: str | None = None
+
+
+def design_job(
+    data: str | Path, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
+) -> Job:
+    """Load the data and choose the network: the part of `design` before anything is trained or written."""
+    recipe, source = _recipe(options), source_of(data, options)
+    chosen = resolve_spec(base)
+    budget = to if isinstance(to, Budget) else Budget.parse(to)
+    images = source.load(watcher)
+    found = scale(chosen, to=budget, rule=rule, classes=len(images.classes))
+    watcher.stage("choose", f"{found.spec.name}: {found}")
+    return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
+
+
+def train_job(
+    model: str | Path | ArchSpec, data: str | Path, resolution: int | None, options: Options, watcher: Watcher
+) -> Job:
+    """Load the data and fit the network's classifier to it: the part of `train` before anything is written."""
+    recipe, source = _recipe(options), source_of(data, options)
+    spec = resolve_spec(model)
+    images = source.load(watcher)
+    spec = spec.with_classes(len(images.classes))
+    spec = spec if resolution is None else spec.with_resolution(resolution)
+    watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
+    return Job("train", regularised(spec, recipe), images, source, recipe, options)
+
+
+def design(
+    data: str | Path,
+    *,
+    to: str | Budget,
+    base: str | Path | ArchSpec = "efficientnet_b0",
+    rule: str = "compound",
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report."""
+    watcher = watcher or Watcher()
+    return start(design_job(data, to, base, rule, options or Options(), watcher), watcher)
+
+
+def train(
+    model: str | Path | ArchSpec,
+    data: str | Path,
+    *,
+    resolution: int | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train `model` on `data` by a recipe, then evaluate, export, measure and report."""
+    watcher = watcher or Watcher()
+    return start(train_job(model, data, resolution, options or Options(), watcher), watcher)
+
+
+def start(job: Job, watcher: Watcher) -> Run:
+    """Make the job's run folder and carry the run to its report."""
+    run = Run.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
+    watcher.stage("run", str(run.path))
+    _describe(run, job)
+    return _carry_on(run, watcher, job.images)
+
+
+def resume(run: Run | str | Path, *, watcher: Watcher | None = None) -> Run:
+    """Go on where a run was stopped, whatever stopped it; stages that are done are left alone."""
+    return _carry_on(run if isinstance(run, Run) else Run.open(run), watcher or Watcher(), None)
+
+
+def met(found: Fit) -> dict[str, dict[str, float]]:
+    """For each limit of the budget: the limit, what the network needs, and the share left."""
+    needs = {"macs": found.cost.macs, "params": found.cost.params}
+    limits = {"macs": found.budget.macs, "params": found.budget.params}
+    return {name: {"limit": limits[name], "is": needs[name], "slack": slack} for name, slack in found.slack.items()}
+
+
+def source_of(data: str | Path, options: Options) -> Source:
+    """Where the data is, in absolute terms, so that a run can be resumed from another folder."""
+
+    def located(path: str | Path) -> str:
+        return str(Path(path).resolve() if Path(path).exists() else path)
+
+    return Source(
+        what=located(data),
+        val=None if options.val is None else located(options.val),
+        root=None if options.root is None else located(options.root),
+        download=options.download,
+        seed=options.seed,
+    )
+
+
+def _recipe(options: Options) -> Recipe:
+    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    return changed(base, options.settings)
+
+
+def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
+    """The spec with the recipe's dropout and stochastic depth."""
+    head = replace(spec.head, dropout=recipe.dropout) if isinstance(spec.head, PooledClassifier) else spec.head
+    return replace(spec, head=head).with_style(drop_path=recipe.drop_path)
+
+
+def _describe(run: Run, job: Job) -> None:
+    """Write down everything the run was given: what resuming and the report read."""
+    found = job.found
+    run.write_spec(job.spec)
+    run.write("data.json", job.images.to_record() | {"fingerprint": _fingerprint(job.images)})
+    run.write(
+        "config.json",
+        {
+            "verb": job.verb,
+            "convsmith": dict(this_machine().packages).get("convsmith", "unknown"),
+            "started": now(),
+            "name": run.path.name,
+            "data": job.images.name,
+            "source": to_data(job.source),
+            "seed": job.options.seed,
+            "workers": job.options.workers,
+            "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
+            "budget": str(found.budget) if found else None,
+            "base": job.base,
+            "rule": found.rule.kind if found else None,
+            "x": found.x if found else None,
+            "met": met(found) if found else None,
+            "cost": to_data(cost(job.spec)),
+            "stages": [to_data(row) for row in stage_rows(job.spec)],
+            "recipe": to_data(job.recipe),
+            "machine": to_data(this_machine()),
+        },
+    )
+
+
+def _fingerprint(images: ImageData) -> str:
+    digest = hashlib.sha256("\0".join(images.classes).encode())
+    for split in (images.train, images.val):
+        digest.update(split.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+# ---- the stages of a run ---------------------------------------------------------------------------------------------
+
+
+def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
+    config, spec, where = run.read("config.json"), run.spec, device()
+
+    def data() -> ImageData:
+        nonlocal images
+        if images is None:
+            images = Source(**config["source"]).load(watcher)
+            if _fingerprint(images) != run.read("data.json")["fingerprint"]:
+                raise DataError(f"the data at {config['source']['what']} is not what {run.path} was begun with")
+        return images
+
+    if not run.has("model.safetensors"):
+        _train(run, config, spec, data(), where, watcher)
+    if not run.has("scores.json"):
+        watcher.stage("evaluate", f"{len(data().val)} validation images")
+        run.write("scores.json", score_on(trained(run, spec), spec, data(), where).to_record())
+    if not run.has("export.json"):
+        watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
+        samples = samples_of(spec, data())
+        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=_shape(spec), samples=samples)
+        run.write("export.json", exported.to_record())
+    if not run.has("latency.json"):
+        watcher.stage("measure", "onnxruntime, batch 1, one thread")
+        subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=1)
+        timing = interleave([subject], threads=1, progress=lambda d, t: watcher.count("rounds", d, t))
+        run.write("latency.json", timing.to_record())
+    watcher.stage("report", str(write_report(run.path)))
+    return run
+
+
+@dataclass(frozen=True)
+class _Feed:
+    """The training split as the loop sees it."""
+
+    spec: ArchSpec
+    images: ImageData
+    recipe: Recipe
+    seed: int
+    workers: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.images.train), self.recipe.batch)
+
+    def batches(self, first: int, last: int) -> Any:
+        augment = self.recipe.augment
+        return train_batches(
+            self.images.train,
+            resolution=self.spec.input.resolution,
+            channels=self.spec.input.channels,
+            batch=self.recipe.batch,
+            augment=augment if self.images.mirror else replace(augment, mirror=0.0),
+            seed=self.seed,
+            first_step=first,
+            last_step=last,
+            workers=self.workers,
+        )
+
+
+def _train(
+    run: Run, config: dict[str, Any], spec: ArchSpec, images: ImageData, where: torch.device, watcher: Watcher
+) -> None:
+    recipe = from_data(Recipe, config["recipe"], OPTIMISERS, source=str(run.file("config.json")))
+    feed = _Feed(spec, images, recipe, config["seed"], config["workers"])
+    normalise = Normalise(spec.input.mean, spec.input.std, device=where)
+    held_val = _held(spec, images)
+    model = build(spec, seed=config["seed"])
+    if run.has("last.pt"):
+        done = load_checkpoint(run.file("last.pt"))["step"]
+        run.rewind(done)
+        watcher.note(f"resuming after step {done} of {recipe.epochs * feed.steps_per_epoch}")
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        scores = score(network, held_val(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
+        return {"val_loss": scores.loss, "val_top1": scores.top1}
+
+    watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}")
+    for record in training_loop(
+        model,
+        recipe,
+        feed,
+        prepare=normalise,
+        evaluate=evaluate,
+        checkpoint=run.file("last.pt"),
+        device=where,
+        seed=config["seed"],
+    ):
+        watcher.record(record)
+        if (logged := _logged(record)) is not None:
+            run.log(logged)
+
+    from safetensors.torch import save_file
+
+    state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
+    save_atomically(run.file("model.safetensors"), lambda path: save_file(state, path))
+
+
+def _logged(record: Record) -> dict[str, Any] | None:
+    if not isinstance(record, EpochDone):
+        return None
+    data = to_data(replace(record, scores={}))
+    return {"event": "epoch", **{key: value for key, value in data.items() if key != "scores"}, **record.scores}
+
+
+def _held(spec: ArchSpec, images: ImageData) -> Callable[[], Any]:
+    """A function that yields the validation batches, decoded once where they fit in memory."""
+    resolution, channels = spec.input.resolution, spec.input.channels
+    split = held(images.val, resolution=resolution, channels=channels)
+    return lambda: eval_batches(split, resolution=resolution, channels=channels, batch=EVAL_BATCH)
+
+
+def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device) -> Scores:
+    normalise = Normalise(spec.input.mean, spec.input.std, device=where)
+    return score(model.to(where), _held(spec, images)(), classes=images.classes, normalise=normalise, device=where)
+
+
+def trained(run: Run, spec: ArchSpec) -> nn.Module:
+    model = build(spec, seed=0)
+    load_weights(model, run.file("model.safetensors"))
+    return model.eval()
+
+
+def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
+    """The first validation images, normalised, on the CPU."""
+    first: Batch = next(iter(_held(spec, images)()))
+    return Normalise(spec.input.mean, spec.input.std, device=torch.device("cpu"))(first.images[:n])
+
+
+def _shape(spec: ArchSpec) -> tuple[int, int, int]:
+    return (spec.input.channels, spec.input.resolution, spec.input.resolution)

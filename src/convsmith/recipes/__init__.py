@@ -1,0 +1,55 @@
+"""Recipes: one runnable document each. A new recipe is one file and one line in `RECIPES`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ..codec import from_data, to_data
+from ..errors import UserError, nearest
+from ..recipe import OPTIMISERS, Recipe
+from .quick import QUICK
+
+__all__ = ["QUICK", "RECIPES", "changed", "recipe"]
+
+RECIPES: tuple[Recipe, ...] = (QUICK,)
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name."""
+    table = {known.name: known for known in RECIPES}
+    if name not in table:
+        raise UserError(f"unknown recipe '{name}'; recipes are {', '.join(table)}{nearest(name, table)}")
+    return table[name]
+
+
+def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
+    """`base` with `--set` items applied: `epochs=90`, `optimiser.momentum=0.8`, `optimiser.kind=adamw`, `augment.crop=[0.5,1]`.
+
+    A value is read as JSON where it is JSON, else as a name. Types are checked: `epochs=ten` says what was expected.
+    """
+    data: Any = to_data(base)
+    for setting in settings:
+        path, sign, text = setting.partition("=")
+        if not sign or not path.strip():
+            raise UserError(f"--set {setting}: write field=value, for example --set epochs=10")
+        *parents, last = path.strip().split(".")
+        here = data
+        for name in parents:
+            if not isinstance(here, dict) or not isinstance(here.get(name), dict):
+                fields = [key for key, value in here.items() if isinstance(value, dict)]
+                raise UserError(f"--set {setting}: '{name}' holds no fields; these do: {', '.join(fields)}{nearest(name, fields)}")
+            here = here[name]
+        if last == "kind":
+            # Another kind has other fields; keeping the old ones would refuse every change of kind.
+            here.clear()
+        here[last] = _value(text.strip())
+    return from_data(Recipe, data, OPTIMISERS, source="--set")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,6 @@
+"""A run folder as one HTML page that can be mailed: what was asked, what came out, and what each number rests on."""
+
+from .facts import RunFacts
+from .page import render, write_report
+
+__all__ = ["RunFacts", "render", "write_report"]

@@ -1,0 +1,75 @@
+"""How numbers are written in the report; each kind in one way."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ..units import count as parsed
+from ..units import human
+
+__all__ = ["count", "interval", "megabytes", "ms", "percent", "plain"]
+
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def count(number: float) -> str:
+    """A count with its suffix set off; trailing zeros only where the number was rounded to them.
+
+    >>> [count(n).replace("\\N{NO-BREAK SPACE}", " ") for n in (1_990_123, 2_000_000, 385_814_752, 950)]
+    ['1.99 M', '2 M', '385.8 M', '950']
+    """
+    text = human(number)
+    digits, suffix = re.fullmatch(r"(.*?)([kMGT]?)", text).groups()  # type: ignore[union-attr]  # always matches
+    if "." in digits and parsed(text.lstrip("-")) == abs(number):
+        digits = digits.rstrip("0").rstrip(".")
+    return f"{digits}{_SPACE}{suffix}" if suffix else digits
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share between 0 and 1 as a percentage.
+
+    >>> percent(0.98056).replace("\\N{NO-BREAK SPACE}", " ")
+    '98.1 %'
+    """
+    return f"{100 * share:.{digits}f}{_SPACE}%" if math.isfinite(share) else "not finite"
+
+
+def interval(low: float, high: float) -> str:
+    """Two shares as one range of percentages."""
+    return f"{100 * low:.1f}–{100 * high:.1f}{_SPACE}%"
+
+
+def ms(milliseconds: float, unit: bool = True) -> str:
+    """Milliseconds with three significant digits.
+
+    >>> ms(1.2345).replace("\\N{NO-BREAK SPACE}", " "), ms(123.4, unit=False)
+    ('1.23 ms', '123')
+    """
+    digits = 2 if milliseconds < 9.995 else 1 if milliseconds < 99.95 else 0
+    digits = 3 if milliseconds < 0.9995 else digits
+    return f"{milliseconds:.{digits}f}" + (f"{_SPACE}ms" if unit else "")
+
+
+def megabytes(size: int) -> str:
+    """A file's size in decimal units, as shops and file managers count.
+
+    >>> megabytes(1_234_567).replace("\\N{NO-BREAK SPACE}", " ")
+    '1.23 MB'
+    """
+    return f"{size / 1e6:.2f}{_SPACE}MB" if size >= 1e6 else f"{size / 1e3:.1f}{_SPACE}kB"
+
+
+def plain(value: object) -> str:
+    """A value out of a file as a cell of a table: no Python quotes, no brackets.
+
+    >>> plain(None), plain(True), plain([224, 224]), plain(0.9), plain("sgd")
+    ('none', 'yes', '224, 224', '0.9', 'sgd')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(item) for item in value) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

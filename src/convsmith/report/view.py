@@ -1,0 +1,231 @@
+"""From facts to what a page says: the verdict, the cards, the sentences. No HTML here, and no numbers made up."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .facts import Limit, RunFacts, Scores, Wrong
+from .format import count, interval, megabytes, ms, percent
+
+__all__ = [
+    "Card", "Pair", "Picture", "Verdict", "cards", "command", "confused_pairs", "distinct_names", "flat", "pictures",
+    "subtitle", "verdict",
+]  # fmt: skip
+
+MOST_PICTURES = 24
+_DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing a reader sees. `state` is met, missed, unfinished or none (no budget was set)."""
+
+    state: str
+    headline: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """A key number. `basis` says what it rests on: for a measured number its n, for a counted one what was counted."""
+
+    name: str
+    value: str
+    basis: str
+    details: tuple[str, ...] = ()
+    measured: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A true class that is taken for another one."""
+
+    true: str
+    predicted: str
+    times: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A wrong image as the report shows it; `image` is empty where there is none to show."""
+
+    image: str
+    true: str
+    predicted: str
+    confidence: float
+    path: str
+
+
+def verdict(facts: RunFacts) -> Verdict:
+    """Whether training came to its end and whether the budget was met; an unfinished run is never called met."""
+    budget = _budget(facts.config.met if facts.config else None)
+    done, planned = len(facts.epochs), facts.epochs_planned
+    last = facts.epochs[-1].epoch if facts.epochs else 0
+    if planned is not None and last < planned:
+        headline = f"Training not finished: epoch {last} of {planned}" if done else f"Training not started: {planned} epochs planned"
+    elif planned is None and facts.scores is None:
+        headline = f"Training not finished: epoch {last}" if done else "Nothing was trained yet"
+    else:
+        unscored = () if facts.scores else ("Not evaluated yet.",)
+        if budget is not None:
+            return Verdict(budget.state, budget.headline, unscored)
+        return Verdict("none", f"Trained for {last} epochs; no budget was set" if done else "No budget was set", unscored)
+    return Verdict("unfinished", headline, (budget.headline + ".",) if budget else ())
+
+
+def _budget(met: dict[str, Limit] | None) -> Verdict | None:
+    if not met:
+        return None
+    missed = [_limit(name, limit) for name, limit in met.items() if limit.actual > limit.limit]
+    kept = [_limit(name, limit) for name, limit in met.items() if limit.actual <= limit.limit]
+    if missed:
+        return Verdict("missed", "Budget missed: " + "; ".join(missed) + (f". Met: {'; '.join(kept)}" if kept else ""))
+    return Verdict("met", "Budget met: " + "; ".join(kept))
+
+
+def _limit(name: str, limit: Limit) -> str:
+    """Such as `1.99 M of 2 M MACs (0.5 % below)`."""
+    if name == "ms":
+        amounts = f"{ms(limit.actual, unit=False)} of {ms(limit.limit)}"
+    else:
+        amounts = f"{count(limit.actual)} of {count(limit.limit)} {'MACs' if name == 'macs' else name}"
+    off = limit.actual / limit.limit - 1
+    if off == 0:
+        return f"{amounts} (exactly)"
+    gap = percent(abs(off)) if abs(off) >= 0.0005 else "under " + percent(0.001)
+    return f"{amounts} ({gap} {'above' if off > 0 else 'below'})"
+
+
+def cards(facts: RunFacts) -> tuple[Card, ...]:
+    """The key numbers that are there, each with what it rests on."""
+    return tuple(_cards(facts))
+
+
+def _cards(facts: RunFacts) -> Iterator[Card]:
+    if scores := facts.scores:
+        on = f"n = {scores.n:,} {scores.split} images"
+        for name, value, bounds in (("Top-1", scores.top1, scores.top1_interval), ("Top-5", scores.top5, scores.top5_interval)):
+            # With at most five classes every answer is among the first five: a top-5 says nothing.
+            if value is None or (name == "Top-5" and 0 < len(scores.classes) <= 5):
+                continue
+            yield Card(name, percent(value), on, (f"95 % interval {interval(*bounds)}",) if bounds else (), measured=True)
+    image = "one image"
+    if facts.spec:
+        size = facts.spec.input
+        image = f"one image, {size.channels} × {size.resolution} × {size.resolution}"
+    if facts.macs is not None:
+        yield Card("MACs", count(facts.macs), f"counted for {image}", (f"= {count(2 * facts.macs)}FLOPs at 2 per MAC",))
+    if facts.params is not None:
+        yield Card("Parameters", count(facts.params), "counted", (f"exactly {facts.params:,}",))
+    if facts.latency and facts.latency.rows:
+        row = facts.latency.rows[0]
+        yield Card(
+            "Latency",
+            ms(row.median_ms),
+            f"median of n = {row.n:,}",
+            (
+                f"p10–p90 {ms(row.p10_ms, unit=False)}–{ms(row.p90_ms)}",
+                f"{row.runtime}, {row.threads} thread{'' if row.threads == 1 else 's'}, batch {row.batch}",
+                *((row.name,) if len(facts.latency.rows) > 1 else ()),
+            ),
+            measured=True,
+        )
+    if facts.export:
+        yield Card("File", megabytes(facts.export.bytes), "size on disk", (facts.export.file,))
+
+
+def subtitle(facts: RunFacts) -> tuple[str, ...]:
+    """What the network is, on which data, by which rule, when."""
+    config, parts = facts.config, []
+    if facts.spec or (config and config.name):
+        parts.append(facts.spec.name if facts.spec else str(config and config.name))
+    if config:
+        if config.base and config.rule:
+            step = "" if config.x is None else f" at x = {config.x:.4g}"
+            parts.append(f"{config.base} scaled by {config.rule}{step}")
+        if data := (facts.data.name if facts.data else config.data):
+            parts.append(f"data: {data}")
+        if config.budget:
+            parts.append(f"budget: {config.budget}")
+        if config.started:
+            parts.append(f"started {config.started}")
+    return tuple(parts)
+
+
+def class_name(classes: Sequence[str], index: int) -> str:
+    return classes[index] if 0 <= index < len(classes) else f"class {index}"
+
+
+def confused_pairs(scores: Scores, most: int = 10) -> tuple[Pair, ...]:
+    """The mistakes made most often, the most frequent first, of equal ones that with the smaller class first."""
+    found = [
+        (times, row, column)
+        for row, counts in enumerate(scores.confusion)
+        for column, times in enumerate(counts)
+        if times and row != column
+    ]
+    found.sort(key=lambda cell: (-cell[0], cell[1], cell[2]))
+    return tuple(
+        Pair(scores.classes[row], scores.classes[column], times, sum(scores.confusion[row])) for times, row, column in found[:most]
+    )
+
+
+def pictures(scores: Scores, room: int) -> tuple[Picture, ...]:
+    """Up to 24 wrong images. One whose picture does not fit into what is left of `room` bytes, or is no data URI, keeps
+    its caption alone: a report is mailed, and loads nothing from elsewhere."""
+    shown = []
+    for wrong in scores.wrong[:MOST_PICTURES]:
+        image = wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else ""
+        room -= len(image)
+        shown.append(_picture(scores, wrong, image))
+    return tuple(shown)
+
+
+def _picture(scores: Scores, wrong: Wrong, image: str) -> Picture:
+    source = wrong.path or (f"image {wrong.index}" if wrong.index is not None else "")
+    true, predicted = class_name(scores.classes, wrong.label), class_name(scores.classes, wrong.predicted)
+    return Picture(image, true, predicted, wrong.confidence, source)
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values as rows with dotted names."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def command(facts: RunFacts) -> str:
+    """The command that made the run, ready to paste; empty where the run does not say."""
+    given = facts.config.command if facts.config else ""
+    return given if isinstance(given, str) else shlex.join(given)
+
+
+def distinct_names(runs: Sequence[Path]) -> tuple[str, ...]:
+    """The folders' names; where two are equal, with as many of their parents as it takes to tell them apart.
+
+    >>> distinct_names([Path("/a/x"), Path("/b/x"), Path("/b/y")])
+    ('a/x', 'b/x', 'y')
+    """
+    parts = [run.resolve().parts for run in runs]
+    depth = [1] * len(parts)
+    while True:
+        names = ["/".join(part[-deep:]) for part, deep in zip(parts, depth, strict=True)]
+        clashing = [place for place, name in enumerate(names) if names.count(name) > 1 and depth[place] < len(parts[place])]
+        if not clashing:
+            return tuple(names)
+        for place in clashing:
+            depth[place] += 1
+
+
+def finite(values: Sequence[float | None]) -> bool:
+    """Whether there is at least one value that can be drawn."""
+    return any(value is not None and math.isfinite(value) for value in values)

@@ -1,0 +1,169 @@
+"""The edge where strings become objects: what MODEL may name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .arch import ArchSpec
+from .codec import from_json as _from_json
+from .errors import UserError, nearest
+from .families import names
+from .families import spec as family_member
+from .model import Model, build
+from .parts import PARTS
+from .runs import Run
+
+__all__ = ["Target", "create", "foreign", "from_json", "load_weights", "resolve", "spec"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a MODEL argument stands for: exactly one of a spec, a run (which has a spec too), an ONNX file, a foreign name."""
+
+    label: str
+    spec: ArchSpec | None = None
+    run: Run | None = None
+    onnx: Path | None = None
+    foreign: str | None = None
+
+    def module(self) -> nn.Module:
+        """A module in evaluation mode: the run's weights where there are some, else freshly initialised."""
+        if self.foreign is not None:
+            return foreign(self.foreign).eval()
+        if self.spec is None:
+            raise UserError(f"{self.label} is an ONNX file; a network that can be built is needed here")
+        model = build(self.spec, seed=0)
+        if self.run is not None and self.run.has("model.safetensors"):
+            load_weights(model, self.run.file("model.safetensors"))
+        return model.eval()
+
+    def input_shape(self, resolution: int | None = None) -> tuple[int, int, int]:
+        """(C, H, W) of one image; a foreign network's own default where none is given."""
+        if self.spec is not None:
+            side = resolution or self.spec.input.resolution
+            return (self.spec.input.channels, side, side)
+        side = resolution or _foreign_resolution(self.foreign or "")
+        return (3, side, side)
+
+
+def resolve(text: str | Path) -> Target:
+    """A name, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME` or `tv:NAME`."""
+    text = str(text)
+    if text.startswith(("timm:", "tv:")):
+        return Target(label=text, foreign=text)
+    path = Path(text)
+    if path.suffix == ".onnx":
+        if not path.is_file():
+            raise UserError(f"{path} does not exist")
+        return Target(label=path.name, onnx=path)
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise UserError(f"{path} does not exist")
+        found = from_json(path.read_text(encoding="utf-8"), source=str(path))
+        return Target(label=found.name, spec=found)
+    if path.is_dir():
+        run = Run.open(path)
+        return Target(label=path.name, spec=run.spec, run=run)
+    if text in names():
+        return Target(label=text, spec=family_member(text))
+    raise UserError(
+        f"unknown model '{text}'{nearest(text, names())}\n"
+        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
+    )
+
+
+def spec(model: str | Path | ArchSpec) -> ArchSpec:
+    """The spec that `model` names: a published network, a spec `.json` or a run folder; a spec is itself.
+
+    >>> spec("resnet50").input.resolution
+    224
+    """
+    if isinstance(model, ArchSpec):
+        return model
+    target = resolve(model)
+    if target.spec is None:
+        raise UserError(f"{target.label} has no spec: it was not made here. It can be measured, not scaled or trained")
+    return target.spec
+
+
+def from_json(text: str, *, source: str = "spec") -> ArchSpec:
+    """The spec that JSON text says; an error lists every field that is wrong, with the legal choices."""
+    return _from_json(ArchSpec, text, PARTS, source=source)
+
+
+def create(
+    model: str | Path | ArchSpec, *, classes: int | None = None, weights: str | Path | None = None, seed: int | None = None
+) -> Model:
+    """A built network, for another number of classes if asked, with weights from a run folder or a `.safetensors` file."""
+    chosen = spec(model)
+    net = build(chosen if classes is None else chosen.with_classes(classes), seed=seed)
+    if weights is not None:
+        path = Path(weights)
+        load_weights(net, path / "model.safetensors" if path.is_dir() else path)
+    return net
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a `.safetensors` file made from the same spec. A file that does not fit names the first keys that differ."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is no safetensors file that can be read: {error}") from None
+    own = model.state_dict()
+    missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
+    shapes = [f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}" for key in own.keys() & state.keys()
+              if state[key].shape != own[key].shape]
+    if missing or extra or shapes:
+        detail = [f"missing {key}" for key in sorted(missing)] + [f"unknown {key}" for key in sorted(extra)] + sorted(shapes)
+        raise UserError(f"{path} does not fit this network: {'; '.join(detail[:5])}" + (" ..." if len(detail) > 5 else ""))
+    model.load_state_dict(state)
+
+
+def foreign(name: str) -> nn.Module:
+    """`timm:NAME` or `tv:NAME`, freshly initialised; nothing is downloaded."""
+    source, _, wanted = name.partition(":")
+    if source == "tv":
+        from torchvision import models
+
+        known = models.list_models(module=models)
+        if wanted not in known:
+            raise UserError(f"torchvision has no model '{wanted}'{nearest(wanted, known)}")
+        net: nn.Module = models.get_model(wanted, weights=None)
+        return net
+    try:
+        import timm
+    except ImportError:
+        raise UserError(f"{name} needs timm, which is not installed here: pip install timm") from None
+    if not timm.is_model(wanted):
+        raise UserError(f"timm has no model '{wanted}'{nearest(wanted, timm.list_models())}")
+    made: nn.Module = timm.create_model(wanted, pretrained=False)
+    return made
+
+
+def _foreign_resolution(name: str) -> int:
+    source, _, wanted = name.partition(":")
+    if source == "timm":
+        import timm
+
+        found = timm.get_pretrained_cfg(wanted)
+        return int(found.input_size[1]) if found is not None else 224
+    return 224
+
+
+def device(name: str | None = None) -> torch.device:
+    """The device of that name, or CUDA where there is one, else the CPU."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' is not usable here: {str(error).splitlines()[0]}") from None
+    return found

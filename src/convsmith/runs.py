@@ -1,0 +1,121 @@
+"""A run folder: everything a run was given and earned, in files that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .arch import ArchSpec
+from .codec import from_json, to_json
+from .errors import UserError
+from .parts import PARTS
+from .training import save_atomically
+
+__all__ = ["Run", "now"]
+
+
+class Run:
+    """The folder `runs/NAME`; docs/run-folder.md lists its files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> Run:
+        """A new folder `parent/name`, or `name-2`, `name-3`, ... where that is taken: no run overwrites another."""
+        safe = re.sub(r"[^A-Za-z0-9._@=+-]+", "-", name).strip("-") or "run"
+        for number in range(1, 10_000):
+            path = parent / (safe if number == 1 else f"{safe}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise UserError(f"cannot make the run folder {path}: {error}") from error
+            return cls(path)
+        raise UserError(f"{parent} already holds 10,000 runs named {safe}")
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """An existing run folder, known by its config.json."""
+        folder = Path(path)
+        if not (folder / "config.json").is_file():
+            what = "is not a run folder (it has no config.json)" if folder.is_dir() else "does not exist"
+            raise UserError(f"{folder} {what}")
+        return cls(folder)
+
+    # ---- the files -----------------------------------------------------------------------------------------------
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    def has(self, name: str) -> bool:
+        return self.file(name).is_file()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run."""
+        try:
+            data: dict[str, Any] = json.loads(self.file(name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.path} has no {name} yet") from None
+        except ValueError as error:
+            raise UserError(f"{self.file(name)} is damaged: {error}") from None
+        return data
+
+    def write(self, name: str, data: dict[str, Any]) -> None:
+        """Write a JSON file of the run, whole or not at all."""
+        text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+        save_atomically(self.file(name), lambda path: _write_text(path, text))
+
+    @property
+    def spec(self) -> ArchSpec:
+        try:
+            text = self.file("spec.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"{self.path} has no spec.json") from None
+        return from_json(ArchSpec, text, PARTS, source=str(self.file("spec.json")))
+
+    def write_spec(self, spec: ArchSpec) -> None:
+        save_atomically(self.file("spec.json"), lambda path: _write_text(path, to_json(spec)))
+
+    # ---- metrics -------------------------------------------------------------------------------------------------
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        with self.file("metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """The lines of metrics.jsonl that are whole; a killed process may have left half a line at the end."""
+        if not self.has("metrics.jsonl"):
+            return
+        for line in self.file("metrics.jsonl").read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def rewind(self, step: int) -> None:
+        """Forget metrics logged after `step`: training goes on from there and will log them again."""
+        kept = [record for record in self.metrics() if record.get("step", 0) <= step]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        save_atomically(self.file("metrics.jsonl"), lambda path: _write_text(path, text))
+
+
+def now() -> str:
+    """This moment as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

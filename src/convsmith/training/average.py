@@ -1,0 +1,31 @@
+"""The exponential moving average of a model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+__all__ = ["averaged"]
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of `model` that `update_parameters(model)` moves towards it:
+
+        average <- d average + (1 - d) weights,  d = min(decay, (1 + t) / (10 + t)) after t updates
+
+    Running statistics of norms are averaged with the weights, as EfficientNet's released code does; without them the
+    average would be evaluated with somebody else's statistics.
+    """
+
+    @torch.no_grad()
+    def move(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        t = int(updates)
+        share = 1 - min(decay, (1 + t) / (10 + t))
+        for ours, theirs in zip(average, current, strict=True):
+            if ours.is_floating_point():
+                ours.lerp_(theirs, share)
+            else:
+                ours.copy_(theirs)
+
+    return AveragedModel(model, multi_avg_fn=move, use_buffers=True)

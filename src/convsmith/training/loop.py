@@ -1,0 +1,257 @@
+"""The one training loop.
+
+It knows neither families nor tasks: a feed gives batches, a function evaluates, records come out. All randomness of a
+step is seeded by (seed, step), so a run that was killed and resumed makes the same weights, bit for bit on a CPU, as one
+that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import UserError
+from ..recipe import Precision, Recipe
+from .average import averaged
+from .checkpoint import load_checkpoint, save_checkpoint
+from .optim import optimiser
+from .schedule import rate_at
+
+__all__ = ["Batch", "EpochDone", "Feed", "Record", "StepDone", "TrainingDiverged", "fit"]
+
+# Seconds between checkpoints inside an epoch; an epoch's end always writes one.
+CHECKPOINT_EVERY = 60.0
+# Reading a CUDA loss stops the device, so there it is looked at only every so many steps.
+LOOK_EVERY = 20
+
+
+class TrainingDiverged(UserError):
+    """The loss is no longer a number."""
+
+
+class Batch(Protocol):
+    """uint8 images ⟨N,C,H,W⟩ and int64 labels ⟨N⟩."""
+
+    @property
+    def images(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+
+
+class Feed(Protocol):
+    """Training data as the loop sees it: a fixed stream of batches, one for each step of the whole run."""
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """The batches of steps `first` to `last` - 1; the same ones wherever the stream is entered."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One optimisation step. `loss` is NaN where it was not read off the device."""
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float
+    rate: float
+    images: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One pass over the training images, and what the evaluation said of the model that would be shipped."""
+
+    epoch: int
+    step: int
+    train_loss: float
+    train_top1: float
+    rate: float
+    images_per_s: float
+    seconds: float
+    scores: dict[str, float]
+
+
+Record = StepDone | EpochDone
+
+
+def fit(
+    model: nn.Module,
+    recipe: Recipe,
+    feed: Feed,
+    *,
+    prepare: Callable[[Tensor], Tensor],
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    checkpoint: Path,
+    device: torch.device,
+    seed: int,
+) -> Iterator[Record]:
+    """Train `model` in place by `recipe`, from `checkpoint` where there is one, yielding a record a step and an epoch.
+
+    `prepare` turns uint8 images into normalised floats on `device`. When the iterator is exhausted, `model` holds the
+    weights to ship: the moving average if the recipe has one. Raises `TrainingDiverged` at a loss that is not finite,
+    leaving the last good checkpoint.
+    """
+    # ---- state ---------------------------------------------------------------------------------------------------
+    model.to(device=device, memory_format=torch.channels_last)
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
+            module.momentum = recipe.batch_norm_momentum
+    optim = optimiser(model, recipe)
+    average = averaged(model, recipe.average) if recipe.average else None
+    dtype = _autocast(recipe.precision, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
+
+    steps = recipe.epochs * feed.steps_per_epoch
+    warmup = round(recipe.warmup * feed.steps_per_epoch)
+    peak = recipe.rate * recipe.batch / 256
+    tally = _Tally(device)
+    done = _restore(checkpoint, model, average, optim, scaler, tally, steps) if checkpoint.exists() else 0
+
+    def save(step: int) -> None:
+        save_checkpoint(checkpoint, _state(step, steps, model, average, optim, scaler, tally))
+
+    # ---- steps ---------------------------------------------------------------------------------------------------
+    saved = time.monotonic()
+    for step, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
+        model.train()
+        torch.manual_seed(seed * 1_000_003 + step)
+        rate = rate_at(step, steps=steps, warmup=warmup, peak=peak)
+        for group in optim.param_groups:
+            group["lr"] = rate
+
+        labels = batch.labels.to(device, non_blocking=True)
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            logits = model(prepare(batch.images))
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.smoothing)
+        optim.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        if recipe.clip:
+            scaler.unscale_(optim)
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+
+        looked = device.type == "cpu" or step % LOOK_EVERY == 0 or (step + 1) % feed.steps_per_epoch == 0
+        value = loss.item() if looked else math.nan
+        epoch = step // feed.steps_per_epoch + 1
+        if looked and not math.isfinite(value):
+            raise TrainingDiverged(_diverged(value, step, epoch, rate, recipe))
+        scaler.step(optim)
+        scaler.update()
+        if average is not None:
+            average.update_parameters(model)
+        tally.add(loss, logits, labels)
+        yield StepDone(step + 1, steps, epoch, value, rate, len(labels))
+
+        # ---- the end of an epoch ---------------------------------------------------------------------------------
+        if (step + 1) % feed.steps_per_epoch == 0:
+            scores = evaluate(model if average is None else average.module)
+            finished, tally = tally.stop(), _Tally(device)
+            save(step + 1)
+            yield EpochDone(
+                epoch, step + 1, finished.loss, finished.top1, rate, finished.images / finished.seconds, finished.seconds, scores
+            )
+            tally.start()
+            saved = time.monotonic()
+        elif time.monotonic() - saved > CHECKPOINT_EVERY:
+            save(step + 1)
+            saved = time.monotonic()
+
+    if average is not None:
+        model.load_state_dict(average.module.state_dict())
+    model.eval()
+
+
+class _Tally:
+    """Sums over an epoch, kept on the device so that nothing waits for them, and saved with every checkpoint."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self.seconds = 0.0
+        self.start()
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+
+    def stop(self) -> _Tally:
+        self.seconds += time.monotonic() - self._began
+        return self
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": self._sums.cpu(), "seconds": self.seconds + time.monotonic() - self._began}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._sums.copy_(state["sums"])
+        self.seconds = state["seconds"]
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        right = (logits.detach().argmax(1) == labels).sum()
+        self._sums += torch.stack((loss.detach().double() * len(labels), right.double(), right.new_tensor(len(labels)).double()))
+
+    @property
+    def images(self) -> int:
+        return int(self._sums[2])
+
+    @property
+    def loss(self) -> float:
+        return float(self._sums[0] / self._sums[2])
+
+    @property
+    def top1(self) -> float:
+        return float(self._sums[1] / self._sums[2])
+
+
+def _autocast(precision: Precision, device: torch.device) -> torch.dtype | None:
+    match precision:
+        case Precision.BF16:
+            return torch.bfloat16
+        case Precision.FP16:
+            return torch.float16
+        case Precision.AUTO if device.type == "cuda" and torch.cuda.is_bf16_supported():
+            return torch.bfloat16
+        case _:
+            return None
+
+
+def _state(step: int, steps: int, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally) -> dict[str, Any]:
+    return {
+        "step": step,
+        "steps": steps,
+        "model": model.state_dict(),
+        "average": average.state_dict() if average is not None else None,
+        "optimiser": optim.state_dict(),
+        "scaler": scaler.state_dict(),
+        "tally": tally.state(),
+    }
+
+
+def _restore(path: Path, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally, steps: int) -> int:
+    state = load_checkpoint(path)
+    if state["steps"] != steps:
+        raise UserError(f"{path} belongs to a run of {state['steps']} steps, not {steps}: its data or recipe has changed")
+    model.load_state_dict(state["model"])
+    if average is not None:
+        average.load_state_dict(state["average"])
+    optim.load_state_dict(state["optimiser"])
+    scaler.load_state_dict(state["scaler"])
+    tally.load(state["tally"])
+    return int(state["step"])
+
+
+def _diverged(value: float, step: int, epoch: int, rate: float, recipe: Recipe) -> str:
+    lower = recipe.rate / 4
+    return (
+        f"the loss became {value} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}. "
+        f"The last good checkpoint is kept. Try --set rate={lower:g}"
+        + ("" if recipe.clip else ", --set clip=1")
+        + (", --set precision=fp32" if recipe.precision is not Precision.FP32 else "")
+    )
