@@ -13,7 +13,6 @@ from torchvision.transforms.v2 import functional
 
 from convsmith.data import (
     ArraySplit,
-    Augment,
     Batch,
     EncodedSplit,
     FileSplit,
@@ -24,7 +23,9 @@ from convsmith.data import (
     steps_per_epoch,
     train_batches,
 )
+from convsmith.data.augment import box
 from convsmith.data.sample import uniform
+from convsmith.recipe import Augment
 from data_food import array_split, write_classes
 
 NOTHING = Augment()
@@ -207,13 +208,13 @@ def test_erasing_changes_one_rectangle_and_nothing_else():
     crop=st.sampled_from([(0.08, 1.0), (0.25, 0.25), (0.9, 1.0)]),
 )  # fmt: skip
 def test_a_random_crop_lies_inside_the_image(draws, height, width, crop):
-    top, left, h, w = Augment(crop=crop).box(np.array(draws), height, width)
+    top, left, h, w = box(Augment(crop=crop), np.array(draws), height, width)
     assert min(top, left) >= 0 and min(h, w) >= 1 and top + h <= height and left + w <= width
 
 
 @given(draws=st.lists(st.floats(0, 0.999), min_size=4, max_size=4))
 def test_a_random_crop_has_the_area_and_the_aspect_asked_for(draws):
-    _, _, h, w = Augment(crop=(0.1, 0.5)).box(np.array(draws), 1000, 1400)
+    _, _, h, w = box(Augment(crop=(0.1, 0.5)), np.array(draws), 1000, 1400)
     assert 0.099 < h * w / 1.4e6 < 0.501
     assert 0.745 < w / h < 1.34
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,7 +251,7 @@ def test_damaged_files_are_skipped_counted_and_listed_with_a_reason(tmp_path):
     side = int(MOST_PIXELS**0.5) + 1
     # Only the header claims the size: width and height are the eight bytes after IHDR, then its checksum.
     header = b"IHDR" + side.to_bytes(4, "big") * 2 + bomb.getvalue()[24:29]
-    checksum = __import__("zlib").crc32(header).to_bytes(4, "big")
+    checksum = zlib.crc32(header).to_bytes(4, "big")
     (tmp_path / "b/bomb.png").write_bytes(bomb.getvalue()[:12] + header + checksum + bomb.getvalue()[33:])
     (tmp_path / "b/dangling.jpg").symlink_to(tmp_path / "nowhere.jpg")
     data = load_data(tmp_path)
@@ -354,11 +355,11 @@ def test_an_npz_that_cannot_be_trained_on_is_refused(tmp_path, arrays, words):
 
 def test_a_damaged_npz_is_refused_and_a_pickle_is_never_run(tmp_path):
     (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 and then nothing")
-    with pytest.raises(DataError, match="cannot be read as an .npz file"):
+    with pytest.raises(DataError, match="cannot be read as an"):
         load_data(tmp_path / "x.npz")
     whole = npz(tmp_path / "y.npz", **GOOD).read_bytes()
     (tmp_path / "y.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="cannot be read as an .npz file"):
+    with pytest.raises(DataError, match="cannot be read as an"):
         load_data(tmp_path / "y.npz")
     (tmp_path / "z.npz").write_bytes(pickle.dumps({"images": 1}))
     with pytest.raises(DataError, match="Python objects"):
@@ -382,14 +383,14 @@ def test_a_name_that_leads_nowhere_says_where_to_go(what, words):
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "flowers102", "oxfordiiitpet", "food101", "fgvcaircraft"])
 def test_a_torchvision_set_that_is_not_there_is_refused_without_a_download(tmp_path, name):
-    with pytest.raises(DataError, match=f"'{name}' cannot be read from .*--root DIR where it lies, or allow --download"):
+    with pytest.raises(DataError, match=f"'{name}' cannot be read .*--root DIR where it lies, or allow --download"):
         load_data(name, root=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_no_data_and_a_share_that_is_no_share_are_refused(tmp_path):
     (tmp_path / "x.csv").write_text("1,2")
-    with pytest.raises(DataError, match="neither a folder nor an .npz"):
+    with pytest.raises(DataError, match="neither a folder nor"):
         load_data(tmp_path / "x.csv")
     for fraction in (0.0, 1.0, -1.0):
         with pytest.raises(DataError, match="val_fraction"):
@@ -398,7 +399,7 @@ def test_a_file_that_is_no_data_and_a_share_that_is_no_share_are_refused(tmp_pat
 
 def test_a_validation_set_of_other_classes_is_refused(tmp_path):
     write_classes(tmp_path / "val", {"zebra": 3})
-    with pytest.raises(DataError, match="class 'zebra' of .* is not among the 10 training classes"):
+    with pytest.raises(DataError, match=r"class 'zebra' of .* is not among the 10 training classes"):
         load_data("digits", val=tmp_path / "val")
     with pytest.raises(DataError, match="label 12 but training has only 10 classes"):
         load_data("digits", val=npz(tmp_path / "v.npz", images=noise(1, 8, 8), labels=[12]))

@@ -12,11 +12,11 @@ from torch import nn
 from .arch import ArchSpec
 from .errors import DataError, UserError
 from .evals import Scores
-from .exporting import Exported, export_onnx, ort_subject
+from .export import Exported, export_onnx, ort_subject
 from .jobs import Options, Source, Watcher, samples_of, score_on, source_of, trained
 from .latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
 from .model import build
-from .reports import render, write_report
+from .report import render, write_report
 from .resolve import Target, device, resolve
 from .runs import Run
 from .training import save_atomically
@@ -82,6 +82,7 @@ def measure(
     batch: int = 1,
     rounds: int = 30,
     resolution: int | None = None,
+    seed: int = 0,
     watcher: Watcher | None = None,
 ) -> Timing:
     """Interleaved timing of several networks: median, p10 and p90 in milliseconds per image, and which can be ranked.
@@ -98,7 +99,11 @@ def measure(
             subjects.append(_subject(name, model, runtime, file, threads, batch, resolution))
         watcher.stage("measure", f"{runtime}, batch {batch}, {threads} thread{'s' * (threads > 1)}, interleaved")
         return interleave(
-            subjects, threads=threads, rounds=rounds, progress=lambda done, total: watcher.count("rounds", done, total)
+            subjects,
+            threads=threads,
+            rounds=rounds,
+            seed=seed,
+            progress=lambda done, total: watcher.count("rounds", done, total),
         )
 
 
@@ -143,9 +148,9 @@ def _subject(
         module = build(target.spec, seed=0) if untrained and target.spec else target.module()
         shape = target.input_shape(resolution)
     if runtime is Runtime.EAGER:
-        return eager_subject(name, module, shape, batch)
+        return eager_subject(name, module, input_shape=shape, batch=batch)
     if runtime is Runtime.COMPILE:
-        return compile_subject(name, module, shape, batch)
+        return compile_subject(name, module, input_shape=shape, batch=batch)
     export_onnx(module, file, input_shape=shape, dynamic_batch=False)
     return ort_subject(name, file, batch=batch, threads=threads)
 

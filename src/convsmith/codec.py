@@ -97,7 +97,7 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
         return tuple[tuple(item if item is ... else _annotation(item, kinds) for item in typing.get_args(hint))]  # type: ignore[misc]
     if not (inspect.isclass(hint) and dataclasses.is_dataclass(hint)):
         return hint
-    if not inspect.isabstract(hint):
+    if hint in kinds or not issubclass(hint, Part):
         return _model(hint, kinds)
     choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
     union = typing.Union[choices]  # noqa: UP007

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BudgetError", "DataError", "UserError", "nearest"]
+__all__ = ["BudgetError", "CheckFailed", "DataError", "UserError", "nearest"]
 
 
 class UserError(Exception):
@@ -14,6 +14,10 @@ class UserError(Exception):
     The message says what was given, what is allowed and the nearest match. The command line prints it without a
     traceback and exits with code 2.
     """
+
+
+class CheckFailed(UserError):
+    """What was asked for was done, and did not pass: the command line exits with code 1."""
 
 
 class BudgetError(UserError):

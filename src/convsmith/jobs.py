@@ -19,7 +19,7 @@ from .costs import cost
 from .data import ImageData, Normalise, eval_batches, held, load_data, steps_per_epoch, train_batches
 from .errors import DataError
 from .evals import Scores, score
-from .exporting import export_onnx, ort_subject
+from .export import export_onnx, ort_subject
 from .latency import interleave
 from .machine import this_machine
 from .model import build
@@ -27,7 +27,7 @@ from .parts import PooledClassifier
 from .recipe import OPTIMISERS, Recipe
 from .recipes import changed
 from .recipes import recipe as named_recipe
-from .reports import write_report
+from .report import write_report
 from .resolve import device, load_weights
 from .resolve import spec as resolve_spec
 from .runs import Run, now
@@ -39,6 +39,7 @@ from .training import fit as training_loop
 from .units import Budget
 
 __all__ = [
+    "Feed",
     "Job",
     "Options",
     "Source",
@@ -306,7 +307,7 @@ def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
 
 
 @dataclass(frozen=True)
-class _Feed:
+class Feed:
     """The training split as the loop sees it."""
 
     spec: ArchSpec
@@ -338,8 +339,8 @@ def _train(
     run: Run, config: dict[str, Any], spec: ArchSpec, images: ImageData, where: torch.device, watcher: Watcher
 ) -> None:
     recipe = from_data(Recipe, config["recipe"], OPTIMISERS, source=str(run.file("config.json")))
-    feed = _Feed(spec, images, recipe, config["seed"], config["workers"])
-    normalise = Normalise(spec.input.mean, spec.input.std, device=where)
+    feed = Feed(spec, images, recipe, config["seed"], config["workers"])
+    normalise = Normalise(spec.input.mean, spec.input.std).to(where)
     held_val = _held(spec, images)
     model = build(spec, seed=config["seed"])
     if run.has("last.pt"):
@@ -387,7 +388,7 @@ def _held(spec: ArchSpec, images: ImageData) -> Callable[[], Any]:
 
 
 def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device) -> Scores:
-    normalise = Normalise(spec.input.mean, spec.input.std, device=where)
+    normalise = Normalise(spec.input.mean, spec.input.std).to(where)
     return score(model.to(where), _held(spec, images)(), classes=images.classes, normalise=normalise, device=where)
 
 
@@ -400,7 +401,7 @@ def trained(run: Run, spec: ArchSpec) -> nn.Module:
 def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
     """The first validation images, normalised, on the CPU."""
     first: Batch = next(iter(_held(spec, images)()))
-    return Normalise(spec.input.mean, spec.input.std, device=torch.device("cpu"))(first.images[:n])
+    return Normalise(spec.input.mean, spec.input.std)(first.images[:n])
 
 
 def _shape(spec: ArchSpec) -> tuple[int, int, int]:

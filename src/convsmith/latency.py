@@ -1,9 +1,9 @@
-"""Honest milliseconds: every network is timed in every round, in random order, and ranked only where the data allow.
+"""Honest milliseconds: every network is timed in every round, in random order, ranked only where the data allow.
 
-On a shared machine the clock drifts: a neighbour wakes up, the processor cools, a cache is taken. Timing one network
-after the other in a sequential loop puts that drift into the comparison; it once ranked ResNet-50 wrong by a factor
-of two. So time is cut into rounds, each round times every subject once in a fresh random order, and two subjects are
-compared by the ratio of their times *within* a round, where the drift cancels.
+On a shared machine the clock drifts: a neighbour wakes up, the processor cools, a cache is taken. Timing one
+network after the other in a sequential loop puts that drift into the comparison; it once ranked ResNet-50 wrong by
+a factor of two. So time is cut into rounds, each round times every subject once in a fresh random order, and two
+subjects are compared by the ratio of their times *within* a round, where the drift cancels.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ _LEAST_ROUNDS = 5
 _WARM_UP_NS = 2_000_000_000  # the cap for each subject, after its first call
 _WINDOW = 3  # samples whose median is compared, and medians that must agree
 _SETTLED = 0.03
-_TOO_NOISY = 0.10
+_NOISY = 0.10  # a spread of rounds at which milliseconds say little
+_UNRESOLVED = 0.05  # half an interval of a ratio at which ranking says little
 _SAME = (
     0.01  # two sessions of one and the same file differ by up to this much: memory layout, not the network
 )
@@ -61,8 +62,8 @@ class Runtime(StrEnum):
 class Subject:
     """One network, ready to run: `run` makes one forward of `batch` images.
 
-    `sync` waits for a device that works asynchronously, None where `run` returns with the work done. `threads` is the
-    number of threads the subject was made for, None where it follows the process's setting.
+    `sync` waits for a device that works asynchronously, None where `run` returns with the work done. `threads` is
+    the number of threads the subject was made for, None where it follows the process's setting.
     """
 
     name: str
@@ -77,7 +78,7 @@ class Subject:
 class Latency:
     """Milliseconds per image of one subject: the median over `n` rounds, with the 10th and 90th percentile.
 
-    `samples` holds the rounds themselves, in order, so that two rows of one `Timing` can be compared in pairs.
+    `samples` holds the rounds themselves, in order, so that `ratio` can pair two rows of one `Timing`.
     """
 
     name: str
@@ -113,8 +114,8 @@ class Ratio:
 class Timing:
     """What `interleave` found: a row per subject, in the order given, and what may be concluded from them.
 
-    `noise` is the spread of one subject's rounds about their median, relative to it (1.4826 x the median absolute
-    deviation, the worst subject's): about 0.01 on a quiet machine.
+    `noise` is the spread of one subject's rounds about their median, relative to it: 1.4826 x the median absolute
+    deviation, that of the worst subject.
     """
 
     rows: tuple[Latency, ...]
@@ -146,12 +147,14 @@ def interleave(
 ) -> Timing:
     """Time every subject in every round, in an order drawn anew for each round.
 
-    Each subject is first warmed up until its times stop changing. No round begins after `seconds` once five are done.
-    A sample is the mean of as many forwards as last two milliseconds, after one forward that is not counted: it
-    brings back the caches that the subject before has taken. `progress` is told rounds done and rounds asked for.
+    Each subject is first warmed up until its times stop changing. No round begins after `seconds` once five are
+    done. A sample is the mean of as many forwards as last two milliseconds, after one forward that is not counted:
+    it brings back the caches that the subject before has taken. `progress` is told rounds done and rounds asked for.
 
-    Torch's thread count is set here, once for all subjects, and given back at the end; garbage is not collected while
-    timing. `clock` counts nanoseconds.
+    Torch's thread count is set here, once for all subjects, and given back at the end; garbage is not collected
+    while timing. `clock` counts nanoseconds.
+
+    Raises `UserError` for no subjects, or one made for another number of threads.
     """
     _check(subjects, threads, rounds)
     rng = np.random.default_rng(seed)
@@ -200,7 +203,7 @@ def ratio(a: Latency, b: Latency, *, seed: int = 0) -> Ratio:
 def eager_subject(
     name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1
 ) -> Subject:
-    """`model` as torch runs it, on the device it is on: a copy in eval mode, channels last, one fixed random input."""
+    """`model` as torch runs it: a copy in eval mode, channels last, where it lives, on one fixed random input."""
     return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch)
 
 
@@ -209,28 +212,26 @@ def compile_subject(
 ) -> Subject:
     """`model` through `torch.compile`, otherwise as `eager_subject`.
 
-    It compiles at its first call, inside `interleave`'s warm-up: the code depends on the thread count set there.
+    It compiles at its first call, in `interleave`'s warm-up: the code depends on the thread count set there.
     """
-    compiled = torch.compile(_frozen(model))
-    return _torch_subject(name, Runtime.COMPILE, compiled, input_shape, batch)
+    return _torch_subject(name, Runtime.COMPILE, _frozen(model), input_shape, batch)
 
 
 def _torch_subject(
-    name: str,
-    runtime: Runtime,
-    model: Callable[[torch.Tensor], object],
-    input_shape: tuple[int, int, int],
-    batch: int,
+    name: str, runtime: Runtime, model: nn.Module, input_shape: tuple[int, int, int], batch: int
 ) -> Subject:
-    weight = next(model.parameters(), torch.empty(0)) if isinstance(model, nn.Module) else torch.empty(0)
+    if batch < 1:
+        raise UserError(f"a batch has at least one image; got {batch}")
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     images = torch.randn((batch, *input_shape), generator=torch.Generator().manual_seed(0))
-    images = images.to(weight.device, memory_format=torch.channels_last)
+    images = images.to(device, memory_format=torch.channels_last)
+    forward = torch.compile(model) if runtime is Runtime.COMPILE else model
 
     @torch.inference_mode()
     def run() -> object:
-        return model(images)
+        return forward(images)
 
-    return Subject(name, runtime, batch, run, torch.cuda.synchronize if weight.is_cuda else None)
+    return Subject(name, runtime, batch, run, torch.cuda.synchronize if device.type == "cuda" else None)
 
 
 def _frozen(model: nn.Module) -> nn.Module:
@@ -310,13 +311,14 @@ def _verdict(rows: tuple[Latency, ...], noise: float, seed: int) -> tuple[str, .
     ranked = sorted(rows, key=lambda row: row.median_ms)
     pairs = [(fast, slow, ratio(slow, fast, seed=seed)) for fast, slow in itertools.pairwise(ranked)]
     sentences = [_compared(_label(fast, rows), _label(slow, rows), found) for fast, slow, found in pairs]
-    if noise > _TOO_NOISY:
-        width = max(
-            (max(found.high / found.value, found.value / found.low) - 1 for *_, found in pairs), default=noise
-        )
+    resolution = max((math.sqrt(found.high / found.low) - 1 for *_, found in pairs), default=0.0)
+    if resolution > _UNRESOLVED:
         sentences.append(
-            f"this machine is too noisy to rank models that differ by less than {max(width, _SAME):.0%}: "
-            f"rounds of one model spread by {noise:.0%}"
+            f"this machine is too noisy to rank models that differ by less than {resolution:.0%}"
+        )
+    if noise > _NOISY:
+        sentences.append(
+            f"the rounds of one model spread by {noise:.0%}: trust the ratios, not the milliseconds"
         )
     return tuple(sentences)
 

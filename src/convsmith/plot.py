@@ -1,8 +1,8 @@
 """All drawing: plain values in, matplotlib figures out, SVG or PNG at the end.
 
-Figures are made without pyplot, so nothing global changes and no display is needed. They are narrow (about 4.4 inches)
-with 9-point text, which stays readable on a phone and may grow on a desk. Every figure's label says in one sentence what
-it shows; `svg` makes it the picture's title, for those who listen instead of look.
+Figures are made without pyplot, so nothing global changes and no display is needed. They are narrow (about
+4.4 inches) with 9-point text, which stays readable on a phone and may grow on a desk. Every figure's label says
+in one sentence what it shows; `svg` makes it the picture's title, for those who listen instead of look.
 """
 
 from __future__ import annotations
@@ -24,11 +24,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MOST_PRINTED", "confusion", "latency_bars", "png", "stage_costs", "svg", "top1_against_macs", "training_curves"]
+__all__ = [
+    "MOST_PRINTED",
+    "confusion",
+    "latency_bars",
+    "png",
+    "stage_costs",
+    "svg",
+    "top1_against_macs",
+    "training_curves",
+]
 
 MOST_PRINTED = 20  # classes up to which a confusion matrix has room for names and counts
 
-# Okabe and Ito's blue and vermilion keep apart under every common colour blindness, and on white as on near-black.
+# Blue and vermilion after Okabe and Ito: apart under every common colour blindness, on white as on near-black.
 # Ink becomes `currentColor` in SVG, so that text follows the page from light to dark.
 INK, GREY, BLUE, ORANGE = "#1d2126", "#828a94", "#0b7fc2", "#d55e00"
 _WIDTH = 4.4
@@ -37,8 +46,8 @@ _WIDTH = 4.4
 def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss above, top-1 below, training grey and validation blue, the best validation epoch ringed.
 
-    `epochs` are rows with `epoch` and any of `train_loss val_loss train_top1 val_top1` (top-1 between 0 and 1). A value
-    that is missing, None or not finite leaves a gap. Raises ValueError where there is no epoch at all.
+    `epochs` are rows with `epoch` and any of `train_loss val_loss train_top1 val_top1` (top-1 between 0 and 1). A
+    value that is missing, None or not finite is left out. Raises ValueError where there is no epoch at all.
     """
     if not epochs:
         raise ValueError("no epochs to draw")
@@ -59,8 +68,9 @@ def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
     """How often each true class (row) was taken for each class (column).
 
-    Colour is the square root of the share of the row, so that rare mistakes still show: blue where right, orange where
-    wrong. Names and counts are printed for up to 20 classes. Raises ValueError where matrix and classes do not agree.
+    Colour is the square root of the share of the row, so that rare mistakes still show: blue where right, orange
+    where wrong. Names and counts are printed for up to 20 classes. Raises ValueError where matrix and classes do
+    not agree.
     """
     import numpy as np
 
@@ -89,7 +99,14 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
             for row, column in zip(*np.nonzero(counts), strict=True):
                 # Only a nearly full cell is dark enough for white; anything paler keeps the page's own ink.
                 color = "white" if strength[row, column] > 0.85 else INK
-                axes.text(column + 0.5, row + 0.5, f"{counts[row, column]:.0f}", color=color, ha="center", va="center")
+                axes.text(
+                    column + 0.5,
+                    row + 0.5,
+                    f"{counts[row, column]:.0f}",
+                    color=color,
+                    ha="center",
+                    va="center",
+                )
         for side_line in axes.spines.values():
             side_line.set_visible(True)
         right = counts.trace() / max(counts.sum(), 1)
@@ -100,9 +117,10 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
 
 
 def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Median milliseconds as bars, p10 to p90 as whiskers, fastest first as given.
+    """Median milliseconds as bars, p10 to p90 as whiskers, in the order given.
 
-    `rows` hold `name runtime threads batch median_ms p10_ms p90_ms n`. What all rows share is said once, under the axis.
+    `rows` hold `name runtime threads batch median_ms p10_ms p90_ms n`. What all rows share is said once, under the
+    axis. Raises ValueError where there is no row.
     """
     if not rows:
         raise ValueError("no latencies to draw")
@@ -117,7 +135,13 @@ def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
             axes.vlines([low, high], place - 0.1, place + 0.1, color=INK, linewidth=1.2)
             label = ", ".join([_short(row["name"], 40), *(part for part in facet if part not in shared)])
             axes.annotate(label, (0, place - 0.21), xytext=(1, 2), textcoords="offset points", va="bottom")
-            axes.annotate(f"{middle:.3g}", (max(high, middle), place), xytext=(4, 0), textcoords="offset points", va="center")
+            axes.annotate(
+                f"{middle:.3g}",
+                (max(high, middle), place),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+            )
         axes.set_ylim(len(rows) - 0.6, -0.75)
         axes.set_xlim(0, 1.12 * max(max(row["p90_ms"], row["median_ms"]) for row in rows))
         axes.set_yticks([])
@@ -135,19 +159,29 @@ def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
 def stage_costs(stages: Sequence[Mapping[str, Any]]) -> Figure:
     """Each stage's share of the MACs (blue) and of the parameters (orange).
 
-    `stages` hold `name macs params`, from stem to head.
+    `stages` hold `name macs params`, from stem to head. Raises ValueError where there is none.
     """
     if not stages:
         raise ValueError("no stages to draw")
     with _figure(0.8 + 0.36 * len(stages)) as figure:
         axes = figure.subplots()
-        for offset, key, label, color in ((-0.19, "macs", "MACs", BLUE), (0.19, "params", "parameters", ORANGE)):
+        for offset, key, label, color in (
+            (-0.19, "macs", "MACs", BLUE),
+            (0.19, "params", "parameters", ORANGE),
+        ):
             total = sum(stage[key] for stage in stages) or 1
             shares = [100 * stage[key] / total for stage in stages]
             places = [index + offset for index in range(len(stages))]
             axes.barh(places, shares, height=0.34, color=color, alpha=0.8, label=f"share of {label}")
             for place, share in zip(places, shares, strict=True):
-                axes.annotate(f"{share:.0f} %", (share, place), xytext=(3, 0), textcoords="offset points", va="center", size=7.5)
+                axes.annotate(
+                    f"{share:.0f} %",
+                    (share, place),
+                    xytext=(3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    size=7.5,
+                )
         axes.set_yticks(range(len(stages)), [_short(stage["name"], 16) for stage in stages])
         axes.set_ylim(len(stages) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
@@ -162,7 +196,8 @@ def stage_costs(stages: Sequence[Mapping[str, Any]]) -> Figure:
 def top1_against_macs(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Top-1 with its interval against MACs on a logarithmic axis, each point under its `label`.
 
-    `points` hold `label macs top1` and `interval` (two numbers, or None), shares between 0 and 1.
+    `points` hold `label macs top1` and `interval` (two numbers, or None), shares between 0 and 1. Raises ValueError
+    where there is no point.
     """
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -192,10 +227,10 @@ def top1_against_macs(points: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def svg(figure: Figure, *, key: str = "") -> str:
-    """`figure` as one `<svg>` element for a page: no prolog, no outside reference, text as text, equal bytes every time.
+    """`figure` as one `<svg>` element: no prolog, no outside reference, text as text, equal bytes every time.
 
-    Its ids begin with a hash of what is drawn, so figures on one page do not collide; `key` tells apart two that look the
-    same. It fills its container between a smallest readable and a largest pleasant width.
+    Its ids begin with a hash of what is drawn, so figures on one page do not collide; `key` tells apart two that
+    look the same. It fills its container between a smallest readable and a largest pleasant width.
     """
     written = io.StringIO()
     with _style(), warnings.catch_warnings():
@@ -218,9 +253,16 @@ def svg(figure: Figure, *, key: str = "") -> str:
         style.text = f"#{prefix} {(style.text or '').strip()}"
 
     width = float(root.attrib["viewBox"].split()[2])
-    keep = {"viewBox": root.attrib["viewBox"], "id": prefix, "role": "img", "aria-labelledby": f"{prefix}-title", "width": "100%"}
+    outer = {
+        "viewBox": root.attrib["viewBox"],
+        "id": prefix,
+        "role": "img",
+        "aria-labelledby": f"{prefix}-title",
+        "width": "100%",
+        "style": f"min-width:{0.9 * width:.0f}px;max-width:{1.75 * width:.0f}px",
+    }
     root.attrib.clear()
-    root.attrib.update(keep, style=f"min-width:{0.9 * width:.0f}px;max-width:{1.75 * width:.0f}px")
+    root.attrib.update(outer)
     title = ET.Element("title", id=f"{prefix}-title")
     title.text = str(figure.get_label())
     root.insert(0, title)
@@ -237,7 +279,7 @@ def png(figure: Figure, path: str | Path) -> None:
 def _style() -> Iterator[None]:
     import matplotlib
 
-    settings = {
+    settings: dict[Any, Any] = {  # matplotlib types its keys as one Literal of three hundred
         "svg.fonttype": "none",
         "svg.hashsalt": "convsmith",
         "text.parse_math": False,  # a class may be called $5$
@@ -277,9 +319,11 @@ def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, s
     ends = []
     val: list[tuple[int, float]] = []
     for split, color, line in (("train", GREY, 1.3), ("val", BLUE, 1.8)):
-        points = [(row["epoch"], scale * row[f"{split}_{name}"]) for row in epochs if _finite(row.get(f"{split}_{name}"))]
+        key = f"{split}_{name}"
+        points = [(row["epoch"], scale * row[key]) for row in epochs if _finite(row.get(key))]
         if points:
-            axes.plot(*zip(*points, strict=True), color=color, linewidth=line, marker="o" if len(points) < 4 else None, markersize=3)
+            dots = "o" if len(points) < 4 else None
+            axes.plot(*zip(*points, strict=True), color=color, linewidth=line, marker=dots, markersize=3)
             ends.append((points[-1], split, color))
         val = points
     axes.grid(axis="y")
@@ -291,7 +335,13 @@ def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, s
     for (point, split, color), height in zip(ends, apart, strict=True):
         up = push if height > min(apart) or (split == "val" and apart[0] == apart[-1]) else -push
         axes.annotate(
-            split, point, xytext=(5, up), textcoords="offset points", va="center", color=color, annotation_clip=False
+            split,
+            point,
+            xytext=(5, up),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,
         )
     return val
 
@@ -306,12 +356,12 @@ def _mark(axes: Axes, title: str, best: tuple[int, float] | None, form: str) -> 
 
 
 def _conditions(row: Mapping[str, Any]) -> list[str]:
-    threads = row["threads"]
-    return [str(row["runtime"]), f"{threads} thread{'' if threads == 1 else 's'}", f"batch {row['batch']}", f"n = {row['n']}"]
+    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
+    return [str(row["runtime"]), threads, f"batch {row['batch']}", f"n = {row['n']}"]
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """At most six of 1, 2, 5 times a power of ten within [low, high]; whole powers where the range is wide."""
+    """At most six of 1, 2, 5 times a power of ten within [low, high]; only the powers where the range is wide."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if len(powers) < 4 else (1,)
     ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
@@ -323,7 +373,7 @@ def _finite(value: float | None) -> bool:
 
 
 def _short(text: str, most: int) -> str:
-    """`text` on one line of at most `most` characters, its middle left out; letters no XML can hold become marks."""
+    """`text` in at most `most` characters, its middle left out; letters that no XML can hold become marks."""
     whole = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
     if len(whole) <= most:
         return whole

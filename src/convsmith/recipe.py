@@ -56,27 +56,31 @@ OPTIMISERS: tuple[type[Optimiser], ...] = (SGD, AdamW)
 @final
 @dataclass(frozen=True)
 class Augment:
-    """What is done to a training image.
+    """What may happen to a training image; the default is nothing.
 
-    `crop`: the least and most share of the area that a random-resized crop keeps; (1, 1) leaves the image whole.
-    `ratio`: its least and most aspect ratio. `mirror` and `erase`: probabilities of a horizontal flip and of random
-    erasing (Zhong et al., 2020). Data whose mirror image is another class (digits, text) is never flipped.
+    `crop` is the range of the share of the area that a random resized crop keeps, (1, 1) for none, and `ratio` the range
+    of its aspect. `mirror` and `erase` are probabilities: of a left-right flip, and of random erasing (Zhong et al.,
+    2020). Data whose mirror image is of another class (digits, text) is never mirrored.
     """
 
-    crop: tuple[float, float] = (0.35, 1.0)
+    crop: tuple[float, float] = (1.0, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    mirror: float = 0.5
+    mirror: float = 0.0
     erase: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in (("crop", self.crop), ("ratio", self.ratio)):
-            if not 0 < low <= high:
-                raise ValueError(f"augment.{name} needs 0 < low <= high; got {low}, {high}")
-        if self.crop[1] > 1:
-            raise ValueError(f"augment.crop keeps at most the whole image; got {self.crop[1]}")
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise ValueError(f"augment.crop is {self.crop}; it needs 0 < least <= most <= 1")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"augment.ratio is {self.ratio}; it needs 0 < least <= most")
         for name, chance in (("mirror", self.mirror), ("erase", self.erase)):
             if not 0 <= chance <= 1:
-                raise ValueError(f"augment.{name} is a probability; got {chance}")
+                raise ValueError(f"augment.{name} is {chance}; a probability lies between 0 and 1")
+
+    @property
+    def crops(self) -> bool:
+        """Whether images are cut at random before they are resized."""
+        return self.crop != (1.0, 1.0)
 
 
 @final

@@ -14,7 +14,6 @@
 | `normalise` | bytes to floats on the device                                     |
 """
 
-from .augment import Augment
 from .batches import Batch, eval_batches, held, steps_per_epoch, train_batches
 from .load import NAMES, ImageData, Skipped, load_data
 from .normalise import Normalise
@@ -23,7 +22,6 @@ from .split import ArraySplit, EncodedSplit, FileSplit, Split
 __all__ = [
     "NAMES",
     "ArraySplit",
-    "Augment",
     "Batch",
     "EncodedSplit",
     "FileSplit",

@@ -8,14 +8,15 @@ independent of the number of workers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-__all__ = ["DRAWS", "Augment"]
+from ..recipe import Augment
+
+__all__ = ["DRAWS", "altered", "box"]
 
 # How many numbers one image may use: 0-3 crop, 4 mirror, 5 erase or not, 6-9 where, 10 the noise.
 DRAWS = 11
@@ -25,59 +26,33 @@ _ERASED_AREA = (0.02, 0.4)
 _ERASED_RATIO = (0.3, 1 / 0.3)
 
 
-@dataclass(frozen=True, slots=True)
-class Augment:
-    """What may happen to a training image; the default is nothing.
+def box(augment: Augment, draws: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+    """The rectangle to keep: top, left, height, width. `draws` holds at least four numbers in [0, 1).
 
-    `crop` is the range of the share of the area that a random resized crop keeps, (1, 1) for none, and `ratio` the
-    range of its aspect. `mirror` and `erase` are probabilities: of a left-right flip, and of a rectangle of noise.
+    The area is uniform over `crop`, the aspect ratio log-uniform over the part of `ratio` that fits inside the
+    image. (Inception's and torchvision's crop draw both until they fit, which makes large areas rarer.)
     """
+    area = height * width * _between(augment.crop, draws[0])
+    least = max(augment.ratio[0], area / height**2)
+    most = max(least, min(augment.ratio[1], width**2 / area))
+    ratio = math.exp(_between((math.log(least), math.log(most)), draws[1]))
+    h = min(height, max(1, round(math.sqrt(area / ratio))))
+    w = min(width, max(1, round(math.sqrt(area * ratio))))
+    return int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1)), h, w
 
-    crop: tuple[float, float] = (1.0, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    mirror: float = 0.0
-    erase: float = 0.0
 
-    def __post_init__(self) -> None:
-        if not 0 < self.crop[0] <= self.crop[1] <= 1:
-            raise ValueError(f"crop is {self.crop}; it needs 0 < least <= most <= 1")
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"ratio is {self.ratio}; it needs 0 < least <= most")
-        for name, chance in (("mirror", self.mirror), ("erase", self.erase)):
-            if not 0 <= chance <= 1:
-                raise ValueError(f"{name} is {chance}; a probability lies between 0 and 1")
+def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
+    """The batch, uint8 (n, channels, height, width), mirrored and erased in place; `draws` is (n, DRAWS).
 
-    @property
-    def crops(self) -> bool:
-        """Whether images are cut at random before they are resized."""
-        return self.crop != (1.0, 1.0)
-
-    def box(self, draws: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
-        """The rectangle to keep: top, left, height, width. `draws` holds at least four numbers in [0, 1).
-
-        The area is uniform over `crop`, the aspect ratio log-uniform over the part of `ratio` that fits inside the
-        image. (Inception's and torchvision's crop draw both until they fit, which makes large areas rarer.)
-        """
-        area = height * width * _between(self.crop, draws[0])
-        least = max(self.ratio[0], area / height**2)
-        most = max(least, min(self.ratio[1], width**2 / area))
-        ratio = math.exp(_between((math.log(least), math.log(most)), draws[1]))
-        h = min(height, max(1, round(math.sqrt(area / ratio))))
-        w = min(width, max(1, round(math.sqrt(area * ratio))))
-        return int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1)), h, w
-
-    def altered(self, images: Tensor, draws: np.ndarray) -> Tensor:
-        """The batch, uint8 (n, channels, height, width), mirrored and erased in place; `draws` is (n, DRAWS).
-
-        RandAugment and AutoAugment belong here, between the mirror and the eraser.
-        """
-        if self.mirror:
-            chosen = torch.from_numpy(np.flatnonzero(draws[:, 4] < self.mirror))
-            images[chosen] = functional.horizontal_flip(images[chosen])
-        if self.erase:
-            for i in np.flatnonzero(draws[:, 5] < self.erase):
-                _erase(images[i], draws[i, 6:])
-        return images
+    RandAugment and AutoAugment belong here, between the mirror and the eraser.
+    """
+    if augment.mirror:
+        chosen = torch.from_numpy(np.flatnonzero(draws[:, 4] < augment.mirror))
+        images[chosen] = functional.horizontal_flip(images[chosen])
+    if augment.erase:
+        for i in np.flatnonzero(draws[:, 5] < augment.erase):
+            _erase(images[i], draws[i, 6:])
+    return images
 
 
 def _erase(image: Tensor, draws: np.ndarray) -> None:

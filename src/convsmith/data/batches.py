@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset
 
-from .augment import DRAWS, Augment
+from ..recipe import Augment
+from .augment import DRAWS, altered, box
 from .sample import permutation, uniform
 from .split import ArraySplit, Split
 
@@ -117,13 +118,13 @@ class _Stream(Dataset[Batch]):
             )
         else:
             images, kept = _shown(self.split, indices, self.resolution, self.channels, crop=1.0)
-        return _batch(self.split, indices, self.augment.altered(images, draws[kept]), kept)
+        return _batch(self.split, indices, altered(self.augment, images, draws[kept]), kept)
 
     def _cropped(self, i: int, draws: np.ndarray) -> Tensor:
         # An image shrunk while it is decoded must leave the smallest crop all the pixels it needs.
         least = math.ceil(self.resolution / math.sqrt(self.augment.crop[0]))
         image = self.split.decode(i, channels=self.channels, least=least)
-        top, left, height, width = self.augment.box(draws, image.shape[1], image.shape[2])
+        top, left, height, width = box(self.augment, draws, image.shape[1], image.shape[2])
         return _resized(image[:, top : top + height, left : left + width], self.resolution, self.resolution)
 
 

@@ -42,10 +42,11 @@ def read_npz(path: Path) -> tuple[Split, Split | None, tuple[str, ...] | None]:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:  # given a path, NumPy would leave a damaged file open
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
                 raise DataError(f"{path} holds one bare array; save images and labels together with numpy.savez")
-            return {name.lower(): file[name] for name in file.files}
+            return {name.lower(): loaded[name] for name in loaded.files}
     except ValueError as error:
         if "pickle" not in str(error):
             raise DataError(f"{path} cannot be read as an .npz file: {error}") from error

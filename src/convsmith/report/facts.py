@@ -1,7 +1,7 @@
 """What a run folder says, read with patience: a run may have been killed at any moment.
 
-Every file is optional. What is there is checked field by field; a file that cannot be read, or a line of `metrics.jsonl`
-that was half written, becomes a sentence in `RunFacts.problems`, and the rest of the report stands.
+Every file is optional. What is there is checked field by field; a file that cannot be read, or a line of
+`metrics.jsonl` that was half written, becomes a sentence in `RunFacts.problems`, and the rest of the report stands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,19 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ..errors import UserError
 from ..machine import Machine
 
-__all__ = ["Config", "Data", "Epoch", "Export", "Latency", "Limit", "Row", "RunFacts", "Scores", "Stage", "Wrong"]
+__all__ = [
+    "Config",
+    "Data",
+    "Epoch",
+    "Export",
+    "Latency",
+    "Limit",
+    "Row",
+    "RunFacts",
+    "Scores",
+    "Stage",
+    "Wrong",
+]
 
 T = TypeVar("T")
 Interval = tuple[float, float]
@@ -207,7 +219,15 @@ class RunFacts:
 
         Raises UserError where `run` is no folder or holds nothing of a run.
         """
-        known = ("spec.json", "config.json", "data.json", "metrics.jsonl", "scores.json", "latency.json", "export.json")
+        known = (
+            "spec.json",
+            "config.json",
+            "data.json",
+            "metrics.jsonl",
+            "scores.json",
+            "latency.json",
+            "export.json",
+        )
         if not run.is_dir():
             raise UserError(f"'{run}' is not a run folder: there is no such folder")
         if not any((run / file).is_file() for file in known):
@@ -275,8 +295,7 @@ def _read_epochs(path: Path, problems: list[str]) -> tuple[Epoch, ...]:
         except (ValueError, KeyError, TypeError):  # ValidationError is a ValueError
             unreadable += 1
     if unreadable:
-        what = "1 line" if unreadable == 1 else f"{unreadable} lines"
-        problems.append(f"{path.name}: {what} of {len(lines)} could not be read and {'was' if unreadable == 1 else 'were'} left out")
+        problems.append(f"{path.name}: {unreadable} of {len(lines)} lines left out, because they could not be read")
     return tuple(epochs[number] for number in sorted(epochs))
 
 

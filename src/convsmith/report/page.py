@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
@@ -16,6 +17,9 @@ from ..errors import UserError
 from . import format as form
 from . import view
 from .facts import RunFacts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["render", "write_report"]
 
@@ -115,7 +119,7 @@ def _scatter(runs: Sequence[Run]) -> Markup:
     return _svg(plot.top1_against_macs(points), "scatter") if points else Markup("")
 
 
-def _svg(figure: plot.Figure, key: str) -> Markup:
+def _svg(figure: Figure, key: str) -> Markup:
     # Not user text: `plot.svg` serialises an element tree, which escapes whatever names stand in it.
     return Markup(plot.svg(figure, key=key))
 
@@ -129,7 +133,12 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=form.count, interval=form.interval, megabytes=form.megabytes, ms=form.ms, percent=form.percent, plain=form.plain
+        count=form.count,
+        interval=form.interval,
+        megabytes=form.megabytes,
+        ms=form.ms,
+        percent=form.percent,
+        plain=form.plain,
     )
     environment.globals.update(most_printed=plot.MOST_PRINTED)
     return environment.get_template("template.html.j2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -69,14 +68,16 @@ def verdict(facts: RunFacts) -> Verdict:
     done, planned = len(facts.epochs), facts.epochs_planned
     last = facts.epochs[-1].epoch if facts.epochs else 0
     if planned is not None and last < planned:
-        headline = f"Training not finished: epoch {last} of {planned}" if done else f"Training not started: {planned} epochs planned"
+        headline = f"Training not finished: epoch {last} of {planned}"
+        headline = headline if done else f"Training not started: {planned} epochs planned"
     elif planned is None and facts.scores is None:
         headline = f"Training not finished: epoch {last}" if done else "Nothing was trained yet"
     else:
         unscored = () if facts.scores else ("Not evaluated yet.",)
         if budget is not None:
             return Verdict(budget.state, budget.headline, unscored)
-        return Verdict("none", f"Trained for {last} epochs; no budget was set" if done else "No budget was set", unscored)
+        headline = f"Trained for {last} epochs; no budget was set" if done else "No budget was set"
+        return Verdict("none", headline, unscored)
     return Verdict("unfinished", headline, (budget.headline + ".",) if budget else ())
 
 
@@ -111,17 +112,21 @@ def cards(facts: RunFacts) -> tuple[Card, ...]:
 def _cards(facts: RunFacts) -> Iterator[Card]:
     if scores := facts.scores:
         on = f"n = {scores.n:,} {scores.split} images"
-        for name, value, bounds in (("Top-1", scores.top1, scores.top1_interval), ("Top-5", scores.top5, scores.top5_interval)):
-            # With at most five classes every answer is among the first five: a top-5 says nothing.
-            if value is None or (name == "Top-5" and 0 < len(scores.classes) <= 5):
-                continue
-            yield Card(name, percent(value), on, (f"95 % interval {interval(*bounds)}",) if bounds else (), measured=True)
+        yield _score("Top-1", scores.top1, scores.top1_interval, on)
+        # With at most five classes every answer is among the first five: a top-5 says nothing.
+        if scores.top5 is not None and not 0 < len(scores.classes) <= 5:
+            yield _score("Top-5", scores.top5, scores.top5_interval, on)
     image = "one image"
     if facts.spec:
         size = facts.spec.input
         image = f"one image, {size.channels} × {size.resolution} × {size.resolution}"
     if facts.macs is not None:
-        yield Card("MACs", count(facts.macs), f"counted for {image}", (f"= {count(2 * facts.macs)}FLOPs at 2 per MAC",))
+        yield Card(
+            "MACs",
+            count(facts.macs),
+            f"counted for {image}",
+            (f"= {count(2 * facts.macs)}FLOPs at 2 per MAC",),
+        )
     if facts.params is not None:
         yield Card("Parameters", count(facts.params), "counted", (f"exactly {facts.params:,}",))
     if facts.latency and facts.latency.rows:
@@ -139,6 +144,10 @@ def _cards(facts: RunFacts) -> Iterator[Card]:
         )
     if facts.export:
         yield Card("File", megabytes(facts.export.bytes), "size on disk", (facts.export.file,))
+
+
+def _score(name: str, share: float, bounds: tuple[float, float] | None, basis: str) -> Card:
+    return Card(name, percent(share), basis, (f"95 % interval {interval(*bounds)}",) if bounds else (), measured=True)
 
 
 def subtitle(facts: RunFacts) -> tuple[str, ...]:
@@ -173,7 +182,8 @@ def confused_pairs(scores: Scores, most: int = 10) -> tuple[Pair, ...]:
     ]
     found.sort(key=lambda cell: (-cell[0], cell[1], cell[2]))
     return tuple(
-        Pair(scores.classes[row], scores.classes[column], times, sum(scores.confusion[row])) for times, row, column in found[:most]
+        Pair(scores.classes[row], scores.classes[column], times, sum(scores.confusion[row]))
+        for times, row, column in found[:most]
     )
 
 
@@ -219,13 +229,9 @@ def distinct_names(runs: Sequence[Path]) -> tuple[str, ...]:
     depth = [1] * len(parts)
     while True:
         names = ["/".join(part[-deep:]) for part, deep in zip(parts, depth, strict=True)]
-        clashing = [place for place, name in enumerate(names) if names.count(name) > 1 and depth[place] < len(parts[place])]
+        longer = [deep < len(part) for part, deep in zip(parts, depth, strict=True)]
+        clashing = [place for place, name in enumerate(names) if names.count(name) > 1 and longer[place]]
         if not clashing:
             return tuple(names)
         for place in clashing:
             depth[place] += 1
-
-
-def finite(values: Sequence[float | None]) -> bool:
-    """Whether there is at least one value that can be drawn."""
-    return any(value is not None and math.isfinite(value) for value in values)

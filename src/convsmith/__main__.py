@@ -1,0 +1,7 @@
+"""`python -m convsmith`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

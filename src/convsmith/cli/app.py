@@ -1,0 +1,74 @@
+"""`convsmith`: which verbs there are, and what happens when one fails."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import cyclopts
+from rich.markup import escape
+
+from ..errors import CheckFailed, UserError
+from . import doing, looking
+from .output import err, out
+
+__all__ = ["app", "main"]
+
+FIRST_SCREEN = """\
+[bold]convsmith[/] designs, scales, trains, measures and ships efficient ConvNets under a budget.
+
+  convsmith [bold]demo[/]                                        the main job on digits that are already here
+  convsmith [bold]design[/] ./photos --to 20M-macs               a trained network that meets the budget, and a report
+  convsmith [bold]show[/] efficientnet_b0                        its stages, its cost, the paper's numbers
+  convsmith [bold]scale[/] resnet50 --to 1G-macs                 the largest member that fits
+  convsmith [bold]measure[/] resnet18 mobilenetv2_100            milliseconds on this machine, interleaved
+
+`convsmith --help` lists every verb, `convsmith VERB --help` its options."""
+
+app = cyclopts.App(
+    name="convsmith",
+    help="Design, scale, train, measure and ship efficient ConvNets under a budget.",
+    version_flags=["--version"],
+    help_format="plaintext",
+    default_parameter=cyclopts.Parameter(negative=()),
+    # Errors are told by `main`, in one voice and with one exit code.
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+)
+
+for verb in (
+    *(looking.doctor, looking.list_, looking.show, looking.scale, looking.measure),
+    *(doing.design, doing.train, doing.evaluate, doing.export, doing.report, doing.resume, doing.demo),
+):
+    app.command(verb, name=verb.__name__.rstrip("_"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line. 0: fine; 1: a check failed; 2: wrong usage or bad input; 130: interrupted."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    if not tokens:
+        out.print(FIRST_SCREEN)
+        return 0
+    try:
+        app(tokens)
+    except cyclopts.CycloptsError as error:
+        return _failed(str(error), tokens, code=2)
+    except CheckFailed as error:
+        return _failed(str(error), tokens, code=1)
+    except UserError as error:
+        return _failed(str(error), tokens, code=2)
+    except KeyboardInterrupt:
+        return _failed("interrupted; what was earned is kept. A run goes on with `convsmith resume RUN`", tokens, code=130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+        return 0
+    return 0
+
+
+def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:
+    if "--json" in tokens:
+        sys.stdout.write(json.dumps({"error": message}) + "\n")
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    return code

@@ -1,0 +1,202 @@
+"""Verbs that train, and those that work on what was trained: design, train, evaluate, export, report, resume, demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from .looking import Json, Rule
+from .output import emit, err, out, watching
+
+if TYPE_CHECKING:
+    from ..jobs import Job, Options
+    from ..runs import Run
+
+__all__ = ["demo", "design", "evaluate", "export", "report", "resume", "train"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Options of every verb that trains."""
+
+    recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick"
+    epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.")] = None
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")] = ()
+    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None
+    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
+    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
+    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.")] = 0
+    seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0
+    name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
+    runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
+    dry_run: Annotated[bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")] = False
+    json: Json = False
+
+    def options(self) -> Options:
+        from ..jobs import Options
+
+        epochs = () if self.epochs is None else (f"epochs={self.epochs}",)
+        return Options(
+            recipe=self.recipe,
+            settings=(*self.settings, *epochs),
+            val=self.val,
+            root=self.root,
+            download=self.download,
+            seed=self.seed,
+            workers=self.workers,
+            name=self.name,
+            parent=self.runs,
+        )
+
+
+DEFAULTS = Training()
+
+
+def design(
+    data: str,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, or both joined by a comma.")],
+    base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
+    rule: Annotated[Rule, Parameter(help="How to scale it.")] = "compound",
+    training: Training = DEFAULTS,
+) -> None:
+    """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.
+
+    DATA is `digits`, a folder with a folder per class, an .npz with images and labels, or a named torchvision set.
+    """
+    from ..jobs import design_job
+
+    watcher = watching()
+    _run(design_job(data, to, base, rule, training.options(), watcher), training)
+
+
+def train(
+    model: str,
+    data: str,
+    /,
+    *,
+    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    training: Training = DEFAULTS,
+) -> None:
+    """Train MODEL on DATA by a recipe, then evaluate, export, measure and report."""
+    from ..jobs import train_job
+
+    _run(train_job(model, data, resolution, training.options(), watching()), training)
+
+
+def demo(*, training: Training = DEFAULTS) -> None:
+    """The main job on 1,797 real handwritten digits: `design digits --to 2M-macs`."""
+    design("digits", to="2M-macs", training=replace(training, name=training.name or "demo"))
+
+
+def resume(run: Path, /, *, json: Json = False) -> None:
+    """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
+    from ..jobs import resume as resumed
+    from ..runs import Run
+
+    _finished(resumed(Run.open(run), watcher=watching()), json)
+
+
+def evaluate(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    split: Annotated[Literal["val", "train"], Parameter(help="Which part of the data.")] = "val",
+    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
+    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
+    json: Json = False,
+) -> None:
+    """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
+    from ..checks import evaluate as evaluated
+
+    scores = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    if json:
+        emit(scores.to_record())
+        return
+    for name, value, interval in (
+        ("top-1", scores.top1, scores.top1_interval),
+        (f"top-{scores.k}", scores.top5, scores.top5_interval),
+    ):
+        out.print(f"{name} {value:.2%}  [{interval[0]:.2%}, {interval[1]:.2%}]  (95 %, n = {scores.n})", markup=False)
+    out.print(f"mean of classes {scores.per_class_mean:.2%}, loss {scores.loss:.4f}")
+
+
+def export(
+    model: str,
+    /,
+    *,
+    to: Annotated[Literal["onnx"], Parameter(help="The format.")] = "onnx",
+    out_file: Annotated[Path | None, Parameter(name="--out", help="Where to write; a run's own folder by default.")] = None,
+    static_batch: Annotated[bool, Parameter(help="Fix the batch at 1 instead of leaving it free.")] = False,
+    json: Json = False,
+) -> None:
+    """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
+    from ..checks import export as exported
+
+    made = exported(model, out_file, dynamic_batch=not static_batch, watcher=watching())
+    record = made.to_record() | {"format": to}
+    if json:
+        emit(record)
+        return
+    for key, value in record.items():
+        out.print(f"{key.replace('_', ' '):>20}  {value}", soft_wrap=True)
+
+
+def report(runs: list[Path], /, *, json: Json = False) -> None:
+    """The report of a run, or of several side by side, as one HTML file that can be mailed."""
+    from ..checks import report as reported
+
+    path = reported(runs)
+    if json:
+        emit({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        out.print(f"wrote {path} ({path.stat().st_size / 1024:.0f} KiB)", soft_wrap=True)
+
+
+def _run(job: Job, training: Training) -> None:
+    from ..jobs import start
+
+    watcher = watching()
+    if not training.dry_run:
+        _finished(start(job, watcher), training.json)
+        return
+    from ..rehearsal import rehearse
+
+    found = rehearse(job, watcher)
+    if training.json:
+        emit(found.to_record())
+        return
+    for line in found.lines():
+        out.print(line, soft_wrap=True)
+
+
+def _finished(run: Run, json: bool) -> None:
+    config, scores, latency = run.read("config.json"), run.read("scores.json"), run.read("latency.json")
+    row = latency["rows"][0]
+    files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
+    if json:
+        short = {key: value for key, value in scores.items() if key not in ("wrong", "confusion")}
+        record = {"run": str(run.path), "cost": config["cost"], "budget": config["budget"], "met": config["met"]}
+        emit(record | {"scores": short, "latency": row, "export": run.read("export.json"), "files": files})
+        return
+    low, high = scores["top1_interval"]
+    err.print()
+    out.print(f"top-1    {scores['top1']:.2%}  [{low:.2%}, {high:.2%}]  (95 %, n = {scores['n']})", markup=False)
+    cost = config["cost"]
+    for name, limit in (config["met"] or {}).items():
+        out.print(f"budget   {limit['is']:,.0f} of {limit['limit']:,.0f} {name}, {limit['slack']:.1%} below")
+    if not config["met"]:
+        out.print(f"cost     {cost['macs']:,} MACs, {cost['params']:,} parameters")
+    out.print(
+        f"latency  {row['median_ms']:.3f} ms  (p10 {row['p10_ms']:.3f}, p90 {row['p90_ms']:.3f}, n = {row['n']}; "
+        f"{row['runtime']}, batch {row['batch']}, {row['threads']} thread)",
+        soft_wrap=True,
+    )
+    out.print(f"report   {files['report.html']}", soft_wrap=True)
+

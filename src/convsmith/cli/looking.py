@@ -1,0 +1,254 @@
+"""Verbs that train nothing: doctor, list, show, scale, measure."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..errors import UserError, nearest
+from ..ledger import Row, published
+from ..units import human
+from .output import emit, err, machine_line, out, table, watching
+
+__all__ = ["doctor", "list_", "measure", "scale", "show"]
+
+Json = Annotated[bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.")]
+Seed = Annotated[int, Parameter(help="Seed of all randomness.")]
+Rule = Literal["compound", "depth", "width", "resolution"]
+RuntimeName = Literal["ort", "eager", "compile"]
+
+
+def doctor(*, json: Json = False, seed: Seed = 0) -> None:
+    """The machine, its versions and threads, and whether it is quiet enough to time on."""
+    from ..doctor import examine
+
+    found = examine(seed=seed)
+    if json:
+        emit(found.to_record())
+        return
+    machine = found.machine
+    rows = [
+        ["processor", f"{machine.processor}, {machine.cores} usable cores, {machine.memory_gib:.0f} GiB"],
+        ["system", f"{machine.system}, Python {machine.python}"],
+        ["packages", ", ".join(f"{name} {version}" for name, version in machine.packages)],
+        ["torch", f"{found.torch_threads} threads, {found.cuda}"],
+        ["load", f"{found.load:.2f} running processes on {machine.cores} cores (last minute)"],
+        ["timing", f"{found.noise:.1%} spread of one fixed computation over {found.rounds} rounds"],
+        ["verdict", found.verdict],
+    ]
+    out.print(table(None, "<check <found", rows))
+
+
+def list_(
+    pattern: str = "*",
+    /,
+    *,
+    family: Annotated[str | None, Parameter(help="Only this family.")] = None,
+    task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
+    json: Json = False,
+) -> None:
+    """The ledger: every published variant, our exact counts against the paper's print.
+
+    PATTERN is a shell pattern (`resnet*`) or a part of a name.
+    """
+    families = sorted({row.family for row in published()})
+    if family is not None and family not in families:
+        raise UserError(f"unknown family '{family}'; families are {', '.join(families)}{nearest(family, families)}")
+    rows = published(pattern, family=family)
+    if json:
+        emit({"task": task, "rows": [_row_record(row) for row in rows]})
+        return
+    if not rows:
+        known = {row.name for row in published()}
+        raise UserError(f"no variant matches '{pattern}'{nearest(pattern, known)}")
+    out.print(
+        table(
+            None,
+            "<name px params print MACs print top-1 <agrees",
+            [
+                [
+                    row.name,
+                    str(row.resolution),
+                    human(row.params),
+                    row.paper_params.text if row.paper_params else "-",
+                    human(row.macs),
+                    row.paper_macs.text if row.paper_macs else "-",
+                    f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
+                    _agreement(row),
+                ]
+                for row in rows
+            ],
+        )
+    )
+    agreeing = sum(row.agrees for row in rows if any(row.differences()))
+    silent = sum(not any(row.differences()) for row in rows)
+    err.print(
+        f"{len(rows)} rows: {agreeing} agree with the print within its rounding or 1 %, "
+        f"{len(rows) - agreeing - silent} differ with a reason (`convsmith show NAME`), {silent} have no cost in print. "
+        "Counts are exact; MACs are multiply-adds; top-1 is the source's.",
+        style="dim",
+    )
+
+
+def show(
+    model: str,
+    /,
+    *,
+    classes: Annotated[int | None, Parameter(help="Another number of classes.")] = None,
+    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    json: Json = False,
+) -> None:
+    """The stage table of MODEL, its cost, the paper's numbers and our difference from them.
+
+    MODEL is a name, a spec .json or a run folder.
+    """
+    from ..codec import to_data
+    from ..costs import cost
+    from ..resolve import spec as resolve_spec
+    from ..stages import stage_rows
+
+    spec = resolve_spec(model)
+    spec = spec if classes is None else spec.with_classes(_positive("classes", classes))
+    spec = spec if resolution is None else spec.with_resolution(_positive("resolution", resolution))
+    rows, total = stage_rows(spec), cost(spec)
+    paper = [row for row in published(spec.name) if row.name == spec.name]
+    same = [row for row in paper if row.resolution == spec.input.resolution and classes in (None, 1000)]
+    if json:
+        record = {"spec": to_data(spec), "cost": to_data(total), "stages": [to_data(row) for row in rows]}
+        emit(record | {"published": [_row_record(row) for row in same]})
+        return
+    body = [
+        [r.name, r.what, str(r.size), str(r.depth), str(r.width), human(r.macs), human(r.params), human(r.activations)]
+        for r in rows
+    ]
+    body.append(["total", "", "", str(spec.depth), "", human(total.macs), human(total.params), human(total.activations)])
+    title = f"[bold]{spec.name}[/] at {spec.input.resolution} px, {spec.head.classes} classes"
+    out.print(table(title, "<stage <block px depth width MACs params activations", body))
+    out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
+    out.print(f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an image")
+    for row in same:
+        for field, printed, ours in row.differences():
+            verdict = "agrees" if printed.agrees(ours) else "differs"
+            out.print(f"paper: {printed.text} {field} ({row.unit if field == 'macs' else 'count'}), ours {printed.difference(ours):+.2%}: {verdict}")
+        if row.paper_top1 is not None:
+            out.print(f"paper: {row.paper_top1} % ImageNet top-1 (theirs; nothing of ours was trained on ImageNet)")
+        if row.source:
+            out.print(f"source: {row.source}", style="dim")
+        if row.reason:
+            out.print(f"why: {row.reason}", style="dim")
+    if paper and paper[0].family == "efficientnet":
+        out.print(
+            "The released sizes are the authors' table, not the compound formula with a whole phi: "
+            "`convsmith scale efficientnet_b0 --to ...` uses the formula.",
+            style="dim",
+            soft_wrap=True,
+        )
+
+
+def scale(
+    model: str,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, or both joined by a comma.")],
+    rule: Annotated[Rule, Parameter(help="Which line through MODEL.")] = "compound",
+    classes: Annotated[int | None, Parameter(help="Another number of classes.")] = None,
+    out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """The largest member of a rule's line through MODEL that meets every part of the budget."""
+    from ..codec import to_data
+    from ..jobs import met
+    from ..jobs import scale as scaled
+
+    found = scaled(model, to=to, rule=rule, classes=classes)
+    if out_file is not None:
+        from ..training import save_atomically
+
+        save_atomically(out_file, lambda path: _write(path, found.spec.to_json()))
+    if json:
+        record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": rule, "x": found.x}
+        emit(record | {"budget": str(found.budget), "met": met(found)})
+        return
+    spec = found.spec
+    depths = " ".join(str(stage.depth) for stage in spec.stages)
+    widths = " ".join(str(stage.width) for stage in spec.stages)
+    out.print(found.rule.describe(found.x))
+    out.print(f"{spec.input.resolution} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
+    slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
+    out.print(f"{found.cost} ({slack})")
+    if out_file is not None:
+        out.print(f"wrote {out_file}")
+
+
+def measure(
+    models: Annotated[list[str], Parameter(negative=())],
+    /,
+    *,
+    runtime: Annotated[RuntimeName, Parameter(help="onnxruntime, eager torch or torch.compile.")] = "ort",
+    threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
+    batch: Annotated[int, Parameter(help="Images at once.")] = 1,
+    rounds: Annotated[int, Parameter(help="Interleaved rounds.")] = 30,
+    resolution: Annotated[int | None, Parameter(help="Another input side for every network.")] = None,
+    json: Json = False,
+    seed: Seed = 0,
+) -> None:
+    """Interleaved timing of MODELS on this machine: median, p10 and p90, and which of them can be ranked.
+
+    A model is a name, a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME.
+    """
+    from ..checks import measure as timed
+
+    timing = timed(
+        models,
+        runtime=runtime,
+        threads=_positive("threads", threads),
+        batch=_positive("batch", batch),
+        rounds=_positive("rounds", rounds),
+        resolution=resolution,
+        seed=seed,
+        watcher=watching(),
+    )
+    if json:
+        emit(timing.to_record())
+        return
+    body = [
+        [row.name, f"{row.median_ms:.3f}", f"{row.p10_ms:.3f}", f"{row.p90_ms:.3f}", str(row.n)]
+        for row in sorted(timing.rows, key=lambda row: row.median_ms)
+    ]
+    title = f"ms per image, {runtime}, batch {batch}, {threads} thread{'s' * (threads > 1)}"
+    out.print(table(title, "<model median p10 p90 n", body))
+    for sentence in timing.verdict:
+        out.print(sentence, soft_wrap=True)
+    out.print(machine_line(), style="dim", soft_wrap=True)
+
+
+def _agreement(row: Row) -> str:
+    if not any(row.differences()):
+        return "no print"
+    if row.agrees:
+        return "yes"
+    return ", ".join(
+        f"{field} {printed.difference(ours):+.1%}" for field, printed, ours in row.differences() if not printed.agrees(ours)
+    )
+
+
+def _row_record(row: Row) -> dict[str, object]:
+    record = dataclasses.asdict(row)
+    record["paper_params"] = row.paper_params.text if row.paper_params else None
+    record["paper_macs"] = row.paper_macs.text if row.paper_macs else None
+    return record | {"agrees": row.agrees if any(row.differences()) else None}
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise UserError(f"--{name} must be at least 1; got {value}")
+    return value
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+

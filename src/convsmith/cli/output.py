@@ -1,0 +1,136 @@
+"""What the user sees: results on stdout, everything else on stderr; pictures of progress, or plain lines where no one watches."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..machine import this_machine
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..jobs import Watcher
+    from ..training import Record
+
+__all__ = ["emit", "err", "out", "table", "watching"]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+# Seconds between plain progress lines where the output is no terminal.
+PLAIN_EVERY = 5.0
+
+
+def emit(record: dict[str, Any]) -> None:
+    """The one JSON object of a verb, on stdout."""
+    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:
+    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right."""
+    made = Table(title=title, caption=caption, box=None, title_justify="left", caption_justify="left", pad_edge=False)
+    for column in columns.split():
+        left = column.startswith("<")
+        made.add_column(column.lstrip("<").replace("_", " "), justify="left" if left else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def watching() -> Watcher:
+    """Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere."""
+    # Here, because the watcher's base class lives with the jobs, which import torch.
+    from ..jobs import Watcher
+    from ..training import EpochDone, StepDone
+
+    class Watching(Watcher):
+        def __init__(self) -> None:
+            self.bars: Progress | None = None
+            self.task: Any = None
+            self.what = ""
+            self.last_line = 0.0
+            self.last_epoch: EpochDone | None = None
+            self.started = (0, 0.0)  # step and time at which this process began to train
+
+        def stage(self, title: str, detail: str = "") -> None:
+            self._stop()
+            err.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
+
+        def note(self, text: str) -> None:
+            self._stop()
+            err.print(f"          {text}", style="dim", soft_wrap=True)
+
+        def count(self, what: str, done: int, total: int) -> None:
+            self._advance(what, done, total, f"{done} of {total}")
+
+        def record(self, record: Record) -> None:
+            match record:
+                case EpochDone():
+                    self.last_epoch = record
+                    if not err.is_terminal or record.epoch == 1:
+                        self._plain_epoch(record)
+                case StepDone():
+                    now = time.monotonic()
+                    if not self.started[1]:
+                        self.started = (record.step - 1, now)
+                    speed = (record.step - self.started[0]) / max(now - self.started[1], 1e-9)
+                    left = (record.steps - record.step) / speed
+                    best = f", val top-1 {self.last_epoch.scores['val_top1']:.1%}" if self.last_epoch else ""
+                    text = f"epoch {record.epoch}, {speed * record.images:.0f} images/s, loss {record.loss:.3f}{best}, "
+                    self._advance("training", record.step, record.steps, text + f"{_clock(left)} left")
+                    if record.step == record.steps:
+                        self._stop()
+
+        def _plain_epoch(self, done: EpochDone) -> None:
+            if time.monotonic() - self.last_line < PLAIN_EVERY and done.epoch > 1:
+                return
+            self.last_line = time.monotonic()
+            err.print(
+                f"          epoch {done.epoch}: train loss {done.train_loss:.3f}, val top-1 "
+                f"{done.scores['val_top1']:.1%}, {done.images_per_s:.0f} images/s",
+                style="dim",
+            )
+
+        def _advance(self, what: str, done: int, total: int, text: str) -> None:
+            if not err.is_terminal:
+                if time.monotonic() - self.last_line > PLAIN_EVERY:
+                    self.last_line = time.monotonic()
+                    err.print(f"          {what}: {done}/{total}, {text}", style="dim", soft_wrap=True)
+                return
+            if self.bars is None or self.what != what:
+                self._stop()
+                self.bars, self.task, self.what = *_bar(total), what
+            self.bars.update(self.task, completed=done, text=text)
+
+        def _stop(self) -> None:
+            if self.bars is not None:
+                self.bars.stop()
+                self.bars = None
+
+    return Watching()
+
+
+def _bar(total: int) -> tuple[Progress, Any]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("         "), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.fields[text]}"))
+    bars = Progress(*columns, console=err, transient=True)
+    bars.start()
+    return bars, bars.add_task("", total=total, text="")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def machine_line() -> str:
+    """The machine, for under a table of timings."""
+    return str(this_machine())

@@ -1,0 +1,90 @@
+"""What a training job would take, from a few of its own steps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from .codec import to_data
+from .costs import cost
+from .data import Normalise
+from .jobs import Feed, Job, Watcher
+from .model import build
+from .resolve import device
+from .training.optim import optimiser
+from .units import Cost
+
+__all__ = ["Rehearsal", "rehearse"]
+
+STEPS = 4
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """An estimate: `seconds_a_step` is the fastest of the steps tried, `memory_gib` the process's peak so far."""
+
+    name: str
+    cost: Cost
+    train_images: int
+    val_images: int
+    epochs: int
+    steps: int
+    seconds_a_step: float
+    memory_gib: float
+    device: str
+
+    @property
+    def hours(self) -> float:
+        return self.steps * self.seconds_a_step / 3600
+
+    def lines(self) -> list[str]:
+        return [
+            f"would train {self.name}: {self.cost}",
+            f"on {self.train_images} images, validating on {self.val_images}: {self.epochs} epochs, {self.steps} steps",
+            f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, without evaluation), "
+            f"{self.memory_gib:.1f} GiB of memory",
+            "nothing was trained and nothing was written",
+        ]
+
+    def to_record(self) -> dict[str, object]:
+        record: dict[str, object] = to_data(self)
+        return record | {"hours": self.hours, "dry_run": True}
+
+
+def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
+    """Take a few steps of the job on its own data, with a model that is thrown away."""
+    watcher.stage("rehearse", f"{STEPS} steps")
+    where, spec, recipe = device(), job.spec, job.recipe
+    feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
+    normalise = Normalise(spec.input.mean, spec.input.std).to(where)
+    model = build(spec, seed=job.options.seed).to(device=where, memory_format=torch.channels_last).train()
+    optim = optimiser(model, recipe)
+    times = []
+    began = time.perf_counter()
+    for batch in feed.batches(0, STEPS):
+        loss = F.cross_entropy(model(normalise(batch.images)), batch.labels.to(where))
+        loss.backward()
+        optim.step()
+        optim.zero_grad()
+        loss.item()
+        times.append(time.perf_counter() - began)
+        began = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if where.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(where)
+    return Rehearsal(
+        name=spec.name,
+        cost=cost(spec),
+        train_images=len(job.images.train),
+        val_images=len(job.images.val),
+        epochs=recipe.epochs,
+        steps=recipe.epochs * feed.steps_per_epoch,
+        seconds_a_step=min(times),
+        memory_gib=peak / 2**30,
+        device=str(where),
+    )
