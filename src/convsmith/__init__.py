@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .costs import cost, operations
     from .errors import UserError
     from .families import names
-    from .jobs import Options, Watcher, design, resume, scale, train
+    from .feed import Watcher
+    from .jobs import Options, design, resume, scale, train
     from .ledger import published
     from .machine import this_machine
     from .model import Model, build
@@ -51,7 +52,8 @@ _HOME = {
     "costs": "cost operations",
     "errors": "UserError",
     "families": "names",
-    "jobs": "Options Watcher design resume scale train",
+    "feed": "Watcher",
+    "jobs": "Options design resume scale train",
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model build",

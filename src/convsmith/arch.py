@@ -22,7 +22,21 @@ if TYPE_CHECKING:
 
     from .plans import Node
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Act", "ArchSpec", "Block", "Conv", "Head", "Image", "Norm", "Part", "Stage", "Stem", "Style"]
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Act",
+    "ArchSpec",
+    "Block",
+    "Conv",
+    "Head",
+    "Image",
+    "Norm",
+    "Part",
+    "Stage",
+    "Stem",
+    "Style",
+]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -73,7 +87,9 @@ class Conv(Part):
     """How the network's convolutions are made: padding, and whether weights are re-parametrised."""
 
     @abc.abstractmethod
-    def build(self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False) -> nn.Module:
+    def build(
+        self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
+    ) -> nn.Module:
         """A convolution that maps side s to ceil(s / stride)."""
 
 
@@ -230,7 +246,9 @@ class ArchSpec:
         return replace(self, style=replace(self.style, **changes))
 
 
-def grown(spec: ArchSpec, *, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0, rounding: Rounding) -> ArchSpec:
+def grown(
+    spec: ArchSpec, *, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0, rounding: Rounding
+) -> ArchSpec:
     """`spec` with depth, width and resolution multiplied (EfficientNet, section 3.1):
 
         L_i = d L_i,  C_i = w C_i,  (H, W) = r (H, W)
@@ -250,7 +268,11 @@ def grown(spec: ArchSpec, *, depth: float = 1.0, width: float = 1.0, resolution:
         head = head.widened(lambda channels: max(rounding.least_head, grow(channels)))
     if depth != 1:
         stages = tuple(replace(stage, depth=rounding.repeats(stage.depth * depth)) for stage in stages)
-    image = spec.input if resolution == 1 else replace(spec.input, resolution=rounding.resolution(spec.input.resolution * resolution))
+    image = (
+        spec.input
+        if resolution == 1
+        else replace(spec.input, resolution=rounding.resolution(spec.input.resolution * resolution))
+    )
     return replace(spec, input=image, stem=stem, stages=stages, head=head)
 
 

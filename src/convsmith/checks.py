@@ -13,7 +13,8 @@ from .arch import ArchSpec
 from .errors import DataError, UserError
 from .evals import Scores
 from .export import Exported, export_onnx, ort_subject
-from .jobs import Options, Source, Watcher, samples_of, score_on, source_of, trained
+from .feed import Source, Watcher, samples_of, score_on, trained
+from .jobs import Options, source_of
 from .latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
 from .model import build
 from .report import render, write_report
@@ -46,7 +47,9 @@ def evaluate(
     images = source.load(watcher or Watcher())
     classes = tuple(run.read("data.json")["classes"])
     if images.classes != classes:
-        raise DataError(f"{images.name} has classes {_few(images.classes)}; {run.path.name} was trained on {_few(classes)}")
+        raise DataError(
+            f"{images.name} has classes {_few(images.classes)}; {run.path.name} was trained on {_few(classes)}"
+        )
     if split == "train":
         images = replace(images, val=images.train)
     return replace(score_on(trained(run, run.spec), run.spec, images, device()), split=split)

@@ -37,6 +37,8 @@ def to_data(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple):
         return [to_data(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 6 and 6.0 are equal values; they must be equal texts
     return value
 
 
@@ -58,10 +60,12 @@ def from_data(cls: type[T], data: Any, kinds: Sequence[type[Part]], *, source: s
     """As `from_json`, from plain data."""
     try:
         # Through text again, because strict JSON mode is the one that reads lists as tuples and names as enums.
-        parsed = _model(cls, tuple(kinds)).model_validate_json(json.dumps(data))
+        parsed = _model(typing.cast(type, cls), tuple(kinds)).model_validate_json(json.dumps(data))
     except pydantic.ValidationError as error:
         lines = [_explain(detail, cls, tuple(kinds)) for detail in error.errors()]
-        raise UserError("\n".join([f"{source} is not a valid {cls.__name__}:", *(f"  {line}" for line in lines)])) from None
+        raise UserError(
+            "\n".join([f"{source} is not a valid {cls.__name__}:", *(f"  {line}" for line in lines)])
+        ) from None
     try:
         return typing.cast(T, _revive(parsed))
     except ValueError as error:
@@ -77,7 +81,7 @@ def _model(cls: type, kinds: Kinds) -> type[pydantic.BaseModel]:
     for field in dataclasses.fields(cls):
         default = ... if field.default is dataclasses.MISSING else field.default
         fields[field.name] = (_annotation(hints[field.name], kinds), default)
-    model = pydantic.create_model(
+    model: type[pydantic.BaseModel] = pydantic.create_model(
         cls.__name__, __config__=pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False), **fields
     )
     model.__doc__ = cls.__doc__
@@ -100,7 +104,7 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
     if hint in kinds or not issubclass(hint, Part):
         return _model(hint, kinds)
     choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
-    union = typing.Union[choices]  # noqa: UP007
+    union: Any = typing.Union[choices]  # noqa: UP007
     return Annotated[union, pydantic.Discriminator("kind")] if len(choices) > 1 else choices[0]
 
 
@@ -132,7 +136,7 @@ def _explain(detail: Any, cls: type, kinds: Kinds) -> str:
             tag = detail["ctx"]["tag"]
             return f"{where}.kind: '{tag}' is none of {', '.join(expected)}{nearest(tag, expected)}"
         case "union_tag_not_found":
-            return f"{where}: needs a \"kind\""
+            return f'{where}: needs a "kind"'
         case "enum" | "literal_error":
             expected = [tag.strip(" '") for tag in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
             return f"{where}: '{given}' is none of {', '.join(expected)}{nearest(str(given), expected)}"

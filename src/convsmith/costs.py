@@ -68,10 +68,12 @@ def operations(module: nn.Module, *inputs: Tensor) -> Cost:
 _KEEPS_SHAPE = frozenset(
     {torch.ops.aten.native_batch_norm.default, torch.ops.aten._native_batch_norm_legit_no_training.default}
 )
-_RESIZES = frozenset({torch.ops.aten.resize_.default, torch.ops.aten.unsqueeze_.default, torch.ops.aten.squeeze_.default})
+_RESIZES = frozenset(
+    {torch.ops.aten.resize_.default, torch.ops.aten.unsqueeze_.default, torch.ops.aten.squeeze_.default}
+)
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sums the multiply-adds and outputs of every operation torch knows a count for.
 
     On the meta device only shapes matter, so operations that keep them are answered without being run: what writes in
@@ -79,7 +81,7 @@ class _Counter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.macs = 0
         self.activations = 0
 

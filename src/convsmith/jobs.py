@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .arch import ArchSpec
 from .codec import from_data, to_data
 from .costs import cost
-from .data import ImageData, Normalise, eval_batches, held, load_data, steps_per_epoch, train_batches
+from .data import ImageData
 from .errors import DataError
-from .evals import Scores, score
+from .evals import score
 from .export import export_onnx, ort_subject
+from .feed import (
+    Feed,
+    Source,
+    Watcher,
+    fingerprint,
+    normaliser,
+    samples_of,
+    score_on,
+    shape_of,
+    trained,
+    validation_batches,
+)
 from .latency import interleave
 from .machine import this_machine
 from .model import build
@@ -28,22 +38,19 @@ from .recipe import OPTIMISERS, Recipe
 from .recipes import changed
 from .recipes import recipe as named_recipe
 from .report import write_report
-from .resolve import device, load_weights
+from .resolve import device
 from .resolve import spec as resolve_spec
 from .runs import Run, now
 from .scaling import Fit, fit
 from .scaling import rule as named_rule
 from .stages import stage_rows
-from .training import Batch, EpochDone, Record, load_checkpoint, save_atomically
+from .training import EpochDone, Record, load_checkpoint, save_atomically
 from .training import fit as training_loop
 from .units import Budget
 
 __all__ = [
-    "Feed",
     "Job",
     "Options",
-    "Source",
-    "Watcher",
     "design",
     "design_job",
     "resume",
@@ -52,46 +59,6 @@ __all__ = [
     "train",
     "train_job",
 ]
-
-EVAL_BATCH = 128
-
-
-class Watcher:
-    """Told what a job is doing; this one keeps silent. The command line has one that draws."""
-
-    def stage(self, title: str, detail: str = "") -> None:
-        """A stage begins."""
-
-    def record(self, record: Record) -> None:
-        """A training step or epoch is done."""
-
-    def count(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` are done."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where data comes from: all that is needed to load it again, the same, on resuming."""
-
-    what: str
-    val: str | None = None
-    root: str | None = None
-    download: bool = False
-    seed: int = 0
-
-    def load(self, watcher: Watcher) -> ImageData:
-        return load_data(
-            self.what,
-            val=self.val,
-            root=Path(self.root) if self.root else None,
-            download=self.download,
-            seed=self.seed,
-            progress=lambda done, total: watcher.count("checking images", done, total),
-        )
-
 
 # ---- design and train ------------------------------------------------------------------------------------------------
 
@@ -240,7 +207,7 @@ def _describe(run: Run, job: Job) -> None:
     """Write down everything the run was given: what resuming and the report read."""
     found = job.found
     run.write_spec(job.spec)
-    run.write("data.json", job.images.to_record() | {"fingerprint": _fingerprint(job.images)})
+    run.write("data.json", job.images.to_record() | {"fingerprint": fingerprint(job.images)})
     run.write(
         "config.json",
         {
@@ -266,13 +233,6 @@ def _describe(run: Run, job: Job) -> None:
     )
 
 
-def _fingerprint(images: ImageData) -> str:
-    digest = hashlib.sha256("\0".join(images.classes).encode())
-    for split in (images.train, images.val):
-        digest.update(split.labels.tobytes())
-    return digest.hexdigest()[:16]
-
-
 # ---- the stages of a run ---------------------------------------------------------------------------------------------
 
 
@@ -283,7 +243,7 @@ def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
         nonlocal images
         if images is None:
             images = Source(**config["source"]).load(watcher)
-            if _fingerprint(images) != run.read("data.json")["fingerprint"]:
+            if fingerprint(images) != run.read("data.json")["fingerprint"]:
                 raise DataError(f"the data at {config['source']['what']} is not what {run.path} was begun with")
         return images
 
@@ -295,7 +255,7 @@ def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
     if not run.has("export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
-        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=_shape(spec), samples=samples)
+        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
         run.write("export.json", exported.to_record())
     if not run.has("latency.json"):
         watcher.stage("measure", "onnxruntime, batch 1, one thread")
@@ -306,42 +266,13 @@ def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
     return run
 
 
-@dataclass(frozen=True)
-class Feed:
-    """The training split as the loop sees it."""
-
-    spec: ArchSpec
-    images: ImageData
-    recipe: Recipe
-    seed: int
-    workers: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.images.train), self.recipe.batch)
-
-    def batches(self, first: int, last: int) -> Any:
-        augment = self.recipe.augment
-        return train_batches(
-            self.images.train,
-            resolution=self.spec.input.resolution,
-            channels=self.spec.input.channels,
-            batch=self.recipe.batch,
-            augment=augment if self.images.mirror else replace(augment, mirror=0.0),
-            seed=self.seed,
-            first_step=first,
-            last_step=last,
-            workers=self.workers,
-        )
-
-
 def _train(
     run: Run, config: dict[str, Any], spec: ArchSpec, images: ImageData, where: torch.device, watcher: Watcher
 ) -> None:
     recipe = from_data(Recipe, config["recipe"], OPTIMISERS, source=str(run.file("config.json")))
     feed = Feed(spec, images, recipe, config["seed"], config["workers"])
-    normalise = Normalise(spec.input.mean, spec.input.std).to(where)
-    held_val = _held(spec, images)
+    normalise = normaliser(spec, where)
+    validation = validation_batches(spec, images)
     model = build(spec, seed=config["seed"])
     if run.has("last.pt"):
         done = load_checkpoint(run.file("last.pt"))["step"]
@@ -349,7 +280,7 @@ def _train(
         watcher.note(f"resuming after step {done} of {recipe.epochs * feed.steps_per_epoch}")
 
     def evaluate(network: nn.Module) -> dict[str, float]:
-        scores = score(network, held_val(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
+        scores = score(network, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
         return {"val_loss": scores.loss, "val_top1": scores.top1}
 
     watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}")
@@ -378,31 +309,3 @@ def _logged(record: Record) -> dict[str, Any] | None:
         return None
     data = to_data(replace(record, scores={}))
     return {"event": "epoch", **{key: value for key, value in data.items() if key != "scores"}, **record.scores}
-
-
-def _held(spec: ArchSpec, images: ImageData) -> Callable[[], Any]:
-    """A function that yields the validation batches, decoded once where they fit in memory."""
-    resolution, channels = spec.input.resolution, spec.input.channels
-    split = held(images.val, resolution=resolution, channels=channels)
-    return lambda: eval_batches(split, resolution=resolution, channels=channels, batch=EVAL_BATCH)
-
-
-def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device) -> Scores:
-    normalise = Normalise(spec.input.mean, spec.input.std).to(where)
-    return score(model.to(where), _held(spec, images)(), classes=images.classes, normalise=normalise, device=where)
-
-
-def trained(run: Run, spec: ArchSpec) -> nn.Module:
-    model = build(spec, seed=0)
-    load_weights(model, run.file("model.safetensors"))
-    return model.eval()
-
-
-def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
-    """The first validation images, normalised, on the CPU."""
-    first: Batch = next(iter(_held(spec, images)()))
-    return Normalise(spec.input.mean, spec.input.std)(first.images[:n])
-
-
-def _shape(spec: ArchSpec) -> tuple[int, int, int]:
-    return (spec.input.channels, spec.input.resolution, spec.input.resolution)

@@ -45,9 +45,7 @@ _WINDOW = 3  # samples whose median is compared, and medians that must agree
 _SETTLED = 0.03
 _NOISY = 0.10  # a spread of rounds at which milliseconds say little
 _UNRESOLVED = 0.05  # half an interval of a ratio at which ranking says little
-_SAME = (
-    0.01  # two sessions of one and the same file differ by up to this much: memory layout, not the network
-)
+_SAME = 0.02  # two sessions of one file were up to 1.5 % apart: memory layout, not the network
 
 
 class Runtime(StrEnum):
@@ -168,9 +166,7 @@ def interleave(
             for index in rng.permutation(len(subjects)):
                 subject = subjects[index]
                 _elapsed(subject, 1, clock)
-                samples[index].append(
-                    _elapsed(subject, calls[index], clock) / 1e6 / calls[index] / subject.batch
-                )
+                samples[index].append(_elapsed(subject, calls[index], clock) / 1e6 / calls[index] / subject.batch)
             if progress is not None:
                 progress(done + 1, rounds)
     return summarise(subjects, samples, threads=threads, seed=seed)
@@ -180,9 +176,7 @@ def summarise(
     subjects: Sequence[Subject], samples: Sequence[Sequence[float]], *, threads: int, seed: int = 0
 ) -> Timing:
     """The rows and the verdict of `samples[subject][round]`, in milliseconds per image."""
-    rows = tuple(
-        _latency(subject, tuple(times), threads) for subject, times in zip(subjects, samples, strict=True)
-    )
+    rows = tuple(_latency(subject, tuple(times), threads) for subject, times in zip(subjects, samples, strict=True))
     noise = max(_spread(row.samples) for row in rows)
     return Timing(rows, min(row.n for row in rows), noise, _verdict(rows, noise, seed), this_machine())
 
@@ -200,16 +194,12 @@ def ratio(a: Latency, b: Latency, *, seed: int = 0) -> Ratio:
     return Ratio(float(np.median(pairs)), float(low), float(high))
 
 
-def eager_subject(
-    name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1
-) -> Subject:
+def eager_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
     """`model` as torch runs it: a copy in eval mode, channels last, where it lives, on one fixed random input."""
     return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch)
 
 
-def compile_subject(
-    name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1
-) -> Subject:
+def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
     """`model` through `torch.compile`, otherwise as `eager_subject`.
 
     It compiles at its first call, in `interleave`'s warm-up: the code depends on the thread count set there.
@@ -296,9 +286,7 @@ def _warm_up(subject: Subject, clock: Callable[[], int]) -> int:
 
 def _latency(subject: Subject, samples: tuple[float, ...], threads: int) -> Latency:
     p10, median, p90 = (float(value) for value in np.quantile(samples, (0.1, 0.5, 0.9)))
-    return Latency(
-        subject.name, subject.runtime, threads, subject.batch, median, p10, p90, len(samples), samples
-    )
+    return Latency(subject.name, subject.runtime, threads, subject.batch, median, p10, p90, len(samples), samples)
 
 
 def _spread(samples: tuple[float, ...]) -> float:
@@ -313,13 +301,9 @@ def _verdict(rows: tuple[Latency, ...], noise: float, seed: int) -> tuple[str, .
     sentences = [_compared(_label(fast, rows), _label(slow, rows), found) for fast, slow, found in pairs]
     resolution = max((math.sqrt(found.high / found.low) - 1 for *_, found in pairs), default=0.0)
     if resolution > _UNRESOLVED:
-        sentences.append(
-            f"this machine is too noisy to rank models that differ by less than {resolution:.0%}"
-        )
+        sentences.append(f"this machine is too noisy to rank models that differ by less than {resolution:.0%}")
     if noise > _NOISY:
-        sentences.append(
-            f"the rounds of one model spread by {noise:.0%}: trust the ratios, not the milliseconds"
-        )
+        sentences.append(f"the rounds of one model spread by {noise:.0%}: trust the ratios, not the milliseconds")
     return tuple(sentences)
 
 

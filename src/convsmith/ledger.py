@@ -35,7 +35,7 @@ class Printed:
     def half_step(self) -> float:
         digits = self.text.rstrip("kMGBT")
         decimals = len(digits.partition(".")[2])
-        return 0.5 * 10**-decimals * count(f"1{self.text[len(digits):]}")
+        return 0.5 * 0.1**decimals * count(f"1{self.text[len(digits) :]}")
 
     def difference(self, ours: int) -> float:
         """Our count over the print, minus one."""
@@ -85,9 +85,7 @@ def _rows() -> tuple[Row, ...]:
 def published(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ...]:
     """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part."""
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
-    return tuple(
-        row for row in _rows() if fnmatchcase(row.name, wanted) and (family is None or row.family == family)
-    )
+    return tuple(row for row in _rows() if fnmatchcase(row.name, wanted) and (family is None or row.family == family))
 
 
 def _row(record: dict[str, str]) -> Row:

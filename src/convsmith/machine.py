@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -50,9 +49,10 @@ def this_machine() -> Machine:
 
 
 def _usable_cores() -> int:
-    if sys.platform == "linux":
+    try:
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    except AttributeError:  # only Linux can say
+        return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -121,7 +121,9 @@ class Features(nn.Module):
         try:
             self.feature_info = FeatureInfo(info[index] for index in chosen)
         except IndexError:
-            raise UserError(f"out_indices {list(chosen)} is outside the {len(info)} maps of {model.spec.name}") from None
+            raise UserError(
+                f"out_indices {list(chosen)} is outside the {len(info)} maps of {model.spec.name}"
+            ) from None
         taps = {feature.module for feature in self.feature_info}
         steps: OrderedDict[str, nn.Module] = OrderedDict()
         for name, module in _trunk(model):

@@ -73,19 +73,22 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
     not agree.
     """
     import numpy as np
+    from matplotlib.colors import to_rgba
 
     counts = np.asarray(matrix, dtype=float)
     size = len(classes)
     if size == 0 or counts.shape != (size, size):
         raise ValueError(f"a confusion matrix of {size} classes is {size} x {size}; got shape {counts.shape}")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    strength = np.sqrt(shares)
+    printed = size <= MOST_PRINTED
+    # A single mistake in a small cell without a number has to be seen by its colour alone.
+    faintest = 0.15 if printed else 0.45
+    strength = np.where(counts > 0, np.maximum(np.sqrt(shares), faintest), 0)
     pixels = np.empty((size, size, 4))
-    pixels[:] = (*_rgb(ORANGE), 1)
-    pixels[np.eye(size, dtype=bool)] = (*_rgb(BLUE), 1)
+    pixels[:] = to_rgba(ORANGE)
+    pixels[np.eye(size, dtype=bool)] = to_rgba(BLUE)
     pixels[..., 3] = strength
 
-    printed = size <= MOST_PRINTED
     side = max(_WIDTH, 1.3 + 0.34 * size) if printed else _WIDTH
     with _figure(side, width=side) as figure:
         axes = figure.subplots()
@@ -363,7 +366,7 @@ def _conditions(row: Mapping[str, Any]) -> list[str]:
 def _round_numbers(low: float, high: float) -> list[float]:
     """At most six of 1, 2, 5 times a power of ten within [low, high]; only the powers where the range is wide."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if len(powers) < 4 else (1,)
+    steps = (1, 2, 5) if high < 100 * low else (1,)
     ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
     return ticks[:: math.ceil(len(ticks) / 6)] if ticks else [low, high]
 
@@ -379,11 +382,6 @@ def _short(text: str, most: int) -> str:
         return whole
     tail = most // 3
     return f"{whole[: most - tail - 1]}…{whole[len(whole) - tail :]}"
-
-
-def _rgb(color: str) -> tuple[float, float, float]:
-    red, green, blue = bytes.fromhex(color[1:])
-    return red / 255, green / 255, blue / 255
 
 
 def _local(name: str) -> str:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from .codec import to_data
 from .costs import cost
-from .data import Normalise
-from .jobs import Feed, Job, Watcher
+from .feed import Feed, Watcher, normaliser
+from .jobs import Job
 from .model import build
 from .resolve import device
 from .training.optim import optimiser
@@ -61,14 +61,14 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     watcher.stage("rehearse", f"{STEPS} steps")
     where, spec, recipe = device(), job.spec, job.recipe
     feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
-    normalise = Normalise(spec.input.mean, spec.input.std).to(where)
-    model = build(spec, seed=job.options.seed).to(device=where, memory_format=torch.channels_last).train()
+    normalise = normaliser(spec, where)
+    model = build(spec, seed=job.options.seed).to(where).to(memory_format=torch.channels_last).train()
     optim = optimiser(model, recipe)
     times = []
     began = time.perf_counter()
     for batch in feed.batches(0, STEPS):
         loss = F.cross_entropy(model(normalise(batch.images)), batch.labels.to(where))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optim.step()
         optim.zero_grad()
         loss.item()

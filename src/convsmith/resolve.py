@@ -96,7 +96,11 @@ def from_json(text: str, *, source: str = "spec") -> ArchSpec:
 
 
 def create(
-    model: str | Path | ArchSpec, *, classes: int | None = None, weights: str | Path | None = None, seed: int | None = None
+    model: str | Path | ArchSpec,
+    *,
+    classes: int | None = None,
+    weights: str | Path | None = None,
+    seed: int | None = None,
 ) -> Model:
     """A built network, for another number of classes if asked, with weights from a run folder or a `.safetensors` file."""
     chosen = spec(model)
@@ -118,11 +122,18 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise UserError(f"{path} is no safetensors file that can be read: {error}") from None
     own = model.state_dict()
     missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
-    shapes = [f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}" for key in own.keys() & state.keys()
-              if state[key].shape != own[key].shape]
+    shapes = [
+        f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
+        for key in own.keys() & state.keys()
+        if state[key].shape != own[key].shape
+    ]
     if missing or extra or shapes:
-        detail = [f"missing {key}" for key in sorted(missing)] + [f"unknown {key}" for key in sorted(extra)] + sorted(shapes)
-        raise UserError(f"{path} does not fit this network: {'; '.join(detail[:5])}" + (" ..." if len(detail) > 5 else ""))
+        detail = (
+            [f"missing {key}" for key in sorted(missing)] + [f"unknown {key}" for key in sorted(extra)] + sorted(shapes)
+        )
+        raise UserError(
+            f"{path} does not fit this network: {'; '.join(detail[:5])}" + (" ..." if len(detail) > 5 else "")
+        )
     model.load_state_dict(state)
 
 

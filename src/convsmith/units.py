@@ -79,7 +79,9 @@ class Budget:
     def __post_init__(self) -> None:
         for limit in fields(self):
             if not getattr(self, limit.name) > 0:
-                raise BudgetError(f"a budget of {getattr(self, limit.name)} {limit.name} admits nothing; it must be above 0")
+                raise BudgetError(
+                    f"a budget of {getattr(self, limit.name)} {limit.name} admits nothing; it must be above 0"
+                )
         if all(math.isinf(getattr(self, limit.name)) for limit in fields(self)):
             raise BudgetError("a budget needs at least one limit, for example 20M-macs, 1.5M-params or 5ms")
 
@@ -105,7 +107,9 @@ class Budget:
 
     def __str__(self) -> str:
         parts = [f"{_short(self.macs)}-macs", f"{_short(self.params)}-params", f"{self.ms:g}ms"]
-        return ",".join(text for text, limit in zip(parts, (self.macs, self.params, self.ms), strict=True) if math.isfinite(limit))
+        return ",".join(
+            text for text, limit in zip(parts, (self.macs, self.params, self.ms), strict=True) if math.isfinite(limit)
+        )
 
 
 def _short(limit: float) -> str:

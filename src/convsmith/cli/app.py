@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _failed(str(error), tokens, code=2)
     except KeyboardInterrupt:
-        return _failed("interrupted; what was earned is kept. A run goes on with `convsmith resume RUN`", tokens, code=130)
+        return _failed(
+            "interrupted; what was earned is kept. A run goes on with `convsmith resume RUN`", tokens, code=130
+        )
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
         return 0

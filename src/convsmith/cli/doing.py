@@ -25,7 +25,9 @@ class Training:
 
     recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick"
     epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.")] = None
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")] = ()
+    settings: Annotated[
+        tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")
+    ] = ()
     val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
@@ -33,7 +35,9 @@ class Training:
     seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
-    dry_run: Annotated[bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")] = False
+    dry_run: Annotated[
+        bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")
+    ] = False
     json: Json = False
 
     def options(self) -> Options:
@@ -132,7 +136,9 @@ def export(
     /,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.")] = "onnx",
-    out_file: Annotated[Path | None, Parameter(name="--out", help="Where to write; a run's own folder by default.")] = None,
+    out_file: Annotated[
+        Path | None, Parameter(name="--out", help="Where to write; a run's own folder by default.")
+    ] = None,
     static_batch: Annotated[bool, Parameter(help="Fix the batch at 1 instead of leaving it free.")] = False,
     json: Json = False,
 ) -> None:
@@ -199,4 +205,3 @@ def _finished(run: Run, json: bool) -> None:
         soft_wrap=True,
     )
     out.print(f"report   {files['report.html']}", soft_wrap=True)
-

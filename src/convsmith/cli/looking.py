@@ -124,15 +124,21 @@ def show(
         [r.name, r.what, str(r.size), str(r.depth), str(r.width), human(r.macs), human(r.params), human(r.activations)]
         for r in rows
     ]
-    body.append(["total", "", "", str(spec.depth), "", human(total.macs), human(total.params), human(total.activations)])
+    body.append(
+        ["total", "", "", str(spec.depth), "", human(total.macs), human(total.params), human(total.activations)]
+    )
     title = f"[bold]{spec.name}[/] at {spec.input.resolution} px, {spec.head.classes} classes"
     out.print(table(title, "<stage <block px depth width MACs params activations", body))
     out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
-    out.print(f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an image")
+    out.print(
+        f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an image"
+    )
     for row in same:
         for field, printed, ours in row.differences():
             verdict = "agrees" if printed.agrees(ours) else "differs"
-            out.print(f"paper: {printed.text} {field} ({row.unit if field == 'macs' else 'count'}), ours {printed.difference(ours):+.2%}: {verdict}")
+            out.print(
+                f"paper: {printed.text} {field} ({row.unit if field == 'macs' else 'count'}), ours {printed.difference(ours):+.2%}: {verdict}"
+            )
         if row.paper_top1 is not None:
             out.print(f"paper: {row.paper_top1} % ImageNet top-1 (theirs; nothing of ours was trained on ImageNet)")
         if row.source:
@@ -231,7 +237,9 @@ def _agreement(row: Row) -> str:
     if row.agrees:
         return "yes"
     return ", ".join(
-        f"{field} {printed.difference(ours):+.1%}" for field, printed, ours in row.differences() if not printed.agrees(ours)
+        f"{field} {printed.difference(ours):+.1%}"
+        for field, printed, ours in row.differences()
+        if not printed.agrees(ours)
     )
 
 
@@ -250,5 +258,3 @@ def _positive(name: str, value: int) -> int:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-

@@ -15,7 +15,7 @@ from ..machine import this_machine
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..jobs import Watcher
+    from ..feed import Watcher
     from ..training import Record
 
 __all__ = ["emit", "err", "out", "table", "watching"]
@@ -45,8 +45,8 @@ def table(title: str | None, columns: str, rows: list[list[str]], *, caption: st
 
 def watching() -> Watcher:
     """Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere."""
-    # Here, because the watcher's base class lives with the jobs, which import torch.
-    from ..jobs import Watcher
+    # Here, because the watcher's base class lives beside what imports torch.
+    from ..feed import Watcher
     from ..training import EpochDone, StepDone
 
     class Watching(Watcher):
@@ -79,7 +79,10 @@ def watching() -> Watcher:
                     now = time.monotonic()
                     if not self.started[1]:
                         self.started = (record.step - 1, now)
-                    speed = (record.step - self.started[0]) / max(now - self.started[1], 1e-9)
+                    elapsed = now - self.started[1]
+                    if elapsed < 1:
+                        return
+                    speed = (record.step - 1 - self.started[0]) / elapsed
                     left = (record.steps - record.step) / speed
                     best = f", val top-1 {self.last_epoch.scores['val_top1']:.1%}" if self.last_epoch else ""
                     text = f"epoch {record.epoch}, {speed * record.images:.0f} images/s, loss {record.loss:.3f}{best}, "

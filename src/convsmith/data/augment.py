@@ -12,7 +12,6 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from ..recipe import Augment
 
@@ -46,12 +45,10 @@ def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
 
     RandAugment and AutoAugment belong here, between the mirror and the eraser.
     """
-    if augment.mirror:
-        chosen = torch.from_numpy(np.flatnonzero(draws[:, 4] < augment.mirror))
-        images[chosen] = functional.horizontal_flip(images[chosen])
-    if augment.erase:
-        for i in np.flatnonzero(draws[:, 5] < augment.erase):
-            _erase(images[i], draws[i, 6:])
+    for i in np.flatnonzero(draws[:, 4] < augment.mirror):
+        images[i] = images[i].flip(-1)
+    for i in np.flatnonzero(draws[:, 5] < augment.erase):
+        _erase(images[i], draws[i, 6:])
     return images
 
 
@@ -61,11 +58,10 @@ def _erase(image: Tensor, draws: np.ndarray) -> None:
     ratio = math.exp(_between((math.log(_ERASED_RATIO[0]), math.log(_ERASED_RATIO[1])), draws[1]))
     h = min(height, max(1, round(math.sqrt(area / ratio))))
     w = min(width, max(1, round(math.sqrt(area * ratio))))
-    noise = torch.randint(
-        0, 256, (channels, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(int(draws[4] * 2**53))
-    )
     top, left = int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1))
-    functional.erase(image, top, left, h, w, noise, inplace=True)
+    generator = torch.Generator().manual_seed(int(draws[4] * 2**53))
+    noise = torch.randint(0, 256, (channels, h, w), dtype=torch.uint8, generator=generator)
+    image[:, top : top + h, left : left + w] = noise
 
 
 def _between(range_: tuple[float, float], draw: float) -> float:

@@ -85,9 +85,12 @@ def held(split: Split, *, resolution: int, crop: float = 1.0, workers: int = 0, 
     The split itself comes back where that would take more than `HELD_BYTES`, or where an image cannot be read (which
     is then counted by the batch it is missing from).
     """
-    if _is_ready(split, resolution, channels, crop) or len(split) * resolution**2 * channels > HELD_BYTES:
+    shape = (resolution, resolution, channels)
+    if isinstance(split, ArraySplit) and split.images.shape[1:] == shape and crop == 1.0:
         return split
-    images = np.empty((len(split), resolution, resolution, channels), np.uint8)
+    if len(split) * resolution**2 * channels > HELD_BYTES:
+        return split
+    images = np.empty((len(split), *shape), np.uint8)
     for part in eval_batches(split, resolution=resolution, batch=128, crop=crop, workers=workers, channels=channels):
         if part.dropped:
             return split
@@ -125,7 +128,7 @@ class _Stream(Dataset[Batch]):
         least = math.ceil(self.resolution / math.sqrt(self.augment.crop[0]))
         image = self.split.decode(i, channels=self.channels, least=least)
         top, left, height, width = box(self.augment, draws, image.shape[1], image.shape[2])
-        return _resized(image[:, top : top + height, left : left + width], self.resolution, self.resolution)
+        return _resized(image[None, :, top : top + height, left : left + width], self.resolution, self.resolution)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,25 +171,22 @@ def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray) 
     )
 
 
-def _shown(
-    split: Split, indices: np.ndarray, resolution: int, channels: int, crop: float
-) -> tuple[Tensor, np.ndarray]:
+def _shown(split: Split, indices: np.ndarray, resolution: int, channels: int, crop: float) -> tuple[Tensor, np.ndarray]:
     """Whole images, centred, and the positions in `indices` of those that could be read."""
-    if isinstance(split, ArraySplit) and _is_ready(split, resolution, channels, crop):
-        return torch.from_numpy(split.images[indices]).permute(0, 3, 1, 2), np.arange(len(indices))
-    return _stacked(
-        len(indices), lambda j: _centred(split, indices[j], resolution, channels, crop), resolution, channels
-    )
+    if isinstance(split, ArraySplit):
+        whole = _centred(split.several(indices, channels), resolution, crop)
+        # Grey shown as RGB is one plane seen three times, which nothing may write to.
+        return whole.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
+
+    def image(j: int) -> Tensor:
+        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
+        whole = split.decode(indices[j], channels=channels, least=2 * round(resolution / crop))
+        return _centred(whole[None], resolution, crop)
+
+    return _stacked(len(indices), image, resolution, channels)
 
 
-def _is_ready(split: Split, resolution: int, channels: int, crop: float) -> bool:
-    shape = (resolution, resolution, channels)
-    return isinstance(split, ArraySplit) and split.images.shape[1:] == shape and crop == 1.0
-
-
-def _stacked(
-    n: int, image: Callable[[int], Tensor], resolution: int, channels: int
-) -> tuple[Tensor, np.ndarray]:
+def _stacked(n: int, image: Callable[[int], Tensor], resolution: int, channels: int) -> tuple[Tensor, np.ndarray]:
     """`image(0)` to `image(n - 1)` as one batch, without those that cannot be read; and the numbers of the others."""
     images, kept = [torch.empty((0, channels, resolution, resolution), dtype=torch.uint8)], []
     for j in range(n):
@@ -195,24 +195,24 @@ def _stacked(
         except OSError:  # a file vanished since it was checked: its batch counts it
             continue
         kept.append(j)
-    return torch.cat(images), np.array(kept, dtype=np.int64)
+    # Laid out here, by a worker where there are workers, rather than by the loop that trains.
+    return torch.cat(images).contiguous(memory_format=torch.channels_last), np.array(kept, dtype=np.int64)
 
 
-def _centred(split: Split, i: int, resolution: int, channels: int, crop: float) -> Tensor:
+def _centred(images: Tensor, resolution: int, crop: float) -> Tensor:
+    """A batch of one size: short side to round(resolution / crop), then the square in the middle."""
     short = round(resolution / crop)
-    # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
-    image = split.decode(i, channels=channels, least=2 * short)
-    height, width = image.shape[1:]
+    height, width = images.shape[2:]
     if height <= width:
-        resized = _resized(image, short, short * width // height)
+        images = _resized(images, short, short * width // height)
     else:
-        resized = _resized(image, short * height // width, short)
-    top, left = (resized.shape[2] - resolution) // 2, (resized.shape[3] - resolution) // 2
-    return resized[:, :, top : top + resolution, left : left + resolution]
+        images = _resized(images, short * height // width, short)
+    top, left = (images.shape[2] - resolution) // 2, (images.shape[3] - resolution) // 2
+    return images[:, :, top : top + resolution, left : left + resolution]
 
 
-def _resized(image: Tensor, height: int, width: int) -> Tensor:
-    """Antialiased bilinear, (1, channels, height, width); what torchvision's `resize` calls, without its dispatch."""
-    if image.shape[1:] == (height, width):
-        return image[None]
-    return interpolate(image[None], size=(height, width), mode="bilinear", antialias=True)
+def _resized(images: Tensor, height: int, width: int) -> Tensor:
+    """Antialiased bilinear; what torchvision's `resize` calls, without its dispatch and its slow import."""
+    if images.shape[2:] == (height, width):
+        return images
+    return interpolate(images, size=(height, width), mode="bilinear", antialias=True)

@@ -124,9 +124,7 @@ def _bytes(images: np.ndarray, path: Path) -> np.ndarray:
         raise DataError(f"{path}: image {int(np.flatnonzero(~finite)[0])} has pixels that are NaN or infinite")
     least, most = images.min(), images.max()
     if least < 0 or most > (1 if kind in "fb" else 255):
-        raise DataError(
-            f"{path}: pixels go from {least} to {most}; give integers from 0 to 255, or floats from 0 to 1"
-        )
+        raise DataError(f"{path}: pixels go from {least} to {most}; give integers from 0 to 255, or floats from 0 to 1")
     return images.astype(np.uint8) if kind in "iu" else np.rint(images * 255.0).astype(np.uint8)
 
 

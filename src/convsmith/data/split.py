@@ -52,7 +52,11 @@ class ArraySplit(Split):
     paths: tuple[str, ...] = ()
 
     def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
-        return as_channels(torch.from_numpy(self.images[i]).permute(2, 0, 1), channels)
+        return _as_channels(torch.from_numpy(self.images[i]).permute(2, 0, 1), channels)
+
+    def several(self, indices: np.ndarray, channels: int) -> Tensor:
+        """A copy of the images at `indices` as one batch, (n, channels, height, width)."""
+        return _as_channels(torch.from_numpy(self.images[indices]).permute(0, 3, 1, 2), channels)
 
     def where(self, i: int) -> str | None:
         return self.paths[i] if self.paths else None
@@ -98,16 +102,16 @@ class FileSplit(Split):
         return FileSplit(self.labels[indices], _picked(self.paths, indices))
 
 
-def as_channels(image: Tensor, channels: int) -> Tensor:
-    """A (1 or 3, height, width) uint8 image with the number of channels asked for."""
-    if image.shape[0] == channels:
-        return image
+def _as_channels(images: Tensor, channels: int) -> Tensor:
+    """uint8 images (..., 1 or 3, height, width) with the number of channels asked for."""
+    if images.shape[-3] == channels:
+        return images
     if channels == 3:
-        return image.expand(3, -1, -1)
+        return images.expand(*images.shape[:-3], 3, -1, -1)
     # ITU-R 601 luminance in Pillow's 16-bit fixed point, so that an array and its PNG file agree to the bit.
-    red, green, blue = image.int()
+    red, green, blue = images.int().unbind(-3)
     grey: Tensor = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
-    return grey.to(torch.uint8)[None]
+    return grey.to(torch.uint8).unsqueeze(-3)
 
 
 def _picked(paths: Sequence[str], indices: np.ndarray) -> tuple[str, ...]:

@@ -87,9 +87,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.outputs[id(leaf)].reads += 1
 
 
-def _pairs(
-    model: nn.Module, input_shape: tuple[int, int, int]
-) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
+def _pairs(model: nn.Module, input_shape: tuple[int, int, int]) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
     modules = _named_once(model)
     convs = {id(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d)}
     norms = {id(module.running_mean): (name, module) for name, module in modules if _is_foldable(module)}

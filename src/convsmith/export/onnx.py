@@ -119,9 +119,7 @@ def _written_whole(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to: it becomes `path` if the block ends well, and vanishes if not."""
     temporary = None
     try:
-        with NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=".onnx", delete=False
-        ) as file:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=".onnx", delete=False) as file:
             temporary = Path(file.name)
         yield temporary
         temporary.chmod(0o644)  # temporary files are made private
@@ -156,9 +154,7 @@ def _program(
             )
         except torch.onnx.OnnxExporterError as error:
             hint = "; a static batch may work" if dynamic_batch else ""
-            raise ExportError(
-                f"torch cannot express this model in ONNX: {_first_line(error)}{hint}"
-            ) from error
+            raise ExportError(f"torch cannot express this model in ONNX: {_first_line(error)}{hint}") from error
     assert program is not None  # it is None only for the exporter before dynamo
     return program
 
@@ -168,9 +164,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @torch.no_grad()
-def _difference(
-    reference: nn.Module, path: Path, images: torch.Tensor, dynamic_batch: bool
-) -> tuple[float, float]:
+def _difference(reference: nn.Module, path: Path, images: torch.Tensor, dynamic_batch: bool) -> tuple[float, float]:
     """The largest absolute difference of the logits, and its share of the largest |logit|."""
     runtime = session(path, threads=torch.get_num_threads())
     name = runtime.get_inputs()[0].name

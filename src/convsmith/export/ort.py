@@ -62,12 +62,12 @@ def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subje
 
     Raises `UserError` as `session` and `input_shape` do, and if the file was exported for another batch.
     """
+    if batch < 1 or threads < 1:
+        raise UserError(f"batch and threads are at least 1; got batch={batch}, threads={threads}")
     runtime = session(path, threads=threads)
     fixed, *image = input_shape(runtime)
     if fixed not in (None, batch):
-        raise UserError(
-            f"{path} was exported for batches of {fixed}, not {batch}; export it with a dynamic batch"
-        )
+        raise UserError(f"{path} was exported for batches of {fixed}, not {batch}; export it with a dynamic batch")
     images = np.random.default_rng(0).standard_normal((batch, *image), dtype=np.float32)
     binding = runtime.io_binding()
     binding.bind_cpu_input(runtime.get_inputs()[0].name, images)

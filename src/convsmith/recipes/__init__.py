@@ -39,7 +39,9 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
         for name in parents:
             if not isinstance(here, dict) or not isinstance(here.get(name), dict):
                 fields = [key for key, value in here.items() if isinstance(value, dict)]
-                raise UserError(f"--set {setting}: '{name}' holds no fields; these do: {', '.join(fields)}{nearest(name, fields)}")
+                raise UserError(
+                    f"--set {setting}: '{name}' holds no fields; these do: {', '.join(fields)}{nearest(name, fields)}"
+                )
             here = here[name]
         if last == "kind":
             # Another kind has other fields; keeping the old ones would refuse every change of kind.

@@ -38,6 +38,4 @@ class Compound(Rule):
         return grown(base, depth=depth, width=width, resolution=resolution, rounding=self.rounding)
 
     def describe(self, x: float) -> str:
-        return (
-            f"phi {x:.3f}: depth x{self.alpha**x:.3f}, width x{self.beta**x:.3f}, resolution x{self.gamma**x:.3f}"
-        )
+        return f"phi {x:.3f}: depth x{self.alpha**x:.3f}, width x{self.beta**x:.3f}, resolution x{self.gamma**x:.3f}"

@@ -8,6 +8,8 @@ from torch.optim.swa_utils import AveragedModel
 
 __all__ = ["averaged"]
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """A copy of `model` that `update_parameters(model)` moves towards it:
@@ -19,7 +21,7 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """
 
     @torch.no_grad()
-    def move(average: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+    def move(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
         t = int(updates)
         share = 1 - min(decay, (1 + t) / (10 + t))
         for ours, theirs in zip(average, current, strict=True):

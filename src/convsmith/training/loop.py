@@ -103,7 +103,7 @@ def fit(
     leaving the last good checkpoint.
     """
     # ---- state ---------------------------------------------------------------------------------------------------
-    model.to(device=device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
             module.momentum = recipe.batch_norm_momentum
@@ -130,12 +130,14 @@ def fit(
         for group in optim.param_groups:
             group["lr"] = rate
 
+        if len(batch.labels) == 0:  # every image of the batch became unreadable since the data was checked
+            continue
         labels = batch.labels.to(device, non_blocking=True)
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             logits = model(prepare(batch.images))
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.smoothing)
         optim.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if recipe.clip:
             scaler.unscale_(optim)
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -158,7 +160,14 @@ def fit(
             finished, tally = tally.stop(), _Tally(device)
             save(step + 1)
             yield EpochDone(
-                epoch, step + 1, finished.loss, finished.top1, rate, finished.images / finished.seconds, finished.seconds, scores
+                epoch,
+                step + 1,
+                finished.loss,
+                finished.top1,
+                rate,
+                finished.images / finished.seconds,
+                finished.seconds,
+                scores,
             )
             tally.start()
             saved = time.monotonic()
@@ -195,7 +204,9 @@ class _Tally:
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         right = (logits.detach().argmax(1) == labels).sum()
-        self._sums += torch.stack((loss.detach().double() * len(labels), right.double(), right.new_tensor(len(labels)).double()))
+        self._sums += torch.stack(
+            (loss.detach().double() * len(labels), right.double(), right.new_tensor(len(labels)).double())
+        )
 
     @property
     def images(self) -> int:
@@ -222,7 +233,9 @@ def _autocast(precision: Precision, device: torch.device) -> torch.dtype | None:
             return None
 
 
-def _state(step: int, steps: int, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally) -> dict[str, Any]:
+def _state(
+    step: int, steps: int, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally
+) -> dict[str, Any]:
     return {
         "step": step,
         "steps": steps,
@@ -237,7 +250,9 @@ def _state(step: int, steps: int, model: nn.Module, average: Any, optim: Any, sc
 def _restore(path: Path, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally, steps: int) -> int:
     state = load_checkpoint(path)
     if state["steps"] != steps:
-        raise UserError(f"{path} belongs to a run of {state['steps']} steps, not {steps}: its data or recipe has changed")
+        raise UserError(
+            f"{path} belongs to a run of {state['steps']} steps, not {steps}: its data or recipe has changed"
+        )
     model.load_state_dict(state["model"])
     if average is not None:
         average.load_state_dict(state["average"])

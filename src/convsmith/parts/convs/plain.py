@@ -20,5 +20,7 @@ class PlainConv(Conv):
 
     kind: ClassVar[str] = "conv"
 
-    def build(self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False) -> nn.Module:
+    def build(
+        self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
+    ) -> nn.Module:
         return Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)

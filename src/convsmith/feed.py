@@ -1,0 +1,152 @@
+"""What joins a spec and its data to the loop, the evaluation and the exporter, which know nothing of each other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .arch import ArchSpec
+from .data import Batch, ImageData, Normalise, eval_batches, held, load_data, steps_per_epoch, train_batches
+from .evals import Scores, score
+from .model import Model, build
+from .recipe import Recipe
+from .resolve import load_weights
+from .runs import Run
+from .training import Record
+
+__all__ = [
+    "Feed",
+    "Source",
+    "Watcher",
+    "fingerprint",
+    "normaliser",
+    "samples_of",
+    "score_on",
+    "shape_of",
+    "trained",
+    "validation_batches",
+]
+
+EVAL_BATCH = 128
+
+
+class Watcher:
+    """Told what a job is doing; this one keeps silent. The command line has one that draws."""
+
+    def stage(self, title: str, detail: str = "") -> None:
+        """A stage begins."""
+
+    def record(self, record: Record) -> None:
+        """A training step or epoch is done."""
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` are done."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where data comes from: all that is needed to load it again, the same, on resuming."""
+
+    what: str
+    val: str | None = None
+    root: str | None = None
+    download: bool = False
+    seed: int = 0
+
+    def load(self, watcher: Watcher) -> ImageData:
+        return load_data(
+            self.what,
+            val=self.val,
+            root=Path(self.root) if self.root else None,
+            download=self.download,
+            seed=self.seed,
+            progress=lambda done, total: watcher.count("checking images", done, total),
+        )
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The training split as the loop sees it."""
+
+    spec: ArchSpec
+    images: ImageData
+    recipe: Recipe
+    seed: int
+    workers: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.images.train), self.recipe.batch)
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        augment = self.recipe.augment
+        return train_batches(
+            self.images.train,
+            resolution=self.spec.input.resolution,
+            channels=self.spec.input.channels,
+            batch=self.recipe.batch,
+            augment=augment if self.images.mirror else replace(augment, mirror=0.0),
+            seed=self.seed,
+            first_step=first,
+            last_step=last,
+            workers=self.workers,
+        )
+
+
+def fingerprint(images: ImageData) -> str:
+    """Sixteen digits that change when the classes, the split or a label change."""
+    digest = hashlib.sha256("\0".join(images.classes).encode())
+    for split in (images.train, images.val):
+        digest.update(split.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def validation_batches(spec: ArchSpec, images: ImageData) -> Callable[[], Iterator[Batch]]:
+    """A function that yields the validation batches, decoded once where they fit in memory."""
+    resolution, channels = spec.input.resolution, spec.input.channels
+    split = held(images.val, resolution=resolution, channels=channels)
+    return lambda: eval_batches(split, resolution=resolution, channels=channels, batch=EVAL_BATCH)
+
+
+def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device) -> Scores:
+    """The model's results on the validation images."""
+    return score(
+        model.to(where),
+        validation_batches(spec, images)(),
+        classes=images.classes,
+        normalise=normaliser(spec, where),
+        device=where,
+        where=images.val.where,
+    )
+
+
+def trained(run: Run, spec: ArchSpec) -> Model:
+    """The network of a run with its trained weights, in evaluation mode."""
+    model = build(spec, seed=0)
+    load_weights(model, run.file("model.safetensors"))
+    return model.eval()
+
+
+def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
+    """The first validation images, normalised, on the CPU."""
+    first = next(validation_batches(spec, images)())
+    normalised: Tensor = normaliser(spec, torch.device("cpu"))(first.images[:n])
+    return normalised
+
+
+def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
+    """From bytes to what this network was made for, on a device."""
+    return Normalise(spec.input.mean, spec.input.std).to(where)
+
+
+def shape_of(spec: ArchSpec) -> tuple[int, int, int]:
+    """(C, H, W) of one image."""
+    return (spec.input.channels, spec.input.resolution, spec.input.resolution)

@@ -1,0 +1,78 @@
+"""Random specs for property tests: small enough to run, odd enough to break what is wrong."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from convsmith.arch import Act, ArchSpec, Block, Image, Stage, Stem, Style
+from convsmith.layers import LinearInit
+from convsmith.parts import (
+    SE,
+    BasicBlock,
+    BatchNorm,
+    Bottleneck,
+    ConvStem,
+    DeepStem,
+    DepthwiseSeparable,
+    GroupNorm,
+    MBConv,
+    PlainConv,
+    PooledClassifier,
+    Shortcut,
+)
+from convsmith.plans import plan
+
+
+def _normalisable(arch: ArchSpec) -> bool:
+    # torch refuses to normalise a group of one value: one channel of a map that has shrunk to one pixel.
+    return not isinstance(arch.style.norm, GroupNorm) or min(node.size_out for node in plan(arch)) > 1
+
+
+acts = st.sampled_from([Act.RELU, Act.RELU6, Act.SILU, Act.HARD_SWISH, Act.GELU])
+kernels = st.sampled_from([1, 3, 5])
+widths = st.integers(1, 12).map(lambda eighths: 4 * eighths)
+norms = st.one_of(
+    st.builds(BatchNorm, act=acts, eps=st.sampled_from([1e-5, 1e-3]), momentum=st.sampled_from([0.1, 0.01])),
+    st.builds(GroupNorm, act=acts, groups=st.sampled_from([1, 4, 32])),
+)
+styles = st.builds(
+    Style, norm=norms, conv=st.just(PlainConv()), drop_path=st.sampled_from([0.0, 0.2]), zero_last=st.booleans()
+)
+blocks: st.SearchStrategy[Block] = st.one_of(
+    st.builds(
+        MBConv,
+        kernel=kernels,
+        expand=st.sampled_from([1, 2, 4.5, 6]),
+        se=st.none() | st.builds(SE, ratio=st.sampled_from([0.0625, 0.25, 1.0])),
+    ),
+    st.builds(DepthwiseSeparable, kernel=kernels),
+    st.builds(
+        Bottleneck,
+        kernel=kernels,
+        ratio=st.sampled_from([0.25, 0.5]),
+        groups=st.sampled_from([1, 2]),
+        shortcut=st.sampled_from(Shortcut),
+    ),
+    st.builds(BasicBlock, kernel=kernels, groups=st.sampled_from([1, 2]), shortcut=st.sampled_from(Shortcut)),
+)
+stems: st.SearchStrategy[Stem] = st.one_of(
+    st.builds(ConvStem, width=widths, kernel=kernels, stride=st.sampled_from([1, 2]), pool=st.booleans()),
+    st.builds(DeepStem, width=widths, inner=widths, stride=st.sampled_from([1, 2]), pool=st.booleans()),
+)
+stages = st.builds(Stage, block=blocks, depth=st.integers(1, 3), width=widths, stride=st.sampled_from([1, 2]))
+heads = st.builds(
+    PooledClassifier,
+    classes=st.integers(1, 12),
+    width=st.just(0) | widths,
+    dropout=st.sampled_from([0.0, 0.3]),
+    init=st.sampled_from(LinearInit),
+)
+specs = st.builds(
+    ArchSpec,
+    name=st.just("random"),
+    input=st.builds(Image, resolution=st.integers(8, 40)),
+    style=styles,
+    stem=stems,
+    stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
+    head=heads,
+).filter(_normalisable)

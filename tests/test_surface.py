@@ -1,0 +1,48 @@
+"""The public surface is what `__all__` says, loads late, and is documented."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import convsmith
+
+
+def test_every_public_name_loads_and_says_what_it_is() -> None:
+    for name in convsmith.__all__:
+        value = getattr(convsmith, name)
+        assert value is not None
+        if callable(value):
+            assert value.__doc__, name
+
+
+def test_all_is_sorted_and_is_what_the_table_and_the_type_imports_say() -> None:
+    tree = ast.parse(Path(convsmith.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    for_types = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert set(for_types) == set(convsmith.__all__) == set(convsmith._MODULE_OF)
+    assert len(set(convsmith.__all__)) == len(convsmith.__all__)
+
+
+def test_no_function_is_hidden_by_a_module_of_its_name() -> None:
+    modules = {path.stem for path in Path(convsmith.__file__).parent.iterdir()}
+    assert not modules & set(convsmith.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'effnet'"):
+        _ = convsmith.effnet
+
+
+@pytest.mark.parametrize("argument", ["--help", "list"])
+def test_first_answers_import_no_torch(argument: str) -> None:
+    code = (
+        "import sys; from convsmith.cli import main; code = main([sys.argv[1]]); "
+        "sys.exit(code or ('torch' in sys.modules and 'torch was imported'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
