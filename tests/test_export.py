@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from convsmith.errors import UserError
-from convsmith.export import Exported, ExportError, export_onnx, fold_batch_norm, ort_subject, session
+from convsmith.exporting import Exported, ExportError, export_onnx, fold_batch_norm, ort_subject, session
 from convsmith.latency import Runtime, interleave
 
 SMALL = (3, 32, 32)

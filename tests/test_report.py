@@ -14,8 +14,8 @@ import pytest
 
 from convsmith import plot
 from convsmith.errors import UserError
-from convsmith.report import RunFacts, render, view, write_report
-from convsmith.report.facts import Config, Epoch, Limit, Scores, Wrong
+from convsmith.reports import RunFacts, render, view, write_report
+from convsmith.reports.facts import Config, Epoch, Limit, Scores, Wrong
 
 VOID = {"meta", "br", "img", "link", "hr"}
 NASTY = ['<b>&"', "$\\alpha$", "</svg><script>alert(1)</script>", "猫", "bell\x07", "url(#x) #1d2126", "http://x.y"]
@@ -324,6 +324,15 @@ def test_drawing_nothing_is_refused() -> None:
             draw([])
     with pytest.raises(ValueError, match="2 x 2"):
         plot.confusion([[1, 2]], ["a", "b"])
+
+
+def test_one_terrible_loss_does_not_press_the_others_flat() -> None:
+    rows = [{"epoch": number, "val_loss": 0.5, "val_top1": 0.9} for number in range(1, 5)]
+    calm = plot.training_curves(rows)
+    rows[0] = {"epoch": 1, "val_loss": 120.0, "val_top1": 0.01}
+    spiked = plot.training_curves(rows)
+    assert [axes.get_yscale() for axes in calm.axes] == ["linear", "linear"]
+    assert [axes.get_yscale() for axes in spiked.axes] == ["log", "linear"]
 
 
 def test_a_figure_is_one_element_of_equal_bytes_that_fits_its_page(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from torch import nn
 from .arch import ArchSpec
 from .errors import DataError, UserError
 from .evals import Scores
-from .export import Exported, export_onnx, ort_subject
+from .exporting import Exported, export_onnx, ort_subject
 from .feed import Source, Watcher, samples_of, score_on, trained
 from .jobs import Options, source_of
 from .latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
 from .model import build
-from .report import render, write_report
+from .reports import render, write_report
 from .resolve import Target, device, resolve
 from .runs import Run
 from .training import save_atomically

@@ -17,7 +17,7 @@ from .costs import cost
 from .data import ImageData
 from .errors import DataError
 from .evals import score
-from .export import export_onnx, ort_subject
+from .exporting import export_onnx, ort_subject
 from .feed import (
     Feed,
     Source,
@@ -37,7 +37,7 @@ from .parts import PooledClassifier
 from .recipe import OPTIMISERS, Recipe
 from .recipes import changed
 from .recipes import recipe as named_recipe
-from .report import write_report
+from .reports import write_report
 from .resolve import device
 from .resolve import spec as resolve_spec
 from .runs import Run, now

@@ -102,14 +102,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
             for row, column in zip(*np.nonzero(counts), strict=True):
                 # Only a nearly full cell is dark enough for white; anything paler keeps the page's own ink.
                 color = "white" if strength[row, column] > 0.85 else INK
-                axes.text(
-                    column + 0.5,
-                    row + 0.5,
-                    f"{counts[row, column]:.0f}",
-                    color=color,
-                    ha="center",
-                    va="center",
-                )
+                axes.text(column + 0.5, row + 0.5, f"{counts[row, column]:.0f}", color=color, ha="center", va="center")
         for side_line in axes.spines.values():
             side_line.set_visible(True)
         right = counts.trace() / max(counts.sum(), 1)
@@ -139,11 +132,7 @@ def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
             label = ", ".join([_short(row["name"], 40), *(part for part in facet if part not in shared)])
             axes.annotate(label, (0, place - 0.21), xytext=(1, 2), textcoords="offset points", va="bottom")
             axes.annotate(
-                f"{middle:.3g}",
-                (max(high, middle), place),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
+                f"{middle:.3g}", (max(high, middle), place), xytext=(4, 0), textcoords="offset points", va="center"
             )
         axes.set_ylim(len(rows) - 0.6, -0.75)
         axes.set_xlim(0, 1.12 * max(max(row["p90_ms"], row["median_ms"]) for row in rows))
@@ -168,22 +157,14 @@ def stage_costs(stages: Sequence[Mapping[str, Any]]) -> Figure:
         raise ValueError("no stages to draw")
     with _figure(0.8 + 0.36 * len(stages)) as figure:
         axes = figure.subplots()
-        for offset, key, label, color in (
-            (-0.19, "macs", "MACs", BLUE),
-            (0.19, "params", "parameters", ORANGE),
-        ):
+        for offset, key, label, color in ((-0.19, "macs", "MACs", BLUE), (0.19, "params", "parameters", ORANGE)):
             total = sum(stage[key] for stage in stages) or 1
             shares = [100 * stage[key] / total for stage in stages]
             places = [index + offset for index in range(len(stages))]
             axes.barh(places, shares, height=0.34, color=color, alpha=0.8, label=f"share of {label}")
             for place, share in zip(places, shares, strict=True):
                 axes.annotate(
-                    f"{share:.0f} %",
-                    (share, place),
-                    xytext=(3, 0),
-                    textcoords="offset points",
-                    va="center",
-                    size=7.5,
+                    f"{share:.0f} %", (share, place), xytext=(3, 0), textcoords="offset points", va="center", size=7.5
                 )
         axes.set_yticks(range(len(stages)), [_short(stage["name"], 16) for stage in stages])
         axes.set_ylim(len(stages) - 0.5, -0.5)
@@ -319,6 +300,9 @@ def _figure(height: float, *, width: float = _WIDTH) -> Iterator[Figure]:
 
 def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, scale: float) -> list[tuple[int, float]]:
     """Draws train and val of `name`, each named at its end; gives the points of val."""
+    import numpy as np
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     ends = []
     val: list[tuple[int, float]] = []
     for split, color, line in (("train", GREY, 1.3), ("val", BLUE, 1.8)):
@@ -331,20 +315,21 @@ def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, s
         val = points
     axes.grid(axis="y")
     axes.margins(x=0.02, y=0.08)
-    low, high = axes.get_ylim()
+    values = [value for line in axes.lines for value in np.asarray(line.get_ydata(), dtype=float)]
+    if name == "loss" and values and min(values) > 0 and max(values) > 50 * min(values):
+        # One bad epoch may be a thousand times the rest, which a linear axis would press flat.
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     tall = 130  # about the panel's height in points; enough to keep two labels from touching
-    apart = [tall * (point[1] - low) / (high - low) for point, _, _ in ends]
+    axes.autoscale_view()
+    to_panel = axes.transScale + axes.transLimits
+    apart = [tall * to_panel.transform(point)[1] for point, _, _ in ends]
     push = max(0.0, 11 - abs(apart[0] - apart[1])) / 2 if len(ends) == 2 else 0.0
     for (point, split, color), height in zip(ends, apart, strict=True):
         up = push if height > min(apart) or (split == "val" and apart[0] == apart[-1]) else -push
         axes.annotate(
-            split,
-            point,
-            xytext=(5, up),
-            textcoords="offset points",
-            va="center",
-            color=color,
-            annotation_clip=False,
+            split, point, xytext=(5, up), textcoords="offset points", va="center", color=color, annotation_clip=False
         )
     return val
 

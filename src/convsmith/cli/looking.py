@@ -136,9 +136,8 @@ def show(
     for row in same:
         for field, printed, ours in row.differences():
             verdict = "agrees" if printed.agrees(ours) else "differs"
-            out.print(
-                f"paper: {printed.text} {field} ({row.unit if field == 'macs' else 'count'}), ours {printed.difference(ours):+.2%}: {verdict}"
-            )
+            unit = row.unit if field == "macs" else "count"
+            out.print(f"paper: {printed.text} {field} ({unit}), ours {printed.difference(ours):+.2%}: {verdict}")
         if row.paper_top1 is not None:
             out.print(f"paper: {row.paper_top1} % ImageNet top-1 (theirs; nothing of ours was trained on ImageNet)")
         if row.source:

@@ -158,7 +158,7 @@ def fit(
         if (step + 1) % feed.steps_per_epoch == 0:
             scores = evaluate(model if average is None else average.module)
             finished, tally = tally.stop(), _Tally(device)
-            save(step + 1)
+            # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
             yield EpochDone(
                 epoch,
                 step + 1,
@@ -169,6 +169,7 @@ def fit(
                 finished.seconds,
                 scores,
             )
+            save(step + 1)
             tally.start()
             saved = time.monotonic()
         elif time.monotonic() - saved > CHECKPOINT_EVERY:

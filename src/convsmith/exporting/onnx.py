@@ -17,7 +17,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from ..errors import UserError
+from ..errors import CheckFailed, UserError
 from .fold import fold_batch_norm
 from .ort import session
 
@@ -28,6 +28,10 @@ _PROTOBUF_LIMIT = 2**31 - 2**24  # one message holds 2 GiB; the graph itself nee
 
 class ExportError(UserError):
     """The network was not exported; no file was written or replaced."""
+
+
+class ExportDiffers(ExportError, CheckFailed):
+    """The exported file was run and gave other answers than the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def export_onnx(
         program.save(temporary, external_data=False)
         difference, relative = _difference(reference, temporary, images, dynamic_batch)
         if not relative <= tolerance:  # written so that a NaN fails
-            raise ExportError(
+            raise ExportDiffers(
                 f"{path.name} differs from the model by {difference:.3g}, {relative:.2g} of the largest logit; "
                 f"allowed is {tolerance:g}"
             )

@@ -1,0 +1,295 @@
+"""The command line: what it prints, what it refuses, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convsmith as cs
+from convsmith.cli import main
+from convsmith.cli.app import app
+
+VERBS = [
+    "doctor",
+    "list",
+    "show",
+    "scale",
+    "measure",
+    "design",
+    "train",
+    "evaluate",
+    "export",
+    "report",
+    "resume",
+    "demo",
+]
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = main(list(argv))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def squares(folder: Path, *, per_class: int = 12) -> Path:
+    """An .npz of two classes that one look tells apart."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(2 * per_class) % 2
+    images = rng.integers(0, 60, (2 * per_class, 8, 8, 3)) + 150 * labels[:, None, None, None]
+    np.savez(folder / "squares.npz", images=images.astype(np.uint8), labels=labels)
+    return folder / "squares.npz"
+
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_screen_fits_and_names_the_main_job(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    assert "convsmith design ./photos --to 20M-macs" in out
+    assert len(out.splitlines()) <= 24
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    code, out, _ = run(capsys, verb, "--help")
+    assert code == 0
+    assert out.startswith(f"Usage: convsmith {verb}")
+    assert "--json" in out
+
+
+def test_the_verbs_are_the_documented_ones() -> None:
+    assert sorted(name for name in app if not name.startswith("-")) == sorted(VERBS)
+
+
+def test_show_prints_the_exact_counts_and_the_paper_s(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "show", "efficientnet_b0")
+    assert code == 0
+    assert "5,288,548 parameters, 385,814,752 MACs (= 0.772 GFLOPs at 2 per MAC)" in out
+    assert "paper: 0.39B macs (MACs), ours -1.07%: agrees" in out
+    assert "mbconv k5 e6 se0.25" in out
+
+
+def test_show_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "show", "resnet18", "--classes", "10", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["cost"]["params"] == 11_181_642  # 11,689,512 less 990 classes of 513 weights
+    assert cs.from_json(json.dumps(record["spec"])) == cs.spec("resnet18").with_classes(10)
+    assert sum(stage["macs"] for stage in record["stages"]) == record["cost"]["macs"]
+
+
+def test_list_narrows_by_pattern_and_family(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "list", "--json")
+    everything = json.loads(out)["rows"]
+    assert len(everything) == len(cs.published())
+    _, out, _ = run(capsys, "list", "resnet*", "--json")
+    assert {row["family"] for row in json.loads(out)["rows"]} == {"resnet"}
+    _, out, _ = run(capsys, "list", "--family", "mobilenetv1", "--json")
+    assert len(json.loads(out)["rows"]) == 16
+
+
+def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    code, out, _ = run(capsys, "scale", "mobilenetv2_100", "--to", "100M-macs", "--out", str(path))
+    assert code == 0
+    assert "under the macs limit" in out
+    code, out, _ = run(capsys, "show", str(path))
+    assert code == 0
+    assert "mobilenetv2_100@compound=" in out
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["shw", "resnet18"], 'Did you mean "show"'),
+        (["show"], "requires an argument"),
+        (["show", "efficientnet-b0"], "unknown model 'efficientnet-b0'; did you mean 'efficientnet_b0'?"),
+        (["show", "nothing.json"], "nothing.json does not exist"),
+        (["show", "timm:resnet18"], "has no spec"),
+        (["show", "resnet18", "--clases", "3"], "--classes"),
+        (["show", "resnet18", "--classes", "many"], "many"),
+        (["show", "resnet18", "--classes", "0"], "--classes must be at least 1"),
+        (["list", "zzz"], "no variant matches 'zzz'"),
+        (["list", "--family", "resnets"], "did you mean 'resnet'?"),
+        (["scale", "resnet18"], "--to"),
+        (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),
+        (["scale", "resnet18", "--to", "5ms"], "measured, not counted"),
+        (["scale", "resnet18", "--to", "1k-macs"], "nearest budget that can be met is"),
+        (["scale", "resnet18", "--to", "1G-macs", "--rule", "compond"], "compound"),
+        (["design", "digts", "--to", "2M-macs"], "did you mean 'digits'?"),
+        (["design", "digits", "--to", "2M-mac"], "did you mean 'macs'"),
+        (["train", "resnet18", "digits", "--set", "epoch=3"], "did you mean 'epochs'"),
+        (["train", "resnet18", "digits", "--recipe", "quik"], "did you mean 'quick'"),
+        (["train", "resnet18", "cifar10"], "--download"),
+        (["resume", "nowhere"], "nowhere does not exist"),
+        (["evaluate", "tests"], "is not a run folder"),
+        (["report", "tests"], "is not a run folder"),
+        (["measure", "timm:resnet19"], "timm has no model 'resnet19'"),
+        (["measure", "resnet18", "--threads", "0"], "--threads must be at least 1"),
+        (["measure", "nothing.onnx"], "nothing.onnx does not exist"),
+        (["export", "resnet18", "--to", "tflite"], "onnx"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_in_one_breath_with_exit_code_2(
+    capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    code, out, err = run(capsys, *argv)
+    assert code == 2
+    assert out == ""
+    assert said in err.replace("\n", " ")
+    assert "Traceback" not in err
+
+
+def test_with_json_an_error_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "show", "resnet19", "--json")
+    assert code == 2
+    assert "did you mean 'resnet18'" in json.loads(out)["error"]
+
+
+def test_a_wrong_spec_file_is_told_field_by_field(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = json.loads(cs.spec("resnet18").to_json())
+    data["stages"][0]["block"]["kernal"] = 3
+    (tmp_path / "mine.json").write_text(json.dumps(data))
+    code, _, err = run(capsys, "show", str(tmp_path / "mine.json"))
+    assert code == 2
+    assert "stages[0].block.kernal: no such field; allowed are kernel, groups, shortcut; did you mean 'kernel'?" in err
+
+
+# ---- doing -----------------------------------------------------------------------------------------------------------
+
+QUICKLY = ["--epochs", "2", "--set", "batch=8"]
+
+
+def test_the_main_job_from_data_to_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data, runs = squares(tmp_path), tmp_path / "runs"
+    design = ["design", str(data), "--to", "300k-macs,200k-params", "--runs", str(runs), *QUICKLY]
+
+    code, out, _ = run(capsys, *design, "--dry-run", "--json")
+    dry = json.loads(out)
+    assert code == 0
+    assert dry["dry_run"]
+    assert dry["cost"]["macs"] <= 300_000
+    assert not runs.exists()
+
+    code, out, _ = run(capsys, *design, "--name", "a b/c", "--json")
+    assert code == 0
+    record = json.loads(out)
+    folder = Path(record["run"])
+    assert folder.parent == runs
+    assert folder.name == "a-b-c"
+    assert record["met"]["macs"]["is"] <= 300_000
+    assert record["scores"]["n"] == 4
+    for name in [
+        "spec.json",
+        "config.json",
+        "data.json",
+        "metrics.jsonl",
+        "last.pt",
+        "model.safetensors",
+        "model.onnx",
+        "report.html",
+    ]:
+        assert (folder / name).is_file(), name
+    assert len((folder / "report.html").read_bytes()) < 1_000_000
+    assert [json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+
+    # A second run of the same name gets a folder of its own.
+    code, out, _ = run(capsys, *design, "--name", "a b/c", "--json")
+    assert Path(json.loads(out)["run"]).name == "a-b-c-2"
+    assert json.loads(out)["scores"] == record["scores"]
+
+    code, out, _ = run(capsys, "evaluate", str(folder), "--json")
+    again = json.loads(out)
+    assert (again["top1"], again["n"]) == (record["scores"]["top1"], 4)
+    code, out, _ = run(capsys, "evaluate", str(folder), str(data), "--split", "train", "--json")
+    assert json.loads(out)["n"] == 20
+
+    code, out, _ = run(capsys, "resume", str(folder), "--json")
+    assert code == 0
+    assert json.loads(out)["scores"] == record["scores"]
+
+    code, out, _ = run(capsys, "report", str(folder), str(runs / "a-b-c-2"), "--json")
+    assert Path(json.loads(out)["report"]).name == "comparison.html"
+
+    code, out, _ = run(capsys, "export", str(folder), "--static-batch", "--out", str(tmp_path / "m.onnx"), "--json")
+    exported = json.loads(out)
+    assert exported["batch"] == 1
+    assert exported["relative_difference"] <= 1e-4
+
+    measured = ["measure", str(tmp_path / "m.onnx"), str(folder / "spec.json"), "--rounds", "5", "--json"]
+    code, out, _ = run(capsys, *measured)
+    timing = json.loads(out)
+    assert code == 0
+    assert [row["n"] for row in timing["rows"]] == [5, 5]
+    assert timing["machine"]["cores"] >= 1
+
+    code, _, err = run(capsys, "measure", str(tmp_path / "m.onnx"), "--runtime", "eager")
+    assert code == 2
+    assert "runs in onnxruntime only" in err
+
+
+def test_data_of_other_classes_is_refused_by_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = squares(tmp_path)
+    tiny = ["--runs", str(tmp_path / "runs"), "--name", "r", "--epochs", "1"]
+    assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
+    code, _, err = run(capsys, "evaluate", str(tmp_path / "runs" / "r"), "digits")
+    assert code == 2
+    assert "was trained on 0, 1" in err.replace("\n", " ")
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """`kill -9` in the middle of training, then `resume`: the weights are those of a run that nobody disturbed."""
+    data = squares(tmp_path, per_class=40)
+    train = [sys.executable, "-m", "convsmith", "design", str(data), "--to", "300k-macs", "--epochs", "12"]
+    train += ["--set", "batch=4", "--runs", str(tmp_path)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([*train, "--name", "whole"], check=True, **quiet)
+
+    process = subprocess.Popen([*train, "--name", "killed"], **quiet)
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    with metrics.open("a") as file:
+        file.write('{"event": "epoch", "epo')  # as a kill in the middle of a line leaves it
+
+    subprocess.run([sys.executable, "-m", "convsmith", "resume", str(tmp_path / "killed")], check=True, **quiet)
+    whole, killed = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
+    assert killed.read_bytes() == whole.read_bytes()
+    epochs = [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()]
+    assert epochs == list(range(1, 13))
+
+
+def test_resuming_on_changed_data_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = squares(tmp_path)
+    tiny = ["--runs", str(tmp_path / "runs"), "--name", "r", "--epochs", "1"]
+    assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
+    (tmp_path / "runs" / "r" / "model.safetensors").unlink()
+    squares(tmp_path, per_class=20)
+    code, _, err = run(capsys, "resume", str(tmp_path / "runs" / "r"))
+    assert code == 2
+    assert "is not what" in err.replace("\n", " ")
+
+
+def test_doctor_says_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "doctor", "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["machine"]["packages"]
+    assert record["verdict"].split(":")[0] in {"quiet", "fair", "noisy"}
