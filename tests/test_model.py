@@ -270,3 +270,13 @@ def test_every_activation_has_a_module() -> None:
 
     for act in Act:
         assert isinstance(activation(act), nn.Module)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "resnet18"])
+def test_torch_compile_sees_one_graph(name: str) -> None:
+    arch = spec(name).with_resolution(32)
+    model, x = build(arch, seed=0).eval(), image(arch)
+    with torch.inference_mode():
+        # fullgraph: a break would raise. The backend that runs the graph as it is needs no compiler.
+        compiled = torch.compile(model, fullgraph=True, backend="eager")
+        torch.testing.assert_close(compiled(x), model(x))

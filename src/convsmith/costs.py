@@ -29,7 +29,7 @@ def cost(spec: ArchSpec) -> Cost:
 
     >>> import convsmith as cs
     >>> cs.cost(cs.spec("efficientnet_b0"))
-    Cost(macs=385814752, params=5288548, activations=6747480)
+    Cost(macs=385814752, params=5288548, activations=6748036)
     """
     return sum(node_costs(spec), Cost())
 

@@ -76,18 +76,25 @@ def resolve(text: str | Path) -> Target:
     )
 
 
-def spec(model: str | Path | ArchSpec) -> ArchSpec:
+def spec(model: str | Path | ArchSpec, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:
     """The spec that `model` names: a published network, a spec `.json` or a run folder; a spec is itself.
+
+    `classes` and `resolution` replace its own.
 
     >>> spec("resnet50").input.resolution
     224
     """
     if isinstance(model, ArchSpec):
-        return model
-    target = resolve(model)
-    if target.spec is None:
-        raise UserError(f"{target.label} has no spec: it was not made here. It can be measured, not scaled or trained")
-    return target.spec
+        found = model
+    else:
+        target = resolve(model)
+        if target.spec is None:
+            raise UserError(
+                f"{target.label} has no spec: it was not made here. It can be measured, not scaled or trained"
+            )
+        found = target.spec
+    found = found if classes is None else found.with_classes(classes)
+    return found if resolution is None else found.with_resolution(resolution)
 
 
 def from_json(text: str, *, source: str = "spec") -> ArchSpec:

@@ -1,0 +1,90 @@
+"""What the documentation shows is what happens."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import convsmith
+from convsmith.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_block_of_extend_md_works_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "\n".join(blocks("docs/extend.md", "python"))
+    assert "class WideBlock(Block)" in code
+    # A dataclass looks its module up by name.
+    module = types.ModuleType("extend")
+    monkeypatch.setitem(sys.modules, "extend", module)
+    exec(compile(code, "extend.md", "exec"), module.__dict__)
+    assert module.mine.name == "wide18"
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = blocks("README.md", "python")
+    assert code
+    for block in code:
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    assert not list(tmp_path.iterdir()), "the README's Python is for looking; it must leave nothing behind"
+
+
+def commands(page: str) -> list[str]:
+    """Commands that are shown with their output: `$ convsmith ...`."""
+    return [
+        line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ convsmith")
+    ]
+
+
+QUICK_VERBS = {"show", "list", "scale"}
+
+
+@pytest.mark.parametrize("command", [c for c in commands("README.md") if shlex.split(c)[1] in QUICK_VERBS])
+def test_the_readme_s_output_is_real(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = next(
+        block.split(f"$ {command}\n", 1)[1].split("\n$ ", 1)[0]
+        for block in blocks("README.md", "console")
+        if f"$ {command}\n" in block
+    )
+    assert main(shlex.split(command)[1:]) == 0
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    expected = [line.strip() for line in shown.splitlines() if line.strip() and line.strip() != "..."]
+    assert [line for line in expected if line not in printed] == []
+
+
+@pytest.mark.parametrize(
+    "page", sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+)
+def test_links_inside_the_documentation_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r'src="([^"]+)"', text)
+    missing = [t for t in targets if "://" not in t and not ((ROOT / page).parent / t).exists()]
+    assert missing == []
+
+
+MODULES = [
+    str(path.relative_to(Path(convsmith.__file__).parent.parent).with_suffix(""))
+    .replace("/", ".")
+    .removesuffix(".__init__")
+    for path in sorted(Path(convsmith.__file__).parent.rglob("*.py"))
+    if ">>>" in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples_run(module: str) -> None:
+    results = doctest.testmod(importlib.import_module(module))
+    assert results.attempted > 0
+    assert results.failed == 0
