@@ -67,7 +67,7 @@ def watching() -> Watcher:
             err.print(f"          {text}", style="dim", soft_wrap=True)
 
         def count(self, what: str, done: int, total: int) -> None:
-            self._advance(what, done, total, f"{done} of {total}")
+            self._advance(what, done, total, f"{what}, {done} of {total}")
 
         def record(self, record: Record) -> None:
             match record:
@@ -84,9 +84,15 @@ def watching() -> Watcher:
                         return
                     speed = (record.step - 1 - self.started[0]) / elapsed
                     left = (record.steps - record.step) / speed
-                    best = f", val top-1 {self.last_epoch.scores['val_top1']:.1%}" if self.last_epoch else ""
-                    text = f"epoch {record.epoch}, {speed * record.images:.0f} images/s, loss {record.loss:.3f}{best}, "
-                    self._advance("training", record.step, record.steps, text + f"{_clock(left)} left")
+                    words = [
+                        f"step {record.step} of {record.steps}",
+                        f"epoch {record.epoch}",
+                        f"{speed * record.images:.0f} images/s",
+                        f"loss {record.loss:.3f}",
+                        *([f"val top-1 {self.last_epoch.scores['val_top1']:.1%}"] if self.last_epoch else []),
+                        f"{_clock(left)} left",
+                    ]
+                    self._advance("training", record.step, record.steps, ", ".join(words))
                     if record.step == record.steps:
                         self._stop()
 
@@ -104,7 +110,7 @@ def watching() -> Watcher:
             if not err.is_terminal:
                 if time.monotonic() - self.last_line > PLAIN_EVERY:
                     self.last_line = time.monotonic()
-                    err.print(f"          {what}: {done}/{total}, {text}", style="dim", soft_wrap=True)
+                    err.print(f"          {text}", style="dim", soft_wrap=True)
                 return
             if self.bars is None or self.what != what:
                 self._stop()
