@@ -13,7 +13,7 @@ import abc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from .units import Rounding
 
@@ -241,9 +241,23 @@ class ArchSpec:
         )
         return self if channels == self.input.channels else replace(self, input=grey)
 
-    def with_style(self, **changes: Any) -> ArchSpec:
-        """The same network in another style, such as `spec.with_style(norm=GroupNorm())`."""
-        return replace(self, style=replace(self.style, **changes))
+    def with_style(
+        self,
+        *,
+        norm: Norm | None = None,
+        conv: Conv | None = None,
+        drop_path: float | None = None,
+        zero_last: bool | None = None,
+    ) -> ArchSpec:
+        """The same network in another style, such as `spec.with_style(norm=GroupNorm())`; what is not given stays."""
+        own = self.style
+        style = Style(
+            norm=own.norm if norm is None else norm,
+            conv=own.conv if conv is None else conv,
+            drop_path=own.drop_path if drop_path is None else drop_path,
+            zero_last=own.zero_last if zero_last is None else zero_last,
+        )
+        return replace(self, style=style)
 
 
 def grown(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import nn
 
 from ..arch import Act
 
-__all__ = ["activation"]
+__all__ = ["activation", "norm_act"]
+
+
+def norm_act(name: str, norm: nn.Module, act: Act, *, activate: bool, zero: bool) -> nn.Sequential:
+    """`norm` under `name`, then `act` where it is wanted. `zero` starts the norm's scale at 0."""
+    if zero:
+        nn.init.zeros_(norm.get_parameter("weight"))
+    parts = OrderedDict({name: norm})
+    if activate and act is not Act.NONE:
+        parts["act"] = activation(act)
+    return nn.Sequential(parts)
 
 
 def activation(act: Act) -> nn.Module:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 from torch import nn
 
 from ...arch import Act, Norm
-from ..acts import activation
+from ..acts import activation, norm_act
 
 __all__ = ["BatchNorm"]
 
@@ -29,12 +28,7 @@ class BatchNorm(Norm):
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         norm = nn.BatchNorm2d(channels, eps=self.eps, momentum=self.momentum)
-        if zero:
-            nn.init.zeros_(norm.weight)
-        parts: OrderedDict[str, nn.Module] = OrderedDict(bn=norm)
-        if activate and self.act is not Act.NONE:
-            parts["act"] = activation(self.act)
-        return nn.Sequential(parts)
+        return norm_act("bn", norm, self.act, activate=activate, zero=zero)
 
     def activation(self) -> nn.Module:
         return activation(self.act)

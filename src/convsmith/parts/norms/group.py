@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 from torch import nn
 
 from ...arch import Act, Norm
-from ..acts import activation
+from ..acts import activation, norm_act
 
 __all__ = ["GroupNorm"]
 
@@ -35,12 +34,7 @@ class GroupNorm(Norm):
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
         norm = nn.GroupNorm(groups, channels, eps=self.eps)
-        if zero:
-            nn.init.zeros_(norm.weight)
-        parts: OrderedDict[str, nn.Module] = OrderedDict(gn=norm)
-        if activate and self.act is not Act.NONE:
-            parts["act"] = activation(self.act)
-        return nn.Sequential(parts)
+        return norm_act("gn", norm, self.act, activate=activate, zero=zero)
 
     def activation(self) -> nn.Module:
         return activation(self.act)
