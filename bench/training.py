@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import timm
 import torch
-from common import Row, inverse, rounds, save, spread
 from torch import nn
 from torch.nn import functional as F
 
 import convsmith as cs
+from common import Row, inverse, rounds, save, spread
 
 NAMES = ("efficientnet_b0", "resnet18")
 #        side batch rounds

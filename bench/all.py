@@ -1,0 +1,44 @@
+"""Every measurement, and the page that shows them: docs/bench.md."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from common import RESULTS, table
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "bench.md"
+NAMES = ("cost", "training", "inference", "startup")
+
+HEAD = """# Measurements
+
+Made by `make bench`, which rewrites this page from `bench/results/*.json`. Ours and the reference run in one process, in
+rounds of random order; a ratio is the median of the ratios within rounds, with a 95 % bootstrap interval. Absolute numbers
+are medians with p10 and p90 and belong to the machine named; machines are noisy, so compare ratios. A goal counts as missed
+where the whole interval lies on its wrong side.
+"""
+
+
+def section(name: str) -> str:
+    record = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
+    return (
+        f"## {record['title']}\n\n{table(record)}\n\n"
+        f"{record['device']}; Python {record['python']}, {versions}; {record['date']}. Script: `bench/{name}.py`.\n"
+    )
+
+
+def main(names: list[str]) -> None:
+    for name in names:
+        print(f"--- {name}", flush=True)
+        subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
+    shown = [name for name in NAMES if (RESULTS / f"{name}.json").is_file()]
+    PAGE.write_text("\n".join([HEAD, *(section(name) for name in shown)]), encoding="utf-8")
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(NAMES))
