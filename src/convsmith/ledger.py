@@ -35,7 +35,7 @@ class Printed:
     def half_step(self) -> float:
         digits = self.text.rstrip("kMGBT")
         decimals = len(digits.partition(".")[2])
-        return 0.5 * 0.1**decimals * count(f"1{self.text[len(digits) :]}")
+        return count(f"1{self.text[len(digits) :]}") / (2.0 * 10.0**decimals)
 
     def difference(self, ours: int) -> float:
         """Our count over the print, minus one."""
