@@ -18,7 +18,7 @@ from common import Row, inverse, rounds, save, spread
 
 NAMES = ("efficientnet_b0", "resnet18")
 #        side batch rounds
-SETTINGS = ((32, 32, 60), (224, 8, 24))
+SETTINGS = ((32, 32, 60), (224, 8, 14))
 
 
 def step_of(model: nn.Module, side: int, batch: int) -> Callable[[], object]:

@@ -12,7 +12,7 @@ from torch import nn
 from convsmith.arch import Act, ArchSpec, Stage
 from convsmith.errors import UserError
 from convsmith.families import names, spec
-from convsmith.layers import DropPath, Residual, SqueezeExcite
+from convsmith.layers import Conv2d, DropPath, Residual, SqueezeExcite
 from convsmith.model import build
 from convsmith.parts import PARTS, BasicBlock, Bottleneck, DeepStem, GroupNorm, Shortcut
 from convsmith.plans import plan
@@ -280,3 +280,25 @@ def test_torch_compile_sees_one_graph(name: str) -> None:
         # fullgraph: a break would raise. The backend that runs the graph as it is needs no compiler.
         compiled = torch.compile(model, fullgraph=True, backend="eager")
         torch.testing.assert_close(compiled(x), model(x))
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("kernel", "height", "width"), [(3, 1, 1), (3, 2, 2), (5, 1, 3), (5, 4, 2), (7, 2, 9), (3, 4, 4)]
+)
+def test_a_small_map_trains_as_the_plain_convolution_does(
+    groups: int, stride: int, kernel: int, height: int, width: int
+) -> None:
+    ours = Conv2d(8, 8, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=True).double()
+    plain = nn.Conv2d(8, 8, kernel, stride=stride, padding=kernel // 2, groups=groups).double()
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 8, height, width, dtype=torch.float64)
+    results = []
+    for conv in (ours.train(), plain):
+        image = x.clone().requires_grad_()
+        out = conv(image)
+        out.square().sum().backward()
+        results.append((out, image.grad, conv.weight.grad, conv.bias.grad))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 __all__ = ["Conv2d", "ConvNorm"]
 
@@ -25,6 +26,29 @@ class Conv2d(nn.Conv2d):
         self.weight.normal_(0.0, (2.0 / fan_out) ** 0.5)
         if self.bias is not None:
             self.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.device.type == "cpu" and min(x.shape[-2:]) < max(self.kernel_size):
+            return self._on_a_small_map(x)
+        return super().forward(x)
+
+    def _on_a_small_map(self, x: Tensor) -> Tensor:
+        """The same sums on a map smaller than the kernel, without the taps that only ever meet padding.
+
+        oneDNN has no quick weight gradient where a kernel overhangs the map: a depthwise 5x5 on one pixel took 37 ms
+        where this takes 1 ms. In evaluation nothing changes, so counts and exported graphs keep the nominal kernel.
+        """
+        middle = tuple(kernel // 2 for kernel in self.kernel_size)
+        if self.padding != middle or self.dilation != (1, 1) or self.padding_mode != "zeros":
+            return super().forward(x)
+        high, wide = (min(half, side - 1) for half, side in zip(middle, x.shape[-2:], strict=True))
+        weight = self.weight.narrow(2, middle[0] - high, 2 * high + 1).narrow(3, middle[1] - wide, 2 * wide + 1)
+        padding = (high, wide)
+        if self.groups > 1 and padding != (0, 0):
+            # Padded by hand, a depthwise kernel overhangs nothing; a dense one is as quick without.
+            x, padding = F.pad(x, (wide, wide, high, high)), (0, 0)
+        out: Tensor = F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return out
 
 
 class ConvNorm(nn.Sequential):
