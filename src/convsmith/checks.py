@@ -16,7 +16,6 @@ from .exporting import Exported, export_onnx, ort_subject
 from .feed import Source, Watcher, samples_of, score_on, trained
 from .jobs import Options, source_of
 from .latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
-from .model import build
 from .reports import render, write_report
 from .resolve import Target, device, resolve
 from .runs import Run
@@ -147,9 +146,7 @@ def _subject(
             if runtime is not Runtime.ORT:
                 raise UserError(f"{target.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
             return ort_subject(name, target.onnx, batch=batch, threads=threads)
-        untrained = target.spec is not None and (target.run is None or not target.run.has("model.safetensors"))
-        module = build(target.spec, seed=0) if untrained and target.spec else target.module()
-        shape = target.input_shape(resolution)
+        module, shape = target.module(), target.input_shape(resolution)
     if runtime is Runtime.EAGER:
         return eager_subject(name, module, input_shape=shape, batch=batch)
     if runtime is Runtime.COMPILE:

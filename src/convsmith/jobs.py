@@ -274,9 +274,10 @@ def _train(
     normalise = normaliser(spec, where)
     validation = validation_batches(spec, images)
     model = build(spec, seed=config["seed"])
-    if run.has("last.pt"):
-        done = load_checkpoint(run.file("last.pt"))["step"]
-        run.rewind(done)
+    done = load_checkpoint(run.file("last.pt"))["step"] if run.has("last.pt") else 0
+    # Also where nothing was saved yet: a kill between an epoch's line and its checkpoint leaves the line alone.
+    run.rewind(done)
+    if done:
         watcher.note(f"resuming after step {done} of {recipe.epochs * feed.steps_per_epoch}")
 
     def evaluate(network: nn.Module) -> dict[str, float]:

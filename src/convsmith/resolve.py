@@ -65,11 +65,11 @@ def resolve(text: str | Path) -> Target:
             raise UserError(f"{path} does not exist")
         found = from_json(path.read_text(encoding="utf-8"), source=str(path))
         return Target(label=found.name, spec=found)
+    if text in names():  # before folders: one that happens to be called resnet18 must not hide the network
+        return Target(label=text, spec=family_member(text))
     if path.is_dir():
         run = Run.open(path)
         return Target(label=path.name, spec=run.spec, run=run)
-    if text in names():
-        return Target(label=text, spec=family_member(text))
     raise UserError(
         f"unknown model '{text}'{nearest(text, names())}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
