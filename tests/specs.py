@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from convsmith.arch import Act, ArchSpec, Block, Image, Stage, Stem, Style
+from convsmith.arch import Act, ArchSpec, Block, Image, Padding, Stage, Stem, Style
 from convsmith.layers import LinearInit
 from convsmith.parts import (
     SE,
@@ -15,6 +15,7 @@ from convsmith.parts import (
     DeepStem,
     DepthwiseSeparable,
     GroupNorm,
+    Halving,
     MBConv,
     PlainConv,
     PooledClassifier,
@@ -35,9 +36,8 @@ norms = st.one_of(
     st.builds(BatchNorm, act=acts, eps=st.sampled_from([1e-5, 1e-3]), momentum=st.sampled_from([0.1, 0.01])),
     st.builds(GroupNorm, act=acts, groups=st.sampled_from([1, 4, 32])),
 )
-styles = st.builds(
-    Style, norm=norms, conv=st.just(PlainConv()), drop_path=st.sampled_from([0.0, 0.2]), zero_last=st.booleans()
-)
+convs = st.builds(PlainConv, padding=st.sampled_from([Padding.SYMMETRIC, Padding.SAME]))
+styles = st.builds(Style, norm=norms, conv=convs, drop_path=st.sampled_from([0.0, 0.2]), zero_last=st.booleans())
 blocks: st.SearchStrategy[Block] = st.one_of(
     st.builds(
         MBConv,
@@ -52,12 +52,13 @@ blocks: st.SearchStrategy[Block] = st.one_of(
         ratio=st.sampled_from([0.25, 0.5]),
         groups=st.sampled_from([1, 2]),
         shortcut=st.sampled_from(Shortcut),
+        se=st.none() | st.builds(SE, ratio=st.sampled_from([0.0625, 0.25])),
     ),
     st.builds(BasicBlock, kernel=kernels, groups=st.sampled_from([1, 2]), shortcut=st.sampled_from(Shortcut)),
 )
 stems: st.SearchStrategy[Stem] = st.one_of(
     st.builds(ConvStem, width=widths, kernel=kernels, stride=st.sampled_from([1, 2]), pool=st.booleans()),
-    st.builds(DeepStem, width=widths, inner=widths, stride=st.sampled_from([1, 2]), pool=st.booleans()),
+    st.builds(DeepStem, width=widths, inner=widths, stride=st.sampled_from([1, 2]), then=st.sampled_from(Halving)),
 )
 stages = st.builds(Stage, block=blocks, depth=st.integers(1, 3), width=widths, stride=st.sampled_from([1, 2]))
 heads = st.builds(

@@ -31,7 +31,9 @@ __all__ = [
     "Conv",
     "Head",
     "Image",
+    "Mixer",
     "Norm",
+    "Padding",
     "Part",
     "Stage",
     "Stem",
@@ -52,6 +54,19 @@ class Act(StrEnum):
     HARD_SWISH = "hard_swish"
     GELU = "gelu"
     SIGMOID = "sigmoid"
+
+
+class Padding(StrEnum):
+    """What stands around a map.
+
+    symmetric: zeros, k // 2 on every side, as torch's networks have it. same: TensorFlow's rule, zeros so that the side
+    becomes ceil(s / stride), the odd one of them at the far end; it differs from symmetric where a stride meets an even
+    side, so weights of one do not fit the other. circular: the map's other end, for signal theory without borders.
+    """
+
+    SYMMETRIC = "symmetric"
+    SAME = "same"
+    CIRCULAR = "circular"
 
 
 @dataclass(frozen=True)
@@ -86,11 +101,25 @@ class Norm(Part):
 class Conv(Part):
     """How the network's convolutions are made: padding, and whether weights are re-parametrised."""
 
+    padding: Padding = Padding.SYMMETRIC
+
     @abc.abstractmethod
     def build(
         self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
     ) -> nn.Module:
         """A convolution that maps side s to ceil(s / stride)."""
+
+
+@dataclass(frozen=True)
+class Mixer(Part):
+    """What may stand where a block's k x k convolution stood: it mixes positions and keeps the width."""
+
+    @abc.abstractmethod
+    def build(self, channels: int, *, stride: int, size: int, style: Style) -> nn.Module:
+        """A module ⟨N,channels,s,s⟩ -> ⟨N,channels,ceil(s/stride),ceil(s/stride)⟩ for maps of side `size`.
+
+        The block puts the network's norm-activation after it, so it ends in neither.
+        """
 
 
 @dataclass(frozen=True)
@@ -117,6 +146,13 @@ class Block(Part):
     @abc.abstractmethod
     def build(self, node: Node, style: Style) -> nn.Module:
         """A module ⟨N, node.c_in, s, s⟩ -> ⟨N, node.c_out, ceil(s/stride), ceil(s/stride)⟩."""
+
+    def variance(self, before: float, *, keeps: bool) -> float:
+        """The variance that leaves by signal theory when `before` enters; `keeps` where the skip is the identity.
+
+        A block that does not reckon with it lets 1 through; normaliser-free blocks divide their input by its root.
+        """
+        return 1.0
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,9 @@ def cost(spec: ArchSpec) -> Cost:
 
 def node_costs(spec: ArchSpec) -> tuple[Cost, ...]:
     """The cost of each unit of `plan(spec)`, in its order."""
-    # Dropped paths cost nothing, so two places that differ only in their rate share an entry.
+    # Dropped paths and scales cost nothing, so two places that differ only in these share an entry.
     style = replace(spec.style, drop_path=0.0)
-    return tuple(node_cost(replace(node, path="", drop_path=0.0), style) for node in plan(spec))
+    return tuple(node_cost(replace(node, path="", drop_path=0.0, variance=1.0), style) for node in plan(spec))
 
 
 @lru_cache(maxsize=65536)

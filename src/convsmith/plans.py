@@ -19,7 +19,7 @@ class Node:
     """One unrolled unit.
 
     `path` is its name inside the model (`stem`, `stages.2.0`, `head`); `size` the side of the square map that enters;
-    `drop_path` the stochastic-depth rate of its place.
+    `drop_path` the stochastic-depth rate of its place; `variance` what signal theory expects of the map that enters.
     """
 
     path: str
@@ -29,6 +29,12 @@ class Node:
     stride: int
     size: int
     drop_path: float = 0.0
+    variance: float = 1.0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a skip around this unit can be the identity: neither side nor width changes."""
+        return self.stride == 1 and self.c_in == self.c_out
 
     @property
     def size_out(self) -> int:
@@ -43,21 +49,22 @@ def plan(spec: ArchSpec) -> tuple[Node, ...]:
     stem = Node("stem", spec.stem, spec.input.channels, spec.stem.width, spec.stem.reduction, size)
     nodes = [stem]
     blocks = spec.depth
-    done = 0
+    done, variance = 0, 1.0
     for index, stage in enumerate(spec.stages):
         for repeat in range(stage.depth):
             before = nodes[-1]
-            nodes.append(
-                Node(
-                    path=f"stages.{index}.{repeat}",
-                    part=stage.block,
-                    c_in=before.c_out,
-                    c_out=stage.width,
-                    stride=stage.stride if repeat == 0 else 1,
-                    size=before.size_out,
-                    drop_path=spec.style.drop_path * done / blocks,
-                )
+            node = Node(
+                path=f"stages.{index}.{repeat}",
+                part=stage.block,
+                c_in=before.c_out,
+                c_out=stage.width,
+                stride=stage.stride if repeat == 0 else 1,
+                size=before.size_out,
+                drop_path=spec.style.drop_path * done / blocks,
+                variance=variance,
             )
+            nodes.append(node)
+            variance = stage.block.variance(variance, keeps=node.keeps)
             done += 1
     last = nodes[-1]
     nodes.append(Node("head", spec.head, last.c_out, spec.head.classes, 1, last.size_out))

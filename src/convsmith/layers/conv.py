@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Conv2d", "ConvNorm"]
+__all__ = ["Conv2d", "ConvNorm", "SameConv2d", "SameMaxPool2d", "same_padding"]
 
 
 class Conv2d(nn.Conv2d):
@@ -48,6 +48,44 @@ class Conv2d(nn.Conv2d):
             # Padded by hand, a depthwise kernel overhangs nothing; a dense one is as quick without.
             x, padding = F.pad(x, (wide, wide, high, high)), (0, 0)
         out: Tensor = F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return out
+
+
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a side by TensorFlow's SAME rule: it becomes ceil(side / stride), the odd zero at the end.
+
+    >>> same_padding(224, 3, 2), same_padding(225, 3, 2)
+    ((0, 1), (1, 1))
+    """
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
+def _pad_same(x: Tensor, kernel: int, stride: int, value: float) -> Tensor:
+    high, wide = (same_padding(side, kernel, stride) for side in x.shape[-2:])
+    return F.pad(x, (*wide, *high), value=value) if any((*high, *wide)) else x
+
+
+class SameConv2d(Conv2d):
+    """`Conv2d` padded by TensorFlow's SAME rule, for weights that were trained with it.
+
+    With stride 1 and an odd kernel the rule is symmetric, and this is `Conv2d`.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride == (1, 1):
+            return super().forward(x)
+        x = _pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
+        out: Tensor = F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        return out
+
+
+class SameMaxPool2d(nn.MaxPool2d):
+    """A square max-pool padded by the SAME rule; padding never wins."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = int(self.kernel_size), int(self.stride)  # type: ignore[arg-type]
+        out: Tensor = F.max_pool2d(_pad_same(x, kernel, stride, float("-inf")), kernel, stride)
         return out
 
 

@@ -17,7 +17,7 @@ from .norms.batch import BatchNorm
 from .norms.group import GroupNorm
 from .squeeze import SE
 from .stems.conv import ConvStem
-from .stems.deep import DeepStem
+from .stems.deep import DeepStem, Halving
 
 __all__ = [
     "PARTS",
@@ -29,6 +29,7 @@ __all__ = [
     "DeepStem",
     "DepthwiseSeparable",
     "GroupNorm",
+    "Halving",
     "MBConv",
     "PlainConv",
     "PooledClassifier",

@@ -1,13 +1,15 @@
-"""The one unit all blocks are made of."""
+"""The units all blocks are made of."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import nn
 
-from ..arch import Style
-from ..layers import ConvNorm
+from ..arch import Mixer, Padding, Style
+from ..layers import ConvNorm, SameMaxPool2d
 
-__all__ = ["conv_norm", "odd"]
+__all__ = ["conv_norm", "max_pool", "mixed", "odd"]
 
 
 def conv_norm(
@@ -24,6 +26,17 @@ def conv_norm(
     """A convolution in the network's style, then its normalisation and activation."""
     conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups)
     return ConvNorm(conv, style.norm.build(c_out, activate=activate, zero=zero))
+
+
+def mixed(style: Style, mixer: Mixer, channels: int, *, stride: int, size: int) -> nn.Module:
+    """A mixer where a convolution stood, then the network's normalisation and activation."""
+    module = mixer.build(channels, stride=stride, size=size, style=style)
+    return nn.Sequential(OrderedDict(mixer=module, norm=style.norm.build(channels)))
+
+
+def max_pool(style: Style) -> nn.Module:
+    """A stem's 3x3 max-pool with stride 2, padded as the network's convolutions are."""
+    return SameMaxPool2d(3, 2) if style.conv.padding is Padding.SAME else nn.MaxPool2d(3, 2, padding=1)
 
 
 def odd(name: str, kernel: int) -> None:

@@ -1,4 +1,4 @@
-"""The bottleneck residual block (ResNet-50 and deeper; with groups, ResNeXt)."""
+"""The bottleneck residual block (ResNet-50 and deeper; ResNeXt, ResNet-RS, LambdaResNet)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Block, Style
+from ...arch import Block, Mixer, Style
 from ...layers import Residual
 from ...plans import Node
-from ..units import conv_norm, odd
+from ..squeeze import SE
+from ..units import conv_norm, mixed, odd
 from .shortcut import Shortcut, shortcut
 
 __all__ = ["Bottleneck"]
@@ -24,6 +25,8 @@ class Bottleneck(Block):
 
     m = `ratio` * width. The stride sits on the k x k convolution, where torchvision and timm have it; the first paper
     (He et al., 2016) had it on the first 1x1, which costs 3.86 instead of 4.09 G MACs in ResNet-50.
+    `se` gates the branch after its last normalisation, squeezed from the block's output width (ResNet-RS). A `mixer`
+    stands in place of the k x k convolution and carries its stride; `kernel` and `groups` then mean nothing.
     """
 
     kind: ClassVar[str] = "bottleneck"
@@ -31,6 +34,8 @@ class Bottleneck(Block):
     ratio: float = 0.25
     groups: int = 1
     shortcut: Shortcut = Shortcut.CONV
+    se: SE | None = None
+    mixer: Mixer | None = None
 
     def __post_init__(self) -> None:
         odd("bottleneck.kernel", self.kernel)
@@ -40,11 +45,14 @@ class Bottleneck(Block):
     def build(self, node: Node, style: Style) -> nn.Module:
         # A scaled width need not split into the groups: round the middle up to the next that does.
         middle = -(-max(1, round(node.c_out * self.ratio)) // self.groups) * self.groups
-        branch = OrderedDict(
-            reduce=conv_norm(style, node.c_in, middle, 1),
-            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=self.groups),
-            restore=conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last),
-        )
+        branch: OrderedDict[str, nn.Module] = OrderedDict(reduce=conv_norm(style, node.c_in, middle, 1))
+        if self.mixer is None:
+            branch["conv"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=self.groups)
+        else:
+            branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, size=node.size)
+        branch["restore"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
+        if self.se is not None:
+            branch["se"] = self.se.build(node.c_out, of=node.c_out)
         return Residual(
             nn.Sequential(branch),
             skip=shortcut(self.shortcut, node, style),
@@ -53,4 +61,6 @@ class Bottleneck(Block):
         )
 
     def describe(self) -> str:
-        return f"bottleneck k{self.kernel}" + (f" g{self.groups}" if self.groups > 1 else "")
+        words = ["bottleneck", f"k{self.kernel}" if self.mixer is None else self.mixer.describe()]
+        words += [f"g{self.groups}"] * (self.groups > 1 and self.mixer is None)
+        return " ".join(words if self.se is None else [*words, self.se.describe()])

@@ -8,11 +8,11 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Block, Style
+from ...arch import Block, Mixer, Style
 from ...layers import Residual
 from ...plans import Node
 from ..squeeze import SE
-from ..units import conv_norm, odd
+from ..units import conv_norm, mixed, odd
 
 __all__ = ["MBConv"]
 
@@ -24,13 +24,15 @@ class MBConv(Block):
 
     With input c and middle m = expand * c (Tan & Le, 2019; released code):
     norm-act after the first two, SE squeezed from c, a skip where the stride is 1 and c equals the output width.
-    MobileNetV2's inverted residual is this block with `se=None`.
+    MobileNetV2's inverted residual is this block with `se=None`. A `mixer` stands in place of the depthwise convolution
+    and carries its stride; `kernel` then means nothing.
     """
 
     kind: ClassVar[str] = "mbconv"
     kernel: int = 3
     expand: float = 6
     se: SE | None = SE()
+    mixer: Mixer | None = None
 
     def __post_init__(self) -> None:
         odd("mbconv.kernel", self.kernel)
@@ -42,13 +44,16 @@ class MBConv(Block):
         branch: OrderedDict[str, nn.Module] = OrderedDict()
         if self.expand != 1:
             branch["expand"] = conv_norm(style, node.c_in, middle, 1)
-        branch["depthwise"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=middle)
+        if self.mixer is None:
+            branch["depthwise"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=middle)
+        else:
+            branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, size=node.size)
         if self.se is not None:
             branch["se"] = self.se.build(middle, of=node.c_in)
         branch["project"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
-        keeps = node.stride == 1 and node.c_in == node.c_out
-        return Residual(nn.Sequential(branch), skip=nn.Identity() if keeps else None, drop_path=node.drop_path)
+        skip = nn.Identity() if node.keeps else None
+        return Residual(nn.Sequential(branch), skip=skip, drop_path=node.drop_path)
 
     def describe(self) -> str:
-        words = ["mbconv", f"k{self.kernel}", f"e{self.expand:g}"]
+        words = ["mbconv", f"k{self.kernel}" if self.mixer is None else self.mixer.describe(), f"e{self.expand:g}"]
         return " ".join(words if self.se is None else [*words, self.se.describe()])

@@ -23,7 +23,7 @@ class Shortcut(StrEnum):
 
 def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
     """The identity where shapes agree, else the projection that `kind` names."""
-    if node.stride == 1 and node.c_in == node.c_out:
+    if node.keeps:
         return nn.Identity()
     if kind is Shortcut.CONV:
         return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, activate=False)

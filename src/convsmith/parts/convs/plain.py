@@ -1,4 +1,4 @@
-"""The ordinary convolution with symmetric zero padding."""
+"""The ordinary convolution."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Conv
-from ...layers import Conv2d
+from ...arch import Conv, Padding
+from ...layers import Conv2d, SameConv2d
 
 __all__ = ["PlainConv"]
 
@@ -16,11 +16,18 @@ __all__ = ["PlainConv"]
 @final
 @dataclass(frozen=True)
 class PlainConv(Conv):
-    """A convolution padded by k // 2 on every side, as torch's networks have it."""
+    """A convolution with free weights, padded as the style says."""
 
     kind: ClassVar[str] = "conv"
 
     def build(
         self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
     ) -> nn.Module:
-        return Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias)
+        kind = SameConv2d if self.padding is Padding.SAME else Conv2d
+        mode = "circular" if self.padding is Padding.CIRCULAR else "zeros"
+        return kind(
+            c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias, padding_mode=mode
+        )
+
+    def describe(self) -> str:
+        return "conv" if self.padding is Padding.SYMMETRIC else f"conv, {self.padding} padding"

@@ -11,7 +11,7 @@ from torch import nn
 
 from ...arch import Stem, Style
 from ...plans import Node
-from ..units import conv_norm, odd
+from ..units import conv_norm, max_pool, odd
 
 __all__ = ["ConvStem"]
 
@@ -37,7 +37,7 @@ class ConvStem(Stem):
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride)
         if self.pool:
-            parts["pool"] = nn.MaxPool2d(3, 2, padding=1)
+            parts["pool"] = max_pool(style)
         return nn.Sequential(parts)
 
     def widened(self, grow: Callable[[float], int]) -> Self:

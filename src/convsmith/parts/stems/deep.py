@@ -5,30 +5,40 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import ClassVar, Self, final
 
 from torch import nn
 
 from ...arch import Stem, Style
 from ...plans import Node
-from ..units import conv_norm
+from ..units import conv_norm, max_pool
 
-__all__ = ["DeepStem"]
+__all__ = ["DeepStem", "Halving"]
+
+
+class Halving(StrEnum):
+    """What halves the map after a stem's convolutions: nothing, a 3x3 max-pool (ResNet-D), a 3x3 convolution with
+    stride 2 (ResNet-RS as released; its paper's text has the next stage stride instead)."""
+
+    NONE = "none"
+    POOL = "pool"
+    CONV = "conv"
 
 
 @final
 @dataclass(frozen=True)
 class DeepStem(Stem):
-    """3x3 with `stride` to `inner`, 3x3 at `inner`, 3x3 to `width`, and where `pool` a 3x3 max-pool with stride 2."""
+    """3x3 with `stride` to `inner`, 3x3 at `inner`, 3x3 to `width`, then what `then` names."""
 
     kind: ClassVar[str] = "deep_stem"
     inner: int = 32
     stride: int = 2
-    pool: bool = True
+    then: Halving = Halving.POOL
 
     @property
     def reduction(self) -> int:
-        return self.stride * (2 if self.pool else 1)
+        return self.stride * (1 if self.then is Halving.NONE else 2)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         parts: OrderedDict[str, nn.Module] = OrderedDict(
@@ -36,12 +46,16 @@ class DeepStem(Stem):
             conv2=conv_norm(style, self.inner, self.inner, 3),
             conv3=conv_norm(style, self.inner, self.width, 3),
         )
-        if self.pool:
-            parts["pool"] = nn.MaxPool2d(3, 2, padding=1)
+        if self.then is Halving.CONV:
+            parts["conv4"] = conv_norm(style, self.width, self.width, 3, stride=2)
+        if self.then is Halving.POOL:
+            parts["pool"] = max_pool(style)
         return nn.Sequential(parts)
 
     def widened(self, grow: Callable[[float], int]) -> Self:
         return replace(self, width=grow(self.width), inner=grow(self.inner))
 
     def describe(self) -> str:
-        return "3 convs 3x3" + (", max-pool 3x3" if self.pool else "")
+        return {Halving.NONE: "3 convs 3x3", Halving.POOL: "3 convs 3x3, max-pool 3x3", Halving.CONV: "4 convs 3x3"}[
+            self.then
+        ]
