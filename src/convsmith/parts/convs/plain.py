@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 from torch import nn
 
@@ -24,7 +24,7 @@ class PlainConv(Conv):
         self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
     ) -> nn.Module:
         kind = SameConv2d if self.padding is Padding.SAME else Conv2d
-        mode = "circular" if self.padding is Padding.CIRCULAR else "zeros"
+        mode: Literal["circular", "zeros"] = "circular" if self.padding is Padding.CIRCULAR else "zeros"
         return kind(
             c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias, padding_mode=mode
         )
