@@ -16,13 +16,13 @@ FLOORS: list[tuple[set[str], str]] = [
     ({"parts"}, "parts"),
     ({"model", "costs", "stages", "latency"}, "readers of a plan"),
     ({"families", "ledger", "scaling"}, "tables and rules"),
-    ({"data", "training", "evals", "exporting"}, "work on models"),
+    ({"data", "training", "evals", "exporting", "weights"}, "work on models"),
     ({"runs", "resolve", "recipes", "plot", "reports", "doctor"}, "edges"),
     ({"feed", "jobs", "checks", "rehearsal"}, "verbs"),
     ({"cli"}, "command line"),
 ]
 FLOOR_OF = {name: floor for floor, (names, _) in enumerate(FLOORS) for name in names}
-# Siblings that are layers of one floor; on the fifth floor (data, training, evals, exporting) there are none.
+# Siblings that are layers of one floor; on the fifth floor (data, training, evals, exporting, weights) there are none.
 SIBLINGS_MAY_MEET = {0, 3, 6, 7}
 WITHOUT_TORCH = {"errors", "units", "arch", "plans", "codec", "machine", "recipe", "ledger", "plot", "reports"}
 

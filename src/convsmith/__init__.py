@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .arch import Act, ArchSpec, Block, Conv, Head, Image, Norm, Part, Stage, Stem, Style, grown
+    from .arch import Act, ArchSpec, Block, Conv, Head, Image, Mixer, Norm, Padding, Part, Stage, Stem, Style, grown
     from .checks import evaluate, export, measure, report
     from .costs import cost, operations
     from .errors import UserError
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
     from .runs import Run
     from .scaling import Compound, Depth, Resolution, Rule, Width, fit
     from .units import Budget, Cost, Rounding
+    from .weights import to_timm
 
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
-    "arch": "Act ArchSpec Block Conv Head Image Norm Part Stage Stem Style grown",
+    "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Stage Stem Style grown",
     "checks": "evaluate export measure report",
     "costs": "cost operations",
     "errors": "UserError",
@@ -65,6 +66,7 @@ _HOME = {
     "runs": "Run",
     "scaling": "Compound Depth Resolution Rule Width fit",
     "units": "Budget Cost Rounding",
+    "weights": "to_timm",
 }
 _MODULE_OF = {name: module for module, listed in _HOME.items() for name in listed.split()}
 
@@ -92,10 +94,12 @@ __all__ = [
     "Head",
     "Image",
     "MBConv",
+    "Mixer",
     "Model",
     "Node",
     "Norm",
     "Options",
+    "Padding",
     "Part",
     "PlainConv",
     "PooledClassifier",
@@ -129,6 +133,7 @@ __all__ = [
     "scale",
     "spec",
     "this_machine",
+    "to_timm",
     "train",
 ]
 

@@ -10,9 +10,10 @@ Nothing here imports torch. What a part *does* stands beside it, in its own file
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from .units import Rounding
@@ -294,6 +295,30 @@ class ArchSpec:
             zero_last=own.zero_last if zero_last is None else zero_last,
         )
         return replace(self, style=style)
+
+    def with_mixer(self, stage: int, mixer: Mixer | None, *, blocks: Collection[int] | None = None) -> ArchSpec:
+        """The same network with `mixer` where stage `stage` (counted from 0, as `spec.stages`) had its k x k convolutions.
+
+        `blocks` names which of the stage's blocks, from 0; without it all of them. A stage of two kinds of block becomes
+        several stages, each a run of equal blocks, the stride on the first. `None` puts the convolution back.
+
+        Raises:
+            ValueError: no such stage or block, or a block that has no place for a mixer.
+        """
+        if not -len(self.stages) <= stage < len(self.stages):
+            raise ValueError(f"{self.name} has stages 0 to {len(self.stages) - 1}; got {stage}")
+        stage %= len(self.stages)
+        old = self.stages[stage]
+        if "mixer" not in {field.name for field in fields(old.block)}:
+            raise ValueError(f"a {old.block.kind} block has no k x k convolution that a mixer could stand for")
+        chosen = range(old.depth) if blocks is None else blocks
+        if any(not 0 <= block < old.depth for block in chosen):
+            raise ValueError(f"stage {stage} of {self.name} has blocks 0 to {old.depth - 1}; got {sorted(chosen)}")
+        mixed = replace(old.block, mixer=mixer)  # type: ignore[call-arg]
+        runs: list[Stage] = []
+        for block, run in groupby(mixed if index in chosen else old.block for index in range(old.depth)):
+            runs.append(replace(old, block=block, depth=len(list(run)), stride=1 if runs else old.stride))
+        return replace(self, stages=(*self.stages[:stage], *runs, *self.stages[stage + 1 :]))
 
 
 def grown(

