@@ -10,15 +10,25 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
 from .units import count
 
-__all__ = ["TOLERANCE", "Printed", "Row", "published"]
+__all__ = ["TOLERANCE", "Printed", "Row", "Verdict", "families", "published"]
 
 TOLERANCE = 0.01
+
+
+class Verdict(StrEnum):
+    """How our counts stand to the paper's print, by the worst of them."""
+
+    EXACT = "as printed"  # within half of the print's last digit
+    CLOSE = "within 1 %"
+    DIFFERS = "differs"
+    SILENT = "no print"
 
 
 @dataclass(frozen=True)
@@ -41,9 +51,13 @@ class Printed:
         """Our count over the print, minus one."""
         return ours / self.value - 1
 
+    def exact(self, ours: int) -> bool:
+        """Within the rounding of the print."""
+        return abs(ours - self.value) <= self.half_step
+
     def agrees(self, ours: int) -> bool:
         """Within the rounding of the print, or within 1 %."""
-        return abs(ours - self.value) <= max(self.half_step, TOLERANCE * self.value)
+        return self.exact(ours) or abs(ours - self.value) <= TOLERANCE * self.value
 
 
 @dataclass(frozen=True)
@@ -74,12 +88,27 @@ class Row:
         """Whether every printed count agrees with ours."""
         return all(printed.agrees(ours) for _, printed, ours in self.differences())
 
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of this row's agreements."""
+        prints = [(printed, ours) for _, printed, ours in self.differences()]
+        if not prints:
+            return Verdict.SILENT
+        if all(printed.exact(ours) for printed, ours in prints):
+            return Verdict.EXACT
+        return Verdict.CLOSE if self.agrees else Verdict.DIFFERS
+
 
 @cache
 def _rows() -> tuple[Row, ...]:
     """Every row, family by family."""
     text = resources.files(__package__).joinpath("golden/ledger.csv").read_text(encoding="utf-8")
     return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
+
+
+def families() -> tuple[str, ...]:
+    """Every family that has a row, in the ledger's order."""
+    return tuple(dict.fromkeys(row.family for row in _rows()))
 
 
 def published(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ...]:

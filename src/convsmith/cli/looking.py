@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError, nearest
-from ..ledger import Row, published
+from ..ledger import Row, Verdict, families, published
 from ..units import human
 from .output import emit, err, machine_line, out, table, watching
 
@@ -46,7 +46,7 @@ def list_(
     pattern: str = "*",
     /,
     *,
-    family: Annotated[str | None, Parameter(help="Only this family.")] = None,
+    family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
     task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
     json: Json = False,
 ) -> None:
@@ -54,16 +54,18 @@ def list_(
 
     PATTERN is a shell pattern (`resnet*`) or a part of a name.
     """
-    families = sorted({row.family for row in published()})
-    if family is not None and family not in families:
-        raise UserError(f"unknown family '{family}'; families are {', '.join(families)}{nearest(family, families)}")
-    rows = published(pattern, family=family)
+    known = families()
+    # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
+    chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]
+    if not chosen:
+        raise UserError(f"unknown family '{family}'; families are {', '.join(known)}{nearest(str(family), known)}")
+    rows = [row for row in published(pattern) if row.family in chosen]
     if json:
         emit({"task": task, "rows": [_row_record(row) for row in rows]})
         return
     if not rows:
-        known = {row.name for row in published()}
-        raise UserError(f"no variant matches '{pattern}'{nearest(pattern, known)}")
+        variants = {row.name for row in published()}
+        raise UserError(f"no variant matches '{pattern}'{nearest(pattern, variants)}")
     out.print(
         table(
             None,
@@ -83,12 +85,15 @@ def list_(
             ],
         )
     )
-    agreeing = sum(row.agrees for row in rows if any(row.differences()))
-    silent = sum(not any(row.differences()) for row in rows)
+    shown = list(dict.fromkeys(row.family for row in rows))
+    if len(shown) > 1:
+        counts = [[name, *_verdicts([row for row in rows if row.family == name])] for name in shown]
+        columns = " ".join(["<family", "rows", *(verdict.value.replace(" ", "_") for verdict in Verdict)])
+        out.print("")
+        out.print(table(None, columns, [*counts, ["all", *_verdicts(rows)]]))
     err.print(
-        f"{len(rows)} rows: {agreeing} agree with the print within its rounding or 1 %, "
-        f"{len(rows) - agreeing - silent} differ with a reason (`convsmith show NAME`), {silent} have no cost in print. "
-        "Counts are exact; MACs are multiply-adds; top-1 is the source's.",
+        "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with a print within the print's "
+        "rounding or 1 %; any other has its reason in `convsmith show NAME`.",
         style="dim",
     )
 
@@ -230,11 +235,14 @@ def measure(
     out.print(machine_line(), style="dim", soft_wrap=True)
 
 
+def _verdicts(rows: list[Row]) -> list[str]:
+    """How many rows there are, then how many of each verdict."""
+    return [str(len(rows)), *(str(sum(row.verdict is verdict for row in rows)) for verdict in Verdict)]
+
+
 def _agreement(row: Row) -> str:
-    if not any(row.differences()):
-        return "no print"
-    if row.agrees:
-        return "yes"
+    if row.verdict is not Verdict.DIFFERS:
+        return row.verdict
     return ", ".join(
         f"{field} {printed.difference(ours):+.1%}"
         for field, printed, ours in row.differences()

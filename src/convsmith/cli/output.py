@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["emit", "err", "out", "table", "watching"]
 
-out = Console(highlight=False)
+# Where no one watches (a pipe, a file), nothing is cut or wrapped to fit a screen.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
 # Seconds between plain progress lines where the output is no terminal.
