@@ -136,7 +136,7 @@ class RoundDepth(StrEnum):
     """How a scaled number of repeats becomes an integer."""
 
     UP = "up"  # EfficientNet
-    NEAREST = "nearest"  # TinyNet
+    NEAREST = "nearest"  # TinyNet; ties to even, as its Python code rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Rounding:
     def repeats(self, blocks: float) -> int:
         """Repeats, scaled already, as an integer of at least one."""
         # A float product such as 10 * 1.1 ends a hair above the integer it means; a bare ceil would add a block.
-        whole = math.ceil(blocks - 1e-9) if self.depth is RoundDepth.UP else math.floor(blocks + 0.5)
+        whole = math.ceil(blocks - 1e-9) if self.depth is RoundDepth.UP else round(blocks)
         return max(1, whole)
 
     def resolution(self, pixels: float) -> int:

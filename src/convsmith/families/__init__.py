@@ -7,15 +7,19 @@ from functools import cache
 
 from ..arch import ArchSpec
 from ..errors import UserError, nearest
-from . import efficientnet, mobilenetv1, mobilenetv2, resnet
+from . import efficientnet, efficientnet_lite, mnasnet, mobilenetv1, mobilenetv2, resnet, resnet_rs, tinynet
 
 __all__ = ["FAMILIES", "names", "spec"]
 
 FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "efficientnet": efficientnet.members,
+    "tinynet": tinynet.members,
+    "efficientnet_lite": efficientnet_lite.members,
+    "mnasnet": mnasnet.members,
     "mobilenetv1": mobilenetv1.members,
     "mobilenetv2": mobilenetv2.members,
     "resnet": resnet.members,
+    "resnet_rs": resnet_rs.members,
 }
 
 

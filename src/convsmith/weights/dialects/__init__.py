@@ -1,18 +1,30 @@
-"""Which rules name a network's weights in which package, by the kind of its first block."""
+"""Which rules name a network's weights in which package, by the kind of its first block.
+
+A package calls one network by one naming, and blocks are what differs between namings.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ...arch import ArchSpec, Block
+from ...parts import BasicBlock, Bottleneck, DepthwiseSeparable, MBConv
+from ..rules import Rules
+from . import efficientnet, resnet
 
-__all__ = ["TABLE", "Rules"]
-
-# (pattern for `re.fullmatch` on our key, template for their key)
-Rules = tuple[tuple[str, str], ...]
+__all__ = ["TABLE"]
 
 TABLE: dict[str, dict[type[Block], Callable[[ArchSpec], Rules]]] = {
-    "timm": {},
-    "torchvision": {},
-    "efficientnet-lite": {},
+    "timm": {
+        BasicBlock: resnet.rules,
+        Bottleneck: resnet.rules,
+        DepthwiseSeparable: efficientnet.timm,
+        MBConv: efficientnet.timm,
+    },
+    "torchvision": {
+        BasicBlock: resnet.rules,
+        Bottleneck: resnet.rules,
+        MBConv: efficientnet.torchvision,
+    },
+    "efficientnet-lite": {MBConv: efficientnet.lite},
 }
