@@ -187,7 +187,7 @@ def test_another_variants_file_names_the_variant_that_fits(tmp_path):
     with pytest.raises(UserError) as caught:
         cs.create("resnet18", weights=tmp_path / "w.safetensors")
     message = str(caught.value)
-    assert "does not fit resnet18: unknown layer1.2.bn1.bias" in message and "shapes are those of resnet34" in message
+    assert "does not fit resnet18: unknown layer" in message and "shapes are those of resnet34" in message
 
 
 def test_another_variant_with_other_classes_is_still_recognised(tmp_path):
@@ -198,7 +198,7 @@ def test_another_variant_with_other_classes_is_still_recognised(tmp_path):
 
 def test_an_unknown_network_is_told_by_its_size(tmp_path):
     torch.save({"blob": torch.zeros(11_000_000)}, tmp_path / "w.pth")
-    with pytest.raises(UserError, match=r"holds 11,000,000 weights; nearest in size is"):
+    with pytest.raises(UserError, match=r"holds 11,000,000 weights before the classifier; nearest is resnet18"):
         cs.create("resnet50", weights=tmp_path / "w.pth")
 
 
@@ -208,7 +208,7 @@ def test_an_unknown_network_is_told_by_its_size(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ("timm:efficientnet_bo", "did you mean 'efficientnet_b0'"),
+        ("timm:tinynet_f", "did you mean 'tinynet_"),
         ("tv:resnet5O", "did you mean 'resnet50'"),
         ("hub:owner/repo", "not pinned"),
         ("hub:owner/repo@main", "not pinned"),
@@ -271,6 +271,7 @@ def test_a_hubs_file_is_pinned_by_its_commit_and_checked_by_its_hash(honest, tmp
     }
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     server.shutdown()
+    server.server_close()
     if honest:
         expected = float(load_file(tmp_path / "w.safetensors")["conv_stem.weight"].sum())
         assert float(done.stdout) == pytest.approx(expected, abs=1e-5), done.stderr

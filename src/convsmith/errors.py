@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BudgetError", "CheckFailed", "DataError", "UserError", "nearest"]
+__all__ = ["BudgetError", "CheckFailed", "DataError", "UserError", "first_line", "nearest"]
 
 
 class UserError(Exception):
@@ -26,6 +26,11 @@ class BudgetError(UserError):
 
 class DataError(UserError):
     """The data cannot be trained or evaluated on as it is."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another package's error says first, or its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def nearest(given: str, choices: Iterable[str]) -> str:

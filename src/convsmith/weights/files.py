@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 
 __all__ = ["read"]
 
@@ -41,9 +41,8 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"{path} cannot be read as plain weights ({reason}). Only tensors are loaded, never code: save "
+            f"{path} cannot be read as plain weights ({first_line(error)}). Only tensors are loaded, never code: save "
             "`model.state_dict()`, best as .safetensors"
         ) from None
     return unwrapped(loaded, str(path))

@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..families import names as family_names
 from ..families import spec as family_member
 from ..ledger import published
+from ..parts import PooledClassifier
 from .maps import Dialect, State, dialects, names, renamed, shapes
 from .origins import Numerics, Origin
 
@@ -48,8 +49,8 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fit
         UserError: the file is another network's; the first keys that differ are named, and the variant that would fit.
     """
     state = _floats(origin.state)
-    dialect = max(dialects(spec), key=lambda one: len(set(_known(spec, one)) & state.keys()))
-    theirs = _known(spec, dialect)
+    dialect = max(dialects(spec), key=lambda one: len(set(names(spec, one).values()) & state.keys()))
+    theirs = names(spec, dialect)
     head = theirs.get(_CLASSIFIER[0])
     if head in state and classes is None:
         spec = spec.with_classes(len(state[head]))
@@ -77,13 +78,6 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fit
     numerics = _LITE if dialect is Dialect.LITE else origin.numerics
     kept = {key: tensor for key, tensor in ours.items() if key not in fresh}
     return Fitted(numerics.applied(spec), kept, dialect, fresh)
-
-
-def _known(spec: ArchSpec, dialect: Dialect) -> dict[str, str]:
-    try:
-        return names(spec, dialect)
-    except LookupError:  # the package has no such network: none of its files can be meant
-        return {}
 
 
 def _floats(state: State) -> State:
@@ -115,19 +109,26 @@ def _does_not_fit(spec: ArchSpec, origin: Origin, state: State, wrong: list[str]
 
 
 def _nearest_variant(spec: ArchSpec, state: State) -> str:
-    """The published network whose weights have exactly these shapes, else the one nearest in size."""
-    counted = sum(t.numel() for key, t in state.items() if not key.endswith(_STATISTICS))
-    sizes = {row.name: row.params for row in published()}
-    near = sorted((name for name in family_names() if name in sizes), key=lambda name: abs(sizes[name] - counted))[:8]
+    """The published network that has these shapes, but for the classifier's, else the one nearest in size."""
+    linear = [tensor for tensor in state.values() if tensor.ndim == 2][-1:]
+    trunk = sum(t.numel() for key, t in state.items() if not key.endswith(_STATISTICS))
+    trunk -= sum(tensor.numel() + len(tensor) for tensor in linear)
+    # The ledger's counts are of 1000 classes.
+    sizes = {row.name: row.params - 1000 * (_features(family_member(row.name)) + 1) for row in published()}
+    near = sorted(sizes.keys() & set(family_names()) - {spec.name}, key=lambda name: abs(sizes[name] - trunk))[:8]
     wanted = _multiset(tensor.shape for tensor in state.values())
     for name in near:
-        # Counts differ by the classifier, whose rows may be any number; everything else must be there.
-        if name != spec.name and not _multiset(shapes(family_member(name)).values()) - wanted:
+        lacking = _multiset(shapes(family_member(name)).values()) - wanted
+        if not lacking:
             return f"\nIts shapes are those of {name}"
-    for name in near:
-        if len(_multiset(shapes(family_member(name)).values()) - wanted) <= len(_CLASSIFIER) and name != spec.name:
+        if sum(lacking.values()) <= len(_CLASSIFIER):
             return f"\nBut for the classifier its shapes are those of {name}"
-    return f"\nThe file holds {counted:,} weights; nearest in size is {near[0]} with {sizes[near[0]]:,}" if near else ""
+    return f"\nIt holds {trunk:,} weights before the classifier; nearest is {near[0]} with {sizes[near[0]]:,}"
+
+
+def _features(spec: ArchSpec) -> int:
+    head = spec.head
+    return head.width if isinstance(head, PooledClassifier) and head.width else spec.stages[-1].width
 
 
 def _multiset(sizes: Iterable[torch.Size]) -> Counter[tuple[int, ...]]:

@@ -9,6 +9,7 @@ and a 1x1 convolution there.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from functools import lru_cache
 
@@ -35,9 +36,14 @@ class Dialect(StrEnum):
 
 
 def dialects(spec: ArchSpec) -> tuple[Dialect, ...]:
-    """The dialects that have names for this network."""
-    kind = type(spec.stages[0].block)
-    return (Dialect.OURS, *(Dialect(name) for name, table in TABLE.items() if kind in table))
+    """The dialects that have a name for every weight of this network, ours first."""
+    found = [Dialect.OURS]
+    for name, table in TABLE.items():
+        if type(spec.stages[0].block) in table:
+            with suppress(LookupError):
+                names(spec, Dialect(name))
+                found.append(Dialect(name))
+    return tuple(found)
 
 
 @lru_cache(maxsize=512)

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..arch import ArchSpec, Padding
-from ..errors import UserError, nearest
+from ..errors import UserError, first_line, nearest
 from .files import read, unwrapped
 
 __all__ = ["Numerics", "Origin", "obtain"]
@@ -89,7 +89,7 @@ def _timm(name: str) -> Origin:
     try:
         model = timm.create_model(name, pretrained=True)
     except Exception as error:  # the hub's client raises its own kinds, and without network those of requests
-        raise UserError(f"timm:{name} could not be fetched: {_first_line(error)}") from None
+        raise UserError(f"timm:{name} could not be fetched: {first_line(error)}") from None
     config: Any = model.pretrained_cfg
     numerics = Numerics(
         eps=_eps(model),
@@ -111,7 +111,7 @@ def _torchvision(name: str) -> Origin:
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
-        raise UserError(f"tv:{name} could not be fetched: {_first_line(error)}") from None
+        raise UserError(f"tv:{name} could not be fetched: {first_line(error)}") from None
     model = models.get_model(name, weights=None)
     return Origin(
         f"tv:{name}",
@@ -139,7 +139,7 @@ def _hub(name: str) -> Origin:
         except hub.errors.EntryNotFoundError:
             continue
         except Exception as error:  # the client's own kinds, and without network those of its transport
-            raise UserError(f"hub:{name} could not be fetched: {_first_line(error)}") from None
+            raise UserError(f"hub:{name} could not be fetched: {first_line(error)}") from None
     if path is None:
         raise UserError(f"hub:{name} has neither {' nor '.join(_HUB_FILES)}")
     _check_hash(path, f"hub:{name}")
@@ -160,7 +160,3 @@ def _check_hash(path: Path, label: str) -> None:
 
 def _eps(model: nn.Module) -> float | None:
     return next((module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)), None)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
