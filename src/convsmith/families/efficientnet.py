@@ -2,13 +2,15 @@
 
 The released coefficients are a table, not the formula: B1 has width 1.0, B7 depth 3.1 where alpha ** 7 would be 3.58.
 B8 and L2 came with AdvProp and Noisy Student. `scaling.Compound` is the formula.
+
+The authors' networks pad by TensorFlow's rule: these carry timm's `tf_` names, the others are the same with symmetric padding.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ..arch import Act, ArchSpec, Image, Stage, Style, grown
+from ..arch import Act, ArchSpec, Image, Padding, Stage, Style, grown
 from ..layers import LinearInit
 from ..parts import BatchNorm, ConvStem, MBConv, PlainConv, PooledClassifier
 from ..units import Rounding
@@ -57,5 +59,11 @@ def member(size: str) -> ArchSpec:
     return replace(spec, name=f"efficientnet_{size}", head=replace(spec.head, dropout=dropout))  # type: ignore[call-arg]
 
 
+def released(size: str) -> ArchSpec:
+    """The same network padded as the authors' weights need it."""
+    spec = member(size)
+    return replace(spec.with_style(conv=PlainConv(padding=Padding.SAME)), name=f"tf_{spec.name}")
+
+
 def members() -> tuple[ArchSpec, ...]:
-    return tuple(member(size) for size in SIZES)
+    return (*(member(size) for size in SIZES), *(released(size) for size in SIZES))
