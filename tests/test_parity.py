@@ -11,10 +11,9 @@ import pytest
 import torch
 
 pytest.importorskip("timm")
-from parity import PAIRS, apart, distance, twins
-
 from convsmith.arch import Padding
 from convsmith.model import build
+from parity import PAIRS, apart, distance, twins
 
 
 @pytest.mark.parametrize(("ours", "theirs", "side"), PAIRS, ids=lambda value: str(value))

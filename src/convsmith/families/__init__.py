@@ -7,7 +7,7 @@ from functools import cache
 
 from ..arch import ArchSpec
 from ..errors import UserError, nearest
-from . import efficientnet, efficientnet_lite, mnasnet, mobilenetv1, mobilenetv2, resnet, resnet_rs, tinynet
+from . import bignas, efficientnet, efficientnet_lite, mnasnet, mobilenetv1, mobilenetv2, resnet, resnet_rs, tinynet
 
 __all__ = ["FAMILIES", "names", "spec"]
 
@@ -16,6 +16,7 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "tinynet": tinynet.members,
     "efficientnet_lite": efficientnet_lite.members,
     "mnasnet": mnasnet.members,
+    "bignas": bignas.members,
     "mobilenetv1": mobilenetv1.members,
     "mobilenetv2": mobilenetv2.members,
     "resnet": resnet.members,

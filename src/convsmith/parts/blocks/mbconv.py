@@ -13,6 +13,7 @@ from ...layers import Residual
 from ...plans import Node
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
+from .shortcut import bare_shortcut
 
 __all__ = ["MBConv"]
 
@@ -25,7 +26,8 @@ class MBConv(Block):
     With input c and middle m = expand * c (Tan & Le, 2019; released code):
     norm-act after the first two, SE squeezed from c, a skip where the stride is 1 and c equals the output width.
     MobileNetV2's inverted residual is this block with `se=None`. A `mixer` stands in place of the depthwise convolution
-    and carries its stride; `kernel` then means nothing.
+    and carries its stride; `kernel` then means nothing. `skips` gives every block a skip, also where it strides or widens
+    (BigNAS): a 2x2 average pool, then a bare 1x1 convolution where the width changes.
     """
 
     kind: ClassVar[str] = "mbconv"
@@ -33,6 +35,7 @@ class MBConv(Block):
     expand: float = 6
     se: SE | None = SE()
     mixer: Mixer | None = None
+    skips: bool = False
 
     def __post_init__(self) -> None:
         odd("mbconv.kernel", self.kernel)
@@ -51,7 +54,7 @@ class MBConv(Block):
         if self.se is not None:
             branch["se"] = self.se.build(middle, of=node.c_in)
         branch["project"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
-        skip = nn.Identity() if node.keeps else None
+        skip = bare_shortcut(node, style) if self.skips or node.keeps else None
         return Residual(nn.Sequential(branch), skip=skip, drop_path=node.drop_path)
 
     def describe(self) -> str:

@@ -11,7 +11,7 @@ from ...arch import Style
 from ...plans import Node
 from ..units import conv_norm
 
-__all__ = ["Shortcut", "shortcut"]
+__all__ = ["Shortcut", "bare_shortcut", "shortcut"]
 
 
 class Shortcut(StrEnum):
@@ -27,9 +27,24 @@ def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
         return nn.Identity()
     if kind is Shortcut.CONV:
         return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, activate=False)
+    parts = _pooled(node)
+    parts["project"] = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
+    return nn.Sequential(parts)
+
+
+def bare_shortcut(node: Node, style: Style) -> nn.Module:
+    """What shapes demand and no more: a pool where the block strides, a 1x1 without a norm where the width changes."""
+    if node.keeps:
+        return nn.Identity()
+    parts = _pooled(node)
+    if node.c_in != node.c_out:
+        parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
+    return nn.Sequential(parts)
+
+
+def _pooled(node: Node) -> OrderedDict[str, nn.Module]:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if node.stride > 1:
         # ceil_mode keeps ceil(side / stride); a partial window must not average in padding that is not there.
         parts["pool"] = nn.AvgPool2d(2, node.stride, ceil_mode=True, count_include_pad=False)
-    parts["project"] = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
-    return nn.Sequential(parts)
+    return parts
