@@ -26,6 +26,7 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("tinynet_e", "timm:tinynet_e", 106),
     ("tf_efficientnet_lite0", "timm:tf_efficientnet_lite0", 64),
     ("efficientnet_lite1", "timm:efficientnet_lite1", 64),
+    ("ghostnet_100", "timm:ghostnet_100", 64),
     ("mnasnet_100", "timm:mnasnet_100", 64),
     ("semnasnet_100", "timm:semnasnet_100", 64),
     ("mobilenetv1_100", "timm:mobilenetv1_100", 64),
@@ -79,6 +80,8 @@ def twins(ours: str, theirs: str, dtype: torch.dtype) -> tuple[Model, nn.Module]
     assert set(names(arch, dialect).values()) == other.state_dict().keys()
     mine = build(arch, seed=0).to(dtype)
     mine.load_state_dict(renamed(arch, other.state_dict(), dialect))
+    if "drop_rate" in vars(other):  # timm's GhostNet drops by a function
+        other.drop_rate = 0.0
     for model in (mine, other):
         for module in model.modules():
             if isinstance(module, nn.Dropout):

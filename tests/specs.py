@@ -14,6 +14,10 @@ from convsmith.parts import (
     ConvStem,
     DeepStem,
     DepthwiseSeparable,
+    EvoNorm,
+    EvoNormKind,
+    EvoNormLinear,
+    GhostBottleneck,
     GroupNorm,
     Halving,
     MBConv,
@@ -35,6 +39,13 @@ widths = st.integers(1, 12).map(lambda eighths: 4 * eighths)
 norms = st.one_of(
     st.builds(BatchNorm, act=acts, eps=st.sampled_from([1e-5, 1e-3]), momentum=st.sampled_from([0.1, 0.01])),
     st.builds(GroupNorm, act=acts, groups=st.sampled_from([1, 4, 32])),
+    st.builds(EvoNorm, variant=st.sampled_from([kind for kind in EvoNormKind if kind.batch])),
+    st.builds(
+        EvoNorm,
+        variant=st.sampled_from([kind for kind in EvoNormKind if not kind.batch]),
+        groups=st.sampled_from([1, 4, 32]),
+        linear=st.sampled_from(EvoNormLinear),
+    ),
 )
 convs = st.builds(PlainConv, padding=st.sampled_from([Padding.SYMMETRIC, Padding.SAME]))
 styles = st.builds(Style, norm=norms, conv=convs, drop_path=st.sampled_from([0.0, 0.2]), zero_last=st.booleans())
@@ -44,6 +55,13 @@ blocks: st.SearchStrategy[Block] = st.one_of(
         kernel=kernels,
         expand=st.sampled_from([1, 2, 4.5, 6]),
         se=st.none() | st.builds(SE, ratio=st.sampled_from([0.0625, 0.25, 1.0])),
+        skips=st.booleans(),
+    ),
+    st.builds(
+        GhostBottleneck,
+        kernel=kernels,
+        expand=st.sampled_from([1, 2.3, 4]),
+        se=st.none() | st.builds(SE, ratio=st.just(0.25), gate=st.just(Act.HARD_SIGMOID), divisor=st.just(4)),
     ),
     st.builds(DepthwiseSeparable, kernel=kernels),
     st.builds(
@@ -67,6 +85,7 @@ heads = st.builds(
     width=st.just(0) | widths,
     dropout=st.sampled_from([0.0, 0.3]),
     init=st.sampled_from(LinearInit),
+    hidden=st.sampled_from([0, 16]),
 )
 specs = st.builds(
     ArchSpec,

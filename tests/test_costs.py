@@ -179,7 +179,7 @@ def test_stage_rows_add_up(arch: ArchSpec) -> None:
 @given(specs, st.integers(1, 8))
 def test_resolution_changes_no_parameter_and_classes_only_the_classifier(arch: ArchSpec, more: int) -> None:
     assert cost(arch.with_resolution(arch.input.resolution + more)).params == cost(arch).params
-    features = build(arch, device="meta").num_features
+    features = build(arch, device="meta").head_hidden_size
     wider = arch.with_classes(arch.head.classes + more)
     assert cost(wider).params - cost(arch).params == more * (features + 1)
     assert cost(wider).macs - cost(arch).macs == more * features

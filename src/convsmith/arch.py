@@ -55,6 +55,7 @@ class Act(StrEnum):
     HARD_SWISH = "hard_swish"
     GELU = "gelu"
     SIGMOID = "sigmoid"
+    HARD_SIGMOID = "hard_sigmoid"
 
 
 class Padding(StrEnum):

@@ -104,8 +104,6 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
     if hint in kinds or not issubclass(hint, Part):
         return _model(hint, kinds)
     choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
-    if not choices:  # no such part exists yet, so only its absence can be written
-        return type(None)
     union: Any = typing.Union[choices]  # noqa: UP007
     return Annotated[union, pydantic.Discriminator("kind")] if len(choices) > 1 else choices[0]
 

@@ -67,8 +67,13 @@ class Model(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """Channels that `forward_features` puts out and the classifier reads."""
+        """Channels that `forward_features` puts out."""
         return self.head.features
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Channels that the classifier reads: `num_features`, unless a hidden layer stands between."""
+        return self.head.read
 
     @property
     def feature_info(self) -> FeatureInfo:
@@ -91,7 +96,7 @@ class Model(nn.Module):
         return self.head.conv(self.stages(self.stem(x)))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """That map -> logits, or with `pre_logits` the pooled features ⟨N,num_features⟩."""
+        """That map -> logits, or with `pre_logits` what the classifier reads ⟨N,head_hidden_size⟩."""
         return self.head.classify(x, pre_logits=pre_logits)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,19 @@ from functools import cache
 
 from ..arch import ArchSpec
 from ..errors import UserError, nearest
-from . import bignas, efficientnet, efficientnet_lite, mnasnet, mobilenetv1, mobilenetv2, resnet, resnet_rs, tinynet
+from . import (
+    bignas,
+    efficientnet,
+    efficientnet_lite,
+    ghostnet,
+    lambda_resnet,
+    mnasnet,
+    mobilenetv1,
+    mobilenetv2,
+    resnet,
+    resnet_rs,
+    tinynet,
+)
 
 __all__ = ["FAMILIES", "names", "spec"]
 
@@ -15,12 +27,14 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "efficientnet": efficientnet.members,
     "tinynet": tinynet.members,
     "efficientnet_lite": efficientnet_lite.members,
+    "ghostnet": ghostnet.members,
     "mnasnet": mnasnet.members,
     "bignas": bignas.members,
     "mobilenetv1": mobilenetv1.members,
     "mobilenetv2": mobilenetv2.members,
     "resnet": resnet.members,
     "resnet_rs": resnet_rs.members,
+    "lambda_resnet": lambda_resnet.members,
 }
 
 

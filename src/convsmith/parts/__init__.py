@@ -8,12 +8,15 @@ from __future__ import annotations
 from ..arch import Part
 from .blocks.basic import BasicBlock
 from .blocks.bottleneck import Bottleneck
+from .blocks.ghost import GhostBottleneck
 from .blocks.mbconv import MBConv
 from .blocks.separable import DepthwiseSeparable
 from .blocks.shortcut import Shortcut
 from .convs.plain import PlainConv
 from .heads.classifier import PooledClassifier
+from .mixers.lambda_ import Lambda
 from .norms.batch import BatchNorm
+from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
 from .norms.group import GroupNorm
 from .squeeze import SE
 from .stems.conv import ConvStem
@@ -28,8 +31,13 @@ __all__ = [
     "ConvStem",
     "DeepStem",
     "DepthwiseSeparable",
+    "EvoNorm",
+    "EvoNormKind",
+    "EvoNormLinear",
+    "GhostBottleneck",
     "GroupNorm",
     "Halving",
+    "Lambda",
     "MBConv",
     "PlainConv",
     "PooledClassifier",
@@ -41,13 +49,16 @@ PARTS: tuple[type[Part], ...] = (
     BasicBlock,
     Bottleneck,
     DepthwiseSeparable,
+    GhostBottleneck,
     MBConv,
     # inside blocks
+    Lambda,
     SE,
     # convolutions and norms: a network's style
     PlainConv,
     BatchNorm,
     GroupNorm,
+    EvoNorm,
     # ends
     ConvStem,
     DeepStem,

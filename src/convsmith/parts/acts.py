@@ -38,3 +38,5 @@ def activation(act: Act) -> nn.Module:
             return nn.GELU()
         case Act.SIGMOID:
             return nn.Sigmoid()
+        case Act.HARD_SIGMOID:
+            return nn.Hardsigmoid(inplace=True)

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..arch import Act, Part
 from ..layers import SqueezeExcite
+from ..units import Rounding
 from .acts import activation
 
 __all__ = ["SE"]
@@ -17,20 +18,28 @@ __all__ = ["SE"]
 @final
 @dataclass(frozen=True)
 class SE(Part):
-    """Squeeze-and-excitation to `ratio` of a width that the block names (EfficientNet: the block's input)."""
+    """Squeeze-and-excitation to `ratio` of a width that the block names (EfficientNet: the block's input).
+
+    The squeezed width is rounded down, or with a `divisor` above 1 to its nearest multiple (GhostNet: 4).
+    """
 
     kind: ClassVar[str] = "se"
     ratio: float = 0.25
     act: Act = Act.SILU
+    gate: Act = Act.SIGMOID
+    divisor: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
             raise ValueError(f"se.ratio must be in (0, 1]; got {self.ratio}")
+        if self.divisor < 1:
+            raise ValueError(f"se.divisor must be at least 1; got {self.divisor}")
 
     def build(self, channels: int, *, of: int) -> nn.Module:
-        """A gate on `channels` maps whose squeezed width is `ratio` of `of`, rounded down, at least 1."""
-        reduced = max(1, int(of * self.ratio))
-        return SqueezeExcite(channels, reduced, act=activation(self.act), gate=nn.Sigmoid())
+        """A gate on `channels` maps whose squeezed width is `ratio` of `of`, at least 1."""
+        wish = of * self.ratio
+        reduced = max(1, int(wish)) if self.divisor == 1 else Rounding(width_to=self.divisor).width(wish)
+        return SqueezeExcite(channels, reduced, act=activation(self.act), gate=activation(self.gate))
 
     def describe(self) -> str:
         return f"se{self.ratio:g}"

@@ -19,48 +19,62 @@ __all__ = ["Classifier", "PooledClassifier"]
 @final
 @dataclass(frozen=True)
 class PooledClassifier(Head):
-    """1x1 convolution to `width` (absent at 0), norm-act, mean over space, dropout, linear to `classes`."""
+    """1x1 convolution to `width` (absent at 0), norm-act, mean over space, dropout, linear to `classes`.
+
+    `hidden` puts a linear layer and an activation between the mean and the dropout (GhostNet).
+    """
 
     kind: ClassVar[str] = "pooled_classifier"
     width: int = 0
     dropout: float = 0.0
     init: LinearInit = LinearInit.FAN_IN
+    hidden: int = 0
 
     def __post_init__(self) -> None:
-        if self.classes < 1 or self.width < 0 or not 0 <= self.dropout < 1:
+        if self.classes < 1 or min(self.width, self.hidden) < 0 or not 0 <= self.dropout < 1:
             raise ValueError(
-                "pooled_classifier needs classes >= 1, width >= 0 and dropout in [0, 1); "
-                f"got {self.classes}, {self.width}, {self.dropout}"
+                "pooled_classifier needs classes >= 1, width and hidden >= 0 and dropout in [0, 1); "
+                f"got {self.classes}, {self.width}, {self.hidden}, {self.dropout}"
             )
 
     def build(self, node: Node, style: Style) -> Classifier:
         conv = conv_norm(style, node.c_in, self.width, 1) if self.width else nn.Identity()
-        return Classifier(conv, self.width or node.c_in, self.classes, dropout=self.dropout, init=self.init)
+        features = self.width or node.c_in
+        head = Classifier(conv, features, self.classes, dropout=self.dropout, init=self.init, hidden=self.hidden)
+        if self.hidden:
+            head.act = style.norm.activation()
+        return head
 
     def widened(self, grow: Callable[[float], int]) -> Self:
-        return replace(self, width=grow(self.width)) if self.width else self
+        width, hidden = (grow(channels) if channels else 0 for channels in (self.width, self.hidden))
+        return replace(self, width=width, hidden=hidden)
 
     def describe(self) -> str:
-        return ("conv 1x1, " if self.width else "") + "pool, linear"
+        return ("conv 1x1, " if self.width else "") + "pool, " + ("linear, " if self.hidden else "") + "linear"
 
 
 class Classifier(nn.Module):
     """The module of a `PooledClassifier`, in the two steps that `forward_features` and `forward_head` part."""
 
-    def __init__(self, conv: nn.Module, features: int, classes: int, *, dropout: float, init: LinearInit) -> None:
+    def __init__(
+        self, conv: nn.Module, features: int, classes: int, *, dropout: float, init: LinearInit, hidden: int = 0
+    ) -> None:
         super().__init__()
         self.conv = conv
+        self.hidden: nn.Module = Linear(features, hidden) if hidden else nn.Identity()
+        self.act: nn.Module = nn.Identity()
         self.dropout = nn.Dropout(dropout)
-        self.fc: nn.Module = Linear(features, classes, init)
+        self.fc: nn.Module = Linear(hidden or features, classes, init)
         self.features = features
+        self.read = hidden or features
         self.init = init
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.conv(x))
 
     def classify(self, maps: Tensor, *, pre_logits: bool = False) -> Tensor:
-        """⟨N,features,H,W⟩ -> ⟨N,classes⟩, or ⟨N,features⟩ before the linear layer."""
-        pooled = self.dropout(maps.mean((2, 3)))
+        """⟨N,features,H,W⟩ -> ⟨N,classes⟩, or what the last linear layer reads."""
+        pooled = self.dropout(self.act(self.hidden(maps.mean((2, 3)))))
         return pooled if pre_logits else self.fc(pooled)
 
     def reset(self, classes: int) -> None:
@@ -69,5 +83,5 @@ class Classifier(nn.Module):
             self.fc = nn.Identity()
             return
         reference = next(self.parameters(), None)
-        fresh = Linear(self.features, classes, self.init)
+        fresh = Linear(self.read, classes, self.init)
         self.fc = fresh if reference is None else fresh.to(device=reference.device, dtype=reference.dtype)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...arch import ArchSpec, Block
-from ...parts import BasicBlock, Bottleneck, DepthwiseSeparable, MBConv
+from ...parts import BasicBlock, Bottleneck, DepthwiseSeparable, GhostBottleneck, MBConv
 from ..rules import Rules
-from . import efficientnet, resnet
+from . import efficientnet, ghostnet, resnet
 
 __all__ = ["TABLE"]
 
@@ -19,6 +19,7 @@ TABLE: dict[str, dict[type[Block], Callable[[ArchSpec], Rules]]] = {
         BasicBlock: resnet.rules,
         Bottleneck: resnet.rules,
         DepthwiseSeparable: efficientnet.timm,
+        GhostBottleneck: ghostnet.timm,
         MBConv: efficientnet.timm,
     },
     "torchvision": {

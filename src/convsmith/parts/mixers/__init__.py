@@ -1,0 +1,1 @@
+"""What may stand where a block's k x k convolution stood."""

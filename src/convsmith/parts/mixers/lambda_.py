@@ -1,0 +1,63 @@
+"""The lambda layer as a mixer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Mixer, Style
+from ...layers import LambdaLayer
+from ..norms.batch import BatchNorm
+from ..units import odd
+
+__all__ = ["Lambda"]
+
+
+@final
+@dataclass(frozen=True)
+class Lambda(Mixer):
+    """A lambda layer (Bello, 2021) of `scope` r x r relative positions, or of the whole map where `scope` is None.
+
+    `key` k, `heads` h queries a position, `intra` depth u. Where the block strides, a 3x3 average pool with stride 2
+    follows the layer, as in the paper. Queries and values always have batch norm; its epsilon is the network's where that
+    is a batch norm too. A global layer has parameters for one size of map: the spec's resolution fixes it.
+    """
+
+    kind: ClassVar[str] = "lambda"
+    key: int = 16
+    heads: int = 4
+    intra: int = 1
+    scope: int | None = 23
+
+    def __post_init__(self) -> None:
+        if min(self.key, self.heads, self.intra) < 1:
+            raise ValueError(
+                f"lambda.key, heads and intra must be at least 1; got {self.key}, {self.heads}, {self.intra}"
+            )
+        if self.scope is not None:
+            odd("lambda.scope", self.scope)
+
+    def build(self, channels: int, *, stride: int, size: int, style: Style) -> nn.Module:
+        if channels % self.heads:
+            raise ValueError(f"a lambda layer of {self.heads} heads cannot divide {channels} channels among them")
+        own = style.norm if isinstance(style.norm, BatchNorm) else BatchNorm()
+        layer = LambdaLayer(
+            channels,
+            key=self.key,
+            heads=self.heads,
+            intra=self.intra,
+            scope=2 * size - 1 if self.scope is None else self.scope,
+            size=size if self.scope is None else None,
+            eps=own.eps,
+            momentum=own.momentum,
+        )
+        if stride == 1:
+            return layer
+        return nn.Sequential(OrderedDict(layer=layer, pool=nn.AvgPool2d(3, stride, padding=1)))
+
+    def describe(self) -> str:
+        where = "global" if self.scope is None else f"r{self.scope}"
+        return f"lambda {where} k{self.key} h{self.heads}" + (f" u{self.intra}" if self.intra > 1 else "")
