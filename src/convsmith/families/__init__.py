@@ -11,13 +11,17 @@ from . import (
     bignas,
     efficientnet,
     efficientnet_lite,
+    evonorm,
     ghostnet,
     lambda_resnet,
     mnasnet,
     mobilenetv1,
     mobilenetv2,
+    nf_regnet,
+    nf_resnet,
     resnet,
     resnet_rs,
+    resnetv2,
     tinynet,
 )
 
@@ -35,6 +39,10 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "resnet": resnet.members,
     "resnet_rs": resnet_rs.members,
     "lambda_resnet": lambda_resnet.members,
+    "nf_resnet": nf_resnet.members,
+    "nf_regnet": nf_regnet.members,
+    "resnetv2": resnetv2.members,
+    "evonorm": evonorm.members,
 }
 
 

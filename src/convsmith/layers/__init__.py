@@ -2,10 +2,12 @@
 
 from .conv import Conv2d, ConvNorm, SameConv2d, SameMaxPool2d, same_padding
 from .evonorm import Affine2d, EvoNormB, EvoNormKind, EvoNormS
+from .gains import Gained
 from .ghost import Ghost
 from .lambda_ import LambdaLayer
 from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
+from .scaled_ws import ScaledWSConv2d, standardised
 from .squeeze import SqueezeExcite
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "EvoNormB",
     "EvoNormKind",
     "EvoNormS",
+    "Gained",
     "Ghost",
     "LambdaLayer",
     "Linear",
@@ -23,6 +26,8 @@ __all__ = [
     "Residual",
     "SameConv2d",
     "SameMaxPool2d",
+    "ScaledWSConv2d",
     "SqueezeExcite",
     "same_padding",
+    "standardised",
 ]

@@ -61,7 +61,8 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _pad_same(x: Tensor, kernel: int, stride: int, value: float) -> Tensor:
+def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
+    """The map with `same_padding` around it."""
     high, wide = (same_padding(side, kernel, stride) for side in x.shape[-2:])
     return F.pad(x, (*wide, *high), value=value) if any((*high, *wide)) else x
 
@@ -75,7 +76,7 @@ class SameConv2d(Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == (1, 1):
             return super().forward(x)
-        x = _pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
+        x = pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
         out: Tensor = F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
         return out
 
@@ -85,7 +86,7 @@ class SameMaxPool2d(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = int(self.kernel_size), int(self.stride)  # type: ignore[arg-type]
-        out: Tensor = F.max_pool2d(_pad_same(x, kernel, stride, float("-inf")), kernel, stride)
+        out: Tensor = F.max_pool2d(pad_same(x, kernel, stride, float("-inf")), kernel, stride)
         return out
 
 

@@ -22,9 +22,7 @@ from .evonorm_graph import accurate, batch_variance, max_gate, sigmoid_gate
 
 __all__ = ["MaxGate", "SigmoidGate"]
 
-_PART = (
-    1 << 18
-)  # values a part: buffers of a megabyte stay in the last cache, and a call's overhead is small beside them
+_PART = 1 << 18  # values a part at least: buffers of 1 MiB stay in cache, and the calls' overhead is small
 _GRAIN = 1 << 15  # values that torch gives a thread at least
 
 
@@ -39,7 +37,7 @@ class _Parts:
         self.size = max(1, images)
         if x.device.type == "cpu":
             values = max(_PART, _GRAIN * torch.get_num_threads())
-            self.size = min(self.size, max(1, values // max(1, math.prod(shape))))
+            self.size = min(self.size, -(-values // max(1, math.prod(shape))))
         self.buffers = [
             torch.empty((self.size, *shape), dtype=self.dtype, device=x.device, memory_format=self.layout)
             for _ in range(buffers)
@@ -90,7 +88,7 @@ def _sum(x: Tensor, out: Tensor) -> Tensor:
 
 def _by_group(rows: Tensor, groups: int) -> Tensor:
     """The sums over groups of ⟨N,C,1,1⟩, as ⟨N,G,1⟩."""
-    return rows.view(len(rows), groups, -1).sum(2, keepdim=True)
+    return rows.view(len(rows), groups, rows.shape[1] // groups).sum(2, keepdim=True)
 
 
 def _by_channel(rows: Tensor, channels: int) -> Tensor:

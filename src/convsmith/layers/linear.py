@@ -16,11 +16,13 @@ class LinearInit(StrEnum):
     fan_in: U(-1/sqrt(in), 1/sqrt(in)), torch's own, which ResNets in torchvision and timm use.
     fan_out: U(-1/sqrt(out), 1/sqrt(out)), EfficientNet's released code.
     normal: N(0, 0.01**2), torchvision's MobileNets.
+    zero: NF-RegNet's released code.
     """
 
     FAN_IN = "fan_in"
     FAN_OUT = "fan_out"
     NORMAL = "normal"
+    ZERO = "zero"
 
 
 class Linear(nn.Linear):
@@ -38,6 +40,8 @@ class Linear(nn.Linear):
         if self.init is LinearInit.FAN_OUT:
             bound = self.out_features**-0.5
             self.weight.uniform_(-bound, bound)
+        elif self.init is LinearInit.ZERO:
+            self.weight.zero_()
         else:
             self.weight.normal_(0.0, 0.01)
         self.bias.zero_()

@@ -10,18 +10,20 @@ __all__ = ["SqueezeExcite"]
 
 
 class SqueezeExcite(nn.Module):
-    """x * gate(expand(act(reduce(mean over space of x)))), with biases: ⟨N,C,H,W⟩ -> ⟨N,C,H,W⟩.
+    """x * gain * gate(expand(act(reduce(mean over space of x)))), with biases: ⟨N,C,H,W⟩ -> ⟨N,C,H,W⟩.
 
     `reduced` is the squeezed width. EfficientNet takes it from the block's *input* width, not from the expanded one.
     """
 
-    def __init__(self, channels: int, reduced: int, *, act: nn.Module, gate: nn.Module) -> None:
+    def __init__(self, channels: int, reduced: int, *, act: nn.Module, gate: nn.Module, gain: float = 1.0) -> None:
         super().__init__()
         self.reduce = Conv2d(channels, reduced, 1)
         self.act = act
         self.expand = Conv2d(reduced, channels, 1)
         self.gate = gate
+        self.gain = gain
 
     def forward(self, x: Tensor) -> Tensor:
         squeezed = x.mean((2, 3), keepdim=True)
-        return x * self.gate(self.expand(self.act(self.reduce(squeezed))))
+        gate = self.gate(self.expand(self.act(self.reduce(squeezed))))
+        return x * (gate if self.gain == 1 else gate * self.gain)

@@ -10,14 +10,18 @@ from .blocks.basic import BasicBlock
 from .blocks.bottleneck import Bottleneck
 from .blocks.ghost import GhostBottleneck
 from .blocks.mbconv import MBConv
+from .blocks.nf import NFBottleneck, NFRegNetBlock
+from .blocks.preact import PreActBottleneck
 from .blocks.separable import DepthwiseSeparable
 from .blocks.shortcut import Shortcut
 from .convs.plain import PlainConv
+from .convs.scaled_ws import Guard, ScaledWS
 from .heads.classifier import PooledClassifier
 from .mixers.lambda_ import Lambda
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
 from .norms.group import GroupNorm
+from .norms.none import NoNorm
 from .squeeze import SE
 from .stems.conv import ConvStem
 from .stems.deep import DeepStem, Halving
@@ -36,11 +40,17 @@ __all__ = [
     "EvoNormLinear",
     "GhostBottleneck",
     "GroupNorm",
+    "Guard",
     "Halving",
     "Lambda",
     "MBConv",
+    "NFBottleneck",
+    "NFRegNetBlock",
+    "NoNorm",
     "PlainConv",
     "PooledClassifier",
+    "PreActBottleneck",
+    "ScaledWS",
     "Shortcut",
 ]
 
@@ -51,13 +61,18 @@ PARTS: tuple[type[Part], ...] = (
     DepthwiseSeparable,
     GhostBottleneck,
     MBConv,
+    NFBottleneck,
+    NFRegNetBlock,
+    PreActBottleneck,
     # inside blocks
     Lambda,
     SE,
     # convolutions and norms: a network's style
     PlainConv,
+    ScaledWS,
     BatchNorm,
     GroupNorm,
+    NoNorm,
     EvoNorm,
     # ends
     ConvStem,

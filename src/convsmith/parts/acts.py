@@ -21,22 +21,22 @@ def norm_act(name: str, norm: nn.Module, act: Act, *, activate: bool, zero: bool
     return nn.Sequential(parts)
 
 
-def activation(act: Act) -> nn.Module:
-    """A module for `act`, in place where torch can: the maps before it are not needed again."""
+def activation(act: Act, *, inplace: bool = True) -> nn.Module:
+    """A module for `act`, in place where torch can, unless the map before it is needed again."""
     match act:
         case Act.NONE:
             return nn.Identity()
         case Act.RELU:
-            return nn.ReLU(inplace=True)
+            return nn.ReLU(inplace=inplace)
         case Act.RELU6:
-            return nn.ReLU6(inplace=True)
+            return nn.ReLU6(inplace=inplace)
         case Act.SILU:
-            return nn.SiLU(inplace=True)
+            return nn.SiLU(inplace=inplace)
         case Act.HARD_SWISH:
-            return nn.Hardswish(inplace=True)
+            return nn.Hardswish(inplace=inplace)
         case Act.GELU:
             return nn.GELU()
         case Act.SIGMOID:
             return nn.Sigmoid()
         case Act.HARD_SIGMOID:
-            return nn.Hardsigmoid(inplace=True)
+            return nn.Hardsigmoid(inplace=inplace)

@@ -20,7 +20,8 @@ __all__ = ["SE"]
 class SE(Part):
     """Squeeze-and-excitation to `ratio` of a width that the block names (EfficientNet: the block's input).
 
-    The squeezed width is rounded down, or with a `divisor` above 1 to its nearest multiple (GhostNet: 4).
+    The squeezed width is rounded down, or with a `divisor` above 1 to its nearest multiple (GhostNet: 4). `gain` multiplies
+    what is gated (normaliser-free networks: 2).
     """
 
     kind: ClassVar[str] = "se"
@@ -28,6 +29,7 @@ class SE(Part):
     act: Act = Act.SILU
     gate: Act = Act.SIGMOID
     divisor: int = 1
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
@@ -39,7 +41,7 @@ class SE(Part):
         """A gate on `channels` maps whose squeezed width is `ratio` of `of`, at least 1."""
         wish = of * self.ratio
         reduced = max(1, int(wish)) if self.divisor == 1 else Rounding(width_to=self.divisor).width(wish)
-        return SqueezeExcite(channels, reduced, act=activation(self.act), gate=activation(self.gate))
+        return SqueezeExcite(channels, reduced, act=activation(self.act), gate=activation(self.gate), gain=self.gain)
 
     def describe(self) -> str:
         return f"se{self.ratio:g}"

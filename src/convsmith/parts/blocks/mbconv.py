@@ -13,7 +13,7 @@ from ...layers import Residual
 from ...plans import Node
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
-from .shortcut import bare_shortcut
+from .shortcut import least_shortcut
 
 __all__ = ["MBConv"]
 
@@ -54,7 +54,7 @@ class MBConv(Block):
         if self.se is not None:
             branch["se"] = self.se.build(middle, of=node.c_in)
         branch["project"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
-        skip = bare_shortcut(node, style) if self.skips or node.keeps else None
+        skip = least_shortcut(node, style) if self.skips or node.keeps else None
         return Residual(nn.Sequential(branch), skip=skip, drop_path=node.drop_path)
 
     def describe(self) -> str:

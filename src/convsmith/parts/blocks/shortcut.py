@@ -11,7 +11,7 @@ from ...arch import Style
 from ...plans import Node
 from ..units import conv_norm
 
-__all__ = ["Shortcut", "bare_shortcut", "shortcut"]
+__all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "shortcut"]
 
 
 class Shortcut(StrEnum):
@@ -32,8 +32,19 @@ def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
     return nn.Sequential(parts)
 
 
-def bare_shortcut(node: Node, style: Style) -> nn.Module:
-    """What shapes demand and no more: a pool where the block strides, a 1x1 without a norm where the width changes."""
+def bare_shortcut(node: Node, style: Style, kind: Shortcut) -> nn.Module:
+    """As `shortcut`, by a convolution without a norm or activation."""
+    if node.keeps:
+        return nn.Identity()
+    if kind is Shortcut.CONV:
+        return nn.Sequential(OrderedDict(project=style.conv.build(node.c_in, node.c_out, 1, stride=node.stride)))
+    parts = _pooled(node)
+    parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
+    return nn.Sequential(parts)
+
+
+def least_shortcut(node: Node, style: Style) -> nn.Module:
+    """What shapes demand and no more: a pool where the block strides, a bare 1x1 where the width changes."""
     if node.keeps:
         return nn.Identity()
     parts = _pooled(node)

@@ -21,7 +21,9 @@ __all__ = ["Classifier", "PooledClassifier"]
 class PooledClassifier(Head):
     """1x1 convolution to `width` (absent at 0), norm-act, mean over space, dropout, linear to `classes`.
 
-    `hidden` puts a linear layer and an activation between the mean and the dropout (GhostNet).
+    With `activated` False a norm-act comes first where there is no convolution, for networks whose blocks end in a bare
+    sum; where there is one it reads the sum. `hidden` puts a linear layer and an activation between the mean and the
+    dropout (GhostNet).
     """
 
     kind: ClassVar[str] = "pooled_classifier"
@@ -29,6 +31,7 @@ class PooledClassifier(Head):
     dropout: float = 0.0
     init: LinearInit = LinearInit.FAN_IN
     hidden: int = 0
+    activated: bool = True
 
     def __post_init__(self) -> None:
         if self.classes < 1 or min(self.width, self.hidden) < 0 or not 0 <= self.dropout < 1:
@@ -38,7 +41,11 @@ class PooledClassifier(Head):
             )
 
     def build(self, node: Node, style: Style) -> Classifier:
-        conv = conv_norm(style, node.c_in, self.width, 1) if self.width else nn.Identity()
+        conv: nn.Module = nn.Identity()
+        if self.width:
+            conv = conv_norm(style, node.c_in, self.width, 1)
+        elif not self.activated:
+            conv = style.norm.build(node.c_in)
         features = self.width or node.c_in
         head = Classifier(conv, features, self.classes, dropout=self.dropout, init=self.init, hidden=self.hidden)
         if self.hidden:

@@ -10,6 +10,7 @@ from typing import ClassVar, Self, final
 from torch import nn
 
 from ...arch import Stem, Style
+from ...layers import ConvNorm
 from ...plans import Node
 from ..units import conv_norm, max_pool, odd
 
@@ -19,12 +20,16 @@ __all__ = ["ConvStem"]
 @final
 @dataclass(frozen=True)
 class ConvStem(Stem):
-    """k x k convolution with a stride, norm-act, and where `pool` a 3x3 max-pool with stride 2."""
+    """k x k convolution with a stride, norm-act, and where `pool` a 3x3 max-pool with stride 2.
+
+    `bare` leaves the norm-act out, for networks whose blocks begin with one.
+    """
 
     kind: ClassVar[str] = "conv_stem"
     kernel: int = 3
     stride: int = 2
     pool: bool = False
+    bare: bool = False
 
     def __post_init__(self) -> None:
         odd("conv_stem.kernel", self.kernel)
@@ -35,7 +40,11 @@ class ConvStem(Stem):
 
     def build(self, node: Node, style: Style) -> nn.Module:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride)
+        if self.bare:
+            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride)
+            parts["conv"] = ConvNorm(conv, nn.Identity())
+        else:
+            parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride)
         if self.pool:
             parts["pool"] = max_pool(style)
         return nn.Sequential(parts)

@@ -8,9 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...arch import ArchSpec, Block
-from ...parts import BasicBlock, Bottleneck, DepthwiseSeparable, GhostBottleneck, MBConv
+from ...parts import (
+    BasicBlock,
+    Bottleneck,
+    DepthwiseSeparable,
+    GhostBottleneck,
+    MBConv,
+    NFBottleneck,
+    NFRegNetBlock,
+    PreActBottleneck,
+)
 from ..rules import Rules
-from . import efficientnet, ghostnet, resnet
+from . import efficientnet, ghostnet, nfnet, resnet, resnetv2
 
 __all__ = ["TABLE"]
 
@@ -21,6 +30,9 @@ TABLE: dict[str, dict[type[Block], Callable[[ArchSpec], Rules]]] = {
         DepthwiseSeparable: efficientnet.timm,
         GhostBottleneck: ghostnet.timm,
         MBConv: efficientnet.timm,
+        NFBottleneck: nfnet.timm,
+        NFRegNetBlock: nfnet.timm,
+        PreActBottleneck: resnetv2.timm,
     },
     "torchvision": {
         BasicBlock: resnet.rules,

@@ -1,0 +1,111 @@
+"""Scaled weight standardisation (Brock et al., 2021): each filter has mean 0 and the variance that signals need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .conv import pad_same
+
+__all__ = ["ScaledWSConv2d", "standardised"]
+
+_TINY = 1e-30  # keeps a constant filter from dividing by zero before it is found out
+
+
+class ScaledWSConv2d(nn.Conv2d):
+    """A convolution whose filters are standardised whenever they are used:
+
+        What_i = scale * gain_i * (W_i - mean_i) / (std_i sqrt(N))
+
+    over the N weights of filter i, with their population deviation; `gain` ⟨O,1,1,1⟩ is learned and starts at 1, the bias
+    at 0, W at N(0, 1/N). `floor` takes the paper's release's guard, 1 / sqrt(max(N var, eps)), exact for any filter that
+    is not almost constant; without it timm's, 1 / sqrt(N (var + eps)), which shrinks each filter a little.
+
+    In evaluation without gradients the standardised weight is made once and kept until a parameter changes, so that the
+    network costs what plain convolutions cost.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        scale: float = 1.0,
+        eps: float = 1e-4,
+        floor: bool = True,
+        same: bool = False,
+        circular: bool = False,
+    ) -> None:
+        super().__init__(
+            inputs,
+            outputs,
+            kernel,
+            stride=stride,
+            padding=kernel // 2,
+            groups=groups,
+            padding_mode="circular" if circular else "zeros",
+        )
+        self.scale, self.eps, self.floor, self.same = scale, eps, floor, same
+        self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
+        self._kept: tuple[Sequence[object], Tensor] | None = None
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        self.weight.normal_(0.0, self.weight[0].numel() ** -0.5)
+        if self.bias is not None:
+            self.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self._weight().to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        if self.same and self.stride != (1, 1):
+            x = pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
+            return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
+        return self._conv_forward(x, weight, bias)
+
+    def _weight(self) -> Tensor:
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or self.weight.is_meta:
+            return self._standardised()
+        parts = (self.weight, self.gain)
+        key = [self.scale, *((part._version, part.data_ptr(), part.dtype, part.device) for part in parts)]
+        if self._kept is None or self._kept[0] != key:
+            self._kept = (key, self._standardised())
+        return self._kept[1]
+
+    def _standardised(self) -> Tensor:
+        return standardised(self.weight, self.gain, scale=self.scale, eps=self.eps, floor=self.floor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kept": None}  # a copy has other tensors
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + f", scale={self.scale:.4g}"
+
+
+def standardised(weight: Tensor, gain: Tensor, *, scale: float, eps: float, floor: bool) -> Tensor:
+    """What of `ScaledWSConv2d`, ⟨O,I,k,k⟩.
+
+    Batch norm over filters instead of images: torch's kernels for it are fused forwards and backwards.
+    """
+    count = weight[0].numel()
+    scales = (gain * (scale * count**-0.5)).flatten()
+    rows = weight.reshape(1, len(weight), count)
+    if not floor:
+        out = F.batch_norm(rows, None, None, weight=scales, training=True, momentum=0.0, eps=eps)
+        return out.view_as(weight)
+    # sqrt(max(N var, eps)) is sqrt(N) max(std, sqrt(eps / N)).
+    least = eps / count
+    if weight.device.type == "cpu" and not torch.compiler.is_compiling():
+        out, _, inverse = torch.native_batch_norm(rows, scales, None, None, None, True, 0.0, _TINY)
+        if not bool((inverse > least**-0.5).any()):
+            return out.view_as(weight)
+    centred = rows[0] - rows[0].mean(1, keepdim=True)
+    spread = centred.square().mean(1, keepdim=True)
+    return (centred * torch.rsqrt(spread.clamp_min(least)) * scales[:, None]).view_as(weight)

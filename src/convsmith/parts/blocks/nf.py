@@ -1,0 +1,139 @@
+"""Normaliser-free residual blocks (Brock et al., 2021)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Block, Norm, Style
+from ...layers import Gained, Residual, ScaledWSConv2d
+from ...plans import Node
+from ..acts import activation
+from ..norms.none import NoNorm
+from ..squeeze import SE
+from ..units import conv_norm, odd
+from .shortcut import Shortcut, bare_shortcut
+
+__all__ = ["NFBottleneck", "NFRegNetBlock"]
+
+
+@final
+@dataclass(frozen=True)
+class NFBottleneck(Block):
+    """x' = x + alpha f(act(x) / beta), f = 1x1 - k x k with the stride - 1x1, an activation between each (section 3).
+
+    beta = sqrt(Var x) is the plan's expectation and never measured: 1 before the first block, then alpha^2 more a block,
+    reset to 1 + alpha^2 by each block that projects. As in the released code 1/beta stands after the activation. The skip
+    of a block that changes shape is `shortcut`, without a norm, of the activated input. `se` gates the branch after its
+    last convolution; its gain should be 2, since its gate starts at one half. `skip_init` starts every branch at 0.
+    """
+
+    kind: ClassVar[str] = "nf_bottleneck"
+    kernel: int = 3
+    ratio: float = 0.25
+    alpha: float = 0.2
+    se: SE | None = None
+    shortcut: Shortcut = Shortcut.CONV
+    skip_init: bool = True
+
+    def __post_init__(self) -> None:
+        odd("nf_bottleneck.kernel", self.kernel)
+        if self.ratio <= 0:
+            raise ValueError(f"nf_bottleneck.ratio must be above 0; got {self.ratio}")
+
+    def variance(self, before: float, *, keeps: bool) -> float:
+        return (before if keeps else 1.0) + self.alpha**2
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        middle = max(1, round(node.c_out * self.ratio))
+        branch: OrderedDict[str, nn.Module] = OrderedDict(
+            reduce=conv_norm(style, node.c_in, middle, 1),
+            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride),
+            restore=style.conv.build(middle, node.c_out, 1, bias=True),
+        )
+        if self.se is not None:
+            branch["se"] = self.se.build(node.c_out, of=node.c_out)
+        skip = bare_shortcut(node, style, self.shortcut)
+        return _residual(branch, skip, node, style.norm, alpha=self.alpha, skip_init=self.skip_init)
+
+    def describe(self) -> str:
+        words = ["nf bottleneck", f"k{self.kernel}"]
+        return " ".join(words if self.se is None else [*words, self.se.describe()])
+
+
+@final
+@dataclass(frozen=True)
+class NFRegNetBlock(Block):
+    """`NFBottleneck` with m = `expand` * the *input* width in groups of `group_width`, and SE between k x k and last 1x1.
+
+    m is rounded down to whole groups, or with `nearest` to the nearest (timm, which rounds all widths so).
+    """
+
+    kind: ClassVar[str] = "nf_regnet"
+    kernel: int = 3
+    expand: float = 2.25
+    group_width: int = 8
+    alpha: float = 0.2
+    se: SE | None = None
+    skip_init: bool = True
+    nearest: bool = False
+
+    def __post_init__(self) -> None:
+        odd("nf_regnet.kernel", self.kernel)
+        if self.expand <= 0 or self.group_width < 1:
+            raise ValueError(
+                f"nf_regnet.expand must be above 0 and group_width at least 1; got {self.expand}, {self.group_width}"
+            )
+
+    def variance(self, before: float, *, keeps: bool) -> float:
+        return (before if keeps else 1.0) + self.alpha**2
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        wish = int(node.c_in * self.expand) + (self.group_width // 2 if self.nearest else 0)
+        groups = max(1, wish // self.group_width)
+        middle = groups * self.group_width
+        branch: OrderedDict[str, nn.Module] = OrderedDict(
+            reduce=conv_norm(style, node.c_in, middle, 1),
+            conv=style.conv.build(middle, middle, self.kernel, stride=node.stride, groups=groups, bias=True),
+        )
+        if self.se is not None:
+            branch["se"] = self.se.build(middle, of=middle)
+        branch["act"] = style.norm.build(middle)
+        branch["restore"] = style.conv.build(middle, node.c_out, 1, bias=True)
+        skip = bare_shortcut(node, style, Shortcut.POOL_CONV)
+        return _residual(branch, skip, node, style.norm, alpha=self.alpha, skip_init=self.skip_init)
+
+    def describe(self) -> str:
+        words = ["nf regnet", f"k{self.kernel}", f"e{self.expand:g}", f"g{self.group_width}"]
+        return " ".join(words if self.se is None else [*words, self.se.describe()])
+
+
+def _residual(
+    branch: OrderedDict[str, nn.Module],
+    skip: nn.Module,
+    node: Node,
+    norm: Norm,
+    *,
+    alpha: float,
+    skip_init: bool,
+) -> nn.Module:
+    """The block around a branch: activation first, then 1/beta, which costs nothing where filters can carry it."""
+    inverse = node.variance**-0.5
+    readers = [branch["reduce"].get_submodule("conv")]
+    readers += [module for module in skip.modules() if isinstance(module, nn.Conv2d)]
+    if all(isinstance(reader, ScaledWSConv2d) for reader in readers):
+        for reader in readers:
+            assert isinstance(reader, ScaledWSConv2d)
+            reader.scale *= inverse
+        inverse = 1.0
+    # Not in place where nothing else stands before it: the identity skip needs the map as it came.
+    act = (
+        Gained(activation(norm.act, inplace=False), norm.factor) if isinstance(norm, NoNorm) else norm.build(node.c_in)
+    )
+    pre = act if inverse == 1 else Gained(act, inverse)
+    return Residual(
+        nn.Sequential(branch), skip=skip, pre=pre, drop_path=node.drop_path, alpha=alpha, skip_init=skip_init
+    )

@@ -1,0 +1,54 @@
+"""The pre-activation bottleneck (ResNet-v2; He et al., 2016b)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import nn
+
+from ...arch import Block, Style
+from ...layers import Residual
+from ...plans import Node
+from ..units import conv_norm, odd
+from .shortcut import Shortcut, bare_shortcut
+
+__all__ = ["PreActBottleneck"]
+
+
+@final
+@dataclass(frozen=True)
+class PreActBottleneck(Block):
+    """Norm-act - 1x1 - norm-act - k x k with the stride - norm-act - 1x1; nothing after the sum.
+
+    The skip is the identity, or a bare convolution of the first norm-act's output. The stem in front is bare, and one
+    norm-act stands before pooling (`PooledClassifier(activated=False)`). The form in which EvoNorm was published.
+    """
+
+    kind: ClassVar[str] = "preact_bottleneck"
+    kernel: int = 3
+    ratio: float = 0.25
+    shortcut: Shortcut = Shortcut.CONV
+
+    def __post_init__(self) -> None:
+        odd("preact_bottleneck.kernel", self.kernel)
+        if self.ratio <= 0:
+            raise ValueError(f"preact_bottleneck.ratio must be above 0; got {self.ratio}")
+
+    def build(self, node: Node, style: Style) -> nn.Module:
+        middle = max(1, round(node.c_out * self.ratio))
+        branch = OrderedDict(
+            reduce=conv_norm(style, node.c_in, middle, 1),
+            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride),
+            restore=style.conv.build(middle, node.c_out, 1),
+        )
+        return Residual(
+            nn.Sequential(branch),
+            skip=bare_shortcut(node, style, self.shortcut),
+            pre=style.norm.build(node.c_in),
+            drop_path=node.drop_path,
+        )
+
+    def describe(self) -> str:
+        return f"preact bottleneck k{self.kernel}"
