@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,8 @@ class ScaledWSConv2d(nn.Conv2d):
     at 0, W at N(0, 1/N). `floor` takes the paper's release's guard, 1 / sqrt(max(N var, eps)), exact for any filter that
     is not almost constant; without it timm's, 1 / sqrt(N (var + eps)), which shrinks each filter a little.
 
-    In evaluation without gradients the standardised weight is made once and kept until a parameter changes, so that the
-    network costs what plain convolutions cost.
+    In evaluation without gradients the standardised weight is made once and kept until a parameter or the mode changes, so
+    that the network costs what plain convolutions cost. What is kept is in no state_dict, copy or exported program.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ScaledWSConv2d(nn.Conv2d):
         )
         self.scale, self.eps, self.floor, self.same = scale, eps, floor, same
         self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
-        self._kept: tuple[Sequence[object], Tensor] | None = None
+        self._kept: tuple[object, Tensor] | None = None
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -71,16 +71,25 @@ class ScaledWSConv2d(nn.Conv2d):
         return self._conv_forward(x, weight, bias)
 
     def _weight(self) -> Tensor:
-        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling() or self.weight.is_meta:
-            return self._standardised()
         parts = (self.weight, self.gain)
-        key = [self.scale, *((part._version, part.data_ptr(), part.dtype, part.device) for part in parts)]
-        if self._kept is None or self._kept[0] != key:
-            self._kept = (key, self._standardised())
+        fresh = self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if fresh or any(part.is_meta or part.is_inference() for part in parts):
+            return self._standardised()
+        key = [(part._version, part.data_ptr(), part.shape, part.stride(), part.dtype, part.device) for part in parts]
+        if self._kept is None or self._kept[0] != (self.scale, key):
+            self._kept = ((self.scale, key), self._standardised())
         return self._kept[1]
 
     def _standardised(self) -> Tensor:
         return standardised(self.weight, self.gain, scale=self.scale, eps=self.eps, floor=self.floor)
+
+    def train(self, mode: bool = True) -> Self:
+        self._kept = None  # writing through `.data` leaves no trace in a version
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._kept = None
+        return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_kept": None}  # a copy has other tensors
@@ -92,18 +101,18 @@ class ScaledWSConv2d(nn.Conv2d):
 def standardised(weight: Tensor, gain: Tensor, *, scale: float, eps: float, floor: bool) -> Tensor:
     """What of `ScaledWSConv2d`, ⟨O,I,k,k⟩.
 
-    Batch norm over filters instead of images: torch's kernels for it are fused forwards and backwards.
+    Group norm over filters instead of images, each a group: torch's kernels for it are fused forwards and backwards, keep
+    W and two numbers a filter, and reckon in float32 at least. On a CPU they take a third of the time of batch norm's.
     """
-    count = weight[0].numel()
+    count, filters = weight[0].numel(), len(weight)
     scales = (gain * (scale * count**-0.5)).flatten()
-    rows = weight.reshape(1, len(weight), count)
+    rows = weight.reshape(1, filters, count)
     if not floor:
-        out = F.batch_norm(rows, None, None, weight=scales, training=True, momentum=0.0, eps=eps)
-        return out.view_as(weight)
+        return torch.group_norm(rows, filters, scales, None, eps).view_as(weight)
     # sqrt(max(N var, eps)) is sqrt(N) max(std, sqrt(eps / N)).
     least = eps / count
     if weight.device.type == "cpu" and not torch.compiler.is_compiling():
-        out, _, inverse = torch.native_batch_norm(rows, scales, None, None, None, True, 0.0, _TINY)
+        out, _, inverse = torch.native_group_norm(rows, scales, None, 1, filters, count, filters, _TINY)
         if not bool((inverse > least**-0.5).any()):
             return out.view_as(weight)
     centred = rows[0] - rows[0].mean(1, keepdim=True)

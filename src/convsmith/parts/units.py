@@ -6,10 +6,12 @@ from collections import OrderedDict
 
 from torch import nn
 
-from ..arch import Mixer, Padding, Style
-from ..layers import ConvNorm, SameMaxPool2d
+from ..arch import Mixer, Norm, Padding, Style
+from ..layers import ConvNorm, Gained, SameMaxPool2d
+from .acts import activation
+from .norms.none import NoNorm
 
-__all__ = ["conv_norm", "max_pool", "mixed", "odd"]
+__all__ = ["conv_norm", "max_pool", "mixed", "odd", "opening"]
 
 
 def conv_norm(
@@ -32,6 +34,13 @@ def mixed(style: Style, mixer: Mixer, channels: int, *, stride: int, size: int) 
     """A mixer where a convolution stood, then the network's normalisation and activation."""
     module = mixer.build(channels, stride=stride, size=size, style=style)
     return nn.Sequential(OrderedDict(mixer=module, norm=style.norm.build(channels)))
+
+
+def opening(norm: Norm, channels: int) -> nn.Module:
+    """The norm-act in front of a unit. It leaves its input as it came, which a skip or a tap still needs."""
+    if isinstance(norm, NoNorm):
+        return Gained(activation(norm.act, inplace=False), norm.factor)
+    return norm.build(channels)
 
 
 def max_pool(style: Style) -> nn.Module:
