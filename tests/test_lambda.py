@@ -243,9 +243,11 @@ def test_a_network_of_lambdas_exports(tmp_path):
     export_onnx(net, tmp_path / "net.onnx", input_shape=(3, 24, 24))
 
 
-def test_heads_that_do_not_divide_are_told_with_both_numbers():
-    with pytest.raises(ValueError, match="3 heads cannot divide 8 channels"):
-        cs.build(small(Lambda(key=4, heads=3)))
+def test_heads_that_do_not_divide_give_way_to_the_largest_that_do():
+    assert cs.build(small(Lambda(key=4, heads=3))).stages[0][0].branch.mix.mixer.layer.heads == 2
+
+
+def test_an_even_scope_is_refused():
     with pytest.raises(ValueError, match="scope must be odd"):
         Lambda(scope=8)
 

@@ -50,7 +50,7 @@ def test_filters_are_the_golden_ones():
         0: 0.1836324421,
         1: 0.2082242225,
         4: -0.3921660184,
-        18: -0.074499239,
+        18: -0.1498458619,
         36: 0.6712163586,
         53: -0.6988886571,
     }
@@ -217,10 +217,6 @@ def test_beta_in_the_filters_is_beta_on_the_signal(act):
     arch = nf((3,), act=act, skip_init=False)
     folded = cs.build(arch, seed=0).double().eval()
     plain = cs.build(arch.with_style(conv=PlainConv(padding=Padding.CIRCULAR)), seed=0).double().eval()
-    for mine, theirs in zip(folded.modules(), plain.modules(), strict=False):
-        assert (
-            type(mine).__name__ == type(theirs).__name__ or isinstance(mine, nn.Conv2d) or isinstance(theirs, nn.Module)
-        )
     state = {}
     for name, module in folded.named_modules():
         if isinstance(module, ScaledWSConv2d):

@@ -11,10 +11,8 @@ from torch import nn
 from ...arch import Block, Norm, Style
 from ...layers import Gained, Residual, ScaledWSConv2d
 from ...plans import Node
-from ..acts import activation
-from ..norms.none import NoNorm
 from ..squeeze import SE
-from ..units import conv_norm, odd
+from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
 
 __all__ = ["NFBottleneck", "NFRegNetBlock"]
@@ -129,10 +127,7 @@ def _residual(
             assert isinstance(reader, ScaledWSConv2d)
             reader.scale *= inverse
         inverse = 1.0
-    # Not in place where nothing else stands before it: the identity skip needs the map as it came.
-    act = (
-        Gained(activation(norm.act, inplace=False), norm.factor) if isinstance(norm, NoNorm) else norm.build(node.c_in)
-    )
+    act = opening(norm, node.c_in)
     pre = act if inverse == 1 else Gained(act, inverse)
     return Residual(
         nn.Sequential(branch), skip=skip, pre=pre, drop_path=node.drop_path, alpha=alpha, skip_init=skip_init

@@ -11,7 +11,7 @@ from torch import nn
 from ...arch import Block, Style
 from ...layers import Residual
 from ...plans import Node
-from ..units import conv_norm, odd
+from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
 
 __all__ = ["PreActBottleneck"]
@@ -46,7 +46,7 @@ class PreActBottleneck(Block):
         return Residual(
             nn.Sequential(branch),
             skip=bare_shortcut(node, style, self.shortcut),
-            pre=style.norm.build(node.c_in),
+            pre=opening(style.norm, node.c_in),
             drop_path=node.drop_path,
         )
 

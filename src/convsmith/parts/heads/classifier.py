@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...arch import Head, Style
 from ...layers import Linear, LinearInit
 from ...plans import Node
-from ..units import conv_norm
+from ..units import conv_norm, opening
 
 __all__ = ["Classifier", "PooledClassifier"]
 
@@ -45,7 +45,7 @@ class PooledClassifier(Head):
         if self.width:
             conv = conv_norm(style, node.c_in, self.width, 1)
         elif not self.activated:
-            conv = style.norm.build(node.c_in)
+            conv = opening(style.norm, node.c_in)
         features = self.width or node.c_in
         head = Classifier(conv, features, self.classes, dropout=self.dropout, init=self.init, hidden=self.hidden)
         if self.hidden:

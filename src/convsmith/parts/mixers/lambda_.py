@@ -21,7 +21,8 @@ __all__ = ["Lambda"]
 class Lambda(Mixer):
     """A lambda layer (Bello, 2021) of `scope` r x r relative positions, or of the whole map where `scope` is None.
 
-    `key` k, `heads` h queries a position, `intra` depth u. Where the block strides, a 3x3 average pool with stride 2
+    `key` k, `heads` h queries a position (a wish: widths that it does not divide take their largest divisor below it, since
+    a scaled width is rarely what one expects), `intra` depth u. Where the block strides, a 3x3 average pool with stride 2
     follows the layer, as in the paper. Queries and values always have batch norm; its epsilon is the network's where that
     is a batch norm too. A global layer has parameters for one size of map: the spec's resolution fixes it.
     """
@@ -41,13 +42,12 @@ class Lambda(Mixer):
             odd("lambda.scope", self.scope)
 
     def build(self, channels: int, *, stride: int, size: int, style: Style) -> nn.Module:
-        if channels % self.heads:
-            raise ValueError(f"a lambda layer of {self.heads} heads cannot divide {channels} channels among them")
+        heads = next(count for count in range(min(self.heads, channels), 0, -1) if channels % count == 0)
         own = style.norm if isinstance(style.norm, BatchNorm) else BatchNorm()
         layer = LambdaLayer(
             channels,
             key=self.key,
-            heads=self.heads,
+            heads=heads,
             intra=self.intra,
             scope=2 * size - 1 if self.scope is None else self.scope,
             size=size if self.scope is None else None,

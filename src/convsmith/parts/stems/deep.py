@@ -11,6 +11,7 @@ from typing import ClassVar, Self, final
 from torch import nn
 
 from ...arch import Stem, Style
+from ...layers import ConvNorm
 from ...plans import Node
 from ..units import conv_norm, max_pool
 
@@ -29,25 +30,31 @@ class Halving(StrEnum):
 @final
 @dataclass(frozen=True)
 class DeepStem(Stem):
-    """3x3 with `stride` to `inner`, 3x3 at `inner`, 3x3 to `width`, then what `then` names."""
+    """3x3 with `stride` to `inner`, 3x3 at `inner`, 3x3 to `width`, then what `then` names.
+
+    `bare` leaves the last norm-act out, for networks whose blocks begin with one.
+    """
 
     kind: ClassVar[str] = "deep_stem"
     inner: int = 32
     stride: int = 2
     then: Halving = Halving.POOL
+    bare: bool = False
 
     @property
     def reduction(self) -> int:
         return self.stride * (1 if self.then is Halving.NONE else 2)
 
     def build(self, node: Node, style: Style) -> nn.Module:
-        parts: OrderedDict[str, nn.Module] = OrderedDict(
-            conv1=conv_norm(style, node.c_in, self.inner, 3, stride=self.stride),
-            conv2=conv_norm(style, self.inner, self.inner, 3),
-            conv3=conv_norm(style, self.inner, self.width, 3),
-        )
+        convs = [(node.c_in, self.inner, self.stride), (self.inner, self.inner, 1), (self.inner, self.width, 1)]
         if self.then is Halving.CONV:
-            parts["conv4"] = conv_norm(style, self.width, self.width, 3, stride=2)
+            convs.append((self.width, self.width, 2))
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, (c_in, c_out, stride) in enumerate(convs, start=1):
+            if self.bare and number == len(convs):
+                parts[f"conv{number}"] = ConvNorm(style.conv.build(c_in, c_out, 3, stride=stride), nn.Identity())
+            else:
+                parts[f"conv{number}"] = conv_norm(style, c_in, c_out, 3, stride=stride)
         if self.then is Halving.POOL:
             parts["pool"] = max_pool(style)
         return nn.Sequential(parts)

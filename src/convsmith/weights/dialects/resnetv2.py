@@ -13,7 +13,8 @@ def timm(spec: ArchSpec) -> Rules:
     ours, theirs = r"stages[.](\d+)[.](\d+)[.]", r"stages.\1.blocks.\2"
     norm = r"norm[.](?:[a-z]+[.])?(\w+)"
     return (
-        (r"stem\.conv\.conv\.(.*)", r"stem.conv.\1"),
+        (r"stem\.(conv\d?)\.conv\.(.*)", r"stem.\1.\2"),
+        (rf"stem\.conv(\d)\.{norm}", r"stem.norm\1.\2"),
         (rf"{ours}pre[.](?:[a-z]+[.])?(\w+)", rf"{theirs}.norm1.\3"),
         (rf"{ours}branch[.]reduce[.]conv[.](.*)", rf"{theirs}.conv1.\3"),
         (rf"{ours}branch[.]reduce[.]{norm}", rf"{theirs}.norm2.\3"),
