@@ -77,7 +77,7 @@ def test_every_published_network_builds_and_says_what_it_is(name: str) -> None:
     model = build(spec(name), device="meta")
     nodes = plan(model.spec)
     assert model.num_classes == 1000
-    assert model.num_features == model.get_classifier().in_features
+    assert model.head_hidden_size == model.get_classifier().in_features
     assert model.feature_info.channels()[-1] == nodes[-2].c_out
     assert all(parameter.is_meta for parameter in model.parameters())
 

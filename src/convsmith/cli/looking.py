@@ -77,7 +77,7 @@ def list_(
                     human(row.params),
                     row.paper_params.text if row.paper_params else "-",
                     human(row.macs),
-                    row.paper_macs.text if row.paper_macs else "-",
+                    _print(row),
                     f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
                     _agreement(row),
                 ]
@@ -233,6 +233,13 @@ def measure(
     for sentence in timing.verdict:
         out.print(sentence, soft_wrap=True)
     out.print(machine_line(), style="dim", soft_wrap=True)
+
+
+def _print(row: Row) -> str:
+    """The paper's multiply-adds as it prints them, and whether it counts each as two."""
+    if row.paper_macs is None:
+        return "-"
+    return row.paper_macs.text + (" (2x)" if row.unit == "2xMACs" else "")
 
 
 def _verdicts(rows: list[Row]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Block, Norm, Style
+from ...arch import Block, Style
 from ...layers import Gained, Residual, ScaledWSConv2d
 from ...plans import Node
 from ..squeeze import SE
@@ -26,7 +26,9 @@ class NFBottleneck(Block):
     beta = sqrt(Var x) is the plan's expectation and never measured: 1 before the first block, then alpha^2 more a block,
     reset to 1 + alpha^2 by each block that projects. As in the released code 1/beta stands after the activation. The skip
     of a block that changes shape is `shortcut`, without a norm, of the activated input. `se` gates the branch after its
-    last convolution; its gain should be 2, since its gate starts at one half. `skip_init` starts every branch at 0.
+    last convolution; its gain should be 2, since its gate starts at one half. `skip_init` starts every branch at 0 by a
+    scalar; without it the style's `zero_last` does, by the gains of the last convolution (timm). `beta_first` is the
+    paper's equation, act(x / beta): another function unless the activation is ReLU.
     """
 
     kind: ClassVar[str] = "nf_bottleneck"
@@ -36,6 +38,7 @@ class NFBottleneck(Block):
     se: SE | None = None
     shortcut: Shortcut = Shortcut.CONV
     skip_init: bool = True
+    beta_first: bool = False
 
     def __post_init__(self) -> None:
         odd("nf_bottleneck.kernel", self.kernel)
@@ -55,7 +58,9 @@ class NFBottleneck(Block):
         if self.se is not None:
             branch["se"] = self.se.build(node.c_out, of=node.c_out)
         skip = bare_shortcut(node, style, self.shortcut)
-        return _residual(branch, skip, node, style.norm, alpha=self.alpha, skip_init=self.skip_init)
+        return _residual(
+            branch, skip, node, style, alpha=self.alpha, skip_init=self.skip_init, beta_first=self.beta_first
+        )
 
     def describe(self) -> str:
         words = ["nf bottleneck", f"k{self.kernel}"]
@@ -77,6 +82,7 @@ class NFRegNetBlock(Block):
     alpha: float = 0.2
     se: SE | None = None
     skip_init: bool = True
+    beta_first: bool = False
     nearest: bool = False
 
     def __post_init__(self) -> None:
@@ -102,7 +108,9 @@ class NFRegNetBlock(Block):
         branch["act"] = style.norm.build(middle)
         branch["restore"] = style.conv.build(middle, node.c_out, 1, bias=True)
         skip = bare_shortcut(node, style, Shortcut.POOL_CONV)
-        return _residual(branch, skip, node, style.norm, alpha=self.alpha, skip_init=self.skip_init)
+        return _residual(
+            branch, skip, node, style, alpha=self.alpha, skip_init=self.skip_init, beta_first=self.beta_first
+        )
 
     def describe(self) -> str:
         words = ["nf regnet", f"k{self.kernel}", f"e{self.expand:g}", f"g{self.group_width}"]
@@ -113,22 +121,29 @@ def _residual(
     branch: OrderedDict[str, nn.Module],
     skip: nn.Module,
     node: Node,
-    norm: Norm,
+    style: Style,
     *,
     alpha: float,
     skip_init: bool,
+    beta_first: bool,
 ) -> nn.Module:
-    """The block around a branch: activation first, then 1/beta, which costs nothing where filters can carry it."""
+    """The block around a branch, with the activation and 1/beta in front; 1/beta costs nothing where filters carry it."""
     inverse = node.variance**-0.5
+    act = opening(style.norm, node.c_in)
     readers = [branch["reduce"].get_submodule("conv")]
     readers += [module for module in skip.modules() if isinstance(module, nn.Conv2d)]
-    if all(isinstance(reader, ScaledWSConv2d) for reader in readers):
+    if beta_first:
+        pre: nn.Module = act if inverse == 1 else nn.Sequential(Gained(nn.Identity(), inverse), act)
+    elif all(isinstance(reader, ScaledWSConv2d) for reader in readers):
         for reader in readers:
             assert isinstance(reader, ScaledWSConv2d)
             reader.scale *= inverse
-        inverse = 1.0
-    act = opening(norm, node.c_in)
-    pre = act if inverse == 1 else Gained(act, inverse)
+        pre = act
+    else:
+        pre = act if inverse == 1 else Gained(act, inverse)
+    last = branch["restore"]
+    if style.zero_last and isinstance(last, ScaledWSConv2d):
+        nn.init.zeros_(last.gain)
     return Residual(
         nn.Sequential(branch), skip=skip, pre=pre, drop_path=node.drop_path, alpha=alpha, skip_init=skip_init
     )
