@@ -28,6 +28,7 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("efficientnet_lite1", "timm:efficientnet_lite1", 64),
     ("ghostnet_100", "timm:ghostnet_100", 64),
     ("nf_resnet26", "timm:nf_resnet26", 64),
+    ("nf_seresnet26", "timm:nf_seresnet26", 64),
     ("nf_regnet_b0", "timm:nf_regnet_b0", 96),
     ("nf_regnet_b1", "timm:nf_regnet_b1", 96),
     ("resnetv2_50", "timm:resnetv2_50", 64),
@@ -69,7 +70,8 @@ def shake(model: nn.Module) -> None:
     """Nothing stays at a start that could hide a mistake: no norm at 1 and 0, no branch or bias at 0."""
     generator = torch.Generator().manual_seed(0)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if tensor.ndim > 1 or not tensor.is_floating_point():
+        gain = tensor.numel() == max(tensor.shape, default=1)  # also one shaped like a filter, as in NF-ResNets
+        if not gain or not tensor.is_floating_point():
             continue
         noise = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
         tensor.copy_(0.75 + noise / 2 if not name.endswith(("bias", "mean")) else noise / 2 - 0.25)

@@ -20,18 +20,16 @@ from convsmith.parts import (
     GhostBottleneck,
     GroupNorm,
     Halving,
+    Lambda,
     MBConv,
+    NFBottleneck,
+    NFRegNetBlock,
     PlainConv,
     PooledClassifier,
+    PreActBottleneck,
+    ScaledWS,
     Shortcut,
 )
-from convsmith.plans import plan
-
-
-def _normalisable(arch: ArchSpec) -> bool:
-    # torch refuses to normalise a group of one value: one channel of a map that has shrunk to one pixel.
-    return not isinstance(arch.style.norm, GroupNorm) or min(node.size_out for node in plan(arch)) > 1
-
 
 acts = st.sampled_from([Act.RELU, Act.RELU6, Act.SILU, Act.HARD_SWISH, Act.GELU])
 kernels = st.sampled_from([1, 3, 5])
@@ -47,7 +45,9 @@ norms = st.one_of(
         linear=st.sampled_from(EvoNormLinear),
     ),
 )
-convs = st.builds(PlainConv, padding=st.sampled_from([Padding.SYMMETRIC, Padding.SAME]))
+convs = st.one_of(
+    *(st.builds(kind, padding=st.sampled_from([Padding.SYMMETRIC, Padding.SAME])) for kind in (PlainConv, ScaledWS))
+)
 styles = st.builds(Style, norm=norms, conv=convs, drop_path=st.sampled_from([0.0, 0.2]), zero_last=st.booleans())
 blocks: st.SearchStrategy[Block] = st.one_of(
     st.builds(
@@ -71,7 +71,11 @@ blocks: st.SearchStrategy[Block] = st.one_of(
         groups=st.sampled_from([1, 2]),
         shortcut=st.sampled_from(Shortcut),
         se=st.none() | st.builds(SE, ratio=st.sampled_from([0.0625, 0.25])),
+        mixer=st.none() | st.builds(Lambda, key=st.just(4), heads=st.just(2), scope=st.sampled_from([3, None])),
     ),
+    st.builds(NFBottleneck, shortcut=st.sampled_from(Shortcut), skip_init=st.booleans()),
+    st.builds(NFRegNetBlock, expand=st.sampled_from([1, 2.25]), nearest=st.booleans()),
+    st.builds(PreActBottleneck, shortcut=st.sampled_from(Shortcut)),
     st.builds(BasicBlock, kernel=kernels, groups=st.sampled_from([1, 2]), shortcut=st.sampled_from(Shortcut)),
 )
 stems: st.SearchStrategy[Stem] = st.one_of(
@@ -86,6 +90,7 @@ heads = st.builds(
     dropout=st.sampled_from([0.0, 0.3]),
     init=st.sampled_from(LinearInit),
     hidden=st.sampled_from([0, 16]),
+    activated=st.booleans(),
 )
 specs = st.builds(
     ArchSpec,
@@ -95,4 +100,4 @@ specs = st.builds(
     stem=stems,
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
     head=heads,
-).filter(_normalisable)
+)

@@ -92,9 +92,20 @@ def test_list_narrows_by_pattern_and_family(capsys: pytest.CaptureFixture[str]) 
     everything = json.loads(out)["rows"]
     assert len(everything) == len(cs.published())
     _, out, _ = run(capsys, "list", "resnet*", "--json")
-    assert {row["family"] for row in json.loads(out)["rows"]} == {"resnet"}
+    assert {row["family"] for row in json.loads(out)["rows"]} == {"resnet", "resnet_rs", "resnetv2", "evonorm"}
     _, out, _ = run(capsys, "list", "--family", "mobilenetv1", "--json")
     assert len(json.loads(out)["rows"]) == 16
+    _, out, _ = run(capsys, "list", "--family", "lambda", "--json")
+    assert {row["family"] for row in json.loads(out)["rows"]} == {"lambda_resnet"}
+
+
+def test_list_sums_up_by_family_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "list")
+    summary = out.split("\n\n")[-1].splitlines()
+    assert summary[0].split() == ["family", "rows", "as", "printed", "within", "1", "%", "differs", "no", "print"]
+    assert int(summary[-1].split()[1]) == len(cs.published())
+    _, out, _ = run(capsys, "list", "tinynet")
+    assert "family" not in out
 
 
 def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

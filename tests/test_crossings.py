@@ -79,7 +79,7 @@ def test_a_crossing_is_a_network_like_the_others(arch: ArchSpec) -> None:
 
 
 @given(crossings())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_crossing_shrinks_and_grows(arch: ArchSpec) -> None:
     """A larger width, depth or resolution never costs less."""
     rounding = Rounding(width_to=8)
@@ -90,7 +90,7 @@ def test_a_crossing_shrinks_and_grows(arch: ArchSpec) -> None:
 
 @pytest.mark.slow
 @given(crossings())
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_a_crossings_export_computes_the_same(arch: ArchSpec) -> None:
     import tempfile
     from pathlib import Path

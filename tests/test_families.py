@@ -11,9 +11,12 @@ from convsmith.costs import cost
 from convsmith.families import FAMILIES, names, spec
 from convsmith.families.efficientnet import B0
 from convsmith.families.tinynet import SIZES as TINY
+from convsmith.model import build
 from convsmith.parts import MBConv
 from convsmith.plans import plan
 from convsmith.units import RoundDepth, Rounding
+from convsmith.weights.maps import Dialect, dialects
+from convsmith.weights.maps import names as key_names
 
 
 def millions(arch: ArchSpec) -> tuple[float, float]:
@@ -133,7 +136,57 @@ def test_without_projections_the_middle_child_is_efficientnet_b0():
 
 
 def test_every_block_of_bignas_has_a_skip():
-    import convsmith as cs
-
-    net = cs.build(spec("bignas_b0"), device="meta")
+    net = build(spec("bignas_b0"), device="meta")
     assert all(block.skip is not None for stage in net.stages for block in stage)
+
+
+# ---- GhostNet: Han et al. (2020), "GhostNet"; the table of timm 1.0.31, whose keys and shapes test_weights asserts ----
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "widths", "last"),
+    [
+        ("ghostnet_050", 8, {8, 12, 20, 40, 56, 80}, 480),
+        ("ghostnet_100", 16, {16, 24, 40, 80, 112, 160}, 960),
+        ("ghostnet_130", 20, {20, 32, 52, 104, 144, 208}, 1248),
+    ],
+)
+def test_ghostnets_widths_are_multiples_of_four_and_its_last_layer_is_fixed(name, stem, widths, last):
+    arch = spec(name)
+    assert (arch.stem.width, {stage.width for stage in arch.stages}) == (stem, widths)
+    assert (arch.head.width, arch.head.hidden) == (last, 1280)
+
+
+def test_a_ghost_blocks_inner_width_is_rounded_by_itself():
+    """1.3 * 72 = 93.6 goes to 92; three times the rounded output of 32 would be 96."""
+    block = build(spec("ghostnet_130"), device="meta").get_submodule("stages.2.0.branch")
+    assert block.ghost1.channels == 92
+
+
+# ---- parity of what `bench/parity.py` has no room for: other widths, and torchvision's MnasNet ----
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("ghostnet_130", "timm:ghostnet_130"),
+        ("semnasnet_075", "timm:semnasnet_075"),
+        ("mnasnet_050", "tv:mnasnet0_5"),
+        ("mnasnet_100", "tv:mnasnet1_0"),
+    ],
+)
+def test_other_widths_and_packages_agree_too(ours, theirs):
+    pytest.importorskip("timm")
+    from parity import distance
+
+    found = distance(ours, theirs, 64)
+    # float64: the order of summation may differ, and many layers amplify it.
+    assert found.evaluation <= 1e-9 and found.training <= 1e-9 and found.gradients <= 1e-8
+
+
+def test_torchvision_s_names_tell_mnasnet_from_mobilenetv2():
+    """Both are inverted residuals without squeeze-excitation; a network that is neither gets no wrong name."""
+    first = {name: key_names(spec(name), Dialect.TORCHVISION) for name in ("mnasnet_100", "mobilenetv2_100")}
+    assert first["mnasnet_100"]["stem.conv.conv.weight"] == "layers.0.weight"
+    assert first["mobilenetv2_100"]["stem.conv.conv.weight"] == "features.0.0.weight"
+    assert Dialect.TORCHVISION not in dialects(spec("semnasnet_100"))

@@ -1,4 +1,7 @@
-"""GhostNet 1.0x (Han et al., 2020), the other base that the TinyNet paper shrinks.
+"""GhostNet (Han et al., 2020) at three widths, the other base that the TinyNet paper shrinks.
+
+Every width, also a block's inner one, is scaled from the table and goes to the nearest multiple of 4; the linear layer of
+1280 before the classifier is never scaled.
 
 The paper's GhostNet-A (79.4 % top-1, 11.9 M parameters, 591 M multiply-adds) has a table that no public code or text repeats,
 and GhostNet-B to -E were never described; none of them is given here.
@@ -6,10 +9,13 @@ and GhostNet-B to -E were never described; none of them is given here.
 
 from __future__ import annotations
 
-from ..arch import Act, ArchSpec, Image, Stage, Style
-from ..parts import SE, BatchNorm, ConvStem, GhostBottleneck, PlainConv, PooledClassifier
+from dataclasses import replace
 
-__all__ = ["GHOSTNET", "members"]
+from ..arch import Act, ArchSpec, Image, Stage, Style, grown
+from ..parts import SE, BatchNorm, ConvStem, GhostBottleneck, PlainConv, PooledClassifier
+from ..units import Rounding
+
+__all__ = ["GHOSTNET", "WIDTHS", "members", "scaled"]
 
 SQUEEZE = SE(ratio=0.25, act=Act.RELU, gate=Act.HARD_SIGMOID, divisor=4)
 
@@ -42,5 +48,27 @@ GHOSTNET = ArchSpec(
 # fmt: on
 
 
+WIDTHS = (0.5, 1.0, 1.3)
+ROUNDING = Rounding(width_to=4)
+
+
+def scaled(width: float) -> ArchSpec:
+    """GhostNet at another width."""
+    spec = grown(GHOSTNET, width=width, rounding=ROUNDING)
+    stages = tuple(
+        replace(stage, block=_scaled(base, stage.width, width))
+        for base, stage in zip(GHOSTNET.stages, spec.stages, strict=True)
+    )
+    head = replace(spec.head, hidden=1280)  # type: ignore[call-arg]
+    return replace(spec, name=f"ghostnet_{round(100 * width):03d}", stages=stages, head=head)
+
+
+def _scaled(base: Stage, out: int, width: float) -> GhostBottleneck:
+    """The block of `base` whose inner width is rounded by itself, not as a multiple of the rounded output."""
+    assert isinstance(base.block, GhostBottleneck)
+    inner = round(base.width * base.block.expand)
+    return replace(base.block, expand=ROUNDING.width(inner * width) / out)
+
+
 def members() -> tuple[ArchSpec, ...]:
-    return (GHOSTNET,)
+    return tuple(scaled(width) for width in WIDTHS)

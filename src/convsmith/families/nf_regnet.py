@@ -55,8 +55,12 @@ def timm(size: str) -> ArchSpec:
     block = NFRegNetBlock(se=replace(SQUEEZE, divisor=8), skip_init=False, nearest=True)
     return ArchSpec(
         name=f"nf_regnet_{size}",
-        input=Image(resolution=resolution),
-        style=Style(norm=NoNorm(act=Act.SILU), conv=ScaledWS(gain_of=Act.SILU, eps=1e-5, guard=Guard.ADDED)),
+        input=Image(resolution=256 if size == "b1" else resolution),  # the one that timm has trained
+        style=Style(
+            norm=NoNorm(act=Act.SILU),
+            conv=ScaledWS(gain_of=Act.SILU, eps=1e-5, guard=Guard.ADDED),
+            zero_last=True,
+        ),
         stem=ConvStem(width=widths[0], bare=True),
         stages=_stages(block, depths, widths),
         head=PooledClassifier(

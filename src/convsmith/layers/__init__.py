@@ -4,6 +4,7 @@ from .conv import Conv2d, ConvNorm, SameConv2d, SameMaxPool2d, same_padding
 from .evonorm import Affine2d, EvoNormB, EvoNormKind, EvoNormS
 from .gains import Gained
 from .ghost import Ghost
+from .group import GroupNorm2d
 from .lambda_ import LambdaLayer
 from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
@@ -20,6 +21,7 @@ __all__ = [
     "EvoNormS",
     "Gained",
     "Ghost",
+    "GroupNorm2d",
     "LambdaLayer",
     "Linear",
     "LinearInit",

@@ -54,7 +54,7 @@ class ScaledWSConv2d(nn.Conv2d):
         )
         self.scale, self.eps, self.floor, self.same = scale, eps, floor, same
         self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
-        self._kept: tuple[object, Tensor] | None = None
+        self._kept: tuple[Tensor, Tensor, object, Tensor] | None = None
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -63,28 +63,33 @@ class ScaledWSConv2d(nn.Conv2d):
             self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self._weight().to(x.dtype)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
+        weight, bias = self._weight(), self.bias
+        if weight.dtype is not x.dtype:  # in autocast
+            weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
         if self.same and self.stride != (1, 1):
             x = pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
             return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
         return self._conv_forward(x, weight, bias)
 
     def _weight(self) -> Tensor:
-        parts = (self.weight, self.gain)
-        fresh = self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if fresh or any(part.is_meta or part.is_inference() for part in parts):
+        if torch.compiler.is_compiling():
             return self._standardised()
-        key = [(part._version, part.data_ptr(), part.shape, part.stride(), part.dtype, part.device) for part in parts]
-        if self._kept is None or self._kept[0] != (self.scale, key):
-            self._kept = ((self.scale, key), self._standardised())
-        return self._kept[1]
+        weight, gain = self.weight, self.gain
+        unversioned = weight.is_meta or weight.is_inference() or gain.is_inference()
+        if self.training or torch.is_grad_enabled() or unversioned:
+            self._kept = None  # a step may follow, and fused optimisers leave no trace in a version
+            return self._standardised()
+        state = (weight._version, gain._version, weight.data_ptr(), gain.data_ptr(), weight.shape, self.scale)
+        kept = self._kept
+        if kept is None or kept[0] is not weight or kept[1] is not gain or kept[2] != state:
+            self._kept = kept = (weight, gain, state, self._standardised())
+        return kept[3]
 
     def _standardised(self) -> Tensor:
         return standardised(self.weight, self.gain, scale=self.scale, eps=self.eps, floor=self.floor)
 
     def train(self, mode: bool = True) -> Self:
-        self._kept = None  # writing through `.data` leaves no trace in a version
+        self._kept = None  # nor does writing through `.data`
         return super().train(mode)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -104,6 +109,10 @@ def standardised(weight: Tensor, gain: Tensor, *, scale: float, eps: float, floo
     Group norm over filters instead of images, each a group: torch's kernels for it are fused forwards and backwards, keep
     W and two numbers a filter, and reckon in float32 at least. On a CPU they take a third of the time of batch norm's.
     """
+    if weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous():
+        # A filter's order is nothing to its moments: read it as it lies, and hand its layout on to the convolution.
+        read = standardised(weight.permute(0, 2, 3, 1), gain, scale=scale, eps=eps, floor=floor)
+        return read.permute(0, 3, 1, 2)
     count, filters = weight[0].numel(), len(weight)
     scales = (gain * (scale * count**-0.5)).flatten()
     rows = weight.reshape(1, filters, count)
@@ -113,8 +122,10 @@ def standardised(weight: Tensor, gain: Tensor, *, scale: float, eps: float, floo
     least = eps / count
     if weight.device.type == "cpu" and not torch.compiler.is_compiling():
         out, _, inverse = torch.native_group_norm(rows, scales, None, 1, filters, count, filters, _TINY)
-        if not bool((inverse > least**-0.5).any()):
+        if not bool((inverse * least**0.5 > 1).any()):
             return out.view_as(weight)
-    centred = rows[0] - rows[0].mean(1, keepdim=True)
+    wide = rows[0].to(torch.promote_types(weight.dtype, torch.float32))
+    centred = wide - wide.mean(1, keepdim=True)
     spread = centred.square().mean(1, keepdim=True)
-    return (centred * torch.rsqrt(spread.clamp_min(least)) * scales[:, None]).view_as(weight)
+    out = centred * (torch.rsqrt(spread.clamp_min(least)) * scales[:, None])
+    return out.to(weight.dtype).view_as(weight)

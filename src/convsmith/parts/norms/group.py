@@ -8,6 +8,7 @@ from typing import ClassVar, final
 from torch import nn
 
 from ...arch import Act, Norm
+from ...layers import GroupNorm2d
 from ..acts import activation, norm_act
 
 __all__ = ["GroupNorm"]
@@ -33,7 +34,7 @@ class GroupNorm(Norm):
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
-        norm = nn.GroupNorm(groups, channels, eps=self.eps)
+        norm = GroupNorm2d(groups, channels, eps=self.eps)
         return norm_act("gn", norm, self.act, activate=activate, zero=zero)
 
     def activation(self) -> nn.Module:

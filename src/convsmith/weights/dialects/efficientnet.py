@@ -43,8 +43,12 @@ def timm(spec: ArchSpec) -> Rules:
 
 
 def torchvision(spec: ArchSpec) -> Rules:
-    """Sequences counted by number: EfficientNet's and MobileNetV2's where the network is one of these."""
-    return _tv_efficientnet(spec) if _squeezes(spec) else _tv_mobilenetv2(spec)
+    """Sequences counted by number: EfficientNet's, MobileNetV2's or MnasNet's where the network is one of these."""
+    if _squeezes(spec):
+        return _tv_efficientnet(spec)
+    # Without squeeze-excitation there are two, and MobileNetV2 has only 3x3 kernels.
+    kernels = {stage.block.kernel for stage in spec.stages if isinstance(stage.block, MBConv)}
+    return _tv_mobilenetv2(spec) if kernels == {3} else _tv_mnasnet(spec)
 
 
 def lite(spec: ArchSpec) -> Rules:
@@ -112,4 +116,25 @@ def _tv_mobilenetv2(spec: ArchSpec) -> Rules:
         # The linear projection is no sequence of its own: its norm is the next item.
         rules.append((rf"{ours}project[.]conv[.](.*)", rf"{theirs}.{len(units)}.\1"))
         rules.append((rf"{ours}project[.]norm[.]bn[.](.*)", rf"{theirs}.{len(units) + 1}.\1"))
+    return tuple(rules)
+
+
+def _tv_mnasnet(spec: ArchSpec) -> Rules:
+    """One sequence of everything: convolution, norm and activation of stem and first block, then stages, then the head."""
+    last = 7 + len(spec.stages)
+    rules = [
+        (r"stem\.conv\.conv\.(.*)", r"layers.0.\1"),
+        (r"stem\.conv\.norm\.bn\.(.*)", r"layers.1.\1"),
+        (r"head\.conv\.conv\.(.*)", rf"layers.{last}.\1"),
+        (r"head\.conv\.norm\.bn\.(.*)", rf"layers.{last + 1}.\1"),
+        (r"head\.fc\.(.*)", r"classifier.1.\1"),
+    ]
+    for unit, at in (("depthwise", 3), ("project", 6)):
+        rules.append((rf"stages[.]0[.]0[.]branch[.]{unit}[.]conv[.](.*)", rf"layers.{at}.\1"))
+        rules.append((rf"stages[.]0[.]0[.]branch[.]{unit}[.]norm[.]bn[.](.*)", rf"layers.{at + 1}.\1"))
+    for stage in range(1, len(spec.stages)):
+        ours, theirs = rf"stages[.]{stage}[.](\d+)[.]branch[.]", rf"layers.{7 + stage}.\1.layers"
+        for unit, at in (("expand", 0), ("depthwise", 3), ("project", 6)):
+            rules.append((rf"{ours}{unit}[.]conv[.](.*)", rf"{theirs}.{at}.\2"))
+            rules.append((rf"{ours}{unit}[.]norm[.]bn[.](.*)", rf"{theirs}.{at + 1}.\2"))
     return tuple(rules)

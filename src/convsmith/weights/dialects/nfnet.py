@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...arch import ArchSpec
+from ...parts import NFBottleneck
 from ..rules import Rules
 
 __all__ = ["timm"]
@@ -15,6 +16,7 @@ def timm(spec: ArchSpec) -> Rules:
         (r"head\.conv\.conv\.(.*)", r"final_conv.\1"),
         (r"head\.fc\.(.*)", r"head.fc.\1"),
     ]
+    gate = "attn_last" if isinstance(spec.stages[0].block, NFBottleneck) else "attn"
     stage, block, width = -1, 0, 0
     for index, own in enumerate(spec.stages):
         if own.width != width:
@@ -25,8 +27,8 @@ def timm(spec: ArchSpec) -> Rules:
                 (rf"{ours}branch[.]reduce[.]conv[.](.*)", rf"{theirs}.conv1.\1"),
                 (rf"{ours}branch[.]conv[.](?:conv[.])?(.*)", rf"{theirs}.conv2.\1"),
                 (rf"{ours}branch[.]restore[.](.*)", rf"{theirs}.conv3.\1"),
-                (rf"{ours}branch[.]se[.]reduce[.](.*)", rf"{theirs}.attn.fc1.\1"),
-                (rf"{ours}branch[.]se[.]expand[.](.*)", rf"{theirs}.attn.fc2.\1"),
+                (rf"{ours}branch[.]se[.]reduce[.](.*)", rf"{theirs}.{gate}.fc1.\1"),
+                (rf"{ours}branch[.]se[.]expand[.](.*)", rf"{theirs}.{gate}.fc2.\1"),
                 (rf"{ours}skip[.]project[.](.*)", rf"{theirs}.downsample.conv.\1"),
                 (rf"{ours}gain", rf"{theirs}.skipinit_gain"),
             ]
