@@ -17,8 +17,8 @@ HEAD = """# Measurements
 
 Made by `make bench`, which rewrites this page from `bench/results/*.json`. Ours and the reference run in one process, in
 rounds of random order; a ratio is the median of the ratios within rounds, with a 95 % bootstrap interval. Absolute numbers
-are medians with p10 and p90 and belong to the machine named; machines are noisy, so compare ratios. A goal counts as missed
-where the whole interval lies on its wrong side.
+are medians with p10 and p90 and belong to the machine named; machines are noisy, so compare ratios. A goal is met or
+missed by the median; in doubt where the interval reaches to its other side.
 """
 
 

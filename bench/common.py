@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 class Row:
     """One line of a table: ours and the reference as told, their ratio where there is one, `n` rounds, and the goal.
 
-    `met` is judged on the interval: a goal is missed only where the whole interval lies on its wrong side.
+    `met` says whether the goal is met, see `judged`, and is empty where there is none.
     `n` is 1 for a fact that has no spread.
     """
 
@@ -32,12 +33,22 @@ class Row:
     ratio: Ratio | None
     n: int
     goal: str
-    met: bool | None
+    met: str = ""
 
     def cells(self) -> tuple[str, ...]:
         found = "" if self.ratio is None else f"{self.ratio.value:.3g} [{self.ratio.low:.3g}, {self.ratio.high:.3g}]"
-        met = {None: "", True: "yes", False: "**no**"}[self.met]
-        return self.what, self.ours, self.reference, found, str(self.n), self.goal, met
+        return self.what, self.ours, self.reference, found, str(self.n), self.goal, self.met
+
+
+def answer(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+def judged(found: Ratio, *, most: float = math.inf, least: float = 0.0) -> str:
+    """`yes` or `no` by the median; in doubt where the interval lies on both sides of the goal."""
+    verdict = answer(least <= found.value <= most)
+    clear = least <= found.low and found.high <= most or found.low > most or found.high < least
+    return verdict if clear else f"{verdict}, in doubt"
 
 
 def timed(run: Callable[[], object]) -> float:

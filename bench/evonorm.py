@@ -12,7 +12,7 @@ import torch
 from timm.layers import evo_norm as theirs
 from torch import Tensor, nn
 
-from common import Row, rounds, save, spread
+from common import Row, answer, judged, rounds, save, spread
 from convsmith.latency import ratio
 from convsmith.layers import EvoNormKind
 from convsmith.layers.evonorm import evonorm
@@ -67,13 +67,13 @@ def timed(
     mine, other = rounds(pass_of(ours, shape), pass_of(reference, shape), n=n)
     found = ratio(mine, other)
     goal = f"at most {most:g} of the time"
-    return Row(what, spread(mine), f"{name}: {spread(other)}", found, mine.n, goal, found.low <= most)
+    return Row(what, spread(mine), f"{name}: {spread(other)}", found, mine.n, goal, judged(found, most=most))
 
 
 def kept(what: str, ours: nn.Module, reference: nn.Module, shape: tuple[int, ...], more: float, name: str) -> Row:
     mine, other = saved(ours, shape), saved(reference, shape)
     goal = f"at most {more:g} more" if more else "less"
-    return Row(what, f"{mine:.2f}", f"{name}: {other:.2f}", None, 1, goal, mine <= other + more)
+    return Row(what, f"{mine:.2f}", f"{name}: {other:.2f}", None, 1, goal, answer(mine <= other + more))
 
 
 def main() -> None:

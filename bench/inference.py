@@ -10,7 +10,7 @@ import timm
 import torch
 
 import convsmith as cs
-from common import Row, save, spread
+from common import Row, judged, save, spread
 from convsmith.exporting import export_onnx, ort_subject
 from convsmith.latency import interleave, ratio
 
@@ -53,7 +53,7 @@ def main() -> None:
                     middle,
                     timed[0].n,
                     "never above 1.0",
-                    middle.low <= 1.0,
+                    judged(middle, most=1.0),
                 )
             )
     note = f"onnxruntime, one thread, batch 1; the middle ratio of {SESSIONS} pairs of sessions, interleaved."

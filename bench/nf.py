@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from common import Row, rounds, save, spread
+from common import Row, judged, rounds, save, spread
 from convsmith.families import spec
 from convsmith.latency import ratio
 from convsmith.model import build
@@ -46,7 +46,13 @@ def row(what: str, ours: Callable[[], object], theirs: Callable[[], object], nam
     first, second = rounds(ours, theirs, n=n, warm=2)
     found = ratio(first, second)
     return Row(
-        what, spread(first), f"{name}: {spread(second)}", found, first.n, f"at most {most:.3g}", found.low <= most
+        what,
+        spread(first),
+        f"{name}: {spread(second)}",
+        found,
+        first.n,
+        f"at most {most:.3g}",
+        judged(found, most=most),
     )
 
 

@@ -33,6 +33,7 @@ PAIRS: tuple[tuple[str, str, int], ...] = (
     ("nf_regnet_b1", "timm:nf_regnet_b1", 96),
     ("resnetv2_50", "timm:resnetv2_50", 64),
     ("mnasnet_100", "timm:mnasnet_100", 64),
+    ("mnasnet_100", "tv:mnasnet1_0", 64),
     ("semnasnet_100", "timm:semnasnet_100", 64),
     ("mobilenetv1_100", "timm:mobilenetv1_100", 64),
     ("mobilenetv2_100", "timm:mobilenetv2_100", 64),

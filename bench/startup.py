@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from common import Row, save, timed
+from common import Row, answer, save, timed
 
 RUNS = 10
 HELP = [sys.executable, "-m", "convsmith", "--help"]
@@ -25,9 +25,9 @@ def main() -> None:
             None,
             RUNS,
             "< 1 s",
-            middle < 1000,
+            answer(middle < 1000),
         ),
-        Row("torch imported by it", "no" if clean else "yes", "", None, 1, "no", clean),
+        Row("torch imported by it", "no" if clean else "yes", "", None, 1, "no", answer(clean)),
     ]
     save("startup", "Start-up", "", rows, "A fresh process each time, start of Python included; median (least-most).")
 

@@ -191,13 +191,16 @@ def test_timms_layer_is_ours_with_its_guard(same: bool) -> None:
     close(ours(x), theirs(x))
 
 
-def test_a_plain_convolution_that_holds_the_filters_is_the_same_to_the_bit() -> None:
-    layer = conv().eval()
-    plain = nn.Conv2d(6, 8, 3, stride=2, padding=1, groups=2).double().eval()
-    plain.load_state_dict({"weight": layer._standardised().detach(), "bias": layer.bias.detach()})
-    x = drawn(2, 6, 8, 8)
+@pytest.mark.parametrize("padding", Padding)
+def test_a_plain_convolution_that_holds_the_filters_is_the_same_to_the_bit(padding: Padding) -> None:
+    layer = conv(same=padding is Padding.SAME, circular=padding is Padding.CIRCULAR).eval()
+    plain, x = layer.plain(), drawn(2, 6, 8, 8)
+    assert set(plain.state_dict()) == {"weight", "bias"} and not plain.training
     with torch.no_grad():
-        assert torch.equal(layer(x), plain(x))
+        out = layer(x)
+        assert torch.equal(plain(x), out)
+        plain.bias.mul_(2), plain.weight.mul_(2)
+        assert torch.equal(layer(x), out)  # and holds them for itself
 
 
 def test_activations_in_autocast_are_half_and_filters_are_reckoned_in_float32() -> None:

