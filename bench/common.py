@@ -47,7 +47,7 @@ def answer(met: bool) -> str:
 def judged(found: Ratio, *, most: float = math.inf, least: float = 0.0) -> str:
     """`yes` or `no` by the median; in doubt where the interval lies on both sides of the goal."""
     verdict = answer(least <= found.value <= most)
-    clear = least <= found.low and found.high <= most or found.low > most or found.high < least
+    clear = (least <= found.low and found.high <= most) or found.low > most or found.high < least
     return verdict if clear else f"{verdict}, in doubt"
 
 
