@@ -25,6 +25,7 @@ VERBS = [
     "measure",
     "design",
     "train",
+    "ladder",
     "evaluate",
     "export",
     "report",

@@ -11,20 +11,20 @@ PACKAGE = Path(convsmith.__file__).parent
 
 # Each floor may import the floors below it, and itself where it says so. docs/how-it-works.md draws this table.
 FLOORS: list[tuple[set[str], str]] = [
-    ({"errors", "units", "arch", "plans", "codec", "machine", "recipe"}, "values"),
+    ({"errors", "units", "arch", "plans", "codec", "machine", "recipe", "schedules", "policies", "sized"}, "values"),
     ({"layers"}, "modules"),
     ({"parts"}, "parts"),
     ({"model", "costs", "stages", "latency"}, "readers of a plan"),
     ({"families", "ledger", "scaling"}, "tables and rules"),
     ({"data", "training", "evals", "exporting", "weights"}, "work on models"),
     ({"runs", "resolve", "recipes", "plot", "reports", "doctor"}, "edges"),
-    ({"feed", "jobs", "checks", "rehearsal"}, "verbs"),
+    ({"feed", "jobs", "checks", "rehearsal", "ladder", "climbing"}, "verbs"),
     ({"cli"}, "command line"),
 ]
 FLOOR_OF = {name: floor for floor, (names, _) in enumerate(FLOORS) for name in names}
 # Siblings that are layers of one floor; on the fifth floor (data, training, evals, exporting, weights) there are none.
 SIBLINGS_MAY_MEET = {0, 3, 6, 7}
-WITHOUT_TORCH = {"errors", "units", "arch", "plans", "codec", "machine", "recipe", "ledger", "plot", "reports"}
+WITHOUT_TORCH = FLOORS[0][0] | {"ledger", "plot", "reports"}
 
 
 def modules() -> list[Path]:

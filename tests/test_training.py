@@ -19,8 +19,9 @@ from convsmith.codec import from_data, to_data
 from convsmith.errors import UserError
 from convsmith.model import build
 from convsmith.parts import SE, BatchNorm, ConvStem, MBConv, PlainConv, PooledClassifier
-from convsmith.recipe import OPTIMISERS, SGD, AdamW, Precision, Recipe
+from convsmith.recipe import KINDS, SGD, AdamW, Precision, Recipe, RMSPropTF
 from convsmith.recipes import QUICK, RECIPES, changed, recipe
+from convsmith.schedules import Exponential
 from convsmith.training import (
     EpochDone,
     StepDone,
@@ -105,7 +106,7 @@ def test_the_loop_learns_what_can_be_learnt(tmp_path: Path) -> None:
     assert epochs[-1].scores == {"val_top1": 0.5}
 
 
-@pytest.mark.parametrize("optimiser", [SGD(), AdamW()], ids=["sgd", "adamw"])
+@pytest.mark.parametrize("optimiser", [SGD(), AdamW(), RMSPropTF()], ids=lambda optimiser: optimiser.kind)
 @pytest.mark.parametrize("average", [0.0, 0.999])
 @pytest.mark.parametrize("stop_at", [1, 5, 7, 14])
 def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path, optimiser, average: float, stop_at: int) -> None:
@@ -118,6 +119,15 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path, optimiser, av
     assert digest(resumed) == digest(whole)
     ends = [record for record in records if isinstance(record, EpochDone)]
     assert [record for record in later if isinstance(record, EpochDone)][-1].train_loss == ends[-1].train_loss
+
+
+def test_mixing_clipping_and_growing_sides_resume_to_the_same_weights(tmp_path: Path) -> None:
+    using = replace(FAST, mixup=0.2, cutmix=1.0, adaptive_clip=0.05, first_side=0.5, schedule=Exponential(every=0.4))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole, _ = run(tmp_path / "a", using=using)
+    run(tmp_path / "b", using=using, stop_at=7)
+    assert digest(run(tmp_path / "b", using=using)[0]) == digest(whole)
 
 
 def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
@@ -217,7 +227,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("known", RECIPES, ids=lambda known: known.name)
 def test_a_recipe_survives_json_and_is_found_by_name(known: Recipe) -> None:
-    assert from_data(Recipe, to_data(known), OPTIMISERS) == known
+    assert from_data(Recipe, to_data(known), KINDS) == known
     assert recipe(known.name) == known
 
 
@@ -237,7 +247,7 @@ def test_settings_are_typed_and_reach_inside() -> None:
         ("epoch=3", "epoch: no such field.*did you mean 'epochs'"),
         ("epochs", "write field=value"),
         ("optimizer.momentum=1", "did you mean 'optimiser'"),
-        ("optimiser.kind=sdg", "'sdg' is none of sgd, adamw; did you mean 'sgd'"),
+        ("optimiser.kind=sdg", "'sdg' is none of sgd, adamw, rmsprop-tf; did you mean 'sgd'"),
         ("rate=-1", "rate must be above 0"),
         ("rate=NaN", "rate"),
         ("precision=fp8", "'fp8' is none of auto, fp32, bf16, fp16"),

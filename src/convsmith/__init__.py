@@ -14,7 +14,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .arch import Act, ArchSpec, Block, Conv, Head, Image, Mixer, Norm, Padding, Part, Stage, Stem, Style, grown
+    from .arch import (
+        Act,
+        ArchSpec,
+        Block,
+        Conv,
+        Head,
+        Image,
+        Mixer,
+        Norm,
+        Padding,
+        Part,
+        Ramp,
+        Stage,
+        Stem,
+        Style,
+        grown,
+    )
     from .checks import evaluate, export, measure, report
     from .costs import cost, operations
     from .errors import UserError
@@ -50,16 +66,19 @@ if TYPE_CHECKING:
         Shortcut,
     )
     from .plans import Node, plan
-    from .recipe import SGD, AdamW, Augment, Recipe
+    from .policies import AutoAugment, ColourJitter, RandAugment
+    from .recipe import SGD, AdamW, Augment, Recipe, RMSPropTF
     from .resolve import create, from_json, spec
     from .runs import Run
     from .scaling import Compound, Depth, Resolution, Rule, Width, fit
+    from .schedules import Cosine, Exponential
+    from .sized import BySize
     from .units import Budget, Cost, Rounding
     from .weights import to_timm
 
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
-    "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Stage Stem Style grown",
+    "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Ramp Stage Stem Style grown",
     "checks": "evaluate export measure report",
     "costs": "cost operations",
     "errors": "UserError",
@@ -73,10 +92,13 @@ _HOME = {
     "GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm PlainConv "
     "PooledClassifier PreActBottleneck ScaledWS Shortcut",
     "plans": "Node plan",
-    "recipe": "SGD AdamW Augment Recipe",
+    "policies": "AutoAugment ColourJitter RandAugment",
+    "recipe": "SGD AdamW Augment RMSPropTF Recipe",
     "resolve": "create from_json spec",
     "runs": "Run",
     "scaling": "Compound Depth Resolution Rule Width fit",
+    "schedules": "Cosine Exponential",
+    "sized": "BySize",
     "units": "Budget Cost Rounding",
     "weights": "to_timm",
 }
@@ -90,20 +112,25 @@ __all__ = [
     "AdamW",
     "ArchSpec",
     "Augment",
+    "AutoAugment",
     "BasicBlock",
     "BatchNorm",
     "Block",
     "Bottleneck",
     "Budget",
+    "BySize",
+    "ColourJitter",
     "Compound",
     "Conv",
     "ConvStem",
+    "Cosine",
     "Cost",
     "DeepStem",
     "Depth",
     "DepthwiseSeparable",
     "EvoNorm",
     "EvoNormKind",
+    "Exponential",
     "GhostBottleneck",
     "GroupNorm",
     "Halving",
@@ -124,6 +151,9 @@ __all__ = [
     "PlainConv",
     "PooledClassifier",
     "PreActBottleneck",
+    "RMSPropTF",
+    "Ramp",
+    "RandAugment",
     "Recipe",
     "Resolution",
     "Rounding",

@@ -36,6 +36,7 @@ __all__ = [
     "Norm",
     "Padding",
     "Part",
+    "Ramp",
     "Stage",
     "Stem",
     "Style",
@@ -69,6 +70,15 @@ class Padding(StrEnum):
     SYMMETRIC = "symmetric"
     SAME = "same"
     CIRCULAR = "circular"
+
+
+class Ramp(StrEnum):
+    """How stochastic depth grows with depth. blocks: block b of N drops at rate * b / N, from 0 (EfficientNet). stages:
+    every block of stage s of S, counted from 0, at rate * (s + 2) / (S + 1), the stem being the first group (ResNet-RS:
+    0.4, 0.6, 0.8 and 1 of the rate)."""
+
+    BLOCKS = "blocks"
+    STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -128,14 +138,15 @@ class Mixer(Part):
 class Style:
     """Choices that hold for the whole network.
 
-    `drop_path` is the stochastic-depth rate that the last residual block approaches; block b of N drops its branch with
-    probability `drop_path * b / N`. `zero_last` starts the last normalisation of every residual branch at 0.
+    `drop_path` is the stochastic-depth rate that the last residual block approaches, by the rule that `ramp` names.
+    `zero_last` starts the last normalisation of every residual branch at 0.
     """
 
     norm: Norm
     conv: Conv
     drop_path: float = 0.0
     zero_last: bool = False
+    ramp: Ramp = Ramp.BLOCKS
 
     def __post_init__(self) -> None:
         _within("style.drop_path", self.drop_path, 0, 1)
@@ -286,6 +297,7 @@ class ArchSpec:
         conv: Conv | None = None,
         drop_path: float | None = None,
         zero_last: bool | None = None,
+        ramp: Ramp | None = None,
     ) -> ArchSpec:
         """The same network in another style, such as `spec.with_style(norm=GroupNorm())`; what is not given stays."""
         own = self.style
@@ -294,6 +306,7 @@ class ArchSpec:
             conv=own.conv if conv is None else conv,
             drop_path=own.drop_path if drop_path is None else drop_path,
             zero_last=own.zero_last if zero_last is None else zero_last,
+            ramp=own.ramp if ramp is None else ramp,
         )
         return replace(self, style=style)
 

@@ -34,8 +34,8 @@ from .latency import interleave
 from .machine import this_machine
 from .model import build
 from .parts import PooledClassifier
-from .recipe import OPTIMISERS, Recipe
-from .recipes import changed
+from .recipe import KINDS, Recipe
+from .recipes import changed, differences, settle
 from .recipes import recipe as named_recipe
 from .reports import write_report
 from .resolve import device
@@ -43,6 +43,7 @@ from .resolve import spec as resolve_spec
 from .runs import Run, now
 from .scaling import Fit, fit
 from .scaling import rule as named_rule
+from .sized import BySize
 from .stages import stage_rows
 from .training import EpochDone, Record, load_checkpoint, save_atomically
 from .training import fit as training_loop
@@ -114,6 +115,7 @@ def design_job(
     images = source.load(watcher)
     found = scale(chosen, to=budget, rule=rule, classes=len(images.classes))
     watcher.stage("choose", f"{found.spec.name}: {found}")
+    recipe = settle(recipe, found.spec)
     return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
 
 
@@ -127,6 +129,7 @@ def train_job(
     spec = spec.with_classes(len(images.classes))
     spec = spec if resolution is None else spec.with_resolution(resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
+    recipe = settle(recipe, spec)
     return Job("train", regularised(spec, recipe), images, source, recipe, options)
 
 
@@ -161,6 +164,9 @@ def start(job: Job, watcher: Watcher) -> Run:
     """Make the job's run folder and carry the run to its report."""
     run = Run.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
     watcher.stage("run", str(run.path))
+    watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
+    for line in differences(job.recipe, job.spec, images=len(job.images.train)):
+        watcher.note(line)
     _describe(run, job)
     return _carry_on(run, watcher, job.images)
 
@@ -198,9 +204,11 @@ def _recipe(options: Options) -> Recipe:
 
 
 def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
-    """The spec with the recipe's dropout and stochastic depth."""
-    head = replace(spec.head, dropout=recipe.dropout) if isinstance(spec.head, PooledClassifier) else spec.head
-    return replace(spec, head=head).with_style(drop_path=recipe.drop_path)
+    """The spec with the recipe's dropout and stochastic depth, by the spec's size where the recipe says so."""
+    fixed = settle(recipe, spec)
+    assert not isinstance(fixed.dropout, BySize) and not isinstance(fixed.drop_path, BySize)
+    head = replace(spec.head, dropout=fixed.dropout) if isinstance(spec.head, PooledClassifier) else spec.head
+    return replace(spec, head=head).with_style(drop_path=fixed.drop_path, ramp=fixed.ramp)
 
 
 def _describe(run: Run, job: Job) -> None:
@@ -228,6 +236,7 @@ def _describe(run: Run, job: Job) -> None:
             "cost": to_data(cost(job.spec)),
             "stages": [to_data(row) for row in stage_rows(job.spec)],
             "recipe": to_data(job.recipe),
+            "differences": differences(job.recipe, job.spec, images=len(job.images.train)),
             "machine": to_data(this_machine()),
         },
     )
@@ -269,7 +278,7 @@ def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
 def _train(
     run: Run, config: dict[str, Any], spec: ArchSpec, images: ImageData, where: torch.device, watcher: Watcher
 ) -> None:
-    recipe = from_data(Recipe, config["recipe"], OPTIMISERS, source=str(run.file("config.json")))
+    recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
     feed = Feed(spec, images, recipe, config["seed"], config["workers"])
     normalise = normaliser(spec, where)
     validation = validation_batches(spec, images)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .arch import ArchSpec, Block, Head, Stem
+from .arch import ArchSpec, Block, Head, Ramp, Stem
 
 __all__ = ["Node", "plan"]
 
@@ -48,7 +48,6 @@ def plan(spec: ArchSpec) -> tuple[Node, ...]:
     size = spec.input.resolution
     stem = Node("stem", spec.stem, spec.input.channels, spec.stem.width, spec.stem.reduction, size)
     nodes = [stem]
-    blocks = spec.depth
     done, variance = 0, 1.0
     for index, stage in enumerate(spec.stages):
         for repeat in range(stage.depth):
@@ -60,7 +59,7 @@ def plan(spec: ArchSpec) -> tuple[Node, ...]:
                 c_out=stage.width,
                 stride=stage.stride if repeat == 0 else 1,
                 size=before.size_out,
-                drop_path=spec.style.drop_path * done / blocks,
+                drop_path=spec.style.drop_path * _ramp(spec, index, done),
                 variance=variance,
             )
             nodes.append(node)
@@ -69,3 +68,8 @@ def plan(spec: ArchSpec) -> tuple[Node, ...]:
     last = nodes[-1]
     nodes.append(Node("head", spec.head, last.c_out, spec.head.classes, 1, last.size_out))
     return tuple(nodes)
+
+
+def _ramp(spec: ArchSpec, stage: int, done: int) -> float:
+    """The share of the full stochastic-depth rate in a stage, after `done` blocks of the whole network."""
+    return done / spec.depth if spec.style.ramp is Ramp.BLOCKS else (stage + 2) / (len(spec.stages) + 1)

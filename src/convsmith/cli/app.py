@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, UserError
-from . import doing, looking
+from . import doing, laddering, looking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -41,6 +41,7 @@ app = cyclopts.App(
 for verb in (
     *(looking.doctor, looking.list_, looking.show, looking.scale, looking.measure),
     *(doing.design, doing.train, doing.evaluate, doing.export, doing.report, doing.resume, doing.demo),
+    laddering.ladder,
 ):
     app.command(verb, name=verb.__name__.rstrip("_"))
 

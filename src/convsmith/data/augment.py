@@ -13,12 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..policies import MOST_LAYERS, SUB_POLICIES, AutoAugment, ColourJitter, Operation, Policy, RandAugment, Untouched
 from ..recipe import Augment
+from ..sized import BySize
+from .operations import brightened, contrasted, operated, saturated
 
-__all__ = ["DRAWS", "altered", "box"]
+__all__ = ["DRAWS", "altered", "box", "followed"]
 
-# How many numbers one image may use: 0-3 crop, 4 mirror, 5 erase or not, 6-9 where, 10 the noise.
-DRAWS = 11
+# How many numbers one image may use: 0-3 crop, 4 mirror, 5 erase or not, 6-9 where, 10 the noise, from 11 the policy.
+_POLICY = 11
+DRAWS = _POLICY + 3 * MOST_LAYERS
+
+# Pixels that a level translates by, on the side that a policy's `pixels_at` names.
+_RAND_REACH, _AUTO_REACH = 10.0, 25.0
+_OPERATIONS = tuple(Operation)
 
 # Zhong et al. (2020), section 4.1: the erased area's share of the image, and its aspect ratio.
 _ERASED_AREA = (0.02, 0.4)
@@ -41,15 +49,47 @@ def box(augment: Augment, draws: np.ndarray, height: int, width: int) -> tuple[i
 
 
 def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
-    """The batch, uint8 (n, channels, height, width), mirrored and erased in place; `draws` is (n, DRAWS).
+    """The batch, uint8 (n, channels, height, width), changed in place; `draws` is (n, DRAWS).
 
-    RandAugment and AutoAugment belong here, between the mirror and the eraser.
+    First the mirror, then the policy, then the eraser.
     """
     for i in np.flatnonzero(draws[:, 4] < augment.mirror):
         images[i] = images[i].flip(-1)
+    if not isinstance(augment.policy, Untouched):
+        for image, own in zip(images, draws, strict=True):
+            pixels = image.permute(1, 2, 0).numpy()
+            pixels[...] = followed(augment.policy, pixels, own[_POLICY:])
     for i in np.flatnonzero(draws[:, 5] < augment.erase):
         _erase(images[i], draws[i, 6:])
     return images
+
+
+def followed(policy: Policy, image: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """One image, uint8 (height, width, channels), after a policy. `draws` holds 3 MOST_LAYERS numbers in [0, 1)."""
+    match policy:
+        case RandAugment(layers=layers, magnitude=magnitude, pixels_at=pixels_at):
+            if isinstance(magnitude, BySize):
+                raise ValueError("RandAugment's magnitude is a table by size; `recipes.settle` reads it")
+            scale = max(image.shape[:2]) / pixels_at if pixels_at else 1.0
+            for own in draws[: 3 * layers].reshape(layers, 3):
+                drawn = _OPERATIONS[int(own[0] * len(_OPERATIONS))]
+                image = operated(image, drawn, magnitude, own[1:], reach=_RAND_REACH, scale=scale)
+            return image
+        case AutoAugment(pixels_at=pixels_at):
+            scale = max(image.shape[:2]) / pixels_at if pixels_at else 1.0
+            pair = SUB_POLICIES[int(draws[0] * len(SUB_POLICIES))]
+            for (operation, chance, level), own in zip(pair, draws[1:7].reshape(2, 3), strict=True):
+                if own[0] < chance:
+                    image = operated(image, operation, level, own[1:], reach=_AUTO_REACH, scale=scale)
+            return image
+        case ColourJitter(brightness=brightness, contrast=contrast, colour=colour):
+            turns = ((brightened, brightness), (contrasted, contrast), (saturated, colour))
+            for i in np.argsort(draws[3:6]):  # a random order: three numbers, sorted
+                turn, strength = turns[i]
+                image = turn(image, 1 + strength * (2 * float(draws[i]) - 1))
+            return image
+        case other:
+            raise TypeError(f"no augmentation for {other!r}")
 
 
 def _erase(image: Tensor, draws: np.ndarray) -> None:

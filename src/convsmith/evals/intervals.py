@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from math import sqrt
-from statistics import NormalDist
+from collections.abc import Sequence
+from math import atan, cos, pi, sin, sqrt
+from statistics import NormalDist, fmean, stdev
 
-__all__ = ["wilson"]
+__all__ = ["student", "wilson"]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -33,3 +34,45 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     low, high = ((middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n))
     # The ends are exact where nothing, or everything, succeeded; the arithmetic above misses them by a rounding error.
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+
+
+def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """The interval for the mean behind a few equally sure numbers (Student, 1908); None for fewer than two.
+
+        mean -+ t s / sqrt(n),  t the two-sided quantile of Student's distribution with n - 1 degrees of freedom
+
+    >>> tuple(round(end, 3) for end in student([1.0, 2.0, 3.0]))
+    (-0.484, 4.484)
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}; it lies between 0 and 1")
+    if len(values) < 2:
+        return None
+    mean = fmean(values)
+    reach = _quantile(confidence, len(values) - 1) * stdev(values) / sqrt(len(values))
+    return mean - reach, mean + reach
+
+
+def _quantile(confidence: float, freedom: int) -> float:
+    """t with P(|T| <= t) = confidence, by bisection."""
+    low, high = 0.0, 1e6
+    while high - low > 1e-9 * max(1.0, low):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _inside(middle, freedom) < confidence else (low, middle)
+    return (low + high) / 2
+
+
+def _inside(t: float, freedom: int) -> float:
+    """P(|T| <= t) for whole degrees of freedom: a finite sum in the angle (Abramowitz & Stegun, 26.7.3 and 26.7.4)."""
+    angle = atan(t / sqrt(freedom))
+    term, total = 1.0, 0.0
+    if freedom % 2:
+        term = cos(angle)
+        for k in range(1, freedom - 1, 2):
+            total += term
+            term *= cos(angle) ** 2 * (k + 1) / (k + 2)
+        return (angle + sin(angle) * total) * 2 / pi
+    for k in range(0, freedom - 1, 2):
+        total += term
+        term *= cos(angle) ** 2 * (k + 1) / (k + 2)
+    return sin(angle) * total

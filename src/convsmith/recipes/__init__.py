@@ -1,4 +1,4 @@
-"""Recipes: one runnable document each. A new recipe is one file and one line in `RECIPES`."""
+"""Recipes: one runnable document each. A new recipe is one file, one line in `RECIPES` and one in `PAPERS` if it has one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Any
 
 from ..codec import from_data, to_data
 from ..errors import UserError, nearest
-from ..recipe import OPTIMISERS, Recipe
+from ..recipe import KINDS, Recipe
+from . import bignas, efficientnet, evonorm, finetune, lambda_, nf, resnet_rs, tinynet
+from .differences import differences
+from .finetune import finetune_grid
+from .paper import Paper
 from .quick import QUICK
+from .settling import settle
 
-__all__ = ["QUICK", "RECIPES", "changed", "recipe"]
+__all__ = ["PAPERS", "QUICK", "RECIPES", "Paper", "changed", "differences", "finetune_grid", "recipe", "settle"]
 
-RECIPES: tuple[Recipe, ...] = (QUICK,)
+PAPERS: tuple[Paper, ...] = (
+    *(efficientnet.PAPER, resnet_rs.PAPER, *nf.PAPERS, evonorm.PAPER),
+    *(tinynet.PAPER, lambda_.PAPER, bignas.PAPER, finetune.PAPER),
+)
+RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS))
 
 
 def recipe(name: str) -> Recipe:
@@ -47,7 +56,7 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
             # Another kind has other fields; keeping the old ones would refuse every change of kind.
             here.clear()
         here[last] = _value(text.strip())
-    return from_data(Recipe, data, OPTIMISERS, source="--set")
+    return from_data(Recipe, data, KINDS, source="--set")
 
 
 def _value(text: str) -> Any:

@@ -16,12 +16,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import UserError
 from ..recipe import Precision, Recipe
 from .average import averaged
 from .checkpoint import load_checkpoint, save_checkpoint
+from .clip import clip_adaptively
+from .objective import loss_of
 from .optim import optimiser
 from .schedule import rate_at
 
@@ -126,7 +127,14 @@ def fit(
     for step, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
         model.train()
         torch.manual_seed(seed * 1_000_003 + step)
-        rate = rate_at(step, steps=steps, warmup=warmup, peak=peak)
+        rate = rate_at(
+            step,
+            steps=steps,
+            warmup=warmup,
+            peak=peak,
+            schedule=recipe.schedule,
+            per_epoch=feed.steps_per_epoch,
+        )
         for group in optim.param_groups:
             group["lr"] = rate
 
@@ -134,12 +142,14 @@ def fit(
             continue
         labels = batch.labels.to(device, non_blocking=True)
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            logits = model(prepare(batch.images))
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.smoothing)
+            logits, loss = loss_of(model, prepare(batch.images), labels, recipe, step // feed.steps_per_epoch)
         optim.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        if recipe.clip:
+        if recipe.clip or recipe.adaptive_clip:
             scaler.unscale_(optim)
+        if recipe.adaptive_clip:
+            clip_adaptively(model, recipe.adaptive_clip)
+        if recipe.clip:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
 
         looked = device.type == "cpu" or step % LOOK_EVERY == 0 or (step + 1) % feed.steps_per_epoch == 0

@@ -1,0 +1,131 @@
+"""`convsmith ladder`: what each ingredient of a recipe buys on the user's own data."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .looking import Json
+from .output import emit, out, table, watching
+
+__all__ = ["ladder"]
+
+
+def ladder(
+    model: str,
+    data: str,
+    /,
+    *,
+    recipe: Annotated[str, Parameter(help="The recipe at the top of the ladder.")] = "resnet-rs",
+    seeds: Annotated[int, Parameter(help="Trainings of each step; 3 is the least that says anything.")] = 3,
+    epochs: Annotated[int | None, Parameter(help="Epochs of the top; the baseline has 90/350 of them.")] = None,
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set drop_path=0.1.")] = (),
+    factors: Annotated[
+        bool, Parameter(help="The 2 x 2 x 2 study of training, architecture and scaling instead.")
+    ] = False,
+    grow: Annotated[float, Parameter(help="With --factors: how many times MODEL's MACs both scalings reach.")] = 2.0,
+    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
+    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
+    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
+    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of the split, where DATA has none.")] = 0,
+    out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
+    dry_run: Annotated[bool, Parameter(help="List the steps; train nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Train MODEL on DATA by a recipe's ingredients one after another, and draw what each adds, with intervals.
+
+    The steps are those of ResNet-RS's additive study: a bare baseline, cosine, longer, EMA, label smoothing, stochastic
+    depth, RandAugment, dropout, less weight decay, SE, ResNet-D. A study that was stopped goes on from --out.
+    """
+    from ..jobs import Options
+
+    short = () if epochs is None else (f"epochs={epochs}",)
+    options = Options(
+        recipe=recipe,
+        settings=(*settings, *short),
+        val=val,
+        root=root,
+        download=download,
+        seed=seed,
+        workers=workers,
+    )
+    folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
+    if dry_run:
+        _listed(model, recipe, options.settings, resolution, factors, grow, seeds, json)
+        return
+    from ..climbing import climb
+
+    made = climb(
+        model,
+        data,
+        out=folder,
+        seeds=seeds,
+        resolution=resolution,
+        study_factors=factors,
+        grow=grow,
+        options=options,
+        command=shlex.join(["convsmith", *sys.argv[1:]]),
+        watcher=watching(),
+    )
+    if json:
+        emit(made.to_record())
+        return
+    rows = [
+        [rung.name, f"{rung.mean:.2%}", _ends(rung.interval), _points(rung.gain), _ends(rung.gain_interval)]
+        for rung in made.rungs
+    ]
+    if factors:
+        out.print(table(None, "<corner top-1 interval", [row[:3] for row in rows]))
+        worth = [[effect.name, _points(effect.mean), _ends(effect.interval)] for effect in made.effects]
+        out.print(table(None, "<factor points interval", worth))
+    else:
+        out.print(table(None, "<step top-1 interval gain interval", rows))
+    out.print(f"report  {made.report}", soft_wrap=True)
+
+
+def _listed(
+    model: str,
+    recipe: str,
+    settings: tuple[str, ...],
+    resolution: int | None,
+    factors: bool,
+    grow: float,
+    seeds: int,
+    json: bool,
+) -> None:
+    from .. import ladder as ladders
+    from ..costs import cost
+    from ..recipes import changed
+    from ..recipes import recipe as named_recipe
+    from ..resolve import spec as resolve_spec
+    from ..units import human
+
+    spec = resolve_spec(model)
+    spec = spec if resolution is None else spec.with_resolution(resolution)
+    target = changed(named_recipe(recipe), settings)
+    steps = ladders.factors(spec, target, grow=grow) if factors else ladders.ladder(spec, target)
+    rows = [(step.name, step.recipe.epochs, cost(step.spec)) for step in steps]
+    if json:
+        listed = [{"step": n, "epochs": e, "macs": c.macs, "params": c.params} for n, e, c in rows]
+        emit({"steps": listed, "trainings": seeds * len(steps), "dry_run": True})
+        return
+    out.print(
+        table(None, "<step epochs MACs params", [[n, str(e), human(c.macs), human(c.params)] for n, e, c in rows])
+    )
+    out.print(
+        f"would train {seeds * len(steps)} networks, {seeds} of each; nothing was trained and nothing was written"
+    )
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return "–" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+
+
+def _points(gain: float | None) -> str:
+    return "–" if gain is None else f"{100 * gain:+.2f}"

@@ -1,0 +1,169 @@
+"""Trains the steps of a study, each under several seeds, and keeps what is done: a study goes on where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from .codec import to_data, to_json
+from .costs import cost
+from .data import ImageData
+from .errors import UserError
+from .evals import score
+from .feed import Feed, Watcher, fingerprint, normaliser, validation_batches
+from .jobs import Options, regularised, source_of
+from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
+from .machine import this_machine
+from .model import build
+from .recipes import changed, differences
+from .recipes import recipe as named_recipe
+from .reports.bars import Bar
+from .reports.study import StudyRow, StudyView, render_study
+from .resolve import device
+from .resolve import spec as resolve_spec
+from .training import StepDone, fit, save_atomically
+
+__all__ = ["Climbed", "climb"]
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """A finished study: its steps, each step's top-1 by seed, what they say, and where the page is."""
+
+    steps: tuple[Step, ...]
+    scores: tuple[dict[int, float], ...]
+    rungs: tuple[Rung, ...]
+    effects: tuple[Effect, ...]
+    report: Path
+
+    def to_record(self) -> dict[str, object]:
+        return {
+            "steps": [
+                asdict(rung) | {"scores": own, "cost": to_data(cost(step.spec)), "recipe": to_data(step.recipe)}
+                for rung, own, step in zip(self.rungs, self.scores, self.steps, strict=True)
+            ],
+            "effects": [asdict(effect) for effect in self.effects],
+            "report": str(self.report),
+        }
+
+
+def climb(
+    model: str | Path,
+    data: str | Path,
+    *,
+    out: Path,
+    seeds: int = 3,
+    resolution: int | None = None,
+    study_factors: bool = False,
+    grow: float = 2.0,
+    options: Options | None = None,
+    command: str = "",
+    watcher: Watcher | None = None,
+) -> Climbed:
+    """The additive study of `model` on `data`, or with `study_factors` the 2 x 2 x 2 study, under seeds 0 to `seeds` - 1.
+
+    `out` holds a result for each training, named by a hash of all that it depends on, the drawings and `study.html`. A
+    training that has its result is not run again; one that was killed goes on from its checkpoint. All seeds of one step
+    are trained before the next step, on the same split of the data.
+    """
+    options, watcher = options or Options(recipe="resnet-rs"), watcher or Watcher()
+    if seeds < 1:
+        raise UserError(f"a study needs at least one seed; got {seeds}")
+    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    recipe = changed(base, options.settings)
+    images = source_of(data, options).load(watcher)
+    spec = resolve_spec(model).with_classes(len(images.classes))
+    spec = spec if resolution is None else spec.with_resolution(resolution)
+    steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
+    out.mkdir(parents=True, exist_ok=True)
+
+    scores: list[dict[int, float]] = [{} for _ in steps]
+    for number, (step, own) in enumerate(zip(steps, scores, strict=True), start=1):
+        for seed in range(seeds):
+            watcher.stage("step", f"{number} of {len(steps)}, seed {seed}: {step.name}")
+            own[seed] = _top1(step, images, seed, options.workers, out, watcher)
+            watcher.note(f"{step.name}: top-1 {own[seed]:.2%}")
+    rungs = climbed([step.name for step in steps], scores)
+    found = effects(steps, scores) if study_factors else ()
+
+    page, drawn = render_study(
+        StudyView(
+            title=f"{'Factors' if study_factors else 'Ladder'} of {recipe.name}: {spec.name} on {images.name}",
+            heading="The eight corners" if study_factors else "What each step adds",
+            caption="Mean top-1 over the seeds with its 95 % interval."
+            + ("" if study_factors else " Each step holds all above it; gains whose interval holds 0 are grey."),
+            subtitle=(f"{seeds} seeds", f"{len(images.train)} training images", f"{len(images.val)} validation images"),
+            rows=tuple(
+                StudyRow(
+                    _bar(rung, gains=not study_factors),
+                    tuple(sorted(own.items())),
+                    step.recipe.epochs,
+                    cost(step.spec).macs,
+                    cost(step.spec).params,
+                )
+                for rung, own, step in zip(rungs, scores, steps, strict=True)
+            ),
+            effects=tuple(Bar(effect.name, effect.mean, effect.interval) for effect in found),
+            differences=tuple(differences(recipe, spec, images=len(images.train))),
+            command=command,
+            machine=_machine(),
+        )
+    )
+    for name, text in ({"study.html": page} | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
+        _write(out / name, text)
+    made = Climbed(steps, tuple(scores), rungs, tuple(found), out / "study.html")
+    _write(out / "study.json", json.dumps(made.to_record(), indent=1) + "\n")
+    return made
+
+
+def _top1(step: Step, images: ImageData, seed: int, workers: int, out: Path, watcher: Watcher) -> float:
+    """The validation top-1 of one training, from its result where there is one."""
+    spec = regularised(step.spec, step.recipe)
+    text = "\0".join((to_json(spec), to_json(step.recipe), fingerprint(images), str(seed)))
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    result, checkpoint = out / f"{name}.json", out / f"{name}.pt"
+    if result.exists():
+        return float(json.loads(result.read_text(encoding="utf-8"))["top1"])
+    where = device()
+    normalise, validation = normaliser(spec, where), validation_batches(spec, images)
+    model = build(spec, seed=seed)
+    for record in fit(
+        model,
+        step.recipe,
+        Feed(spec, images, step.recipe, seed, workers),
+        prepare=normalise,
+        evaluate=lambda network: {},  # only the last epoch's score counts: choosing the best would flatter every step
+        checkpoint=checkpoint,
+        device=where,
+        seed=seed,
+    ):
+        if isinstance(record, StepDone):
+            watcher.count(f"{step.name}, seed {seed}, steps", record.step, record.steps)
+    with torch.inference_mode():
+        found = score(model, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
+    _write(result, json.dumps({"step": step.name, "seed": seed, "top1": found.top1, "loss": found.loss, "n": found.n}))
+    checkpoint.unlink(missing_ok=True)
+    return float(found.top1)
+
+
+def _bar(rung: Rung, *, gains: bool) -> Bar:
+    if not gains:
+        return Bar(rung.name, rung.mean, rung.interval)
+    return Bar(rung.name, rung.mean, rung.interval, rung.gain, rung.gain_interval)
+
+
+def _machine() -> str:
+    machine = this_machine()
+    versions = ", ".join(f"{name} {version}" for name, version in machine.packages)
+    return f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}, {versions}"
+
+
+def _write(path: Path, text: str) -> None:
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    save_atomically(path, write)

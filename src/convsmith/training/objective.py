@@ -1,0 +1,65 @@
+"""What a step minimises: cross-entropy with smoothed labels, of plain batches or of mixed ones, at the epoch's side."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..recipe import Recipe
+
+__all__ = ["loss_of", "mixed", "mixed_loss", "side_at"]
+
+
+def loss_of(model: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor]:
+    """The logits ⟨N,classes⟩ of a prepared batch in `epoch`, counted from 0, and the loss to go down on."""
+    if recipe.first_side < 1:
+        side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
+        images = F.interpolate(images, size=side, mode="bilinear", antialias=True)
+    if not (recipe.mixup or recipe.cutmix):
+        logits = model(images)
+        return logits, F.cross_entropy(logits.float(), labels, label_smoothing=recipe.smoothing)
+    images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
+    logits = model(images)
+    return logits, mixed_loss(logits.float(), labels, own, smoothing=recipe.smoothing)
+
+
+def mixed(images: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
+    """A batch ⟨N,C,H,W⟩ in which image i holds a share of image N-1-i, and the share ⟨N⟩ that is its own.
+
+    mixup (Zhang et al., 2018): the mean of the two, weighted by a share from Beta(mixup, mixup). CutMix (Yun et al.,
+    2019): a rectangle of the other, of the image's aspect, that covers 1 minus a share from Beta(cutmix, cutmix) before
+    it is cut at the border; the share is counted after. With both, every other image is mixed one way, the rest the other.
+    Draws from torch's global generator, which the loop seeds for every step.
+    """
+    n, _, height, width = images.shape
+    other, device = images.flip(0), images.device
+    cut = torch.arange(n, device=device) % 2 == 0 if mixup and cutmix else torch.full((n,), bool(cutmix), device=device)
+    alpha = torch.where(cut, cutmix or 1.0, mixup or 1.0)
+    own = torch.distributions.Beta(alpha, alpha, validate_args=False).sample()
+
+    middle, half = torch.rand(2, n, device=device), 0.5 * (1 - own).sqrt()
+    inside = [
+        ((torch.arange(size, device=device) + 0.5) / size - at[:, None]).abs() < half[:, None]
+        for size, at in zip((height, width), middle, strict=True)
+    ]
+    box = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    shown = torch.where(cut[:, None, None, None], (~box).to(images.dtype), own.to(images.dtype)[:, None, None, None])
+    return torch.lerp(other, images, shown), shown.float().expand(n, 1, height, width).mean((1, 2, 3))
+
+
+def mixed_loss(logits: Tensor, labels: Tensor, own: Tensor, *, smoothing: float) -> Tensor:
+    """Cross-entropy towards both images' classes by their shares, as `mixed` pairs them."""
+    one = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    other = F.cross_entropy(logits, labels.flip(0), label_smoothing=smoothing, reduction="none")
+    return (own * one + (1 - own) * other).mean()
+
+
+def side_at(side: int, epoch: int, epochs: int, *, first: float) -> int:
+    """The side of training images in `epoch`, counted from 0: from `first` times `side`, linearly, to the whole of it
+    from three quarters of the epochs on. The growth's shape is ours.
+
+    >>> [side_at(32, epoch, 8, first=0.5) for epoch in range(8)]
+    [16, 19, 21, 24, 27, 29, 32, 32]
+    """
+    return round(side * (first + (1 - first) * min(1.0, epoch / (0.75 * epochs))))

@@ -1,0 +1,65 @@
+"""Studies as they run: resumed, reported, and told on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convsmith.cli import main
+from convsmith.climbing import climb
+from convsmith.errors import UserError
+from convsmith.jobs import Options
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    images = rng.integers(0, 80, (48, 16, 16, 3)) + 80 * labels[:, None, None, None]
+    path = tmp_path / "bright.npz"
+    np.savez(path, images=images.astype(np.uint8), labels=labels)
+    return path
+
+
+OPTIONS = Options(recipe="resnet-rs", settings=("epochs=1", "batch=16"))
+
+
+def test_a_study_keeps_every_training_and_trains_only_what_is_missing(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    made = climb("mobilenetv2_035", data, out=out, seeds=1, resolution=16, options=OPTIONS)
+    results = {path: path.read_bytes() for path in out.glob("*.json") if path.name != "study.json"}
+    assert len(results) == len(made.steps) and not list(out.glob("*.pt"))
+    assert all(rung.interval is None for rung in made.rungs)
+    # A result is what counts, not the training: a changed one is read and not overwritten.
+    first = next(path for path in results if json.loads(results[path])["step"] == "baseline")
+    first.write_text(json.dumps({"top1": 0.125}))
+    again = climb("mobilenetv2_035", data, out=out, seeds=1, resolution=16, options=OPTIONS)
+    assert again.scores[0] == {0: 0.125} and again.scores[1:] == made.scores[1:]
+    page = (out / "study.html").read_text()
+    assert "12.50 %" in page and "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
+    assert (out / "bars.svg").is_file()
+    assert json.loads((out / "study.json").read_text())["steps"][0]["name"] == "baseline"
+
+
+def test_a_study_needs_a_seed(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="at least one seed"):
+        climb("mobilenetv2_035", data, out=tmp_path / "x", seeds=0, options=OPTIONS)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_command_lists_its_steps_without_training(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ladder", "resnetrs200", "digits", "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trainings"] == 33 and found["steps"][0] == {
+        "step": "baseline",
+        "epochs": 90,
+        "macs": found["steps"][0]["macs"],
+        "params": 64_673_832,
+    }
+    assert main(["ladder", "resnetrs50", "digits", "--factors", "--dry-run"]) == 0
+    assert "would train 24 networks" in capsys.readouterr().out
+    assert main(["ladder", "resnetrs50", "digits", "--recipe", "resnet", "--dry-run"]) == 2
+    assert "did you mean 'resnet-rs'" in capsys.readouterr().err
