@@ -120,9 +120,9 @@ def test_a_limit_that_never_binds_is_refused() -> None:
         scale("efficientnet_b0", to="1G-params", rule="resolution")
 
 
-def test_milliseconds_are_refused_with_the_reason() -> None:
+def test_counting_alone_refuses_milliseconds_with_the_reason() -> None:
     with pytest.raises(BudgetError, match="measured, not counted"):
-        scale("efficientnet_b0", to="5ms")
+        fit(Compound(), B0, Budget(ms=5), cost)
 
 
 def test_an_unknown_rule_lists_the_known_ones() -> None:

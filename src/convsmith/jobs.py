@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from .feed import (
     trained,
     validation_batches,
 )
-from .latency import interleave
+from .latency import Runtime, interleave
 from .machine import this_machine
 from .model import build
 from .parts import PooledClassifier
@@ -41,10 +42,11 @@ from .reports import write_report
 from .resolve import device
 from .resolve import spec as resolve_spec
 from .runs import Run, now
-from .scaling import Fit, fit
+from .scaling import Fit, fit, fit_timed
 from .scaling import rule as named_rule
 from .sized import BySize
 from .stages import stage_rows
+from .stopwatch import Stopwatch
 from .training import EpochDone, Record, load_checkpoint, save_atomically
 from .training import fit as training_loop
 from .units import Budget
@@ -64,8 +66,20 @@ __all__ = [
 # ---- design and train ------------------------------------------------------------------------------------------------
 
 
-def scale(model: str | Path | ArchSpec, *, to: str | Budget, rule: str = "compound", classes: int | None = None) -> Fit:
+def scale(
+    model: str | Path | ArchSpec,
+    *,
+    to: str | Budget,
+    rule: str = "compound",
+    classes: int | None = None,
+    runtime: str | Runtime = Runtime.ORT,
+    threads: int = 1,
+    watcher: Watcher | None = None,
+) -> Fit:
     """The largest member of `rule`'s line through `model` that meets every part of the budget.
+
+    Multiply-adds and parameters are counted. Milliseconds are measured on this machine, of one image, in `runtime` with
+    `threads` threads: members are built, exported and timed until one meets the limit and the next larger does not.
 
     >>> scale("mobilenetv2_100", to="100M-macs").spec.input.resolution
     160
@@ -73,7 +87,10 @@ def scale(model: str | Path | ArchSpec, *, to: str | Budget, rule: str = "compou
     base = resolve_spec(model)
     base = base if classes is None else base.with_classes(classes)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
-    return fit(named_rule(rule), base, budget, cost)
+    if math.isinf(budget.ms):
+        return fit(named_rule(rule), base, budget, cost)
+    with Stopwatch(Runtime(runtime), threads, watcher or Watcher()) as time:
+        return fit_timed(named_rule(rule), base, budget, cost, time)
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,7 @@ def design_job(
     chosen = resolve_spec(base)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     images = source.load(watcher)
-    found = scale(chosen, to=budget, rule=rule, classes=len(images.classes))
+    found = scale(chosen, to=budget, rule=rule, classes=len(images.classes), watcher=watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
     recipe = settle(recipe, found.spec)
     return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
@@ -178,8 +195,10 @@ def resume(run: Run | str | Path, *, watcher: Watcher | None = None) -> Run:
 
 def met(found: Fit) -> dict[str, dict[str, float]]:
     """For each limit of the budget: the limit, what the network needs, and the share left."""
-    needs = {"macs": found.cost.macs, "params": found.cost.params}
-    limits = {"macs": found.budget.macs, "params": found.budget.params}
+    needs: dict[str, float] = {"macs": found.cost.macs, "params": found.cost.params}
+    if found.latency is not None:
+        needs["ms"] = found.latency.median_ms
+    limits = {"macs": found.budget.macs, "params": found.budget.params, "ms": found.budget.ms}
     return {name: {"limit": limits[name], "is": needs[name], "slack": slack} for name, slack in found.slack.items()}
 
 

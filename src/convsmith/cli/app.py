@@ -21,7 +21,7 @@ FIRST_SCREEN = """\
   convsmith [bold]demo[/]                                        the main job on digits that are already here
   convsmith [bold]design[/] ./photos --to 20M-macs               a trained network that meets the budget, and a report
   convsmith [bold]show[/] efficientnet_b0                        its stages, its cost, the paper's numbers
-  convsmith [bold]scale[/] resnet50 --to 1G-macs                 the largest member that fits
+  convsmith [bold]scale[/] resnet50 --to 5ms                     the largest member that fits, measured here
   convsmith [bold]measure[/] resnet18 mobilenetv2_100            milliseconds on this machine, interleaved
 
 `convsmith --help` lists every verb, `convsmith VERB --help` its options."""

@@ -64,7 +64,7 @@ def design(
     data: str,
     /,
     *,
-    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, or both joined by a comma.")],
+    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
     base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
     rule: Annotated[Rule, Parameter(help="How to scale it.")] = "compound",
     training: Training = DEFAULTS,

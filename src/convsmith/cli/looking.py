@@ -162,9 +162,11 @@ def scale(
     model: str,
     /,
     *,
-    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, or both joined by a comma.")],
+    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
     rule: Annotated[Rule, Parameter(help="Which line through MODEL.")] = "compound",
     classes: Annotated[int | None, Parameter(help="Another number of classes.")] = None,
+    runtime: Annotated[RuntimeName, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
+    threads: Annotated[int, Parameter(help="For ms: threads of the runtime.")] = 1,
     out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -173,14 +175,15 @@ def scale(
     from ..jobs import met
     from ..jobs import scale as scaled
 
-    found = scaled(model, to=to, rule=rule, classes=classes)
+    found = scaled(model, to=to, rule=rule, classes=classes, runtime=runtime, threads=threads, watcher=watching())
     if out_file is not None:
         from ..training import save_atomically
 
         save_atomically(out_file, lambda path: _write(path, found.spec.to_json()))
     if json:
         record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": rule, "x": found.x}
-        emit(record | {"budget": str(found.budget), "met": met(found)})
+        timed = None if found.latency is None else found.latency.to_record()
+        emit(record | {"budget": str(found.budget), "met": met(found), "latency": timed})
         return
     spec = found.spec
     depths = " ".join(str(stage.depth) for stage in spec.stages)
@@ -189,6 +192,14 @@ def scale(
     out.print(f"{spec.input.resolution} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
     slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
     out.print(f"{found.cost} ({slack})")
+    if found.latency is not None:
+        row, plural = found.latency, "s" * (found.latency.threads > 1)
+        out.print(
+            f"measured {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n}; {row.runtime}, "
+            f"batch {row.batch}, {row.threads} thread{plural})",
+            soft_wrap=True,
+        )
+        err.print(machine_line())
     if out_file is not None:
         out.print(f"wrote {out_file}")
 

@@ -10,8 +10,9 @@ from .compound import Compound
 from .exponents import Depth, Resolution, Width
 from .fit import Fit, fit
 from .rule import Rule
+from .timed import fit_timed
 
-__all__ = ["RULES", "Compound", "Depth", "Fit", "Resolution", "Rule", "Width", "fit", "rule"]
+__all__ = ["RULES", "Compound", "Depth", "Fit", "Resolution", "Rule", "Width", "fit", "fit_timed", "rule"]
 
 RULES: tuple[type[Rule], ...] = (Compound, Depth, Width, Resolution)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..arch import ArchSpec
 from ..errors import BudgetError
+from ..latency import Latency
 from ..units import Budget, Cost, human
 from .rule import Rule
 
@@ -23,11 +24,13 @@ class Fit:
     x: float
     cost: Cost
     budget: Budget
+    latency: Latency | None = None  # where the budget has milliseconds: what was measured
 
     @property
     def slack(self) -> dict[str, float]:
         """For each limit the share left unused; rounding makes stairs, so it is rarely zero."""
-        return self.budget.slack(self.cost)
+        timed = {} if self.latency is None else {"ms": 1 - self.latency.median_ms / self.budget.ms}
+        return self.budget.slack(self.cost) | timed
 
     def __str__(self) -> str:
         slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in self.slack.items())
@@ -42,8 +45,7 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
     """
     if math.isfinite(budget.ms):
         raise BudgetError(
-            f"budget '{budget}': milliseconds are measured, not counted, and a rule cannot be fitted to them yet; "
-            "give macs or params, then `convsmith measure` the result"
+            f"budget '{budget}': milliseconds are measured, not counted; `fit_timed` fits to them, and `scale` calls it"
         )
     low, high = rule.least, rule.most
     smallest, largest = rule(base, low), rule(base, high)
