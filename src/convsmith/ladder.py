@@ -214,7 +214,7 @@ def factors(
 class Rung:
     """A step's mean score over the seeds with its 95 % interval, and what it adds to the step before, seed by seed.
 
-    Intervals are None at one seed, and `gain` on the first step.
+    Intervals are None at one seed, and `gain` on the first step. That of the score ends at 0 and 1.
     """
 
     name: str
@@ -241,7 +241,10 @@ def climbed(names: Sequence[str], scores: Sequence[Mapping[int, float]]) -> tupl
         if index and (both := sorted(set(own) & set(scores[index - 1]))):
             gains = [own[seed] - scores[index - 1][seed] for seed in both]
             gain, gain_interval = fmean(gains), student(gains)
-        rungs.append(Rung(name, fmean(own.values()), student(list(own.values())), gain, gain_interval))
+        interval = student(list(own.values()))
+        if interval is not None:  # a score is a share, which Student's t does not know
+            interval = (max(0.0, interval[0]), min(1.0, interval[1]))
+        rungs.append(Rung(name, fmean(own.values()), interval, gain, gain_interval))
     return tuple(rungs)
 
 

@@ -196,7 +196,8 @@ def _finished(run: Run, json: bool) -> None:
     out.print(f"top-1    {scores['top1']:.2%}  [{low:.2%}, {high:.2%}]  (95 %, n = {scores['n']})", markup=False)
     cost = config["cost"]
     for name, limit in (config["met"] or {}).items():
-        out.print(f"budget   {limit['is']:,.0f} of {limit['limit']:,.0f} {name}, {limit['slack']:.1%} below")
+        needs, allowed = (f"{limit[key]:.3g}" if name == "ms" else f"{limit[key]:,.0f}" for key in ("is", "limit"))
+        out.print(f"budget   {needs} of {allowed} {name}, {limit['slack']:.1%} below")
     if not config["met"]:
         out.print(f"cost     {cost['macs']:,} MACs, {cost['params']:,} parameters")
     out.print(
