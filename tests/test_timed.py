@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import convsmith as cs
 from convsmith.arch import ArchSpec
 from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
-from convsmith.jobs import met, scale
+from convsmith.jobs import Options, design, met, scale
 from convsmith.latency import Latency, Runtime
 from convsmith.scaling import RULES, Rule, fit, fit_timed
 from convsmith.units import Budget
@@ -85,3 +86,10 @@ def test_a_real_clock() -> None:
     assert found.latency is not None and found.latency.median_ms <= 40 and found.cost.macs <= 4e6
     with pytest.raises(UserError, match="threads are at least 1"):
         scale("tinynet_e", to="40ms", threads=0)
+
+
+def test_a_design_is_judged_by_the_milliseconds_of_what_it_ships(tmp_path: Path) -> None:
+    options = Options(parent=tmp_path, settings=("epochs=1", "batch=256"))
+    run = design("digits", to="60ms,1M-macs", base="tinynet_e", options=options)
+    judged, row = run.read("config.json")["met"]["ms"], run.read("latency.json")["rows"][0]
+    assert judged["is"] == row["median_ms"] and judged["slack"] == pytest.approx(1 - row["median_ms"] / 60)

@@ -289,6 +289,11 @@ def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
         watcher.stage("measure", "onnxruntime, batch 1, one thread")
         subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=1)
         timing = interleave([subject], threads=1, progress=lambda d, t: watcher.count("rounds", d, t))
+        if config["met"] and "ms" in config["met"]:
+            # What was measured to choose the network gives way to what is shipped; a kill in between repeats both.
+            limit, took = config["met"]["ms"]["limit"], timing.rows[0].median_ms
+            config["met"]["ms"] = {"limit": limit, "is": took, "slack": 1 - took / limit}
+            run.write("config.json", config)
         run.write("latency.json", timing.to_record())
     watcher.stage("report", str(write_report(run.path)))
     return run
