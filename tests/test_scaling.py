@@ -11,7 +11,8 @@ from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
 from convsmith.families import FAMILIES, spec
 from convsmith.jobs import scale
-from convsmith.scaling import RULES, Compound, Rule, fit, rule
+from convsmith.scaling import RULES, Rule, fit, rule
+from convsmith.scaling.compound import Compound
 from convsmith.units import Budget
 from specs import specs
 
@@ -24,14 +25,18 @@ def test_a_rule_leaves_the_base_alone_at_its_neutral_number(kind: type[Rule], ar
     assert kind()(arch, kind.neutral) == arch
 
 
-@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.kind)
+COUNTED = [kind for kind in RULES if not kind.solves]
+SHRINKS = [kind for kind in RULES if kind.most == kind.neutral]
+
+
+@pytest.mark.parametrize("kind", COUNTED, ids=lambda kind: kind.kind)
 @given(share=st.floats(0.3, 0.65), step=st.floats(0.001, 0.1))
 def test_cost_never_falls_along_a_rule_s_line(kind: type[Rule], share: float, step: float) -> None:
     along = kind()
 
     def macs(place: float) -> int:
-        # Place 0.5 is near the neutral number on every line, and the range stays affordable on the single axes.
-        x = kind.least + (kind.most - kind.least) * place if kind is Compound else 4 ** (2 * place - 1)
+        # Affordable on every line: the upper ends are networks of thousands of blocks.
+        x = kind.least + (kind.most - kind.least) * place if kind.neutral == 0 else 4 ** (2 * place - 1)
         return cost(along(B0, x)).macs
 
     assert macs(share) <= macs(share + step)
@@ -60,7 +65,7 @@ def test_the_constants_are_the_paper_s() -> None:
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.kind)
 def test_any_network_scales_by_any_rule_to_twice_and_half_its_cost(name: str, kind: type[Rule]) -> None:
     base = spec(name)
-    for factor in (2, 0.6):
+    for factor in (0.6,) if kind in SHRINKS else (2, 0.6):
         found = fit(kind(), base, Budget(macs=factor * cost(base).macs), cost)
         assert cost(found.spec).macs <= factor * cost(base).macs
         # Depth rounds up to whole blocks, the coarsest stairs: MobileNetV1 has five stages.
@@ -113,6 +118,12 @@ def test_the_nearest_budget_named_can_be_met() -> None:
             scale(name, to="10-macs,10-params")
         nearest = str(caught.value).rsplit(" ", 1)[-1]
         assert scale(name, to=nearest).cost.macs > 10
+
+
+@pytest.mark.parametrize("kind", SHRINKS, ids=lambda kind: kind.kind)
+def test_a_rule_that_only_shrinks_says_so(kind: type[Rule]) -> None:
+    with pytest.raises(BudgetError, match="only shrinks; `compound` grows"):
+        fit(kind(), B0, Budget(macs=1e9), cost)
 
 
 def test_a_limit_that_never_binds_is_refused() -> None:

@@ -354,7 +354,8 @@ def grown(
     if width != 1:
         stages = tuple(replace(stage, width=grow(stage.width)) for stage in stages)
         stem = stem if rounding.keep_stem else stem.widened(grow)
-        head = head.widened(lambda channels: max(rounding.least_head, grow(channels)))
+        least = rounding.least_head
+        head = head.widened(lambda channels: max(least, grow(channels), int(channels) if rounding.keep_head else 0))
     if depth != 1:
         stages = tuple(replace(stage, depth=rounding.repeats(stage.depth * depth)) for stage in stages)
     image = (

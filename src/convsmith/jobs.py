@@ -42,7 +42,7 @@ from .reports import write_report
 from .resolve import device
 from .resolve import spec as resolve_spec
 from .runs import Run, now
-from .scaling import Fit, fit, fit_timed
+from .scaling import Fit, ResNetRS, Rule, fit, fit_timed, regime
 from .scaling import rule as named_rule
 from .sized import BySize
 from .stages import stage_rows
@@ -70,7 +70,7 @@ def scale(
     model: str | Path | ArchSpec,
     *,
     to: str | Budget,
-    rule: str = "compound",
+    rule: str | Rule = "compound",
     classes: int | None = None,
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
@@ -80,6 +80,7 @@ def scale(
 
     Multiply-adds and parameters are counted. Milliseconds are measured on this machine, of one image, in `runtime` with
     `threads` threads: members are built, exported and timed until one meets the limit and the next larger does not.
+    `rule` is a rule, its name, or the file of one that `fit-scaling` wrote.
 
     >>> scale("mobilenetv2_100", to="100M-macs").spec.input.resolution
     160
@@ -87,10 +88,11 @@ def scale(
     base = resolve_spec(model)
     base = base if classes is None else base.with_classes(classes)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
+    line = rule if isinstance(rule, Rule) else named_rule(rule)
     if math.isinf(budget.ms):
-        return fit(named_rule(rule), base, budget, cost)
+        return fit(line, base, budget, cost)
     with Stopwatch(Runtime(runtime), threads, watcher or Watcher()) as time:
-        return fit_timed(named_rule(rule), base, budget, cost, time)
+        return fit_timed(line, base, budget, cost, time)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ def design_job(
     chosen = resolve_spec(base)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     images = source.load(watcher)
-    found = scale(chosen, to=budget, rule=rule, classes=len(images.classes), watcher=watcher)
+    line = named_rule(rule)
+    if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
+        line = replace(line, regime=regime(recipe.epochs, len(images.train)))
+    found = scale(chosen, to=budget, rule=line, classes=len(images.classes), watcher=watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
     recipe = settle(recipe, found.spec)
     return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)

@@ -148,15 +148,17 @@ class Rounding:
 
         y = max(q, q * floor((x + q/2) / q));  y += q  if y < 0.9 x
 
-    Repeats are rounded up, resolution to the nearest pixel. `keep_stem` leaves the stem's width alone and `least_head`
-    is the smallest width the head's convolution may take.
+    Repeats are rounded up, resolution to the nearest pixel (TinyNet: down). `keep_stem` leaves the stem's width alone,
+    `keep_head` never narrows the head's convolution, and `least_head` is the smallest width it may take.
     """
 
     width_to: int = 8
     depth: RoundDepth = RoundDepth.UP
     resolution_to: int = 1
     least_resolution: int = 8
+    resolution_down: bool = False
     keep_stem: bool = False
+    keep_head: bool = False
     least_head: int = 0
 
     def width(self, channels: float) -> int:
@@ -174,4 +176,6 @@ class Rounding:
     def resolution(self, pixels: float) -> int:
         """Pixels, scaled already, as a multiple of `resolution_to`."""
         step = self.resolution_to
-        return max(self.least_resolution, math.floor(pixels / step + 0.5) * step)
+        # 224 * 0.75 must not fall below 168 by a float's last digit.
+        whole = math.floor(pixels / step + (1e-9 if self.resolution_down else 0.5))
+        return max(self.least_resolution, whole * step)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from .looking import Json, Rule
+from .looking import RULE, Json
 from .output import emit, err, out, watching
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def design(
     *,
     to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
     base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
-    rule: Annotated[Rule, Parameter(help="How to scale it.")] = "compound",
+    rule: Annotated[str, Parameter(help=RULE)] = "compound",
     training: Training = DEFAULTS,
 ) -> None:
     """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.

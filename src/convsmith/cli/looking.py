@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,11 +13,17 @@ from ..ledger import Row, Verdict, families, published
 from ..units import human
 from .output import emit, err, machine_line, out, table, watching
 
+if TYPE_CHECKING:
+    from ..scaling import Rule
+
 __all__ = ["doctor", "list_", "measure", "scale", "show"]
 
 Json = Annotated[bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.")]
 Seed = Annotated[int, Parameter(help="Seed of all randomness.")]
-Rule = Literal["compound", "depth", "width", "resolution"]
+RULE = (
+    "How to scale it: compound, inverse-compound, tiny, resnet-rs, depth, width, resolution, or a rule .json that "
+    "fit-scaling wrote."
+)
 RuntimeName = Literal["ort", "eager", "compile"]
 
 
@@ -163,8 +169,10 @@ def scale(
     /,
     *,
     to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
-    rule: Annotated[Rule, Parameter(help="Which line through MODEL.")] = "compound",
+    rule: Annotated[str, Parameter(help=RULE)] = "compound",
     classes: Annotated[int | None, Parameter(help="Another number of classes.")] = None,
+    epochs: Annotated[float | None, Parameter(help="For resnet-rs: how long it will be trained.")] = None,
+    images: Annotated[int | None, Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.")] = None,
     runtime: Annotated[RuntimeName, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
     threads: Annotated[int, Parameter(help="For ms: threads of the runtime.")] = 1,
     out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
@@ -175,13 +183,14 @@ def scale(
     from ..jobs import met
     from ..jobs import scale as scaled
 
-    found = scaled(model, to=to, rule=rule, classes=classes, runtime=runtime, threads=threads, watcher=watching())
+    line = _rule(rule, epochs, images)
+    found = scaled(model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, watcher=watching())
     if out_file is not None:
         from ..training import save_atomically
 
         save_atomically(out_file, lambda path: _write(path, found.spec.to_json()))
     if json:
-        record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": rule, "x": found.x}
+        record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": line.kind, "x": found.x}
         timed = None if found.latency is None else found.latency.to_record()
         emit(record | {"budget": str(found.budget), "met": met(found), "latency": timed})
         return
@@ -244,6 +253,19 @@ def measure(
     for sentence in timing.verdict:
         out.print(sentence, soft_wrap=True)
     out.print(machine_line(), style="dim", soft_wrap=True)
+
+
+def _rule(name: str, epochs: float | None, images: int | None) -> Rule:
+    from ..scaling import ResNetRS, regime
+    from ..scaling import rule as named_rule
+    from ..scaling.resnet_rs import IMAGENET
+
+    line = named_rule(name)
+    if epochs is None and images is None:
+        return line
+    if not isinstance(line, ResNetRS):
+        raise UserError(f"--epochs and --images choose the strategy of --rule resnet-rs; '{name}' has none to choose")
+    return dataclasses.replace(line, regime=regime(350 if epochs is None else epochs, images or IMAGENET))
 
 
 def _print(row: Row) -> str:

@@ -5,21 +5,73 @@ A new rule is one frozen dataclass in one file and one line in `RULES`; `fit` an
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from .compound import Compound
 from .exponents import Depth, Resolution, Width
 from .fit import Fit, fit
+from .front import Point, fronts, undominated
+from .gaussian import Curve
+from .inverse import InverseCompound
+from .resnet_rs import Regime, ResNetRS, regime
 from .rule import Rule
 from .timed import fit_timed
+from .tiny import Tiny
 
-__all__ = ["RULES", "Compound", "Depth", "Fit", "Resolution", "Rule", "Width", "fit", "fit_timed", "rule"]
+__all__ = [
+    "RULES",
+    "Compound",
+    "Curve",
+    "Depth",
+    "Fit",
+    "InverseCompound",
+    "Point",
+    "Regime",
+    "ResNetRS",
+    "Resolution",
+    "Rule",
+    "Tiny",
+    "Width",
+    "fit",
+    "fit_timed",
+    "fronts",
+    "regime",
+    "rule",
+    "rule_to_json",
+    "undominated",
+]
 
-RULES: tuple[type[Rule], ...] = (Compound, Depth, Width, Resolution)
+RULES: tuple[type[Rule], ...] = (Compound, InverseCompound, Tiny, ResNetRS, Depth, Width, Resolution)
 
 
 def rule(name: str) -> Rule:
-    """The rule of that name with its paper's constants."""
+    """The rule of that name with its paper's constants, or the one in a `.json` file that `rule_to_json` made."""
     table = {kind.kind: kind for kind in RULES}
+    if name.endswith(".json"):
+        return _read(Path(name), table)
     if name not in table:
-        raise UserError(f"unknown rule '{name}'; rules are {', '.join(table)}{nearest(name, table)}")
+        raise UserError(
+            f"unknown rule '{name}'; rules are {', '.join(table)}, or a .json that fit-scaling wrote{nearest(name, table)}"
+        )
     return table[name]()
+
+
+def rule_to_json(rule: Rule) -> str:
+    """A rule with all its constants as JSON text, which `rule` reads back from a file."""
+    return json.dumps({"rule": rule.kind} | to_data(rule), indent=1) + "\n"
+
+
+def _read(path: Path, table: dict[str, type[Rule]]) -> Rule:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"rule {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"rule {path} is not JSON: {error}") from None
+    kind = data.pop("rule", None) if isinstance(data, dict) else None
+    if kind not in table:
+        raise UserError(f"{path} names no rule in its field 'rule'; rules are {', '.join(table)}")
+    return from_data(table[kind], data, (), source=str(path))

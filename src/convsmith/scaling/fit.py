@@ -47,15 +47,7 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
         raise BudgetError(
             f"budget '{budget}': milliseconds are measured, not counted; `fit_timed` fits to them, and `scale` calls it"
         )
-    low, high = rule.least, rule.most
-    smallest, largest = rule(base, low), rule(base, high)
-    if not budget.admits(cost(smallest)):
-        raise BudgetError(_too_small(rule, base, budget, cost(smallest)))
-    if budget.admits(cost(largest)):
-        raise BudgetError(
-            f"{base.name} scaled by '{rule.kind}' never reaches {budget}: even {rule.describe(high)} needs only "
-            f"{cost(largest)}. Use another rule or another limit"
-        )
+    low, high = _bracket(rule, base, budget, cost)
     while high - low > 1e-5 * max(1.0, abs(high)):
         middle = (low + high) / 2
         if budget.admits(cost(rule(base, middle))):
@@ -67,6 +59,40 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
     x = shown if rule(base, shown) == spec else low
     spec = replace(spec, name=f"{base.name}@{rule.kind}={x:.5g}")
     return Fit(spec, rule, x, cost(spec), budget)
+
+
+def _bracket(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost]) -> tuple[float, float]:
+    """A number whose member `budget` admits and one above it whose member it does not, found outwards from the base:
+    the ends of a line are networks of thousands of blocks."""
+
+    def admits(x: float) -> bool:
+        return budget.admits(cost(rule(base, x)))
+
+    start = rule.neutral
+    if rule.solves:
+        # x is the share of the base's cost itself: what fills the budget in one step, where no other limit binds.
+        start = min(budget.macs / cost(base).macs, rule.most)
+        if rule.least <= start < rule.most and admits(start):
+            return start, start
+        start = max(start, rule.least)
+    if admits(start):
+        end, side = rule.most, "up"
+    else:
+        end, side = rule.least, "down"
+    x, step = start, (end - start) / 64
+    while x != end:
+        before, x, step = x, x + step, 2 * step
+        x = min(x, end) if side == "up" else max(x, end)
+        if admits(x) != (side == "up"):
+            return (before, x) if side == "up" else (x, before)
+    member = cost(rule(base, end))
+    if side == "down":
+        raise BudgetError(_too_small(rule, base, budget, member))
+    shrinks = rule.most == rule.neutral
+    raise BudgetError(
+        f"{base.name} scaled by '{rule.kind}' never reaches {budget}: even {rule.describe(end)} needs only {member}. "
+        + ("This rule only shrinks; `compound` grows" if shrinks else "Use another rule or another limit")
+    )
 
 
 def _too_small(rule: Rule, base: ArchSpec, budget: Budget, smallest: Cost) -> str:

@@ -15,7 +15,8 @@ __all__ = ["Rule"]
 class Rule(abc.ABC):
     """A pure function (spec, x) -> spec on the line that leads through the base at `neutral`.
 
-    Cost never falls as x grows from `least` to `most`. Rounding turns the line into a staircase; a rule carries its
+    Cost never falls as x grows from `least` to `most`, except that a rule which solves for a budget (`solves`) fills it
+    as far as its stairs allow. Rounding turns the line into a staircase; a rule carries its
     rounding, because papers differ in it.
     """
 
@@ -23,6 +24,7 @@ class Rule(abc.ABC):
     neutral: ClassVar[float]
     least: ClassVar[float]
     most: ClassVar[float]
+    solves: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, base: ArchSpec, x: float) -> ArchSpec:
