@@ -1,4 +1,4 @@
-"""Published series made again by the rules: what each gives, what was printed, and why the two differ. Writes docs/reconstructions.md.
+"""Published series made again by the rules: what each gives, what was printed, why the two differ. Writes docs/reconstructions.md.
 
 Nothing is trained: networks are scaled and counted. `tests/test_reconstructions.py` holds the page to what this makes.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from convsmith.arch import ArchSpec, grown
 from convsmith.costs import cost
 from convsmith.families import spec
-from convsmith.scaling import Compound, Depth, InverseCompound, Resolution, ResNetRS, Tiny, Width, fit
+from convsmith.scaling import Compound, Depth, InverseCompound, ResNetRS, Resolution, Tiny, Width, fit
 from convsmith.scaling.rule import Rule
 from convsmith.scaling.tiny import PUBLISHED, ROUNDING, width_formula
 from convsmith.units import Budget, Rounding
@@ -96,7 +96,8 @@ def _apart(twin: ArchSpec, made: ArchSpec) -> str:
     deeper = made.depth - twin.depth
     if not deeper:
         return "side between two of theirs, which are multiples of 32"
-    return f"{abs(deeper)} block{'s' * (abs(deeper) > 1)} {'more' if deeper > 0 else 'fewer'}; the paper takes known depths and then changes side"
+    count = f"{abs(deeper)} block{'s' * (abs(deeper) > 1)} {'more' if deeper > 0 else 'fewer'}"
+    return f"{count}; the paper takes known depths and then changes side"
 
 
 # fmt: off
