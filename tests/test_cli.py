@@ -25,6 +25,7 @@ VERBS = [
     "measure",
     "design",
     "train",
+    "fit-scaling",
     "ladder",
     "evaluate",
     "export",

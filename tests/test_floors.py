@@ -18,7 +18,22 @@ FLOORS: list[tuple[set[str], str]] = [
     ({"families", "ledger", "scaling"}, "tables and rules"),
     ({"data", "training", "evals", "exporting", "weights"}, "work on models"),
     ({"runs", "resolve", "recipes", "plot", "reports", "doctor"}, "edges"),
-    ({"feed", "jobs", "checks", "rehearsal", "ladder", "climbing", "stopwatch"}, "verbs"),
+    (
+        {
+            "feed",
+            "jobs",
+            "checks",
+            "rehearsal",
+            "ladder",
+            "climbing",
+            "stopwatch",
+            "trials",
+            "fitting",
+            "fitting_page",
+            "fitting_time",
+        },
+        "verbs",
+    ),
     ({"cli"}, "command line"),
 ]
 FLOOR_OF = {name: floor for floor, (names, _) in enumerate(FLOORS) for name in names}

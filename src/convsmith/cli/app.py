@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, UserError
-from . import doing, laddering, looking
+from . import doing, fitting_scaling, laddering, looking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -41,9 +41,10 @@ app = cyclopts.App(
 for verb in (
     *(looking.doctor, looking.list_, looking.show, looking.scale, looking.measure),
     *(doing.design, doing.train, doing.evaluate, doing.export, doing.report, doing.resume, doing.demo),
+    fitting_scaling.fit_scaling,
     laddering.ladder,
 ):
-    app.command(verb, name=verb.__name__.rstrip("_"))
+    app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

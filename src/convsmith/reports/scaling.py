@@ -1,0 +1,58 @@
+"""One self-contained page for a scaling study: what was found, drawn and in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from markupsafe import Markup
+
+from .. import plot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["ScalingPage", "Table", "render_scaling"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; the first cell of a row is its name."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class ScalingPage:
+    """All that the page says. `captions` names the drawings in their order."""
+
+    title: str
+    subtitle: tuple[str, ...]
+    findings: tuple[str, ...]
+    tables: tuple[Table, ...]
+    captions: Mapping[str, str] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    command: str = ""
+    machine: str = ""
+
+
+def render_scaling(page: ScalingPage, drawings: Mapping[str, Figure]) -> tuple[str, dict[str, str]]:
+    """The page as HTML that needs nothing else, and its drawings as SVG by name."""
+    drawn = {name: plot.svg(drawings[name], key=name) for name in page.captions}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("scaling.html.j2").render(
+        page=page, drawn={name: Markup(text) for name, text in drawn.items()}
+    )
+    return html, drawn
