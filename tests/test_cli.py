@@ -27,6 +27,7 @@ VERBS = [
     "train",
     "fit-scaling",
     "ladder",
+    "pick",
     "evaluate",
     "export",
     "report",

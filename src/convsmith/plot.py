@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import UserError
 from .units import human
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "confusion",
     "latency_bars",
     "png",
+    "save",
     "stage_costs",
     "svg",
     "top1_against_macs",
@@ -257,6 +259,16 @@ def png(figure: Figure, path: str | Path) -> None:
     """Writes `figure` as a PNG on white, 200 dots per inch."""
     with _style():
         figure.savefig(path, format="png", dpi=200, facecolor="white")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes `figure` as what the path's ending says: .svg or .png."""
+    if path.suffix == ".png":
+        png(figure, path)
+    elif path.suffix == ".svg":
+        path.write_text(svg(figure, key=path.stem), encoding="utf-8")
+    else:
+        raise UserError(f"a picture is a .svg or a .png; got {path.name}")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, UserError
-from . import doing, fitting_scaling, laddering, looking
+from . import doing, fitting_scaling, laddering, looking, picking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -43,6 +43,7 @@ for verb in (
     *(doing.design, doing.train, doing.evaluate, doing.export, doing.report, doing.resume, doing.demo),
     fitting_scaling.fit_scaling,
     laddering.ladder,
+    picking.pick,
 ):
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 

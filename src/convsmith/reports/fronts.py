@@ -18,7 +18,7 @@ __all__ = ["Band", "Dot", "Factors", "accuracy_front", "factor_curves"]
 
 @dataclass(frozen=True)
 class Dot:
-    """One network: its cost, its top-1 as a share, and what it is: `tried front member checked` or `against`."""
+    """One network: its cost, its top-1 as a share, and what it is: a key of `_ROLES`."""
 
     cost: float
     top1: float
@@ -53,6 +53,8 @@ _ROLES = {
     "front": ("on the front", "o", BLUE, 5.0),
     "member": ("of the rule", "s", BLUE, 5.5),
     "checked": ("held out", "D", ORANGE, 6.0),
+    "published": ("published", "o", BLUE, 5.0),
+    "interpolated": ("scaled, interpolated", "o", GREY, 5.0),
     "against": ("the other rule's", "^", INK, 5.5),
 }
 
