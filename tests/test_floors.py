@@ -31,6 +31,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "fitting",
             "fitting_page",
             "fitting_time",
+            "picking",
         },
         "verbs",
     ),
