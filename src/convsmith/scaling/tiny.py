@@ -88,7 +88,7 @@ def width_formula(c: float, *, depth: float, resolution: float) -> float:
     """The paper's w = sqrt(c / (d r^2)), which holds near c = 1 only.
 
     >>> round(width_formula(0.876, depth=1.2, resolution=0.86), 3)
-    0.994
+    0.993
     """
     return math.sqrt(c / (depth * resolution**2))
 
