@@ -28,6 +28,8 @@ VERBS = [
     "fit-scaling",
     "ladder",
     "pick",
+    "calibrate",
+    "predict",
     "evaluate",
     "export",
     "report",

@@ -16,7 +16,7 @@ FLOORS: list[tuple[set[str], str]] = [
     ({"parts"}, "parts"),
     ({"model", "costs", "stages", "latency"}, "readers of a plan"),
     ({"families", "ledger", "scaling"}, "tables and rules"),
-    ({"data", "training", "evals", "exporting", "weights"}, "work on models"),
+    ({"data", "training", "evals", "exporting", "weights", "speed"}, "work on models"),
     ({"runs", "resolve", "recipes", "plot", "reports", "doctor"}, "edges"),
     (
         {
@@ -32,6 +32,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "fitting_page",
             "fitting_time",
             "picking",
+            "calibrating",
         },
         "verbs",
     ),

@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, UserError
-from . import doing, fitting_scaling, laddering, looking, picking
+from . import calibrating, doing, fitting_scaling, laddering, looking, picking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -44,6 +44,8 @@ for verb in (
     fitting_scaling.fit_scaling,
     laddering.ladder,
     picking.pick,
+    calibrating.calibrate,
+    calibrating.predict,
 ):
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 

@@ -1,0 +1,66 @@
+"""Predicted against measured latency: a calibration on shallow networks, held against random deep ones of every family.
+
+The deep networks are exported first, into a folder that is kept (`--files`), because that takes most of the time; then the
+machine is calibrated and they are timed, interleaved. Writes bench/results/latency_model.json and docs/latency-model.svg.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from common import Row, answer, save
+from convsmith import plot
+from convsmith.calibrating import calibrate, exported, timed
+from convsmith.costs import cost
+from convsmith.feed import Watcher
+from convsmith.reports.fronts import predicted_against_measured
+from convsmith.speed import members
+
+NETWORKS, SEED = 60, 1
+
+
+def main() -> None:
+    files = Path(sys.argv[sys.argv.index("--files") + 1]) if "--files" in sys.argv else Path(tempfile.mkdtemp())
+    files.mkdir(parents=True, exist_ok=True)
+    specs = members(NETWORKS, np.random.default_rng(SEED))
+    paths = exported(specs, files, 2, Watcher())
+    if "--export-only" in sys.argv:
+        return
+    with tempfile.TemporaryDirectory() as cache:
+        model, _ = calibrate(folder=Path(cache))
+    found = np.asarray(timed(paths, 1, 15, Watcher()))
+    expected = np.asarray([model.ms(spec) for spec in specs])
+    error = np.abs(expected / found - 1)
+    macs = [cost(spec).macs for spec in specs]
+    tau, null = float(kendalltau(expected, found).statistic), float(kendalltau(macs, found).statistic)
+    within = float((error <= 0.15).mean())
+    for at in np.argsort(-np.abs(np.log(expected / found)))[:8]:
+        print(f"{specs[at].name}: {found[at]:.2f} ms, predicted {expected[at]:.2f}", file=sys.stderr)
+    rows = [
+        Row("median error", f"{np.median(error):.1%}", "", None, NETWORKS, "<= 7 %", answer(np.median(error) <= 0.07)),
+        Row("within 15 %", f"{within:.0%}", "", None, NETWORKS, ">= 95 %", answer(within >= 0.95)),
+        Row(
+            "Kendall tau with measured",
+            f"{tau:.3f}",
+            f"MACs alone {null:.3f}",
+            None,
+            NETWORKS,
+            ">= 0.95",
+            answer(tau >= 0.95),
+        ),
+        Row("calibration, minutes", f"{model.minutes:.1f}", "", None, 1, "<= 5", answer(model.minutes <= 5)),
+        Row("calibration's own left-out median error", f"{model.median_error:.1%}", "", None, len(model.error), ""),
+    ]
+    save("latency_model", "Latency predicted by a calibrated model (onnxruntime, 1 thread, batch 1)", "measured", rows)
+    figure = predicted_against_measured(list(map(float, expected)), list(map(float, found)))
+    plot.save(figure, Path(__file__).parents[1] / "docs" / "latency-model.svg")
+    plot.save(figure, files / "latency-model.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+"""Latency predicted from kernels: a model of one device, calibrated once, for any spec."""
+
+from __future__ import annotations
+
+from .kernels import Kernel, kernels
+from .members import members
+from .model import Device, DeviceModel, Observed, Prediction
+
+__all__ = ["Device", "DeviceModel", "Kernel", "Observed", "Prediction", "kernels", "members"]

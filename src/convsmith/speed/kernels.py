@@ -1,0 +1,111 @@
+"""The kernels that a runtime would launch for a spec: what a prediction of time adds up.
+
+Read off the modules, as costs are: each unit is run once on the meta device and its operations are noted. Two things that
+every runtime does are taken into account: a batch norm behind a convolution is folded into it and costs nothing, and an
+activation or addition behind one is noted as such, because most runtimes compute it while they write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..arch import ArchSpec, Style
+from ..plans import Node, plan
+
+__all__ = ["Kernel", "kernels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One operation on one image.
+
+    `kind` is `conv` or the operation's name, with `+` before what follows a convolution directly. `shape` is that of a
+    convolution: (channels in, channels out, kernel, stride, groups, rows out, columns out), empty for others. `written`
+    and `read` count numbers of maps, not of weights.
+    """
+
+    kind: str
+    written: int
+    read: int
+    shape: tuple[int, ...] = ()
+    macs: int = 0
+
+
+def kernels(spec: ArchSpec) -> Mapping[Kernel, int]:
+    """Each kernel of `spec` and how often it is launched for one image."""
+    return _all(replace(spec, name=""))
+
+
+@lru_cache(maxsize=4096)
+def _all(spec: ArchSpec) -> Mapping[Kernel, int]:
+    style, total = replace(spec.style, drop_path=0.0), Counter[Kernel]()
+    for node in plan(spec):
+        total.update(_of(replace(node, path="", drop_path=0.0, variance=1.0), style))
+    return MappingProxyType(total)
+
+
+@lru_cache(maxsize=65536)
+def _of(node: Node, style: Style) -> Mapping[Kernel, int]:
+    with torch.device("meta"):
+        module = node.part.build(node, style).eval()
+        image = torch.empty(1, node.c_in, node.size, node.size)
+    noted = _Noted(image)
+    with torch.no_grad(), noted:
+        module(image)
+    return Counter(noted.found)
+
+
+# fmt: off
+_VIEWS = frozenset((
+    "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "expand", "slice", "select", "split", "split_with_sizes",
+    "unsqueeze", "squeeze", "flatten", "alias", "detach", "as_strided", "unbind", "unfold", "narrow", "empty_like", "clone",
+    "_to_copy", "chunk",
+))
+# fmt: on
+_NORMS = frozenset(["native_batch_norm", "_native_batch_norm_legit_no_training", "_batch_norm_no_update"])
+
+
+class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every operation on what derives from `image`; what is done to weights alone is done before a run."""
+
+    def __init__(self, image: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[Kernel] = []
+        # By identity, and kept alive, so that no identity is used twice. The flag: written by a convolution.
+        self._maps: dict[int, tuple[Tensor, bool]] = {id(image): (image, False)}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        maps = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and id(leaf) in self._maps]
+        if not maps:
+            return out
+        name = func.overloadpacket.__name__.rstrip("_")
+        behind = any(self._maps[id(tensor)][1] for tensor in maps)
+        written = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor) and leaf.numel()]
+        if name not in _VIEWS and not (name in _NORMS and behind):
+            self.found.append(self._kernel(name, args, maps, written[0], behind))
+        follows = name == "convolution" or (behind and (name in _NORMS or name in _VIEWS or name == "add"))
+        self._maps |= {id(tensor): (tensor, follows) for tensor in written}
+        return out
+
+    @staticmethod
+    def _kernel(name: str, args: Any, maps: list[Tensor], out: Tensor, behind: bool) -> Kernel:
+        read = sum(tensor.numel() for tensor in maps)
+        if name == "convolution":
+            weight, stride, groups = args[1], args[3], args[8]
+            shape = (args[0].shape[1], weight.shape[0], weight.shape[2], stride[0], groups, *out.shape[2:])
+            return Kernel("conv", out.numel(), read, shape, out.numel() * weight[0].numel())
+        if name in ("addmm", "mm", "bmm", "baddbmm"):
+            inner = args[0 if name != "addmm" else 1].shape[-1]
+            return Kernel("product", out.numel(), read, (), out.numel() * inner)
+        return Kernel(("+" if behind else "") + name, out.numel(), read)

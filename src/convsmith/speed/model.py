@@ -1,0 +1,197 @@
+"""A calibrated model of one device: the time of any spec from its kernels, with an interval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arch import ArchSpec
+from ..errors import UserError
+from .features import convolutions, described, others
+from .kernels import kernels
+
+__all__ = ["Device", "DeviceModel", "Observed", "Prediction"]
+
+Array = NDArray[np.float64]
+_FOLDS = 5
+_TRIED = 500  # convolutions that the process's hyperparameters are chosen on
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a calibration holds for: another processor, runtime, version or number of threads needs its own."""
+
+    processor: str
+    system: str
+    runtime: str
+    version: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.processor}, {self.runtime} {self.version}, {self.threads} thread{'s' * (self.threads > 1)}"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Milliseconds of one image, with the interval that held 90 % of the networks left out of the calibration."""
+
+    ms: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One calibration network: its time, and the time of each of its convolutions (shape, ms) out of its profile."""
+
+    spec: ArchSpec
+    ms: float
+    convs: tuple[tuple[tuple[int, ...], float], ...]
+
+
+@dataclass(frozen=True)
+class DeviceModel:
+    """Time = sum of convolutions + a weighted sum of everything else.
+
+    ln(time) of a convolution is a quadratic in the logarithms of its shape plus a Gaussian process over the same; the
+    weights of everything else are not negative. `error` are the ratios found / predicted of calibration networks, each
+    predicted by a model that had not seen it.
+    """
+
+    device: Device
+    shapes: tuple[tuple[int, ...], ...]
+    ln_ms: tuple[float, ...]
+    scales: tuple[float, ...]  # of the process: signal variance, noise variance, then one length a feature
+    weights: tuple[float, ...]
+    error: tuple[float, ...]
+    anchors: tuple[
+        tuple[str, float], ...
+    ]  # networks by name with their ms at calibration: what another day is compared to
+    made: str
+    minutes: float
+
+    @staticmethod
+    def fitted(observed: Sequence[Observed], device: Device, *, anchors: Any, made: str, minutes: float) -> DeviceModel:
+        """The model of these networks' times, and its errors on those left out, in five folds."""
+        if len(observed) < 2 * _FOLDS:
+            raise ValueError(f"a device model needs {2 * _FOLDS} networks; got {len(observed)}")
+        whole = _fit(observed, None)
+        errors = np.ones(len(observed))
+        for fold in range(_FOLDS):
+            part = _fit([one for at, one in enumerate(observed) if at % _FOLDS != fold], whole[2])
+            left = DeviceModel(device, part[0], part[1], part[2], part[3], (1.0,), (), "", 0.0)
+            for at in range(fold, len(observed), _FOLDS):
+                errors[at] = observed[at].ms / left.ms(observed[at].spec)
+        error = tuple(map(float, errors))
+        return DeviceModel(device, whole[0], whole[1], whole[2], whole[3], error, tuple(anchors), made, minutes)
+
+    @property
+    def median_error(self) -> float:
+        """Of calibration networks, each left out in turn."""
+        return float(np.median(np.abs(np.asarray(self.error) - 1)))
+
+    def ms(self, spec: ArchSpec) -> float:
+        """The milliseconds expected of one image."""
+        found = kernels(spec)
+        shapes, times = convolutions(found)
+        convs = float(np.exp(self._ln_convs(shapes)) @ times) if shapes else 0.0
+        return convs + float(others(found) @ np.asarray(self.weights))
+
+    def predict(self, spec: ArchSpec) -> Prediction:
+        ms = self.ms(spec)
+        low, high = np.quantile(self.error, (0.05, 0.95))
+        return Prediction(ms, float(ms * low), float(ms * high))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=None) + "\n"
+
+    @staticmethod
+    def from_json(text: str, source: str) -> DeviceModel:
+        try:
+            data: dict[str, Any] = json.loads(text)
+            data["device"] = Device(**data["device"])
+            for name in ("shapes", "anchors"):
+                data[name] = tuple(tuple(one) for one in data[name])
+            values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+            return DeviceModel(**values)
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{source} is not a calibration ({error}); remove it and run `convsmith calibrate`"
+            ) from None
+
+    @cached_property
+    def _process(self) -> Any:
+        return _regressor(described(self.shapes), np.asarray(self.ln_ms), self.scales)
+
+    def _ln_convs(self, shapes: Sequence[tuple[int, ...]]) -> Array:
+        rows = described(shapes)
+        line, process, mean, deviation = self._process
+        return np.asarray(_quadratic(rows) @ line + process.predict((rows - mean) / deviation))
+
+
+def _fit(observed: Sequence[Observed], scales: tuple[float, ...] | None) -> Any:
+    """Shapes, their ln ms, the process's scales, and the weights of everything else."""
+    seen: dict[tuple[int, ...], list[float]] = {}
+    for one in observed:
+        for shape, ms in one.convs:
+            seen.setdefault(tuple(shape), []).append(ms)
+    shapes = tuple(seen)
+    ln_ms = np.log([np.median(times) for times in seen.values()])
+    rows = described(shapes)
+    scales = _hyperparameters(rows, ln_ms) if scales is None else scales
+    from scipy.optimize import nnls
+
+    found = [kernels(one.spec) for one in observed]
+    sums = np.asarray([others(one) for one in found])
+    took = np.asarray([one.ms for one in observed])
+    rest = took - np.asarray([sum(ms for _, ms in one.convs) for one in observed])
+    size = sums.max(0) + 1e-12
+    # Relative errors count, so that small networks do.
+    weights = nnls(sums / size / took[:, None], rest / took)[0] / size
+    return shapes, tuple(map(float, ln_ms)), scales, tuple(map(float, weights))
+
+
+def _quadratic(rows: Array) -> Array:
+    sizes = rows[:, :4]
+    crossed = np.c_[rows[:, 0] * rows[:, 1], rows[:, 0] * rows[:, 2], rows[:, 1] * rows[:, 2]]
+    made: Array = np.c_[np.ones(len(rows)), rows, sizes**2, crossed, rows[:, 5:6] * rows[:, :5]]
+    return made
+
+
+def _rest(rows: Array, ln_ms: Array) -> tuple[Array, Array, Array, Array]:
+    line: Array = np.asarray(np.linalg.lstsq(_quadratic(rows), ln_ms, rcond=1e-8)[0], float)
+    mean, deviation = rows.mean(0), rows.std(0) + 1e-9
+    return line, ln_ms - _quadratic(rows) @ line, mean, deviation
+
+
+def _hyperparameters(rows: Array, ln_ms: Array) -> tuple[float, ...]:
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    _, rest, mean, deviation = _rest(rows, ln_ms)
+    some = np.random.default_rng(0).permutation(len(rows))[:_TRIED]
+    kernel = ConstantKernel(0.1) * Matern([2.0] * rows.shape[1], nu=1.5) + WhiteKernel(0.03)
+    with warnings.catch_warnings():
+        # A feature that says nothing has a length at its bound.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = GaussianProcessRegressor(kernel).fit(((rows - mean) / deviation)[some], rest[some]).kernel_
+    return (float(found.k1.k1.constant_value), float(found.k2.noise_level), *map(float, found.k1.k2.length_scale))
+
+
+def _regressor(rows: Array, ln_ms: Array, scales: Sequence[float]) -> tuple[Array, Any, Array, Array]:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+    line, rest, mean, deviation = _rest(rows, ln_ms)
+    kernel = ConstantKernel(scales[0]) * Matern(list(scales[2:]), nu=1.5)
+    process = GaussianProcessRegressor(kernel, alpha=scales[1], optimizer=None)
+    return line, process.fit((rows - mean) / deviation, rest), mean, deviation
