@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Style,
         grown,
     )
+    from .calibrating import calibrate, predict
     from .checks import evaluate, export, measure, report
     from .costs import cost, operations
     from .errors import UserError
@@ -65,12 +66,13 @@ if TYPE_CHECKING:
         ScaledWS,
         Shortcut,
     )
+    from .picking import pick
     from .plans import Node, plan
     from .policies import AutoAugment, ColourJitter, RandAugment
     from .recipe import SGD, AdamW, Augment, Recipe, RMSPropTF
     from .resolve import create, from_json, spec
     from .runs import Run
-    from .scaling import Compound, Depth, Resolution, Rule, Width, fit
+    from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, fit
     from .schedules import Cosine, Exponential
     from .sized import BySize
     from .units import Budget, Cost, Rounding
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
     "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Ramp Stage Stem Style grown",
+    "calibrating": "calibrate predict",
     "checks": "evaluate export measure report",
     "costs": "cost operations",
     "errors": "UserError",
@@ -91,12 +94,13 @@ _HOME = {
     "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm EvoNormKind "
     "GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm PlainConv "
     "PooledClassifier PreActBottleneck ScaledWS Shortcut",
+    "picking": "pick",
     "plans": "Node plan",
     "policies": "AutoAugment ColourJitter RandAugment",
     "recipe": "SGD AdamW Augment RMSPropTF Recipe",
     "resolve": "create from_json spec",
     "runs": "Run",
-    "scaling": "Compound Depth Resolution Rule Width fit",
+    "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width fit",
     "schedules": "Cosine Exponential",
     "sized": "BySize",
     "units": "Budget Cost Rounding",
@@ -136,6 +140,7 @@ __all__ = [
     "Halving",
     "Head",
     "Image",
+    "InverseCompound",
     "Lambda",
     "MBConv",
     "Mixer",
@@ -155,6 +160,8 @@ __all__ = [
     "Ramp",
     "RandAugment",
     "Recipe",
+    "Regime",
+    "ResNetRS",
     "Resolution",
     "Rounding",
     "Rule",
@@ -164,10 +171,12 @@ __all__ = [
     "Stage",
     "Stem",
     "Style",
+    "Tiny",
     "UserError",
     "Watcher",
     "Width",
     "build",
+    "calibrate",
     "cost",
     "create",
     "design",
@@ -179,7 +188,9 @@ __all__ = [
     "measure",
     "names",
     "operations",
+    "pick",
     "plan",
+    "predict",
     "published",
     "report",
     "resume",

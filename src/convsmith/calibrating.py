@@ -25,11 +25,12 @@ from .feed import Watcher
 from .latency import Runtime, interleave
 from .machine import this_machine
 from .model import build
+from .resolve import spec as resolve_spec
 from .runs import now
-from .speed import Device, DeviceModel, Observed, members
+from .speed import Device, DeviceModel, Observed, Prediction, members
 from .training import save_atomically
 
-__all__ = ["CACHE", "Steady", "calibrate", "calibration", "steady", "this_device"]
+__all__ = ["CACHE", "Steady", "calibrate", "calibration", "predict", "steady", "this_device"]
 
 CACHE = Path.home() / ".cache" / "convsmith"
 # Three shapes of cost: depthwise, dense, and squeezing. Timed again on another day, they say whether a calibration holds.
@@ -178,6 +179,13 @@ def _shape(args: Any) -> tuple[int, ...]:
     if weight[1] * groups != image[1] and weight[1] != 1:
         groups = 1
     return (weight[1] * groups, weight[0], weight[2], max(1, round(image[2] / out[2])), groups, out[2], out[3])
+
+
+def predict(
+    model: str | Path | ArchSpec, *, runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path = CACHE
+) -> Prediction:
+    """Milliseconds of one image as this device's calibration expects them; nothing is built, exported or run."""
+    return calibration(runtime, threads, folder).predict(resolve_spec(model))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""The latency model: kernels add up to costs, a made-up device is learnt, and a calibration holds for its device only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convsmith.arch import ArchSpec
+from convsmith.calibrating import Steady, calibration, place, profiled, this_device
+from convsmith.costs import cost
+from convsmith.errors import UserError
+from convsmith.exporting import export_onnx
+from convsmith.families import FAMILIES, spec
+from convsmith.latency import Runtime
+from convsmith.model import build
+from convsmith.speed import Device, DeviceModel, Observed, kernels, members
+from convsmith.speed.features import convolutions, others
+
+DEVICE = Device("a processor", "a system", "ort", "1.0", 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernels_multiply_and_add_as_often_as_the_cost_says(family: str) -> None:
+    made = FAMILIES[family]()[0]
+    made = made.with_resolution(min(made.input.resolution, 96))
+    assert sum(kernel.macs * times for kernel, times in kernels(made).items()) == cost(made).macs
+
+
+def test_members_are_of_every_family_and_within_their_range() -> None:
+    found = members(30, np.random.default_rng(0), shallow=True)
+    assert len({one.name.rpartition("-")[0] for one in found}) >= 15
+    assert all(5e6 <= cost(one).macs <= 1.5e9 for one in found)
+    assert found == members(30, np.random.default_rng(0), shallow=True)
+
+
+def conv_ms(shape: tuple[int, ...]) -> float:
+    """A made-up device: 20 MACs a nanosecond for dense convolutions, 4 for depthwise ones, and a start of 3 microseconds."""
+    c_in, c_out, kernel, _, groups, rows, columns = shape
+    macs = c_out * (c_in // groups) * kernel**2 * rows * columns
+    return 0.003 + macs / (4e6 if groups == c_in and groups > 1 else 20e6)
+
+
+def observe(made: ArchSpec) -> Observed:
+    found = kernels(made)
+    shapes, times = convolutions(found)
+    convs = tuple((shape, conv_ms(shape)) for shape, n in zip(shapes, times, strict=True) for _ in range(int(n)))
+    rest = 1e-6 * (others(found)[2] + others(found)[9]) + 2e-7 * others(found)[7]
+    return Observed(made, sum(ms for _, ms in convs) + rest, convs)
+
+
+@pytest.fixture(scope="module")
+def model() -> DeviceModel:
+    calibrated = [observe(one) for one in members(40, np.random.default_rng(0), shallow=True)]
+    return DeviceModel.fitted(calibrated, DEVICE, anchors=[("resnet18@96", 2.0)], made="today", minutes=1.5)
+
+
+def test_a_made_up_device_is_learnt_from_shallow_networks(model: DeviceModel) -> None:
+    deep = members(30, np.random.default_rng(7))
+    errors = [abs(model.ms(one) / observe(one).ms - 1) for one in deep]
+    # Two smooth laws and three weights, no noise: what is left is the process between its points.
+    assert float(np.median(errors)) < 0.05
+    held = [model.predict(one).low <= observe(one).ms <= model.predict(one).high for one in deep]
+    assert sum(held) >= 0.6 * len(held)  # the interval is of shallow networks, which are harder
+
+
+def test_predictions_grow_with_the_picture_and_the_depth(model: DeviceModel) -> None:
+    base = spec("mobilenetv2_100")
+    small, large = (model.ms(base.with_resolution(side)) for side in (96, 224))
+    assert small < large
+    deeper = replace(base, stages=tuple(replace(stage, depth=2 * stage.depth) for stage in base.stages))
+    assert model.ms(deeper) > model.ms(base)
+
+
+def test_a_calibration_survives_its_file(model: DeviceModel) -> None:
+    again = DeviceModel.from_json(model.to_json(), "here")
+    assert again == model
+    assert again.ms(spec("resnet18")) == pytest.approx(model.ms(spec("resnet18")), rel=1e-9)
+
+
+def test_a_calibration_of_another_device_is_refused(model: DeviceModel, tmp_path: Path) -> None:
+    device = this_device(Runtime.ORT, 1)
+    with pytest.raises(UserError, match="run `convsmith calibrate"):
+        calibration("ort", 1, tmp_path)
+    path = place(device, tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_text(model.to_json())
+    with pytest.raises(UserError, match="was made on a processor"):
+        calibration("ort", 1, tmp_path)
+    path.write_text("{}")
+    with pytest.raises(UserError, match="is not a calibration"):
+        calibration("ort", 1, tmp_path)
+
+
+def test_only_onnxruntime_can_be_calibrated_so_far() -> None:
+    with pytest.raises(UserError, match="only onnxruntime"):
+        this_device(Runtime.EAGER, 1)
+
+
+def test_a_common_slowdown_keeps_the_ranking_and_one_kind_s_own_does_not() -> None:
+    assert Steady((("a", 1.5), ("b", 1.55), ("c", 1.45))).ranks
+    assert not Steady((("a", 1.0), ("b", 1.0), ("c", 1.4))).ranks
+
+
+def test_a_profile_s_convolutions_are_the_kernels_of_the_spec(tmp_path: Path) -> None:
+    made = replace(spec("mobilenetv2_035").with_resolution(64), name="one")
+    made = replace(made, stages=tuple(replace(stage, depth=1) for stage in made.stages))
+    path = tmp_path / "one.onnx"
+    export_onnx(build(made, seed=0), path, input_shape=(3, 64, 64), dynamic_batch=False)
+    found = profiled(path, 1, 2.0)
+    shapes, times = convolutions(kernels(made))
+    wanted = sorted(shape for shape, n in zip(shapes, times, strict=True) for _ in range(int(n)))
+    assert sorted(shape for shape, _ in found) == wanted
+    assert 0 < sum(ms for _, ms in found) <= 2.0 + 1e-9
+    assert all(math.isfinite(ms) and ms > 0 for _, ms in found)
