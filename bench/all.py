@@ -11,7 +11,7 @@ from common import RESULTS, table
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "bench.md"
-NAMES = ("cost", "latency_model", "training", "inference", "lambda_layer", "evonorm", "nf", "startup")
+NAMES = ("cost", "solve", "latency_model", "training", "inference", "lambda_layer", "evonorm", "nf", "startup")
 
 HEAD = """# Measurements
 

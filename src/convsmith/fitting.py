@@ -28,11 +28,12 @@ from .scaling.law import Law
 from .trials import Outcome, Trial, train_all
 from .units import Budget, Cost
 
-__all__ = ["Arm", "Check", "Fitted", "Plan", "fit_scaling", "planned"]
+__all__ = ["Arm", "Check", "Difference", "Fitted", "Plan", "fit_scaling", "planned"]
 
 # Shares of the base's cost at which the fitted rule's members are trained for the law, and those held out to check it:
 # the last costs four times the dearest that the law has seen.
-SHARES = {"tiny": ((1 / 16, 1 / 8, 1 / 4), (1 / 2, 1.0)), "compound": ((1 / 4, 1 / 2, 1.0), (2.0, 4.0))}
+# At a share of 1 the tiny rule's answer is the base itself, which is no member of its curves.
+SHARES = {"tiny": ((1 / 16, 1 / 8, 1 / 4), (1 / 2, 0.99)), "compound": ((1 / 4, 1 / 2, 1.0), (2.0, 4.0))}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """The rule's member less a foil's, seed by seed. `ratio` is the member's counted cost over the foil's."""
+
+    against: str
+    share: float
+    ratio: float
+    mean: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A finished study: the rule, what it rests on, its law with the held-out checks, and each foil's paired difference."""
 
@@ -96,7 +108,7 @@ class Fitted:
     points: tuple[Point, ...]
     law: Law | None
     checks: tuple[Check, ...]
-    differences: tuple[tuple[str, float, float, tuple[float, float] | None], ...]  # foil, share, mean, interval
+    differences: tuple[Difference, ...]
     failures: tuple[str, ...]
     images: ImageData
 
@@ -112,10 +124,7 @@ class Fitted:
             ],
             "law": None if self.law is None else asdict(self.law),
             "checks": [asdict(check) | {"error": check.error} for check in self.checks],
-            "differences": [
-                {"against": name, "share": share, "mean": mean, "interval": interval}
-                for name, share, mean, interval in self.differences
-            ],
+            "differences": [asdict(one) for one in self.differences],
             "failures": list(self.failures),
         }
 
@@ -202,28 +211,11 @@ def fit_scaling(
     watcher.stage("rule", _said(rule))
 
     below, above = SHARES[plan.rule]
-    lines = [(rule, "member"), *((named_rule(name), "against") for name in plan.against)]
-    members: list[tuple[Rule, str, float, ArchSpec]] = []
-    for share in (*below, *above):
-        # Foils are matched to the rule's own member, whose cost the stairs put below the share.
-        budget = share * cost(plan.base).macs * (1 + 1e-9)
-        for line, role in lines:
-            try:
-                found = (
-                    plan.base
-                    if share == 1 and role == "member"
-                    else fit(line, plan.base, Budget(macs=budget), cost).spec
-                )
-            except BudgetError as error:
-                watcher.note(f"no member of '{line.kind}' at {share:.3g} of the base: {str(error).split(':')[0]}")
-                if role == "member":
-                    break
-                continue
-            if role == "member":
-                budget = cost(found).macs * 1.01
-            members.append((line, role, share, found))
+    foils = [named_rule(name) for name in plan.against]
+    members = [one for share in (*below, *above) for one in _members(plan.base, rule, foils, share, watcher)]
+    lines = [rule, *foils]
     watcher.stage(
-        "members", f"{len(members)} networks of {', '.join(line.kind for line, _ in lines)}, {plan.seeds} seeds each"
+        "members", f"{len(members)} networks of {', '.join(line.kind for line in lines)}, {plan.seeds} seeds each"
     )
     by_seed = train([(spec, plan.seeds) for _, _, _, spec in members])
     for (line, role, share, spec), own in zip(members, by_seed, strict=True):
@@ -234,6 +226,27 @@ def fit_scaling(
     checks = _checked(law, [arm for arm in arms if arm.role == "checked"], cost(plan.base).macs)
     differences = _paired(members, by_seed)
     return Fitted(plan, rule, tuple(arms), points, law, checks, differences, tuple(failures), images)
+
+
+def _members(
+    base: ArchSpec, rule: Rule, foils: Sequence[Rule], share: float, watcher: Watcher
+) -> list[tuple[Rule, str, float, ArchSpec]]:
+    """(rule, role, share, spec) of the rule and of each foil at that share of the base's cost, as equal as stairs allow.
+
+    The first foil is fitted to the share and the rule to the foil's cost, since the stairs of a rule that only rounds are
+    the coarser ones.
+    """
+    budget, found = share * cost(base).macs * (1 + 1e-9), list[tuple[Rule, str, float, ArchSpec]]()
+    for line, role in (*((foil, "against") for foil in foils), (rule, "member")):
+        try:
+            spec = fit(line, base, Budget(macs=budget), cost).spec
+        except BudgetError as error:
+            watcher.note(f"no member of '{line.kind}' at {share:.3g} of the base: {str(error).split(':')[0]}")
+            continue
+        if role == "against":
+            budget = cost(spec).macs * (1 + 1e-9)
+        found.append((line, role, share, spec))
+    return found
 
 
 def _rule(
@@ -278,16 +291,18 @@ def _checked(law: Law | None, arms: Sequence[Arm], base: int) -> tuple[Check, ..
 
 def _paired(
     members: Sequence[tuple[Rule, str, float, ArchSpec]], scores: Sequence[Sequence[float]]
-) -> tuple[tuple[str, float, float, tuple[float, float] | None], ...]:
-    """The rule's member less each foil's at the same cost, seed by seed."""
-    own = {share: s for (_, role, share, _), s in zip(members, scores, strict=True) if role == "member"}
+) -> tuple[Difference, ...]:
+    """The rule's member less each foil's at the same share, seed by seed."""
+    own = {share: (spec, s) for (_, role, share, spec), s in zip(members, scores, strict=True) if role == "member"}
     found = []
-    for (line, role, share, _), theirs in zip(members, scores, strict=True):
+    for (line, role, share, spec), theirs in zip(members, scores, strict=True):
         if role != "against" or share not in own:
             continue
-        gaps = _finite([a - b for a, b in zip(own[share], theirs, strict=True)])
+        mine, ours = own[share]
+        gaps = _finite([a - b for a, b in zip(ours, theirs, strict=True)])
         if gaps:
-            found.append((line.kind, share, statistics.fmean(gaps), student(gaps)))
+            ratio = cost(mine).macs / cost(spec).macs
+            found.append(Difference(line.kind, share, ratio, statistics.fmean(gaps), student(gaps)))
     return tuple(found)
 
 

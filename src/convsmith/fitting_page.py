@@ -76,12 +76,17 @@ def findings(study: Fitted) -> list[str]:
             f"Held out at {check.share:.3g} of the base's cost ({human(check.macs)} MACs): predicted {check.predicted:.2%} "
             f"[{check.low:.1%}, {check.high:.1%}], found {check.found:.2%}: {100 * check.error:+.2f} points, {inside}."
         )
-    for name, share, mean, interval in study.differences:
-        ends = "one seed, no interval" if interval is None else f"[{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
-        clear = interval is not None and (interval[0] > 0 or interval[1] < 0)
+    for one in study.differences:
+        ends = "one seed, no interval"
+        if one.interval is not None:
+            ends = f"[{100 * one.interval[0]:+.2f}, {100 * one.interval[1]:+.2f}]"
+        clear = one.interval is not None and (one.interval[0] > 0 or one.interval[1] < 0)
         verdict = "" if clear else "; cannot be told from zero"
+        # A few in a hundred of the cost are what stairs leave; more is no comparison at equal cost.
+        fair = "" if 0.95 <= one.ratio <= 1.02 else "; not at equal cost, so it settles nothing"
         lines.append(
-            f"Against {name} at {share:.3g} of the base's cost, equal counted MACs: {100 * mean:+.2f} points {ends}{verdict}."
+            f"Against {one.against} at {one.share:.3g} of the base's cost, with {one.ratio:.2f} times its MACs: "
+            f"{100 * one.mean:+.2f} points {ends}{verdict}{fair}."
         )
     return lines
 

@@ -1,0 +1,69 @@
+"""Budgets: are they met, how much is left unused, and how many are solved in a second?
+
+Twenty random budgets on six families, compound rule: seven of multiply-adds, seven of parameters, six of milliseconds
+measured on this machine (`--no-ms` leaves those out). Speed is of counted budgets, on families that were not seen before
+(their parts are measured on the way) and again on the same ones.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+
+from common import Row, answer, save
+from convsmith.costs import cost
+from convsmith.families import spec
+from convsmith.jobs import scale
+from convsmith.scaling import Compound, fit
+from convsmith.units import Budget
+
+BASES = ("efficientnet_b0", "mobilenetv2_100", "resnet18", "resnetrs50", "nf_regnet_b0", "ghostnet_100")
+FRESH = ("mnasnet_100", "mobilenetv1_100", "tinynet_a", "efficientnet_lite0", "resnetv2_50", "nf_resnet50")
+
+
+def main() -> None:
+    rng, met, slack = random.Random(0), [], {"macs": [], "params": [], "ms": []}
+    for at in range(20):
+        name = BASES[at % len(BASES)]
+        base, factor = spec(name), 2 ** rng.uniform(-2, 2)
+        kind = "macs" if at < 7 else "params" if at < 14 else "ms"
+        if kind == "ms":
+            if "--no-ms" in sys.argv:
+                continue
+            budget = Budget(ms=round(rng.uniform(3, 25), 1))
+            found = scale(base, to=budget)
+            ok = found.latency is not None and found.latency.median_ms <= budget.ms
+        else:
+            budget = Budget(**{kind: factor * getattr(cost(base), kind)})
+            found = fit(Compound(), base, budget, cost)
+            ok = budget.admits(cost(found.spec))
+        met.append(ok)
+        slack[kind].append(found.slack[kind])
+        print(f"{name} {budget}: {found}", file=sys.stderr)
+
+    def solved(names: tuple[str, ...]) -> float:
+        bases, began, n = [spec(name) for name in names], time.perf_counter(), 0
+        for base in bases:
+            for factor in (0.3, 0.5, 0.8, 1.5, 3.0):
+                fit(Compound(), base, Budget(macs=factor * cost(base).macs), cost)
+                n += 1
+        return n / (time.perf_counter() - began)
+
+    unseen, seen = solved(FRESH), solved(FRESH)
+    rows = [
+        Row("budgets met", f"{sum(met)} of {len(met)}", "", None, len(met), "all", answer(all(met))),
+        *(
+            Row(f"{kind} left unused, median", f"{statistics.median(own):.1%}", f"most {max(own):.1%}", None, len(own),
+                "<= 3 %" if kind == "macs" else "", answer(statistics.median(own) <= 0.03) if kind == "macs" else "")
+            for kind, own in slack.items() if own
+        ),
+        Row("budgets a second, unseen families", f"{unseen:.0f}", "", None, 1, ">= 20", answer(unseen >= 20)),
+        Row("budgets a second, seen", f"{seen:.0f}", "", None, 1, ">= 200", answer(seen >= 200)),
+    ]  # fmt: skip
+    save("solve", "Budgets solved", "", rows)
+
+
+if __name__ == "__main__":
+    main()
