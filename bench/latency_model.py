@@ -15,8 +15,9 @@ from scipy.stats import kendalltau
 
 from common import Row, answer, save
 from convsmith import plot
-from convsmith.calibrating import calibrate, exported, timed
+from convsmith.calibrating import ANCHORS, calibrate, exported, timed
 from convsmith.costs import cost
+from convsmith.families import spec as member
 from convsmith.feed import Watcher
 from convsmith.reports.fronts import predicted_against_measured
 from convsmith.speed import members
@@ -26,14 +27,18 @@ NETWORKS, SEED = 60, 1
 
 def main() -> None:
     files = Path(sys.argv[sys.argv.index("--files") + 1]) if "--files" in sys.argv else Path(tempfile.mkdtemp())
-    files.mkdir(parents=True, exist_ok=True)
+    (files / "anchors").mkdir(parents=True, exist_ok=True)
     specs = members(NETWORKS, np.random.default_rng(SEED))
     paths = exported(specs, files, 2, Watcher())
     if "--export-only" in sys.argv:
         return
     with tempfile.TemporaryDirectory() as cache:
         model, _ = calibrate(folder=Path(cache))
-    found = np.asarray(timed(paths, 1, 15, Watcher()))
+    # Anchors are timed in the same rounds: the machine's common level now over that at calibration is taken out, and shown.
+    anchors = exported([member(name).with_resolution(side) for name, side in ANCHORS], files / "anchors", 1, Watcher())
+    took = timed([*anchors, *paths], 1, 15, Watcher())
+    level = float(np.median([now / then for now, (_, then) in zip(took, model.anchors, strict=False)]))
+    raw, found = np.asarray(took[len(anchors) :]), np.asarray(took[len(anchors) :]) / level
     expected = np.asarray([model.ms(spec) for spec in specs])
     error = np.abs(expected / found - 1)
     macs = [cost(spec).macs for spec in specs]
@@ -53,6 +58,8 @@ def main() -> None:
             ">= 0.95",
             answer(tau >= 0.95),
         ),
+        Row("machine's level, now / at calibration", f"{level:.2f}", "", None, len(anchors), ""),
+        Row("median error, level left in", f"{np.median(np.abs(expected / raw - 1)):.1%}", "", None, NETWORKS, ""),
         Row("calibration, minutes", f"{model.minutes:.1f}", "", None, 1, "<= 5", answer(model.minutes <= 5)),
         Row("calibration's own left-out median error", f"{model.median_error:.1%}", "", None, len(model.error), ""),
     ]
