@@ -16,7 +16,7 @@ from .feed import Watcher
 from .latency import Latency, Runtime, Timing
 from .ledger import Row, families, published
 from .scaling import Compound, fit
-from .units import Budget, Cost
+from .units import Budget, Cost, human
 
 __all__ = ["Pick", "Picked", "pick"]
 
@@ -122,7 +122,7 @@ def pick(
         chosen = [one for one in chosen if one not in slow]
         if slow:
             notes.append(f"Left out, over the limit when timed again: {', '.join(one.name for one in slow)}.")
-    picks = tuple(sorted(chosen, key=lambda one: (-one.prior, one.cost.macs))[: top + len(chosen)])
+    picks = tuple(sorted(chosen, key=lambda one: (-one.prior, one.cost.macs)))
     return Picked(budget, picks, (*notes, *_near(picks)))
 
 
