@@ -16,7 +16,7 @@ from .feed import Watcher
 from .latency import Latency, Runtime, Timing
 from .ledger import Row, families, published
 from .scaling import Compound, fit
-from .units import Budget, Cost, human
+from .units import Budget, Cost
 
 __all__ = ["Pick", "Picked", "pick"]
 
