@@ -15,10 +15,11 @@ from scipy.stats import kendalltau
 
 from common import Row, answer, save
 from convsmith import plot
-from convsmith.calibrating import ANCHORS, calibrate, exported, timed
+from convsmith.calibrating import ANCHORS, calibrate
 from convsmith.costs import cost
 from convsmith.families import spec as member
 from convsmith.feed import Watcher
+from convsmith.profiling import Exported, exported, timed
 from convsmith.reports.fronts import predicted_against_measured
 from convsmith.speed import members
 
@@ -36,7 +37,7 @@ def main() -> None:
         model, _ = calibrate(folder=Path(cache))
     # Anchors are timed in the same rounds: the machine's common level now over that at calibration is taken out, and shown.
     anchors = exported([member(name).with_resolution(side) for name, side in ANCHORS], files / "anchors", 1, Watcher())
-    took = timed([*anchors, *paths], 1, 15, Watcher())
+    took = timed([Exported(path, 1) for path in (*anchors, *paths)], 1, 15, Watcher())
     level = float(np.median([now / then for now, (_, then) in zip(took, model.anchors, strict=False)]))
     raw, found = np.asarray(took[len(anchors) :]), np.asarray(took[len(anchors) :]) / level
     expected = np.asarray([model.ms(spec) for spec in specs])

@@ -32,6 +32,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "fitting_page",
             "fitting_time",
             "picking",
+            "profiling",
             "calibrating",
         },
         "verbs",

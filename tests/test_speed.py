@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from convsmith.arch import ArchSpec
-from convsmith.calibrating import Steady, calibration, place, profiled, this_device
+from convsmith.calibrating import Steady, calibration, place, this_device
 from convsmith.costs import cost
 from convsmith.errors import UserError
-from convsmith.exporting import export_onnx
 from convsmith.families import FAMILIES, spec
+from convsmith.feed import Watcher
 from convsmith.latency import Runtime
-from convsmith.model import build
+from convsmith.profiling import networks_for
 from convsmith.speed import Device, DeviceModel, Observed, kernels, members
-from convsmith.speed.features import convolutions, others
+from convsmith.speed.features import OTHERS, convolutions, others
 
 DEVICE = Device("a processor", "a system", "ort", "1.0", 1)
 
@@ -48,7 +48,7 @@ def observe(made: ArchSpec) -> Observed:
     found = kernels(made)
     shapes, times = convolutions(found)
     convs = tuple((shape, conv_ms(shape)) for shape, n in zip(shapes, times, strict=True) for _ in range(int(n)))
-    rest = 1e-6 * (others(found)[2] + others(found)[9]) + 2e-7 * others(found)[7]
+    rest = 1e-6 * (others(found, fuses=True)[2] + others(found, fuses=True)[9]) + 2e-7 * others(found, fuses=True)[7]
     return Observed(made, sum(ms for _, ms in convs) + rest, convs)
 
 
@@ -95,9 +95,18 @@ def test_a_calibration_of_another_device_is_refused(model: DeviceModel, tmp_path
         calibration("ort", 1, tmp_path)
 
 
-def test_only_onnxruntime_can_be_calibrated_so_far() -> None:
-    with pytest.raises(UserError, match="only onnxruntime"):
-        this_device(Runtime.EAGER, 1)
+def test_what_compiles_longer_than_it_measures_is_not_calibrated() -> None:
+    with pytest.raises(UserError, match="longer to compile"):
+        this_device(Runtime.COMPILE, 1)
+
+
+def test_what_a_runtime_does_not_fuse_it_launches() -> None:
+    found = kernels(spec("mobilenetv2_035").with_resolution(64))
+    fused, eager = (dict(zip(OTHERS, others(found, fuses=fuses), strict=True)) for fuses in (True, False))
+    assert fused["norm"] == fused["relu"] == fused["add"] == 0 < fused["+relu"]
+    assert eager["+relu"] == eager["+add"] == 0 and eager["relu"] == fused["+relu"]
+    norms = sum(times for kernel, times in found.items() if kernel.kind == "+norm")
+    assert eager["launch"] == fused["launch"] + norms
 
 
 def test_a_common_slowdown_keeps_the_ranking_and_one_kind_s_own_does_not() -> None:
@@ -105,12 +114,11 @@ def test_a_common_slowdown_keeps_the_ranking_and_one_kind_s_own_does_not() -> No
     assert not Steady((("a", 1.0), ("b", 1.0), ("c", 1.4))).ranks
 
 
-def test_a_profile_s_convolutions_are_the_kernels_of_the_spec(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", [Runtime.ORT, Runtime.EAGER])
+def test_a_profile_s_convolutions_are_the_kernels_of_the_spec(runtime: Runtime, tmp_path: Path) -> None:
     made = replace(spec("mobilenetv2_035").with_resolution(64), name="one")
     made = replace(made, stages=tuple(replace(stage, depth=1) for stage in made.stages))
-    path = tmp_path / "one.onnx"
-    export_onnx(build(made, seed=0), path, input_shape=(3, 64, 64), dynamic_batch=False)
-    found = profiled(path, 1, 2.0)
+    found = networks_for(runtime, [made], tmp_path, 1, 1, Watcher())[0].convolutions(2.0)
     shapes, times = convolutions(kernels(made))
     wanted = sorted(shape for shape, n in zip(shapes, times, strict=True) for _ in range(int(n)))
     assert sorted(shape for shape, _ in found) == wanted

@@ -66,6 +66,15 @@ def test_under_noise_the_answer_was_measured_twice_within_the_limit(seed: int) -
     assert len(took) >= 2 and max(took) <= 9
 
 
+@pytest.mark.parametrize("wrong", [0.5, 1.0, 2.0])
+def test_a_calibration_says_where_to_begin_and_the_clock_decides(wrong: float) -> None:
+    clock, base = Clock(), cs.spec("efficientnet_b0")
+    found = fit_timed(RULES[0](), base, Budget(ms=3), cost, clock, lambda spec: wrong * clock.exact(spec))
+    assert clock.exact(found.spec) <= 3
+    # The stairs' steps and the overhead's share leave the first guess within a fifth of what the calibration meant.
+    assert wrong * clock.shown[0][1] == pytest.approx(3, rel=0.2)
+
+
 def test_other_limits_bind_too() -> None:
     clock = Clock()
     found = fit_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=60, macs=200e6, params=3e6), cost, clock)

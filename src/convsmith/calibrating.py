@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-import json
-import math
-import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
+import torch
 
 from .arch import ArchSpec
 from .errors import UserError
-from .exporting import export_onnx
-from .exporting.ort import ort_subject
 from .families import spec as member
 from .feed import Watcher
 from .latency import Runtime, interleave
 from .machine import this_machine
-from .model import build
+from .profiling import networks_for, timed
 from .resolve import spec as resolve_spec
 from .runs import now
 from .speed import Device, DeviceModel, Observed, Prediction, members
 from .training import save_atomically
 
-__all__ = ["CACHE", "Steady", "calibrate", "calibration", "predict", "steady", "this_device"]
+__all__ = ["CACHE", "Steady", "calibrate", "calibration", "expectation", "predict", "steady", "this_device"]
 
 CACHE = Path.home() / ".cache" / "convsmith"
 # Three shapes of cost: depthwise, dense, and squeezing. Timed again on another day, they say whether a calibration holds.
 ANCHORS = (("mobilenetv2_100", 128), ("resnet18", 96), ("efficientnet_b0", 96))
-_GROUP = 15  # networks that are timed in one interleaving: memory holds them all
 
 
 def this_device(runtime: Runtime, threads: int) -> Device:
     """What a calibration made here and now would hold for."""
-    if runtime is not Runtime.ORT:
+    if runtime is Runtime.COMPILE:
         raise UserError(
-            f"only onnxruntime can be calibrated so far, not {runtime.value}: measure with `--runtime {runtime.value}`"
+            "torch.compile takes longer to compile the calibration's networks than to measure yours: measure with "
+            "`--runtime compile`, or calibrate ort or eager"
         )
     if threads < 1:
         raise UserError(f"threads are at least 1; got {threads}")
     machine = this_machine()
-    return Device(machine.processor, machine.system, runtime.value, onnxruntime.__version__, threads)
+    version = onnxruntime.__version__ if runtime is Runtime.ORT else torch.__version__
+    return Device(machine.processor, machine.system, runtime.value, version, threads)
 
 
 def place(device: Device, folder: Path) -> Path:
@@ -63,7 +58,8 @@ def calibration(runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: 
     path = place(device, folder)
     if not path.exists():
         raise UserError(
-            f"there is no calibration for {device}: run `convsmith calibrate --threads {threads}` (minutes)"
+            f"there is no calibration for {device}: run `convsmith calibrate --runtime {device.runtime} "
+            f"--threads {threads}` (minutes)"
         )
     model = DeviceModel.from_json(path.read_text(encoding="utf-8"), str(path))
     if model.device != device:
@@ -82,19 +78,19 @@ def calibrate(
     seed: int = 0,
     watcher: Watcher | None = None,
 ) -> tuple[DeviceModel, Path]:
-    """Export and time shallow random networks of every family, fit the model, and keep it under `folder`.
+    """Make and time shallow random networks of every family, fit the model, and keep it under `folder`.
 
     `workers` processes export beside each other; timing is done when they are gone.
     """
     watcher, device, began = watcher or Watcher(), this_device(Runtime(runtime), threads), time.monotonic()
     specs = members(networks, np.random.default_rng(seed), shallow=True)
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        files = exported([*specs, *_anchors()], Path(scratch), workers or this_machine().cores, watcher)
-        took = timed(files, threads, rounds, watcher)
+        made = networks_for(Runtime(runtime), [*specs, *_anchors()], Path(scratch), threads, workers, watcher)
+        took = timed(made, threads, rounds, watcher)
         observed = []
         for at, spec in enumerate(specs):
             watcher.count("profiles", at + 1, len(specs))
-            observed.append(Observed(spec, took[at], profiled(files[at], threads, took[at])))
+            observed.append(Observed(spec, took[at], made[at].convolutions(took[at])))
     watcher.stage("fit", f"{sum(len(one.convs) for one in observed)} convolutions of {len(specs)} networks")
     anchors = [(f"{name}@{side}", ms) for (name, side), ms in zip(ANCHORS, took[len(specs) :], strict=True)]
     minutes = (time.monotonic() - began) / 60
@@ -105,89 +101,19 @@ def calibrate(
     return model, path
 
 
-def exported(specs: Sequence[ArchSpec], scratch: Path, workers: int, watcher: Watcher) -> list[Path]:
-    """The networks of these specs, with random weights, as ONNX files."""
-    files = [scratch / f"{at}.onnx" for at in range(len(specs))]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(_export, specs, files), start=1):
-            watcher.count("exports", done, len(specs))
-    return files
-
-
-def _export(spec: ArchSpec, path: Path) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    if path.exists():
-        return
-    side = spec.input.resolution
-    shape = (spec.input.channels, side, side)
-    one = torch.zeros(1, *shape)
-    export_onnx(build(spec, seed=0), path, input_shape=shape, dynamic_batch=False, samples=one, tolerance=math.inf)
-
-
-def timed(files: Sequence[Path], threads: int, rounds: int, watcher: Watcher) -> list[float]:
-    """Median ms of each file. Each group is interleaved with the first file, whose drift between groups is taken out."""
-    first = files[0]
-    found: dict[Path, float] = {}
-    level: list[float] = []
-    groups = [files[at : at + _GROUP] for at in range(0, len(files), _GROUP)]
-    raw: list[tuple[float, list[tuple[Path, float]]]] = []
-    for number, group in enumerate(groups, start=1):
-        watcher.count("groups timed", number, len(groups))
-        own = list(dict.fromkeys([first, *group]))
-        rows = interleave(
-            [ort_subject(f.stem, f, threads=threads) for f in own], threads=threads, rounds=rounds, seconds=20
-        ).rows
-        level.append(rows[0].median_ms)
-        raw.append((rows[0].median_ms, [(f, row.median_ms) for f, row in zip(own, rows, strict=True)]))
-    usual = statistics.median(level)
-    for reference, rows_ in raw:
-        found |= {f: ms * usual / reference for f, ms in rows_}
-    return [found[f] for f in files]
-
-
-def profiled(path: Path, threads: int, ms: float, runs: int = 8) -> tuple[tuple[tuple[int, ...], float], ...]:
-    """(shape, ms) of each convolution by onnxruntime's own profile, scaled so that all kernels add up to `ms`."""
-    with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(scratch) / "profile")
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        taken = session.get_inputs()[0]
-        image = np.random.default_rng(0).standard_normal(taken.shape).astype(np.float32)
-        for _ in range(runs):
-            session.run(None, {taken.name: image})
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    took: dict[str, list[float]] = {}
-    what: dict[str, Any] = {}
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            took.setdefault(event["name"], []).append(event["dur"])
-            what[event["name"]] = event["args"]
-    middle = {name: statistics.median(times) for name, times in took.items()}
-    scale = ms / max(sum(middle.values()), 1e-9)
-    convs = ((name, args) for name, args in what.items() if "Conv" in args["op_name"])
-    return tuple((_shape(args), max(middle[name] * scale, 1e-4)) for name, args in convs)
-
-
-def _shape(args: Any) -> tuple[int, ...]:
-    """(channels in, out, kernel, stride, groups, rows, columns) from the types that a profile notes."""
-    image, weight = (next(iter(one.values())) for one in args["input_type_shape"][:2])
-    out = next(iter(args["output_type_shape"][0].values()))
-    # A blocked layout pads channels to its blocks: the weight has the network's own numbers unless it is padded, too.
-    groups = max(1, image[1] // weight[1]) if weight[1] > 1 or image[1] == 1 else weight[0]
-    if weight[1] * groups != image[1] and weight[1] != 1:
-        groups = 1
-    return (weight[1] * groups, weight[0], weight[2], max(1, round(image[2] / out[2])), groups, out[2], out[3])
-
-
 def predict(
     model: str | Path | ArchSpec, *, runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path = CACHE
 ) -> Prediction:
     """Milliseconds of one image as this device's calibration expects them; nothing is built, exported or run."""
     return calibration(runtime, threads, folder).predict(resolve_spec(model))
+
+
+def expectation(runtime: str | Runtime, threads: int, folder: Path = CACHE) -> Callable[[ArchSpec], float] | None:
+    """Milliseconds of a spec by this device's calibration, or None where there is none that holds."""
+    try:
+        return calibration(runtime, threads, folder).ms
+    except UserError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -219,9 +145,9 @@ class Steady:
 def steady(model: DeviceModel, *, rounds: int = 15, watcher: Watcher | None = None) -> Steady:
     """Time the anchors again and compare them with the calibration."""
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        files = exported(_anchors(), Path(scratch), 1, watcher or Watcher())
-        subjects = [ort_subject(f.stem, f, threads=model.device.threads) for f in files]
-        rows = interleave(subjects, threads=model.device.threads, rounds=rounds, seconds=10).rows
+        threads, runtime = model.device.threads, Runtime(model.device.runtime)
+        made = networks_for(runtime, _anchors(), Path(scratch), threads, 1, watcher or Watcher())
+        rows = interleave([one.subject() for one in made], threads=threads, rounds=rounds, seconds=10).rows
     pairs = zip(model.anchors, rows, strict=True)
     return Steady(tuple((name, row.median_ms / then) for (name, then), row in pairs))
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .arch import ArchSpec
+from .calibrating import expectation
 from .codec import from_data, to_data
 from .costs import cost
 from .data import ImageData
@@ -79,7 +80,8 @@ def scale(
     """The largest member of `rule`'s line through `model` that meets every part of the budget.
 
     Multiply-adds and parameters are counted. Milliseconds are measured on this machine, of one image, in `runtime` with
-    `threads` threads: members are built, exported and timed until one meets the limit and the next larger does not.
+    `threads` threads: members are built, exported and timed until one meets the limit and the next larger does not. Where
+    this device is calibrated, the first to be timed is the one that the calibration expects to meet the limit.
     `rule` is a rule, its name, or the file of one that `fit-scaling` wrote.
 
     >>> scale("mobilenetv2_100", to="100M-macs").spec.input.resolution
@@ -92,7 +94,7 @@ def scale(
     if math.isinf(budget.ms):
         return fit(line, base, budget, cost)
     with Stopwatch(Runtime(runtime), threads, watcher or Watcher()) as time:
-        return fit_timed(line, base, budget, cost, time)
+        return fit_timed(line, base, budget, cost, time, expectation(runtime, threads))
 
 
 @dataclass(frozen=True)

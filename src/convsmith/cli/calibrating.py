@@ -17,7 +17,9 @@ Folder = Annotated[Path | None, Parameter(help="Where calibrations are kept; ~/.
 
 def calibrate(
     *,
-    runtime: Annotated[RuntimeName, Parameter(help="Only ort can be calibrated so far.")] = "ort",
+    runtime: Annotated[
+        RuntimeName, Parameter(help="ort or eager; compile takes longer to compile than to measure.")
+    ] = "ort",
     threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
     networks: Annotated[int, Parameter(help="Networks to time; more take longer and predict better.")] = 60,
     check: Annotated[bool, Parameter(help="Only say whether the calibration that exists still ranks.")] = False,
@@ -56,16 +58,17 @@ def predict(
     models: Annotated[list[str], Parameter(negative=())],
     /,
     *,
+    runtime: Annotated[RuntimeName, Parameter(help="ort or eager.")] = "ort",
     threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
     resolution: Annotated[int | None, Parameter(help="Another input side for every network.")] = None,
     folder: Folder = None,
     json: Json = False,
 ) -> None:
-    """Milliseconds of MODELS in onnxruntime as the calibration expects them: nothing is built, exported or run."""
+    """Milliseconds of MODELS as the calibration expects them: nothing is built, exported or run."""
     from ..calibrating import CACHE, calibration
     from ..resolve import spec as resolve_spec
 
-    model = calibration("ort", threads, folder or CACHE)
+    model = calibration(runtime, threads, folder or CACHE)
     specs = [resolve_spec(name, resolution=resolution) for name in models]
     found = [(spec, model.predict(spec)) for spec in specs]
     if json:

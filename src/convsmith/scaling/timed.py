@@ -25,18 +25,21 @@ def fit_timed(
     budget: Budget,
     cost: Callable[[ArchSpec], Cost],
     time: Callable[[ArchSpec], Latency],
+    expect: Callable[[ArchSpec], float] | None = None,
 ) -> Fit:
     """The member of `rule`'s line through `base` that `budget` admits in every limit, its milliseconds by `time`.
 
     Time along a line is nearly a power of the multiply-adds, so each measurement says where to look next, between the
     slowest member known to meet the limit and the fastest known to miss it. What is returned was measured twice and met
-    the limit by its median both times. It ends at a slack of 4 %, at two members with none between them, or after twelve.
+    the limit by its median both times. `expect`, milliseconds by a calibration, only says where to begin. It ends at a
+    slack of 4 %, at two members with none between them, or after twelve.
 
     Raises `BudgetError` where the smallest member takes longer, with what it takes, and as `fit` does for the other limits.
     """
     line = _Line(rule, base, budget, cost)
     found = _Search(budget.ms)
-    for macs in found.guesses(cost(base).macs):
+    start = float(cost(base).macs)
+    for macs in found.guesses(start if expect is None else line.expected(start, budget.ms, expect)):
         member = line.at(macs)
         if member.cost.macs in found.seen:
             if found.met is None or found.nothing_up_to(macs):
@@ -78,6 +81,14 @@ class _Line:
         allowed = min(max(macs, least.macs), most.macs * (1 - 1e-9), self.budget.macs)
         made = fit(self.rule, self.base, Budget(macs=max(allowed, 1.0), params=self.budget.params), self.cost)
         return replace(made, budget=self.budget)
+
+    def expected(self, start: float, ms: float, expect: Callable[[ArchSpec], float]) -> float:
+        """The multiply-adds of a member that `expect` gives `ms`: time and multiply-adds nearly go together, so three steps do."""
+        macs = start
+        for _ in range(3):
+            member = self.at(macs)
+            macs = member.cost.macs * ms / expect(member.spec)
+        return macs
 
 
 @dataclass

@@ -26,6 +26,7 @@ OTHERS = (
     "pool",
     "mul",
     "other",
+    "norm",
     "run",
 )
 _KINDS = {
@@ -34,7 +35,7 @@ _KINDS = {
     ),
     **dict.fromkeys(("mean", "avg_pool2d", "max_pool2d_with_indices"), "pool"),
     **dict.fromkeys(("relu", "hardtanh"), "relu"),
-    **{name: name for name in ("product", "add", "mul")},
+    **{name: name for name in ("product", "add", "mul", "norm")},
 }
 
 
@@ -63,19 +64,23 @@ def convolutions(found: Mapping[Kernel, int]) -> tuple[list[tuple[int, ...]], Ar
     return [shape for shape, _ in convs], np.asarray([times for _, times in convs], float)
 
 
-def others(found: Mapping[Kernel, int]) -> Array:
-    """The sums `OTHERS` over a network."""
+def others(found: Mapping[Kernel, int], *, fuses: bool) -> Array:
+    """The sums `OTHERS` over a network. `fuses`: whether the runtime folds a batch norm into the convolution before it and
+    computes what follows one while it writes, as onnxruntime does and torch's eager mode does not."""
     sums = dict.fromkeys(OTHERS, 0.0)
     sums["run"] = 1.0
     for kernel, times in found.items():
         sums["launch"] += times
         if kernel.kind == "conv":
             continue
-        plus, name = kernel.kind.startswith("+"), kernel.kind.lstrip("+")
+        plus, name = fuses and kernel.kind.startswith("+"), kernel.kind.lstrip("+")
+        if plus and name == "norm":
+            sums["launch"] -= times
+            continue
         kind = _KINDS.get(name, "other")
         size = kernel.macs if kind == "product" else kernel.read if kind == "pool" else kernel.written
         # Behind a convolution, a ReLU or an addition is computed while it writes.
         sums[f"+{kind}" if plus and kind in ("relu", "add") else kind] += times * size
-        if kind not in ("relu", "add"):
+        if not fuses or kind not in ("relu", "add"):
             sums["launch that is not fused"] += times
     return np.asarray([sums[name] for name in OTHERS])

@@ -1,8 +1,7 @@
 """The kernels that a runtime would launch for a spec: what a prediction of time adds up.
 
-Read off the modules, as costs are: each unit is run once on the meta device and its operations are noted. Two things that
-every runtime does are taken into account: a batch norm behind a convolution is folded into it and costs nothing, and an
-activation or addition behind one is noted as such, because most runtimes compute it while they write.
+Read off the modules, as costs are: each unit is run once on the meta device and its operations are noted. A batch norm,
+activation or addition behind a convolution is noted as such, because most runtimes fold it or compute it while they write.
 """
 
 from __future__ import annotations
@@ -92,8 +91,8 @@ class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = func.overloadpacket.__name__.rstrip("_")
         behind = any(self._maps[id(tensor)][1] for tensor in maps)
         written = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor) and leaf.numel()]
-        if name not in _VIEWS and not (name in _NORMS and behind):
-            self.found.append(self._kernel(name, args, maps, written[0], behind))
+        if name not in _VIEWS:
+            self.found.append(self._kernel("norm" if name in _NORMS else name, args, maps, written[0], behind))
         follows = name == "convolution" or (behind and (name in _NORMS or name in _VIEWS or name == "add"))
         self._maps |= {id(tensor): (tensor, follows) for tensor in written}
         return out

@@ -33,6 +33,11 @@ class Device:
     version: str
     threads: int
 
+    @property
+    def fuses(self) -> bool:
+        """Whether what follows a convolution is folded into it."""
+        return self.runtime != "eager"
+
     def __str__(self) -> str:
         return f"{self.processor}, {self.runtime} {self.version}, {self.threads} thread{'s' * (self.threads > 1)}"
 
@@ -81,10 +86,11 @@ class DeviceModel:
         """The model of these networks' times, and its errors on those left out, in five folds."""
         if len(observed) < 2 * _FOLDS:
             raise ValueError(f"a device model needs {2 * _FOLDS} networks; got {len(observed)}")
-        whole = _fit(observed, None)
+        whole = _fit(observed, None, fuses=device.fuses)
         errors = np.ones(len(observed))
         for fold in range(_FOLDS):
-            part = _fit([one for at, one in enumerate(observed) if at % _FOLDS != fold], whole[2])
+            seen = [one for at, one in enumerate(observed) if at % _FOLDS != fold]
+            part = _fit(seen, whole[2], fuses=device.fuses)
             left = DeviceModel(device, part[0], part[1], part[2], part[3], (1.0,), (), "", 0.0)
             for at in range(fold, len(observed), _FOLDS):
                 errors[at] = observed[at].ms / left.ms(observed[at].spec)
@@ -101,7 +107,7 @@ class DeviceModel:
         found = kernels(spec)
         shapes, times = convolutions(found)
         convs = float(np.exp(self._ln_convs(shapes)) @ times) if shapes else 0.0
-        return convs + float(others(found) @ np.asarray(self.weights))
+        return convs + float(others(found, fuses=self.device.fuses) @ np.asarray(self.weights))
 
     def predict(self, spec: ArchSpec) -> Prediction:
         ms = self.ms(spec)
@@ -135,7 +141,7 @@ class DeviceModel:
         return np.asarray(_quadratic(rows) @ line + process.predict((rows - mean) / deviation))
 
 
-def _fit(observed: Sequence[Observed], scales: tuple[float, ...] | None) -> Any:
+def _fit(observed: Sequence[Observed], scales: tuple[float, ...] | None, *, fuses: bool) -> Any:
     """Shapes, their ln ms, the process's scales, and the weights of everything else."""
     seen: dict[tuple[int, ...], list[float]] = {}
     for one in observed:
@@ -148,7 +154,7 @@ def _fit(observed: Sequence[Observed], scales: tuple[float, ...] | None) -> Any:
     from scipy.optimize import nnls
 
     found = [kernels(one.spec) for one in observed]
-    sums = np.asarray([others(one) for one in found])
+    sums = np.asarray([others(one, fuses=fuses) for one in found])
     took = np.asarray([one.ms for one in observed])
     rest = took - np.asarray([sum(ms for _, ms in one.convs) for one in observed])
     size = sums.max(0) + 1e-12

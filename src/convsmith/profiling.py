@@ -1,0 +1,192 @@
+"""Times networks in a runtime, and each of their convolutions: what a calibration of that runtime is made of."""
+
+from __future__ import annotations
+
+import abc
+import json
+import math
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .arch import ArchSpec
+from .exporting import export_onnx
+from .exporting.ort import ort_subject
+from .feed import Watcher
+from .latency import Runtime, Subject, eager_subject, interleave
+from .machine import this_machine
+from .model import build
+
+__all__ = ["Exported", "Network", "exported", "networks_for", "timed"]
+
+_GROUP = 15  # networks that are timed in one interleaving: memory holds them all
+_RUNS = 8  # of a profile
+
+Convolutions = tuple[tuple[tuple[int, ...], float], ...]
+
+
+class Network(abc.ABC):
+    """A network of a calibration: something to time, and its convolutions one by one."""
+
+    @abc.abstractmethod
+    def subject(self) -> Subject:
+        """The whole network, ready to be timed."""
+
+    @abc.abstractmethod
+    def profile(self) -> tuple[Convolutions, float]:
+        """(shape, ms) of each convolution, shapes as in `speed.Kernel`, and the ms of all kernels together."""
+
+    def convolutions(self, ms: float) -> Convolutions:
+        """(shape, ms) of each convolution, scaled so that all kernels together took `ms`: watching costs time."""
+        convs, total = self.profile()
+        scale = ms / max(total, 1e-9)
+        return tuple((shape, max(took * scale, 1e-4)) for shape, took in convs)
+
+
+def networks_for(
+    runtime: Runtime, specs: Sequence[ArchSpec], scratch: Path, threads: int, workers: int | None, watcher: Watcher
+) -> list[Network]:
+    """The networks of `specs` in a runtime. Files go to `scratch`; `workers` processes export beside each other."""
+    if runtime is Runtime.EAGER:
+        return [_Eager(spec, threads) for spec in specs]
+    files = exported(specs, scratch, workers or this_machine().cores, watcher)
+    return [Exported(file, threads) for file in files]
+
+
+def exported(specs: Sequence[ArchSpec], scratch: Path, workers: int, watcher: Watcher) -> list[Path]:
+    """The networks of these specs, with random weights, as ONNX files."""
+    files = [scratch / f"{at}.onnx" for at in range(len(specs))]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(_export, specs, files), start=1):
+            watcher.count("exports", done, len(specs))
+    return files
+
+
+def _export(spec: ArchSpec, path: Path) -> None:
+    torch.set_num_threads(1)
+    if path.exists():
+        return
+    side = spec.input.resolution
+    shape = (spec.input.channels, side, side)
+    one = torch.zeros(1, *shape)
+    export_onnx(build(spec, seed=0), path, input_shape=shape, dynamic_batch=False, samples=one, tolerance=math.inf)
+
+
+def timed(networks: Sequence[Network], threads: int, rounds: int, watcher: Watcher) -> list[float]:
+    """Median ms of each. Each group is interleaved with the first of all, whose drift between groups is taken out."""
+    groups = [networks[at : at + _GROUP] for at in range(0, len(networks), _GROUP)]
+    raw: list[tuple[float, list[float]]] = []
+    for number, group in enumerate(groups, start=1):
+        watcher.count("groups timed", number, len(groups))
+        subjects = [one.subject() for one in ([networks[0]] if number > 1 else []) + list(group)]
+        rows = [row.median_ms for row in interleave(subjects, threads=threads, rounds=rounds, seconds=20).rows]
+        raw.append((rows[0], rows[len(rows) - len(group) :]))
+    usual = statistics.median(reference for reference, _ in raw)
+    return [ms * usual / reference for reference, group_ms in raw for ms in group_ms]
+
+
+@dataclass(frozen=True)
+class Exported(Network):
+    """A network in onnxruntime, which profiles itself."""
+
+    path: Path
+    threads: int
+
+    def subject(self) -> Subject:
+        return ort_subject(self.path.stem, self.path, threads=self.threads)
+
+    def profile(self) -> tuple[Convolutions, float]:
+        with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
+            options.log_severity_level = 3
+            options.enable_profiling, options.profile_file_prefix = True, str(Path(scratch) / "profile")
+            session = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+            taken = session.get_inputs()[0]
+            image = np.random.default_rng(0).standard_normal(taken.shape).astype(np.float32)
+            for _ in range(_RUNS):
+                session.run(None, {taken.name: image})
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        took: dict[str, list[float]] = {}
+        what: dict[str, Any] = {}
+        for event in events:
+            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+                took.setdefault(event["name"], []).append(event["dur"] / 1e3)
+                what[event["name"]] = event["args"]
+        middle = {name: statistics.median(times) for name, times in took.items()}
+        convs = ((name, args) for name, args in what.items() if "Conv" in args["op_name"])
+        return tuple((_shape(args), middle[name]) for name, args in convs), sum(middle.values())
+
+
+def _shape(args: Any) -> tuple[int, ...]:
+    """(channels in, out, kernel, stride, groups, rows, columns) from the types that a profile notes."""
+    image, weight = (next(iter(one.values())) for one in args["input_type_shape"][:2])
+    out = next(iter(args["output_type_shape"][0].values()))
+    # A blocked layout pads channels to its blocks: the weight has the network's own numbers unless it is padded, too.
+    groups = max(1, image[1] // weight[1]) if weight[1] > 1 or image[1] == 1 else weight[0]
+    if weight[1] * groups != image[1] and weight[1] != 1:
+        groups = 1
+    return (weight[1] * groups, weight[0], weight[2], max(1, round(image[2] / out[2])), groups, out[2], out[3])
+
+
+@dataclass(frozen=True)
+class _Eager(Network):
+    """A network as torch runs it, operation by operation."""
+
+    spec: ArchSpec
+    threads: int
+
+    def subject(self) -> Subject:
+        side = self.spec.input.resolution
+        shape = (self.spec.input.channels, side, side)
+        return eager_subject(self.spec.name, build(self.spec, seed=0), input_shape=shape)
+
+    def profile(self) -> tuple[Convolutions, float]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            model = build(self.spec, seed=0).eval().to(memory_format=torch.channels_last)
+            side, passes, whole = self.spec.input.resolution, [], []
+            image = torch.zeros(1, self.spec.input.channels, side, side).to(memory_format=torch.channels_last)
+            for _ in range(_RUNS):
+                began, watch = time.perf_counter(), _Watched()
+                with torch.no_grad(), watch:  # inference mode would hide what a convolution is made of
+                    model(image)
+                whole.append((time.perf_counter() - began) * 1e3 - watch.lost)
+                passes.append(watch.found)
+        finally:
+            torch.set_num_threads(before)
+        convs = tuple((runs[0][0], statistics.median(took for _, took in runs)) for runs in zip(*passes, strict=True))
+        return convs, statistics.median(whole)
+
+
+class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Times each convolution that torch runs; `lost` is the ms that went into watching."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[tuple[tuple[int, ...], float]] = []
+        self.lost = 0.0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        began = time.perf_counter()
+        out: Tensor = func(*args, **(kwargs or {}))
+        took = (time.perf_counter() - began) * 1e3
+        if func is torch.ops.aten.convolution.default:
+            image, weight, stride, groups = args[0], args[1], args[3], args[8]
+            shape = (image.shape[1], weight.shape[0], weight.shape[2], stride[0], groups, *out.shape[2:])
+            self.found.append((shape, took))
+        self.lost += (time.perf_counter() - began) * 1e3 - took
+        return out
