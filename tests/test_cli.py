@@ -30,6 +30,7 @@ VERBS = [
     "pick",
     "calibrate",
     "predict",
+    "diagnose",
     "evaluate",
     "export",
     "report",

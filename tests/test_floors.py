@@ -16,7 +16,7 @@ FLOORS: list[tuple[set[str], str]] = [
     ({"parts"}, "parts"),
     ({"model", "costs", "stages", "latency"}, "readers of a plan"),
     ({"families", "ledger", "scaling"}, "tables and rules"),
-    ({"data", "training", "evals", "exporting", "weights", "speed"}, "work on models"),
+    ({"data", "training", "evals", "exporting", "weights", "speed", "signal"}, "work on models"),
     ({"runs", "resolve", "recipes", "plot", "reports", "doctor"}, "edges"),
     (
         {
@@ -34,6 +34,8 @@ FLOORS: list[tuple[set[str], str]] = [
             "picking",
             "profiling",
             "calibrating",
+            "carrying",
+            "diagnosing",
         },
         "verbs",
     ),

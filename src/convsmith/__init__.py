@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .calibrating import calibrate, predict
     from .checks import evaluate, export, measure, report
     from .costs import cost, operations
+    from .diagnosing import diagnose
     from .errors import UserError
     from .families import names
     from .feed import Watcher
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from .runs import Run
     from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, fit
     from .schedules import Cosine, Exponential
+    from .signal import gain
     from .sized import BySize
     from .units import Budget, Cost, Rounding
     from .weights import to_timm
@@ -82,6 +84,8 @@ if TYPE_CHECKING:
 _HOME = {
     "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Ramp Stage Stem Style grown",
     "calibrating": "calibrate predict",
+    "diagnosing": "diagnose",
+    "signal": "gain",
     "checks": "evaluate export measure report",
     "costs": "cost operations",
     "errors": "UserError",
@@ -180,10 +184,12 @@ __all__ = [
     "cost",
     "create",
     "design",
+    "diagnose",
     "evaluate",
     "export",
     "fit",
     "from_json",
+    "gain",
     "grown",
     "measure",
     "names",

@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, UserError
-from . import calibrating, doing, fitting_scaling, laddering, looking, picking
+from . import calibrating, diagnosing, doing, fitting_scaling, laddering, looking, picking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -46,6 +46,7 @@ for verb in (
     picking.pick,
     calibrating.calibrate,
     calibrating.predict,
+    diagnosing.diagnose,
 ):
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 
