@@ -31,6 +31,7 @@ VERBS = [
     "calibrate",
     "predict",
     "diagnose",
+    "convert",
     "evaluate",
     "export",
     "report",

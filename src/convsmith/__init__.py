@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from .calibrating import calibrate, predict
     from .checks import evaluate, export, measure, report
+    from .converting import convert
     from .costs import cost, operations
     from .diagnosing import diagnose
     from .errors import UserError
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
 _HOME = {
     "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Ramp Stage Stem Style grown",
     "calibrating": "calibrate predict",
+    "converting": "convert",
     "diagnosing": "diagnose",
     "signal": "gain",
     "checks": "evaluate export measure report",
@@ -181,6 +183,7 @@ __all__ = [
     "Width",
     "build",
     "calibrate",
+    "convert",
     "cost",
     "create",
     "design",

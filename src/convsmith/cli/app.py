@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, UserError
-from . import calibrating, diagnosing, doing, fitting_scaling, laddering, looking, picking
+from . import calibrating, converting, diagnosing, doing, fitting_scaling, laddering, looking, picking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -47,6 +47,7 @@ for verb in (
     calibrating.calibrate,
     calibrating.predict,
     diagnosing.diagnose,
+    converting.convert,
 ):
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 

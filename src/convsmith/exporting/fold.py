@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["fold_batch_norm"]
+__all__ = ["after", "fold_batch_norm", "foldable", "normed_convs"]
 
 _NORMALISE = frozenset(
     {
@@ -38,13 +38,13 @@ def fold_batch_norm(model: nn.Module, *, input_shape: tuple[int, int, int]) -> t
     `BatchNorm2d` and timm's `BatchNormAct2d` are folded; the latter keeps its drop and activation.
     """
     folded = copy.deepcopy(model).eval()
-    pairs = _pairs(folded, input_shape)
+    pairs = normed_convs(folded, input_shape)
     for conv, norm_name, norm in pairs:
         assert norm.running_mean is not None and norm.running_var is not None  # or it were no pair
         conv.weight, conv.bias = fuse_conv_bn_weights(
             conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )
-        folded.set_submodule(norm_name, _remainder(norm))
+        folded.set_submodule(norm_name, after(norm))
     return folded, len(pairs)
 
 
@@ -87,10 +87,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.outputs[id(leaf)].reads += 1
 
 
-def _pairs(model: nn.Module, input_shape: tuple[int, int, int]) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
+def normed_convs(model: nn.Module, input_shape: tuple[int, int, int]) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
+    """Each convolution that nothing but a batch norm reads, with that norm's name and the norm; `model` is in eval mode."""
     modules = _named_once(model)
     convs = {id(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d)}
-    norms = {id(module.running_mean): (name, module) for name, module in modules if _is_foldable(module)}
+    norms = {id(module.running_mean): (name, module) for name, module in modules if foldable(module)}
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     watch = _Watch()
     # One image of zeros: only the wiring is read.
@@ -112,7 +113,8 @@ def _named_once(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, module) for name, module in named if times[id(module)] == 1]
 
 
-def _is_foldable(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+def foldable(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether this is a batch norm with statistics of its own, torch's or timm's with an activation in it."""
     if not isinstance(module, nn.BatchNorm2d) or module.running_mean is None:
         return False
     return type(module) is nn.BatchNorm2d or _is_timm_norm_act(module)
@@ -123,7 +125,7 @@ def _is_timm_norm_act(module: nn.Module) -> bool:
     return type(module).__name__ == "BatchNormAct2d" and type(module).__module__.startswith("timm.")
 
 
-def _remainder(norm: nn.Module) -> nn.Module:
+def after(norm: nn.Module) -> nn.Module:
     """What a norm does besides normalising."""
     if not _is_timm_norm_act(norm):
         return nn.Identity()

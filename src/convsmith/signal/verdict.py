@@ -218,6 +218,8 @@ def large_guard(trace: Trace) -> Iterator[Finding]:
     height = statistics.median(y - slope * x for x, y, _ in rows)
     if height <= 0 or slope <= 0:
         return
+    if statistics.median(abs(y - height - slope * x) / y for x, y, _ in rows) > 0.05:
+        return  # no line: layers have scales of their own, and an epsilon cannot be told from them
     eps = slope / height
     worst = min((conv for *_, conv in rows), key=lambda conv: conv.raw_var)
     lost = 1 - (1 + eps / worst.raw_var) ** -0.5

@@ -7,7 +7,7 @@ wherever two maps are added; module names only say where. The branch of a merge 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -48,6 +48,8 @@ class Merged:
     out: Moments
     branch: Moments | None
     factor: float
+    branch_conv: str  # the last convolution on the branch's way, and on the skip's since the merge before; "" for none
+    skip_conv: str
     skip_pooled: float  # the variance kept by average pools on the way of the skip alone; 1 without any
     channels: int
     side: int
@@ -123,6 +125,7 @@ class _Map:
     fresh: Moments | None = None  # out of a convolution or norm, and untouched since
     scale: float = 1.0
     pooled: float = 1.0
+    conv: str = ""  # the last convolution since the merge before
 
 
 @torch.no_grad()
@@ -184,8 +187,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = next((leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)), None)
         if made is None or not made.is_floating_point():
             return out
-        most = max(known, key=lambda one: one.convs)
-        new = _Map(most.convs, most.act, most.before, None, most.scale, most.pooled)
+        # Of a map and its gate, the map; of two maps, the one behind more convolutions.
+        most = max(zip(read, known, strict=True), key=lambda pair: (pair[0].numel(), pair[1].convs))[1]
+        new = _Map(most.convs, most.act, most.before, None, most.scale, most.pooled, most.conv)
         if len(known) > 1:  # gated, or joined: no longer what one activation made
             new.act, new.before = "", None
         if func is _aten.convolution.default:
@@ -193,16 +197,16 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif func in _NORMS:
             into = before or moments(args[0])
             self.events.append(Normed(self.path, into, float(args[_NORMS[func]])))
-            new = _Map(most.convs, fresh=moments(made), pooled=most.pooled)
+            new = _Map(most.convs, fresh=moments(made), pooled=most.pooled, conv=most.conv)
         elif name in _ACTIVATIONS:
             self._activated(name, made)
-            new = _Map(most.convs, name.rstrip("_"), before, pooled=most.pooled)
+            new = _Map(most.convs, name.rstrip("_"), before, pooled=most.pooled, conv=most.conv)
         elif merge is not None:
             self._merged(merge, made)
             new = _Map(most.convs)
         elif name in ("avg_pool2d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d") and made.ndim == 4:
             kept = self._pooled(args[0], made)
-            new = _Map(most.convs, most.act, most.before, None, most.scale, most.pooled * kept)
+            new = replace(new, pooled=most.pooled * kept)
         elif name in ("mul", "mul_", "div", "div_") and (factor := _scalar(args[1])) is not None:
             new.scale = most.scale * (factor if name.startswith("mul") else 1 / factor if factor else 0.0)
         for leaf in tree_leaves(out):
@@ -245,7 +249,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     made.shape[-1],
                 )
             )
-        return _Map(known.convs + 1, fresh=out, pooled=known.pooled)
+        return _Map(known.convs + 1, fresh=out, pooled=known.pooled, conv=self.path)
 
     def _activated(self, name: str, made: Tensor) -> None:
         if made.ndim == 4 and made.shape[-1] > 1:
@@ -291,7 +295,10 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             of_branch, factor = Moments(of_branch.var / square, of_branch.sqmean / square), factor * branch.scale
         elif branch is not None and branch.scale == 0.0:
             factor = 0.0
-        self.events.append(Merged(self.path, out, of_branch, factor, skip.pooled, made.shape[1], made.shape[-1]))
+        sources = ("" if branch is None else branch.conv, skip.conv)
+        self.events.append(
+            Merged(self.path, out, of_branch, factor, *sources, skip.pooled, made.shape[1], made.shape[-1])
+        )
 
 
 def _scalar(value: Any) -> float | None:

@@ -1,0 +1,128 @@
+"""Conversion of whatever a name stands for to another norm, with the signal before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .arch import Act, ArchSpec
+from .errors import UserError
+from .model import build
+from .resolve import resolve
+from .signal import Trace, trace
+from .surgery import NormName, operate, restyled
+from .training import save_atomically
+
+__all__ = ["Conversion", "convert", "write"]
+
+_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted network: its spec where it has one, the module in any case, and its signal before and after.
+
+    `left` are norms that stayed, with the reason; `difference` the largest change of an output over the outputs' deviation,
+    where the function was to be kept.
+    """
+
+    norm: NormName
+    spec: ArchSpec | None
+    module: nn.Module
+    before: Trace
+    after: Trace
+    replaced: int
+    left: tuple[tuple[str, str], ...]
+    difference: float | None
+    input_shape: tuple[int, int, int]
+
+    @property
+    def says(self) -> str:
+        if self.spec is not None:
+            return f"the spec {self.spec.name}: every norm is in its style, so nothing is left"
+        kept = (
+            "" if self.difference is None else f"; outputs differ by at most {self.difference:.2g} of their deviation"
+        )
+        return f"{self.replaced} norms replaced, {len(self.left)} left{kept}"
+
+    def to_record(self) -> dict[str, Any]:
+        signals = {
+            when: {"variance": [p.out.var for p in one.points], "squared_mean": [p.out.sqmean for p in one.points]}
+            for when, one in (("before", self.before), ("after", self.after))
+        }
+        left = [{"module": name, "why": why} for name, why in self.left]
+        return {"norm": self.norm, "spec": None if self.spec is None else self.spec.name, "replaced": self.replaced,
+                "left": left, "difference": self.difference, "signal": signals}  # fmt: skip
+
+
+def convert(
+    model: str | Path | ArchSpec | nn.Module,
+    norm: NormName,
+    *,
+    act: str | None = None,
+    live: bool = False,
+    keep_function: bool = False,
+    resolution: int | None = None,
+    seed: int = 0,
+) -> Conversion:
+    """`model` with `norm` in the place of its batch norms. A spec becomes a spec; a run, a foreign network or a module
+    becomes a module with its weights, as `surgery.operate` says. `live` builds a spec first.
+
+    >>> convert("resnetv2_50", "nf", resolution=32).spec.stages[0].block.kind
+    'nf_bottleneck'
+    """
+    spec: ArchSpec | None = None
+    shape = (3, resolution or 224, resolution or 224)
+    if isinstance(model, nn.Module):
+        module, name = model, type(model).__name__
+    elif isinstance(model, ArchSpec):
+        spec, module, name = model, None, model.name
+    else:
+        target = resolve(model)
+        name, shape = target.label, target.input_shape(resolution)
+        spec = target.spec if target.run is None else None
+        module = None if spec is not None else target.module()
+    if spec is not None:
+        spec = spec if resolution is None else spec.with_resolution(resolution)
+        shape = (spec.input.channels, spec.input.resolution, spec.input.resolution)
+        module = build(spec, seed=seed)
+    assert module is not None
+    before = trace(module, input_shape=shape, draws=1, seed=seed, name=name, branches_on=True)
+    if spec is not None and not live and not keep_function:
+        made = restyled(spec, norm, None if act is None else Act(act))
+        new = build(made, seed=seed)
+        after = trace(new, input_shape=shape, draws=1, seed=seed, name=made.name, branches_on=True)
+        return Conversion(norm, made, new, before, after, 0, (), None, shape)
+    if act is not None:
+        raise UserError("--act is for specs: a live network keeps its activations")
+    images = torch.randn((_IMAGES, *shape), generator=torch.Generator().manual_seed(seed))
+    done = operate(module, norm, images=images, keep_function=keep_function)
+    after = trace(done.module, input_shape=shape, draws=1, seed=seed, name=f"{name}, {norm}", branches_on=True)
+    return Conversion(norm, None, done.module, before, after, done.replaced, done.left, done.difference, shape)
+
+
+def write(found: Conversion, path: Path) -> None:
+    """The spec as `.json`, or the live network as a `.pt2` that `torch.export.load` reads without this package."""
+    if found.spec is not None and path.suffix == ".json":
+        text = found.spec.to_json()
+        save_atomically(path, lambda temporary: _write(temporary, text))
+        return
+    if path.suffix != ".pt2":
+        kinds = "a .json for the spec, or a .pt2" if found.spec is not None else "a .pt2"
+        raise UserError(f"{path}: a converted network is written to {kinds}")
+    batch = torch.zeros((2, *found.input_shape))
+    program = torch.export.export(found.module.eval(), (batch,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    save_atomically(path, lambda temporary: _export(program, temporary))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _export(program: torch.export.ExportedProgram, path: Path) -> None:
+    with path.open("wb") as file:
+        torch.export.save(program, file)

@@ -1,0 +1,59 @@
+"""A spec with another norm: exact, since a style says it for the whole network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..arch import Act, ArchSpec, Block
+from ..errors import UserError
+from ..parts import BatchNorm, GroupNorm, NFBottleneck, NoNorm, PlainConv, PreActBottleneck, ScaledWS
+from .kinds import NormName, norm_of
+
+__all__ = ["restyled"]
+
+
+def restyled(spec: ArchSpec, norm: NormName, act: Act | None = None) -> ArchSpec:
+    """`spec` with `norm`, named `SPEC-NORM`; `act` replaces the activation, and is needed where EvoNorm had none.
+
+    `nf` needs blocks that know of alpha and beta: pre-activation bottlenecks become normaliser-free ones of the same
+    widths, with standardised filters. The other way round a normaliser-free bottleneck becomes a pre-activation one.
+
+    Raises `UserError` for `nf` of any other block, where the live module can be converted.
+    """
+    own = act or activation_of(spec)
+    named = replace(spec, name=f"{spec.name}-{norm}")
+    if norm == "nf":
+        if own is None:
+            raise UserError(f"{spec.name} has no activation of its own to go on with: say which, such as --act relu")
+        stages = tuple(replace(stage, block=_free(stage.block, spec)) for stage in spec.stages)
+        conv = ScaledWS(padding=spec.style.conv.padding)
+        return replace(named, stages=stages).with_style(norm=NoNorm(act=own, gain=True), conv=conv, zero_last=False)
+    chosen = norm_of(norm, own or Act.RELU)
+    stages = tuple(replace(stage, block=_normed(stage.block)) for stage in spec.stages)
+    changed = replace(named, stages=stages)
+    if isinstance(spec.style.conv, ScaledWS):
+        return changed.with_style(norm=chosen, conv=PlainConv(padding=spec.style.conv.padding))
+    return changed.with_style(norm=chosen)
+
+
+def activation_of(spec: ArchSpec) -> Act | None:
+    """The activation behind a spec's norm; None for EvoNorm, which is one itself."""
+    norm = spec.style.norm
+    return norm.act if isinstance(norm, BatchNorm | GroupNorm | NoNorm) else None
+
+
+def _free(block: Block, spec: ArchSpec) -> Block:
+    if isinstance(block, NFBottleneck):
+        return block
+    if isinstance(block, PreActBottleneck):
+        return NFBottleneck(kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut)
+    raise UserError(
+        f"a {block.kind} block of {spec.name} has no normaliser-free form as a spec: only pre-activation bottlenecks have. "
+        "Convert the live network, whose scales are traced: --live"
+    )
+
+
+def _normed(block: Block) -> Block:
+    if isinstance(block, NFBottleneck):
+        return PreActBottleneck(kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut)
+    return block
