@@ -36,6 +36,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "calibrating",
             "carrying",
             "diagnosing",
+            "shrinking",
             "converting",
         },
         "verbs",

@@ -25,7 +25,7 @@ from .reports.bars import Bar
 from .reports.study import StudyRow, StudyView, render_study
 from .resolve import device
 from .resolve import spec as resolve_spec
-from .training import StepDone, fit, save_atomically
+from .training import StepDone, fit, forget_checkpoint, save_atomically
 
 __all__ = ["Climbed", "climb"]
 
@@ -146,7 +146,7 @@ def _top1(step: Step, images: ImageData, seed: int, workers: int, out: Path, wat
     with torch.inference_mode():
         found = score(model, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
     _write(result, json.dumps({"step": step.name, "seed": seed, "top1": found.top1, "loss": found.loss, "n": found.n}))
-    checkpoint.unlink(missing_ok=True)
+    forget_checkpoint(checkpoint)
     return float(found.top1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BudgetError", "CheckFailed", "DataError", "UserError", "first_line", "nearest"]
+__all__ = ["BudgetError", "CheckFailed", "DataError", "Stopped", "UserError", "first_line", "nearest"]
 
 
 class UserError(Exception):
@@ -26,6 +26,13 @@ class BudgetError(UserError):
 
 class DataError(UserError):
     """The data cannot be trained or evaluated on as it is."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Told to end by SIGTERM, and ended in order. As with Ctrl-C, nothing on the way takes it for an error of its own.
+
+    The command line says so and exits with code 143, as a shell reports SIGTERM.
+    """
 
 
 def first_line(error: BaseException) -> str:

@@ -7,11 +7,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .arch import ArchSpec
-from .data import Batch, ImageData, Normalise, eval_batches, held, load_data, steps_per_epoch, train_batches
+from .data import (
+    ArraySplit,
+    Batch,
+    EncodedSplit,
+    FileSplit,
+    ImageData,
+    Normalise,
+    eval_batches,
+    held,
+    load_data,
+    steps_per_epoch,
+    train_batches,
+)
 from .evals import Scores, score
 from .model import Model, build
 from .recipe import Recipe
@@ -23,6 +36,7 @@ __all__ = [
     "Feed",
     "Source",
     "Watcher",
+    "contents",
     "fingerprint",
     "normaliser",
     "samples_of",
@@ -74,13 +88,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Feed:
-    """The training split as the loop sees it."""
+    """The training split as the loop sees it; `part` (i, n) is the i-th of n parts of every batch."""
 
     spec: ArchSpec
     images: ImageData
     recipe: Recipe
     seed: int
     workers: int
+    part: tuple[int, int] = (0, 1)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -98,6 +113,7 @@ class Feed:
             first_step=first,
             last_step=last,
             workers=self.workers,
+            part=self.part,
         )
 
 
@@ -106,6 +122,24 @@ def fingerprint(images: ImageData) -> str:
     digest = hashlib.sha256("\0".join(images.classes).encode())
     for split in (images.train, images.val):
         digest.update(split.labels.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def contents(images: ImageData) -> str:
+    """Sixteen digits that change when an image does: by the bytes of those in memory, by the names and sizes of files."""
+    digest = hashlib.sha256()
+    for split in (images.train, images.val):
+        match split:
+            case ArraySplit():
+                for rows in np.array_split(split.images, max(1, split.images.nbytes // 2**26)):
+                    digest.update(np.ascontiguousarray(rows).tobytes())
+            case EncodedSplit():
+                for i in range(len(split)):
+                    digest.update(split.bytes_of(i))
+            case FileSplit():
+                for path in map(Path, split.paths):
+                    size = path.stat().st_size if path.exists() else -1
+                    digest.update(f"{path.parent.name}/{path.name} {size}\0".encode())
     return digest.hexdigest()[:16]
 
 

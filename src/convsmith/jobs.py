@@ -7,39 +7,24 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
 
 from .arch import ArchSpec
 from .calibrating import expectation
-from .codec import from_data, to_data
+from .carrying import carry_on, data_record
+from .codec import to_data
 from .costs import cost
 from .data import ImageData
-from .errors import DataError
-from .evals import score
-from .exporting import export_onnx, ort_subject
-from .feed import (
-    Feed,
-    Source,
-    Watcher,
-    fingerprint,
-    normaliser,
-    samples_of,
-    score_on,
-    shape_of,
-    trained,
-    validation_batches,
-)
-from .latency import Runtime, interleave
+from .diagnosing import diagnose
+from .errors import UserError
+from .feed import Source, Watcher
+from .latency import Runtime
 from .machine import this_machine
-from .model import build
 from .parts import PooledClassifier
-from .recipe import KINDS, Recipe
+from .plot import save
+from .recipe import Recipe
 from .recipes import changed, differences, settle
 from .recipes import recipe as named_recipe
-from .reports import write_report
+from .reports.propagation import signal_plot
 from .resolve import device
 from .resolve import spec as resolve_spec
 from .runs import Run, now
@@ -48,8 +33,7 @@ from .scaling import rule as named_rule
 from .sized import BySize
 from .stages import stage_rows
 from .stopwatch import Stopwatch
-from .training import EpochDone, Record, load_checkpoint, save_atomically
-from .training import fit as training_loop
+from .training import joined, recalled, remember, world_here
 from .units import Budget
 
 __all__ = [
@@ -130,6 +114,11 @@ def design_job(
     data: str | Path, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written."""
+    if world_here() > 1:
+        raise UserError(
+            "design chooses by one process: `convsmith scale BASE --to BUDGET --out spec.json`, "
+            "then `torchrun ... -m convsmith train spec.json DATA`"
+        )
     recipe, source = _recipe(options), source_of(data, options)
     chosen = resolve_spec(base)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
@@ -139,8 +128,23 @@ def design_job(
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
     found = scale(chosen, to=budget, rule=line, classes=len(images.classes), watcher=watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
+    sound(found.spec, Path(options.parent))
     recipe = settle(recipe, found.spec)
     return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
+
+
+def sound(spec: ArchSpec, folder: Path) -> None:
+    """Refuse a network whose signal dies before it is trained; the plot that shows where goes to `folder`."""
+    found = diagnose(spec, draws=1, branches_on=True)
+    if found.verdict.healthy:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"{spec.name}-signal.svg"
+    save(signal_plot([found.trace], found.theory), picture)
+    raise UserError(
+        f"{spec.name} would not train: {found.verdict.wrong[0]}. The signal is drawn in {picture}; "
+        "`convsmith train` trains it all the same"
+    )
 
 
 def train_job(
@@ -185,19 +189,35 @@ def train(
 
 
 def start(job: Job, watcher: Watcher) -> Run:
-    """Make the job's run folder and carry the run to its report."""
+    """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+    with joined(device()) as ranks:
+        run, new = ranks.from_first(lambda: _begun(job, watcher))
+        return carry_on(run, watcher, job.images if new else None, ranks)
+
+
+def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
+    """The job's run folder, and whether it is new: not where `torchrun` has started its processes again."""
+    if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
+        watcher.note(f"started again by torchrun: going on with {before}")
+        return Run.open(before), False
     run = Run.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
+    remember(str(run.path.resolve()))
     watcher.stage("run", str(run.path))
     watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
     for line in differences(job.recipe, job.spec, images=len(job.images.train)):
         watcher.note(line)
     _describe(run, job)
-    return _carry_on(run, watcher, job.images)
+    return run, True
 
 
-def resume(run: Run | str | Path, *, watcher: Watcher | None = None) -> Run:
-    """Go on where a run was stopped, whatever stopped it; stages that are done are left alone."""
-    return _carry_on(run if isinstance(run, Run) else Run.open(run), watcher or Watcher(), None)
+def resume(run: Run | str | Path, *, force: bool = False, watcher: Watcher | None = None) -> Run:
+    """Go on where a run was stopped, whatever stopped it; stages that are done are left alone.
+
+    Raises `DataError` where the data has changed since the start, unless it is forced.
+    """
+    with joined(device()) as ranks:
+        found = run if isinstance(run, Run) else Run.open(run)
+        return carry_on(found, watcher or Watcher(), None, ranks, force=force)
 
 
 def met(found: Fit) -> dict[str, dict[str, float]]:
@@ -241,7 +261,7 @@ def _describe(run: Run, job: Job) -> None:
     """Write down everything the run was given: what resuming and the report read."""
     found = job.found
     run.write_spec(job.spec)
-    run.write("data.json", job.images.to_record() | {"fingerprint": fingerprint(job.images)})
+    run.write("data.json", data_record(job.images))
     run.write(
         "config.json",
         {
@@ -266,87 +286,3 @@ def _describe(run: Run, job: Job) -> None:
             "machine": to_data(this_machine()),
         },
     )
-
-
-# ---- the stages of a run ---------------------------------------------------------------------------------------------
-
-
-def _carry_on(run: Run, watcher: Watcher, images: ImageData | None) -> Run:
-    config, spec, where = run.read("config.json"), run.spec, device()
-
-    def data() -> ImageData:
-        nonlocal images
-        if images is None:
-            images = Source(**config["source"]).load(watcher)
-            if fingerprint(images) != run.read("data.json")["fingerprint"]:
-                raise DataError(f"the data at {config['source']['what']} is not what {run.path} was begun with")
-        return images
-
-    if not run.has("model.safetensors"):
-        _train(run, config, spec, data(), where, watcher)
-    if not run.has("scores.json"):
-        watcher.stage("evaluate", f"{len(data().val)} validation images")
-        run.write("scores.json", score_on(trained(run, spec), spec, data(), where).to_record())
-    if not run.has("export.json"):
-        watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
-        samples = samples_of(spec, data())
-        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
-        run.write("export.json", exported.to_record())
-    if not run.has("latency.json"):
-        watcher.stage("measure", "onnxruntime, batch 1, one thread")
-        subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=1)
-        timing = interleave([subject], threads=1, progress=lambda d, t: watcher.count("rounds", d, t))
-        if config["met"] and "ms" in config["met"]:
-            # What was measured to choose the network gives way to what is shipped; a kill in between repeats both.
-            limit, took = config["met"]["ms"]["limit"], timing.rows[0].median_ms
-            config["met"]["ms"] = {"limit": limit, "is": took, "slack": 1 - took / limit}
-            run.write("config.json", config)
-        run.write("latency.json", timing.to_record())
-    watcher.stage("report", str(write_report(run.path)))
-    return run
-
-
-def _train(
-    run: Run, config: dict[str, Any], spec: ArchSpec, images: ImageData, where: torch.device, watcher: Watcher
-) -> None:
-    recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
-    feed = Feed(spec, images, recipe, config["seed"], config["workers"])
-    normalise = normaliser(spec, where)
-    validation = validation_batches(spec, images)
-    model = build(spec, seed=config["seed"])
-    done = load_checkpoint(run.file("last.pt"))["step"] if run.has("last.pt") else 0
-    # Also where nothing was saved yet: a kill between an epoch's line and its checkpoint leaves the line alone.
-    run.rewind(done)
-    if done:
-        watcher.note(f"resuming after step {done} of {recipe.epochs * feed.steps_per_epoch}")
-
-    def evaluate(network: nn.Module) -> dict[str, float]:
-        scores = score(network, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
-        return {"val_loss": scores.loss, "val_top1": scores.top1}
-
-    watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}")
-    for record in training_loop(
-        model,
-        recipe,
-        feed,
-        prepare=normalise,
-        evaluate=evaluate,
-        checkpoint=run.file("last.pt"),
-        device=where,
-        seed=config["seed"],
-    ):
-        watcher.record(record)
-        if (logged := _logged(record)) is not None:
-            run.log(logged)
-
-    from safetensors.torch import save_file
-
-    state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
-    save_atomically(run.file("model.safetensors"), lambda path: save_file(state, path))
-
-
-def _logged(record: Record) -> dict[str, Any] | None:
-    if not isinstance(record, EpochDone):
-        return None
-    data = to_data(replace(record, scores={}))
-    return {"event": "epoch", **{key: value for key, value in data.items() if key != "scores"}, **record.scores}

@@ -127,6 +127,10 @@ class Recipe:
     how stochastic depth grows from the first block to the last. `mixup` and `cutmix` are the alpha of their Beta
     distributions, 0 for none; with both, each takes half of every batch. `first_side` is the share of the side that
     training begins at; it grows to the whole over the first three quarters of the epochs.
+
+    `accumulate` is into how many parts a batch is cut, one after another through the network, before the step is taken
+    with the gradient of the whole: the same step in less memory, except that batch norm, mixing and what is dropped see a
+    part at a time.
     """
 
     name: str
@@ -151,9 +155,10 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     first_side: float = 1.0
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        for name, number in (("epochs", self.epochs), ("batch", self.batch)):
+        for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1; got {number}")
         if not self.rate > 0:

@@ -92,8 +92,12 @@ class Run:
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
-        with self.file("metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        path = self.file("metrics.jsonl")
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error}; checkpoints are whole, and `resume` goes on") from error
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl that are whole; a killed process may have left half a line at the end."""

@@ -106,7 +106,7 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path, alive: int | No
     from .evals import score
     from .model import build
     from .resolve import device
-    from .training import StepDone, fit
+    from .training import StepDone, fit, forget_checkpoint
 
     torch.set_num_threads(1)
     where = device()
@@ -130,7 +130,7 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path, alive: int | No
         outcome = Outcome(float(found.top1), float(found.loss), found.n)
     except UserError as error:
         outcome = Outcome(0.0, 0.0, 0, failed=str(error))
-    checkpoint.unlink(missing_ok=True)
+    forget_checkpoint(checkpoint)
     return outcome
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import cyclopts
 from rich.markup import escape
 
-from ..errors import CheckFailed, UserError
+from ..errors import CheckFailed, Stopped, UserError
 from . import calibrating, converting, diagnosing, doing, fitting_scaling, laddering, looking, picking
 from .output import err, out
 
@@ -35,6 +35,7 @@ app = cyclopts.App(
     # Errors are told by `main`, in one voice and with one exit code.
     exit_on_error=False,
     print_error=False,
+    suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
 
@@ -53,7 +54,7 @@ for verb in (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line. 0: fine; 1: a check failed; 2: wrong usage or bad input; 130: interrupted."""
+    """Run one command line. 0: fine; 1: a check failed; 2: wrong usage or bad input; 130: interrupted; 143: SIGTERM."""
     tokens = list(sys.argv[1:] if argv is None else argv)
     if not tokens:
         out.print(FIRST_SCREEN)
@@ -66,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(str(error), tokens, code=1)
     except UserError as error:
         return _failed(str(error), tokens, code=2)
+    except Stopped as stopped:
+        return _failed(str(stopped), tokens, code=143)
     except KeyboardInterrupt:
         return _failed(
             "interrupted; what was earned is kept. A run goes on with `convsmith resume RUN`", tokens, code=130

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ..errors import UserError
 from .looking import RULE, Json
 from .output import emit, err, out, watching
 
@@ -98,12 +99,18 @@ def demo(*, training: Training = DEFAULTS) -> None:
     design("digits", to="2M-macs", training=replace(training, name=training.name or "demo"))
 
 
-def resume(run: Path, /, *, json: Json = False) -> None:
+def resume(
+    run: Path,
+    /,
+    *,
+    force: Annotated[bool, Parameter(help="Go on although the data has changed since the start.")] = False,
+    json: Json = False,
+) -> None:
     """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
     from ..jobs import resume as resumed
     from ..runs import Run
 
-    _finished(resumed(Run.open(run), watcher=watching()), json)
+    _finished(resumed(Run.open(run), force=force, watcher=watching()), json)
 
 
 def evaluate(
@@ -140,13 +147,26 @@ def export(
         Path | None, Parameter(name="--out", help="Where to write; a run's own folder by default.")
     ] = None,
     static_batch: Annotated[bool, Parameter(help="Fix the batch at 1 instead of leaving it free.")] = False,
+    int8: Annotated[
+        bool, Parameter(help="Quantise a run to eight bits, calibrated and scored on its own data.")
+    ] = False,
+    must: Annotated[
+        str, Parameter(help="With --int8: conditions such as drop<=1,ms<=5,ratio<=0.3 (exit 1 if broken).")
+    ] = "",
     json: Json = False,
 ) -> None:
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
-    from ..checks import export as exported
+    if must and not int8:
+        raise UserError("--must is a gate for --int8")
+    if int8:
+        from ..shrinking import export_int8
 
-    made = exported(model, out_file, dynamic_batch=not static_batch, watcher=watching())
-    record = made.to_record() | {"format": to}
+        record = export_int8(model, out_file, must=must, watcher=watching()).to_record()
+    else:
+        from ..checks import export as exported
+
+        record = exported(model, out_file, dynamic_batch=not static_batch, watcher=watching()).to_record()
+    record |= {"format": to}
     if json:
         emit(record)
         return
@@ -183,6 +203,10 @@ def _run(job: Job, training: Training) -> None:
 
 
 def _finished(run: Run, json: bool) -> None:
+    from ..training import rank_here
+
+    if rank_here() > 0:  # the first of several processes speaks for all
+        return
     config, scores, latency = run.read("config.json"), run.read("scores.json"), run.read("latency.json")
     row = latency["rows"][0]
     files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}

@@ -48,7 +48,10 @@ def watching() -> Watcher:
     """Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere."""
     # Here, because the watcher's base class lives beside what imports torch.
     from ..feed import Watcher
-    from ..training import EpochDone, StepDone
+    from ..training import EpochDone, StepDone, rank_here
+
+    if rank_here() > 0:  # the first of several processes speaks for all
+        return Watcher()
 
     class Watching(Watcher):
         def __init__(self) -> None:

@@ -7,6 +7,7 @@ for a worker process to disturb.
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -56,15 +57,17 @@ def train_batches(
     last_step: int,
     workers: int = 0,
     channels: int = 3,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """The batches of optimisation steps `first_step` to `last_step - 1`, counted from 0 over all epochs.
 
     Each epoch visits the images in an order of its own. Without random crops, and where it fits, the split is resized
-    once and held (`held`). The global random state of torch and NumPy is neither read nor changed.
+    once and held (`held`). The global random state of torch and NumPy is neither read nor changed. `part` (i, n) is the
+    i-th of n consecutive parts of every batch, the same images as in the whole; it may be empty.
     """
     if not augment.crops:
         split = held(split, resolution=resolution, workers=workers, channels=channels)
-    stream = _Stream(split, resolution, channels, batch, augment, seed)
+    stream = _Stream(split, resolution, channels, batch, augment, seed, part)
     return _loaded(stream, range(first_step, last_step), workers)
 
 
@@ -109,11 +112,14 @@ class _Stream(Dataset[Batch]):
     batch: int
     augment: Augment
     seed: int
+    part: tuple[int, int]
 
     def __getitem__(self, step: int) -> Batch:
         epoch, at = divmod(step, steps_per_epoch(len(self.split), self.batch))
         order = permutation(len(self.split), seed=self.seed, epoch=epoch)
         indices = order[at * self.batch : (at + 1) * self.batch]
+        i, n = self.part
+        indices = indices[len(indices) * i // n : len(indices) * (i + 1) // n]
         draws = uniform(self.seed, epoch, indices, DRAWS)
         if self.augment.crops:
             images, kept = _stacked(
@@ -155,9 +161,16 @@ def _loaded(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Bat
             batch_size=None,
             collate_fn=_as_it_is,
             num_workers=workers,
+            worker_init_fn=_undisturbed,
             generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
         )
     )
+
+
+def _undisturbed(worker: int) -> None:
+    """SIGTERM sent to a whole group of processes is the training process's to answer, with this one's help to the end of
+    its step. A worker ends when that one does."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -14,7 +14,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["after", "fold_batch_norm", "foldable", "normed_convs"]
+from ..layers import ScaledWSConv2d
+
+__all__ = ["after", "fold_batch_norm", "fold_filters", "foldable", "normed_convs"]
 
 _NORMALISE = frozenset(
     {
@@ -46,6 +48,15 @@ def fold_batch_norm(model: nn.Module, *, input_shape: tuple[int, int, int]) -> t
         )
         folded.set_submodule(norm_name, after(norm))
     return folded, len(pairs)
+
+
+def fold_filters(model: nn.Module) -> nn.Module:
+    """An eval-mode copy of `model` whose standardised convolutions are plain ones that hold the filters as they stand."""
+    plain = copy.deepcopy(model).eval()
+    for name, module in list(plain.named_modules()):
+        if isinstance(module, ScaledWSConv2d):
+            plain.set_submodule(name, module.plain().eval().requires_grad_(False))
+    return plain
 
 
 @dataclass

@@ -43,7 +43,8 @@ def signal_plot(traces: Sequence[Trace], theory: Sequence[Expectation] | None = 
             _decades(axes)
         panels[-1].set_xlabel("residual block" if traces[0].merges else "convolution")
         if len(traces) > 1 or theory is not None:
-            panels[1].legend(loc="best", frameon=False)
+            handles, labels = panels[1].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
         names = " and ".join(trace.name for trace in traces)
         last = traces[-1].points[-1].out
         figure.set_label(

@@ -67,7 +67,7 @@ def trace(
     images: Tensor | None = None,
     *,
     input_shape: tuple[int, int, int] = (3, 224, 224),
-    batch: int = 8,
+    batch: int = 4,
     draws: int = 2,
     trained: bool | None = None,
     branches_on: bool = False,

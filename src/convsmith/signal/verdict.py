@@ -23,6 +23,7 @@ GUARDED = 0.05  # an epsilon takes 5 % of the filters' scale
 NORM_EPS = 0.5  # an epsilon half as large as the variance it guards
 SMALL_MAP = 0.7  # zero padding leaves less than this of a convolution's energy
 POOLED = 0.5
+SMALLEST = 2  # maps of this side are mostly border: what zeros around them take is noted, and no branch is to blame
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,11 @@ def vanishing(trace: Trace) -> Iterator[Finding]:
 
 def mean_shift(trace: Trace) -> Iterator[Finding]:
     """Without norms, energy that moves from a channel's variance into its mean is lost for telling images apart."""
-    points = [point for point in trace.points[1:] if point.out.finite and point.out.var + point.out.sqmean > 0]
+    points = [
+        point
+        for point in trace.points[1:]
+        if point.out.finite and point.side > SMALLEST and point.out.var + point.out.sqmean > 0
+    ]
     if normed(trace) or not points:
         return
     worst = max(points, key=lambda point: point.out.shift)
@@ -153,7 +158,7 @@ def uneven_branches(trace: Trace) -> Iterator[Finding]:
     branches = [
         (point, point.branch / math.prod(one.skip_pooled for one in trace.points if one.index < point.index))
         for point in trace.points
-        if point.factor not in (0.0, 1.0) and point.branch > 0
+        if point.factor not in (0.0, 1.0) and point.branch > 0 and point.side > SMALLEST
     ]
     if normed(trace) or len(branches) < 2:
         return

@@ -30,6 +30,8 @@ _NORMS = {
     _aten.native_group_norm.default: 7,
     _aten.native_layer_norm.default: 4,
 }  # with the place of eps
+# Norms that are made of other operations, or of kernels of their own; timm's are named so, too.
+_SEARCHED = ("EvoNorm", "FilterResponseNorm")
 # fmt: off
 _ACTIVATIONS = frozenset((
     "relu", "relu_", "silu", "silu_", "gelu", "hardtanh", "hardtanh_", "hardswish", "hardswish_", "sigmoid", "sigmoid_",
@@ -162,6 +164,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     # ---- where we are --------------------------------------------------------------------------------------------
     def enter(self, name: str, module: nn.Module, args: Any, stem: str | None, entered: list[Moments]) -> None:
         self._within.append((name, module))
+        if type(module).__name__.startswith(_SEARCHED) and args and isinstance(args[0], Tensor):
+            self.events.append(Normed(name, moments(args[0]), 0.0))
         if name == stem and not entered and args and isinstance(args[0], Tensor):
             entered.append(moments(args[0]))
 

@@ -1,47 +1,157 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and checkpoints that say of themselves whether they are."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 
-__all__ = ["load_checkpoint", "save_atomically", "save_checkpoint"]
+__all__ = [
+    "forget_checkpoint",
+    "load_checkpoint",
+    "previous",
+    "restore_checkpoint",
+    "save_atomically",
+    "save_checkpoint",
+]
+
+# A checkpoint is torch's archive with this line behind it, which the archive's reader passes over: one file, one rename.
+MARK = b"convsmith sha256 "
+LINE = len(MARK) + 64 + 1
 
 
-def save_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def save_atomically(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
     """Let `write` make a temporary file beside `path`, flush it to the disk, then rename it over `path`.
 
-    A process killed half-way, or a full disk, leaves the older file as it was. Raises `UserError` naming the path.
+    A process killed half-way, or a full disk, leaves the older file as it was; with `keep`, that is its name once the new
+    file is on the disk. Raises `UserError` naming the path.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise UserError(f"cannot write {path}: {error}; what was there before is untouched") from error
+        raise UserError(f"cannot write {path}: {_why(error)}; what was there before is untouched") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # On a folder that cannot be read any more there is nothing to tidy, and the first error is the one to tell.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+# ---- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a training state that `load_checkpoint` reads."""
-    save_atomically(path, lambda temporary: torch.save(state, temporary))
+    """Write a training state that `load_checkpoint` reads; the one that was at `path` is kept as `previous(path)`.
+
+    Each of the two is whole at every moment. Between the two renames the newer has no name yet, and the older is found
+    by `restore_checkpoint`. Raises `UserError` that names the path and what is left.
+    """
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            summed = _Summed(file)
+            torch.save(state, summed)  # type: ignore[arg-type]  # it needs no more than write and flush
+            file.write(MARK + summed.digest.hexdigest().encode() + b"\n")
+
+    try:
+        save_atomically(path, write, keep=previous(path))
+    except UserError as error:
+        left = next((file for file in (path, previous(path)) if file.exists()), None)
+        kept = f"the older checkpoint {left} is whole" if left else "there is no older checkpoint"
+        raise UserError(f"cannot write the checkpoint {path}: {_why(error.__cause__ or error)}; {kept}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a training state. Only tensors and plain values are loaded, never code."""
+    """Read a training state. Only tensors and plain values are loaded, never code, and only what its checksum vouches for."""
     try:
+        _verify(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Exception as error:  # torch raises several kinds for a file that is not its own
-        raise UserError(f"{path} is not a checkpoint that can be read: {error}") from error
+        raise UserError(f"{path} is not a checkpoint that can be read: {first_line(error)}") from error
     return state
+
+
+def restore_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """The newest state that is whole, or None where none was ever written; and what was wrong with a newer one, or "".
+
+    Where the newer is damaged, the older takes its name, so that the next save keeps a whole one beside it. Raises
+    `UserError` where there is a checkpoint and none that can be read.
+    """
+    older = previous(path)
+    if not path.exists() and not older.exists():
+        return None, ""
+    try:
+        return load_checkpoint(path), ""
+    except UserError as error:
+        newest = error
+    try:
+        state = load_checkpoint(older)
+    except UserError as error:
+        raise UserError(f"{newest}; and the one before it: {error}. Start the run anew") from error
+    # A kill between the renames of `save_checkpoint` leaves the newer nameless: nothing is damaged then.
+    told = f"{newest}; going on from the one before it, of step {state.get('step')}" if path.exists() else ""
+    try:
+        older.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot put {older} in the place of {path}: {_why(error)}; {older} is whole") from error
+    return state, told
+
+
+def forget_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and the one before it."""
+    path.unlink(missing_ok=True)
+    previous(path).unlink(missing_ok=True)
+
+
+class _Summed:
+    """A file that is only written to, and the checksum of all that was."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _verify(path: Path) -> None:
+    with path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size - LINE
+        digest = hashlib.sha256()
+        while left > 0 and (block := file.read(min(left, 2**20))):
+            digest.update(block)
+            left -= len(block)
+        line = file.read()
+    if left < 0 or not line.startswith(MARK):
+        raise ValueError("it is cut short, or is no checkpoint")
+    if line != MARK + digest.hexdigest().encode() + b"\n":
+        raise ValueError("its checksum does not agree: it is damaged")
+
+
+def _why(error: BaseException) -> str:
+    """The reason the system gave, which torch's writer hides behind one of its own."""
+    behind = error.__context__
+    return str(behind if isinstance(error, RuntimeError) and isinstance(behind, OSError) else error)

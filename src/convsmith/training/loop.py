@@ -2,7 +2,7 @@
 
 It knows neither families nor tasks: a feed gives batches, a function evaluates, records come out. All randomness of a
 step is seeded by (seed, step), so a run that was killed and resumed makes the same weights, bit for bit on a CPU, as one
-that was not.
+that was not. Where several processes train together, each runs this loop on its part of every batch (`ranks`).
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..errors import Stopped, UserError
 from ..recipe import Precision, Recipe
 from .average import averaged
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import restore_checkpoint, save_checkpoint
 from .clip import clip_adaptively
 from .objective import loss_of
 from .optim import optimiser
+from .ranks import ALONE, Ranks
 from .schedule import rate_at
 
-__all__ = ["Batch", "EpochDone", "Feed", "Record", "StepDone", "TrainingDiverged", "fit"]
+__all__ = ["Batch", "EpochDone", "Feed", "Record", "Started", "StepDone", "TrainingDiverged", "fit"]
 
 # Seconds between checkpoints inside an epoch; an epoch's end always writes one.
 CHECKPOINT_EVERY = 60.0
@@ -48,13 +50,25 @@ class Batch(Protocol):
 
 
 class Feed(Protocol):
-    """Training data as the loop sees it: a fixed stream of batches, one for each step of the whole run."""
+    """Training data as the loop sees it: a fixed stream of batches, one for each step of the whole run.
+
+    Where several processes train together, each one's feed gives its own part of every batch, which may be empty.
+    """
 
     @property
     def steps_per_epoch(self) -> int: ...
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps `first` to `last` - 1; the same ones wherever the stream is entered."""
         ...
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first record: training begins after `step` steps that were done before. `damage` says what could not be read."""
+
+    step: int
+    steps: int
+    damage: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ class EpochDone:
     scores: dict[str, float]
 
 
-Record = StepDone | EpochDone
+Record = Started | StepDone | EpochDone
 
 
 def fit(
@@ -96,18 +110,21 @@ def fit(
     checkpoint: Path,
     device: torch.device,
     seed: int,
+    ranks: Ranks = ALONE,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Record]:
     """Train `model` in place by `recipe`, from `checkpoint` where there is one, yielding a record a step and an epoch.
 
     `prepare` turns uint8 images into normalised floats on `device`. When the iterator is exhausted, `model` holds the
     weights to ship: the moving average if the recipe has one. Raises `TrainingDiverged` at a loss that is not finite,
-    leaving the last good checkpoint.
+    leaving the last good checkpoint, and `Stopped` after the step in which `stop` became true, leaving one of that step.
     """
     # ---- state ---------------------------------------------------------------------------------------------------
     model.to(device).to(memory_format=torch.channels_last)
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
             module.momentum = recipe.batch_norm_momentum
+    ranks.align(model, device)
     optim = optimiser(model, recipe)
     average = averaged(model, recipe.average) if recipe.average else None
     dtype = _autocast(recipe.precision, device)
@@ -117,16 +134,21 @@ def fit(
     warmup = round(recipe.warmup * feed.steps_per_epoch)
     peak = recipe.rate * recipe.batch / 256
     tally = _Tally(device)
-    done = _restore(checkpoint, model, average, optim, scaler, tally, steps) if checkpoint.exists() else 0
+    state, damage = ranks.from_first(lambda: restore_checkpoint(checkpoint))
+    done = 0 if state is None else _restore(checkpoint, state, model, average, optim, scaler, tally, steps)
+    del state
+    yield Started(done, steps, damage)
 
     def save(step: int) -> None:
-        save_checkpoint(checkpoint, _state(step, steps, model, average, optim, scaler, tally))
+        if ranks.leads:
+            save_checkpoint(checkpoint, _state(step, steps, model, average, optim, scaler, tally))
 
     # ---- steps ---------------------------------------------------------------------------------------------------
     saved = time.monotonic()
     for step, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
         model.train()
-        torch.manual_seed(seed * 1_000_003 + step)
+        # No process may drop what another drops; a seed is 32 bits to the CPU's generator, which this factor fills.
+        torch.manual_seed(seed * 1_000_003 + step + ranks.rank * 2_654_435_761)
         rate = rate_at(
             step,
             steps=steps,
@@ -138,13 +160,20 @@ def fit(
         for group in optim.param_groups:
             group["lr"] = rate
 
-        if len(batch.labels) == 0:  # every image of the batch became unreadable since the data was checked
+        images = len(batch.labels)
+        if images == 0 and ranks.alone:  # every image of the batch became unreadable since the data was checked
             continue
-        labels = batch.labels.to(device, non_blocking=True)
-        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            logits, loss = loss_of(model, prepare(batch.images), labels, recipe, step // feed.steps_per_epoch)
+        sums = torch.zeros(3, dtype=torch.float64, device=device)  # of losses, right answers, images
         optim.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        for part in _parts(images, recipe.accumulate):
+            labels = batch.labels[part].to(device, non_blocking=True)
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+                logits, loss = loss_of(model, prepare(batch.images[part]), labels, recipe, step // feed.steps_per_epoch)
+            scaler.scale(loss * (len(labels) / images)).backward()  # type: ignore[no-untyped-call]
+            right = (logits.detach().argmax(1) == labels).sum()
+            sums += torch.stack((loss.detach().double() * len(labels), right, right.new_tensor(len(labels))))
+        ranks.total(sums)
+        ranks.combine(model, images)
         if recipe.clip or recipe.adaptive_clip:
             scaler.unscale_(optim)
         if recipe.adaptive_clip:
@@ -153,7 +182,7 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
 
         looked = device.type == "cpu" or step % LOOK_EVERY == 0 or (step + 1) % feed.steps_per_epoch == 0
-        value = loss.item() if looked else math.nan
+        value = (sums[0] / sums[2].clamp_min(1)).item() if looked else math.nan
         epoch = step // feed.steps_per_epoch + 1
         if looked and not math.isfinite(value):
             raise TrainingDiverged(_diverged(value, step, epoch, rate, recipe))
@@ -161,12 +190,13 @@ def fit(
         scaler.update()
         if average is not None:
             average.update_parameters(model)
-        tally.add(loss, logits, labels)
-        yield StepDone(step + 1, steps, epoch, value, rate, len(labels))
+        tally.add(sums)
+        yield StepDone(step + 1, steps, epoch, value, rate, images * ranks.world)
 
-        # ---- the end of an epoch ---------------------------------------------------------------------------------
+        # ---- the end of an epoch, or of this process's time -------------------------------------------------------
+        stopping = ranks.any(stop())
         if (step + 1) % feed.steps_per_epoch == 0:
-            scores = evaluate(model if average is None else average.module)
+            scores = evaluate(model if average is None else average.module) if ranks.leads else {}
             finished, tally = tally.stop(), _Tally(device)
             # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
             yield EpochDone(
@@ -182,9 +212,11 @@ def fit(
             save(step + 1)
             tally.start()
             saved = time.monotonic()
-        elif time.monotonic() - saved > CHECKPOINT_EVERY:
+        elif stopping or time.monotonic() - saved > CHECKPOINT_EVERY:
             save(step + 1)
             saved = time.monotonic()
+        if stopping:
+            raise Stopped(f"stopped by SIGTERM after step {step + 1} of {steps}, whose checkpoint is written")
 
     if average is not None:
         model.load_state_dict(average.module.state_dict())
@@ -213,11 +245,9 @@ class _Tally:
         self._sums.copy_(state["sums"])
         self.seconds = state["seconds"]
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        right = (logits.detach().argmax(1) == labels).sum()
-        self._sums += torch.stack(
-            (loss.detach().double() * len(labels), right.double(), right.new_tensor(len(labels)).double())
-        )
+    def add(self, sums: Tensor) -> None:
+        """Of a step's losses, right answers and images."""
+        self._sums += sums
 
     @property
     def images(self) -> int:
@@ -258,8 +288,22 @@ def _state(
     }
 
 
-def _restore(path: Path, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally, steps: int) -> int:
-    state = load_checkpoint(path)
+def _parts(images: int, parts: int) -> Iterator[slice]:
+    """A batch cut as evenly as can be, without empty parts."""
+    cuts = [images * i // parts for i in range(parts + 1)]
+    return (slice(first, last) for first, last in pairwise(cuts) if last > first)
+
+
+def _restore(
+    path: Path,
+    state: dict[str, Any],
+    model: nn.Module,
+    average: Any,
+    optim: Any,
+    scaler: Any,
+    tally: _Tally,
+    steps: int,
+) -> int:
     if state["steps"] != steps:
         raise UserError(
             f"{path} belongs to a run of {state['steps']} steps, not {steps}: its data or recipe has changed"

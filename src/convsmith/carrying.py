@@ -1,0 +1,167 @@
+"""The stages of a run, from training to its report: each is done once, whatever interrupts, and by whom it was begun."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from .arch import ArchSpec
+from .codec import from_data, to_data
+from .data import ImageData
+from .errors import DataError, Stopped
+from .evals import score
+from .exporting import export_onnx, ort_subject
+from .feed import (
+    Feed,
+    Source,
+    Watcher,
+    contents,
+    fingerprint,
+    normaliser,
+    samples_of,
+    score_on,
+    shape_of,
+    trained,
+    validation_batches,
+)
+from .latency import interleave
+from .model import build
+from .recipe import KINDS, Recipe
+from .reports import write_report
+from .resolve import device
+from .runs import Run, now
+from .training import EpochDone, Ranks, Record, Started, Termination, save_atomically
+from .training import fit as training_loop
+
+__all__ = ["carry_on", "data_record"]
+
+
+def carry_on(run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, *, force: bool = False) -> Run:
+    """The stages that are not done, in order. SIGTERM ends the run after its step, or in another stage at once."""
+    try:
+        with Termination() as termination:
+            return _stages(run, watcher, images, ranks, termination, force=force)
+    except Stopped as stopped:
+        raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
+
+
+def _stages(
+    run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, termination: Termination, *, force: bool
+) -> Run:
+    config, spec, where = run.read("config.json"), run.spec, device()
+
+    def data() -> ImageData:
+        nonlocal images
+        if images is None:
+            images = Source(**config["source"]).load(watcher)
+            _check_unchanged(run, images, config["source"]["what"], watcher, force=force)
+        return images
+
+    if ranks.from_first(lambda: not run.has("model.safetensors")):
+        _train(run, config, spec, data(), where, watcher, ranks, termination)
+    if not ranks.leads:
+        return run
+    if not run.has("scores.json"):
+        watcher.stage("evaluate", f"{len(data().val)} validation images")
+        run.write("scores.json", score_on(trained(run, spec), spec, data(), where).to_record())
+    if not run.has("export.json"):
+        watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
+        samples = samples_of(spec, data())
+        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
+        run.write("export.json", exported.to_record())
+    if not run.has("latency.json"):
+        watcher.stage("measure", "onnxruntime, batch 1, one thread")
+        subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=1)
+        timing = interleave([subject], threads=1, progress=lambda d, t: watcher.count("rounds", d, t))
+        if config["met"] and "ms" in config["met"]:
+            # What was measured to choose the network gives way to what is shipped; a kill in between repeats both.
+            limit, took = config["met"]["ms"]["limit"], timing.rows[0].median_ms
+            config["met"]["ms"] = {"limit": limit, "is": took, "slack": 1 - took / limit}
+            run.write("config.json", config)
+        run.write("latency.json", timing.to_record())
+    watcher.stage("report", str(write_report(run.path)))
+    return run
+
+
+def data_record(images: ImageData) -> dict[str, object]:
+    return images.to_record() | {"fingerprint": fingerprint(images), "contents": contents(images)}
+
+
+def _check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *, force: bool) -> None:
+    """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
+    before, found = run.read("data.json"), data_record(images)
+    if all(before.get(key, found[key]) == found[key] for key in ("fingerprint", "contents")):
+        return
+    said = f"the data at {what} is not what {run.path} was begun with"
+    if before["classes"] != found["classes"]:
+        raise DataError(f"{said}: it has other classes, which this network cannot tell apart")
+    if not force:
+        raise DataError(f"{said}; --force goes on with it as it is now")
+    watcher.note(f"{said}; going on, forced")
+    run.write("data.json", found | {"changed": [*before.get("changed", []), now()]})
+
+
+def _train(
+    run: Run,
+    config: dict[str, Any],
+    spec: ArchSpec,
+    images: ImageData,
+    where: torch.device,
+    watcher: Watcher,
+    ranks: Ranks,
+    termination: Termination,
+) -> None:
+    recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
+    feed = Feed(spec, images, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
+    normalise = normaliser(spec, where)
+    validation = validation_batches(spec, images)
+    model = build(spec, seed=config["seed"])
+
+    def evaluate(network: nn.Module) -> dict[str, float]:
+        scores = score(network, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
+        return {"val_loss": scores.loss, "val_top1": scores.top1}
+
+    shared = "" if ranks.alone else f", in {ranks.world} processes"
+    watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}{shared}")
+    with termination.deferred():
+        for record in training_loop(
+            model,
+            recipe,
+            feed,
+            prepare=normalise,
+            evaluate=evaluate,
+            checkpoint=run.file("last.pt"),
+            device=where,
+            seed=config["seed"],
+            ranks=ranks,
+            stop=lambda: termination.asked,
+        ):
+            watcher.record(record)
+            if not ranks.leads:
+                continue
+            if isinstance(record, Started):
+                # Also where nothing was saved yet: a kill between an epoch's line and its checkpoint leaves the line.
+                run.rewind(record.step)
+                if record.damage:
+                    watcher.note(record.damage)
+                if record.step:
+                    watcher.note(f"resuming after step {record.step} of {record.steps}")
+            if (logged := _logged(record)) is not None:
+                run.log(logged)
+        if not ranks.leads:
+            return
+
+        from safetensors.torch import save_file
+
+        state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
+        save_atomically(run.file("model.safetensors"), lambda path: save_file(state, path))
+
+
+def _logged(record: Record) -> dict[str, Any] | None:
+    if not isinstance(record, EpochDone):
+        return None
+    data = to_data(replace(record, scores={}))
+    return {"event": "epoch", **{key: value for key, value in data.items() if key != "scores"}, **record.scores}

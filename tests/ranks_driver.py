@@ -1,0 +1,142 @@
+"""What each of two processes does in test_ranks.py; the first writes down what it found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed, nn
+
+from convsmith.arch import Act, ArchSpec, Image, Norm, Stage, Style
+from convsmith.errors import Stopped, UserError
+from convsmith.model import build
+from convsmith.parts import SE, BatchNorm, ConvStem, GroupNorm, MBConv, PlainConv, PooledClassifier
+from convsmith.recipes import QUICK
+from convsmith.training import EpochDone, Ranks, fit, joined
+from convsmith.training.ranks import ALONE
+
+CPU = torch.device("cpu")
+FAST = replace(QUICK, epochs=2, batch=8, rate=0.4, warmup=1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Feed:
+    """`size` images a step, of which a process has its part."""
+
+    size: int
+    ranks: Ranks = ALONE
+    steps_per_epoch: int = 5
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        own = slice(*(self.size * (self.ranks.rank + i) // self.ranks.world for i in (0, 1)))
+        for step in range(first, last):
+            generator = torch.Generator().manual_seed(step)
+            labels = torch.randint(0, 3, (self.size,), generator=generator)
+            images = torch.randint(0, 80, (self.size, 3, 8, 8), generator=generator) + 80 * labels[:, None, None, None]
+            yield Batch(images[own].to(torch.uint8), labels[own])
+
+
+def spec(norm: Norm) -> ArchSpec:
+    """Nothing in it is random, and with `GroupNorm` no image sees another."""
+    return ArchSpec(
+        name="tiny",
+        input=Image(resolution=8),
+        style=Style(norm=norm, conv=PlainConv()),
+        stem=ConvStem(width=8),
+        stages=(Stage(MBConv(expand=2, se=SE()), 2, 8, 1),),
+        head=PooledClassifier(classes=3),
+    )
+
+
+def trained(
+    folder: Path, name: str, *, norm: Norm, size: int = 8, ranks: Ranks = ALONE, accumulate: int = 1, stop_at: int = 0
+) -> tuple[nn.Module, list[float]]:
+    """The network, and the training loss of each epoch. Another process than the first begins with other weights."""
+    model, losses, steps = build(spec(norm), seed=ranks.rank), [], iter(range(1, 100))
+    for record in fit(
+        model,
+        replace(FAST, accumulate=accumulate),
+        Feed(size, ranks),
+        prepare=lambda images: images.float() / 128 - 1,
+        evaluate=lambda network: {"rank": float(ranks.rank)},
+        checkpoint=folder / f"{name}.pt",
+        device=CPU,
+        seed=7,
+        ranks=ranks,
+        # Only the second process is told to stop: both must.
+        stop=lambda: ranks.rank == 1 and next(steps) == stop_at,
+    ):
+        if isinstance(record, EpochDone):
+            losses.append(record.train_loss)
+            assert record.scores == ({"rank": 0.0} if ranks.leads else {})
+    return model, losses
+
+
+def digest(model: nn.Module) -> str:
+    return hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in model.state_dict().values())).hexdigest()
+
+
+def apart(one: nn.Module, other: nn.Module) -> float:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return max(float((a.double() - b.double()).abs().max()) for a, b in pairs)
+
+
+def everywhere(ranks: Ranks, value: object) -> list[object]:
+    found: list[object] = [None] * ranks.world
+    distributed.all_gather_object(found, value)
+    return found
+
+
+def main(folder: Path) -> None:
+    group, batch = GroupNorm(groups=4, act=Act.SILU), BatchNorm(act=Act.SILU)
+    found: dict[str, object] = {}
+    with joined(CPU) as ranks:
+        own = folder / str(ranks.rank)  # for what each does alone
+        own.mkdir()
+        for name, size in (("even", 8), ("uneven", 7), ("empty", 1)):
+            together, losses = trained(folder, name, norm=group, size=size, ranks=ranks)
+            alone, expected = trained(own, name, norm=group, size=size)
+            found[name] = {"apart": apart(together, alone), "losses": losses, "expected": expected}
+            found[name]["same"] = len(set(everywhere(ranks, digest(together)))) == 1
+            if name == "even":
+                whole = digest(together)
+                parts, _ = trained(own, "parts", norm=group, accumulate=2)
+                found["as parts"] = digest(parts) == whole
+
+        told = ""
+        try:
+            trained(folder, "stopped", norm=group, ranks=ranks, stop_at=7)
+        except Stopped as stopped:
+            told = str(stopped)
+        found["stopped"] = everywhere(ranks, told)
+        resumed, _ = trained(folder, "stopped", norm=group, ranks=ranks)
+        found["resumed"] = digest(resumed) == whole
+
+        normed, _ = trained(folder, "batch", norm=batch, ranks=ranks)
+        found["batch norm same"] = len(set(everywhere(ranks, digest(normed)))) == 1
+
+        def refused() -> None:
+            raise UserError(f"refused by {ranks.rank}")
+
+        try:
+            ranks.from_first(refused)
+        except UserError as error:
+            found["refused"] = everywhere(ranks, str(error))
+        found["files"] = sorted(path.name for path in folder.glob("*.pt"))
+        if ranks.leads:
+            (folder / "found.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
