@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckFailed, UserError
+from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
 from .ort import session
 
@@ -87,7 +88,7 @@ def export_onnx(
     if size > _PROTOBUF_LIMIT:
         raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
     prepared, folded = fold_batch_norm(reference, input_shape=input_shape) if fold else (reference, 0)
-    prepared = fold_filters(prepared)
+    prepared = fold_constants(fold_filters(prepared))
     with _written_whole(path) as temporary:
         program = _program(prepared, input_shape, dynamic_batch, opset)
         program.save(temporary, external_data=False)
