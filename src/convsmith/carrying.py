@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from .arch import ArchSpec
@@ -119,6 +120,9 @@ def _train(
     normalise = normaliser(spec, where)
     validation = validation_batches(spec, images)
     model = build(spec, seed=config["seed"])
+    if run.has("initial.safetensors"):
+        # Strict but for what the weights had no part in: a classifier for other classes.
+        model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         scores = score(network, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)

@@ -33,8 +33,10 @@ from .scaling import rule as named_rule
 from .sized import BySize
 from .stages import stage_rows
 from .stopwatch import Stopwatch
-from .training import joined, recalled, remember, world_here
+from .training import joined, recalled, remember, save_atomically, world_here
 from .units import Budget
+from .weights import obtain
+from .weights.fitting import Fitted, fitted
 
 __all__ = [
     "Job",
@@ -94,6 +96,7 @@ class Options:
     workers: int = 0
     name: str | None = None
     parent: str | Path = "runs"
+    weights: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Job:
     options: Options
     found: Fit | None = None
     base: str | None = None
+    start: Fitted | None = None  # the weights to begin with
 
 
 def design_job(
@@ -155,10 +159,19 @@ def train_job(
     spec = resolve_spec(model)
     images = source.load(watcher)
     spec = spec.with_classes(len(images.classes))
+    begin = None
+    if options.weights is not None:
+        begin = fitted(spec, obtain(options.weights), classes=len(images.classes))
+        spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
+        watcher.stage("weights", f"{options.weights}" + ("; the classifier is new" if begin.fresh else ""))
     spec = spec if resolution is None else spec.with_resolution(resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
     recipe = settle(recipe, spec)
-    return Job("train", regularised(spec, recipe), images, source, recipe, options)
+    if recipe.frozen and begin is None:
+        raise UserError(
+            "--set frozen=true trains a classifier on features, and untrained ones are noise: give --weights"
+        )
+    return Job("train", regularised(spec, recipe), images, source, recipe, options, start=begin)
 
 
 def design(
@@ -261,6 +274,11 @@ def _describe(run: Run, job: Job) -> None:
     """Write down everything the run was given: what resuming and the report read."""
     found = job.found
     run.write_spec(job.spec)
+    if job.start is not None:  # kept, so that resuming needs nothing from elsewhere
+        from safetensors.torch import save_file
+
+        state = {key: value.contiguous() for key, value in job.start.state.items()}
+        save_atomically(run.file("initial.safetensors"), lambda path: save_file(state, path))
     run.write("data.json", data_record(job.images))
     run.write(
         "config.json",
@@ -272,6 +290,7 @@ def _describe(run: Run, job: Job) -> None:
             "data": job.images.name,
             "source": to_data(job.source),
             "seed": job.options.seed,
+            "weights": None if job.options.weights is None else str(job.options.weights),
             "workers": job.options.workers,
             "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
             "budget": str(found.budget) if found else None,

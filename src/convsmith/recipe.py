@@ -131,6 +131,9 @@ class Recipe:
     `accumulate` is into how many parts a batch is cut, one after another through the network, before the step is taken
     with the gradient of the whole: the same step in less memory, except that batch norm, mixing and what is dropped see a
     part at a time.
+
+    `frozen` trains the classifier alone, on features of a network in evaluation mode (a linear probe). `trunk_rate` is the
+    rate of everything before the classifier as a share of the classifier's.
     """
 
     name: str
@@ -156,11 +159,15 @@ class Recipe:
     cutmix: float = 0.0
     first_side: float = 1.0
     accumulate: int = 1
+    frozen: bool = False
+    trunk_rate: float = 1.0
 
     def __post_init__(self) -> None:
         for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1; got {number}")
+        if not 0 <= self.trunk_rate <= 1:
+            raise ValueError(f"trunk_rate must be from 0 to 1; got {self.trunk_rate}")
         if not self.rate > 0:
             raise ValueError(f"rate must be above 0; got {self.rate}")
         for name, least in (

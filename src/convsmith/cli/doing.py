@@ -86,12 +86,21 @@ def train(
     /,
     *,
     resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    weights: Annotated[
+        str | None,
+        Parameter(help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier."),
+    ] = None,
     training: Training = DEFAULTS,
 ) -> None:
-    """Train MODEL on DATA by a recipe, then evaluate, export, measure and report."""
+    """Train MODEL on DATA by a recipe, then evaluate, export, measure and report.
+
+    With --weights it is transfer: --recipe finetune is the protocol of the transfer studies, --set frozen=true trains the
+    classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
+    """
     from ..jobs import train_job
 
-    _run(train_job(model, data, resolution, training.options(), watching()), training)
+    options = replace(training.options(), weights=weights)
+    _run(train_job(model, data, resolution, options, watching()), training)
 
 
 def demo(*, training: Training = DEFAULTS) -> None:

@@ -24,7 +24,7 @@ from .average import averaged
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .clip import clip_adaptively
 from .objective import loss_of
-from .optim import optimiser
+from .optim import CLASSIFIER, optimiser
 from .ranks import ALONE, Ranks
 from .schedule import rate_at
 
@@ -125,6 +125,9 @@ def fit(
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
             module.momentum = recipe.batch_norm_momentum
     ranks.align(model, device)
+    if recipe.frozen:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith(CLASSIFIER))
     optim = optimiser(model, recipe)
     average = averaged(model, recipe.average) if recipe.average else None
     dtype = _autocast(recipe.precision, device)
@@ -146,7 +149,7 @@ def fit(
     # ---- steps ---------------------------------------------------------------------------------------------------
     saved = time.monotonic()
     for step, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
-        model.train()
+        model.train(not recipe.frozen)
         # No process may drop what another drops; a seed is 32 bits to the CPU's generator, which this factor fills.
         torch.manual_seed(seed * 1_000_003 + step + ranks.rank * 2_654_435_761)
         rate = rate_at(
@@ -158,7 +161,7 @@ def fit(
             per_epoch=feed.steps_per_epoch,
         )
         for group in optim.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
 
         images = len(batch.labels)
         if images == 0 and ranks.alone:  # every image of the batch became unreadable since the data was checked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -9,11 +11,17 @@ from ..recipe import SGD, AdamW, Recipe, RMSPropTF
 from ..sized import BySize
 from .rmsprop import RMSPropTF as TensorFlowRMSProp
 
-__all__ = ["optimiser", "parameter_groups"]
+__all__ = ["CLASSIFIER", "optimiser", "parameter_groups"]
+
+# What parameters of the last layer are called: all others are the trunk's.
+CLASSIFIER = "head.fc."
 
 
-def parameter_groups(model: nn.Module, decay: float, *, biases: bool = False) -> list[dict[str, object]]:
-    """Two groups: the weights that decay and those that do not.
+def parameter_groups(
+    model: nn.Module, decay: float, *, biases: bool = False, trunk_rate: float = 1.0
+) -> list[dict[str, Any]]:
+    """Two groups, the weights that decay and those that do not; and two more where all before the classifier has a rate of
+    its own, the share `trunk_rate` of the classifier's. Each group has that `share`.
 
     A tensor with one number a channel, whatever its shape, is a scale or a shift and does not decay: norms, the gains of
     standardised convolutions (decay on those is another method), biases. `biases` lets those of convolutions and linear
@@ -21,20 +29,24 @@ def parameter_groups(model: nn.Module, decay: float, *, biases: bool = False) ->
     """
     layers = (nn.Conv2d, nn.Linear)
     own = {id(module.bias) for module in model.modules() if isinstance(module, layers) and module.bias is not None}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for parameter in trained:
-        scale = parameter.ndim == 0 or parameter.numel() == len(parameter)
-        (free if scale and not (biases and id(parameter) in own) else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = []
+    for share in dict.fromkeys((trunk_rate, 1.0)):
+        parts = [one for name, one in named if share == (1.0 if name.startswith(CLASSIFIER) else trunk_rate)]
+        free = [one for one in parts if (one.ndim == 0 or one.numel() == len(one)) and not (biases and id(one) in own)]
+        scales = {id(one) for one in free}
+        decayed = [one for one in parts if id(one) not in scales]
+        for params, own_decay in ((decayed, decay), (free, 0.0)):
+            if params:
+                groups.append({"params": params, "weight_decay": own_decay, "share": share})
+    return groups
 
 
 def optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over `model`; the loop sets its rate before every step."""
     if isinstance(recipe.decay, BySize):
         raise ValueError("the recipe's decay is a table by size; `recipes.settle` reads it at a network's size")
-    groups = parameter_groups(model, recipe.decay, biases=recipe.decay_biases)
+    groups = parameter_groups(model, recipe.decay, biases=recipe.decay_biases, trunk_rate=recipe.trunk_rate)
     match recipe.optimiser:
         case SGD(momentum=momentum, nesterov=nesterov):
             # Fused: one kernel over all tensors, on the CPU too, where small networks have hundreds of tiny ones.
