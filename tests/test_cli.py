@@ -32,6 +32,7 @@ VERBS = [
     "predict",
     "diagnose",
     "convert",
+    "pseudo-label",
     "evaluate",
     "export",
     "report",

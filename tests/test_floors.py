@@ -37,6 +37,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "carrying",
             "diagnosing",
             "shrinking",
+            "labelling",
             "converting",
         },
         "verbs",

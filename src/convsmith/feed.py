@@ -18,6 +18,7 @@ from .data import (
     EncodedSplit,
     FileSplit,
     ImageData,
+    JoinedSplit,
     Normalise,
     eval_batches,
     held,
@@ -25,6 +26,7 @@ from .data import (
     steps_per_epoch,
     train_batches,
 )
+from .data.pseudo import read_pseudo, with_pseudo
 from .evals import Scores, score
 from .model import Model, build
 from .recipe import Recipe
@@ -74,8 +76,16 @@ class Source:
     root: str | None = None
     download: bool = False
     seed: int = 0
+    pseudo: str | None = None
+    pseudo_ratio: float = 1.0
 
     def load(self, watcher: Watcher) -> ImageData:
+        found = self._labelled(watcher)
+        if self.pseudo is None:
+            return found
+        return with_pseudo(found, read_pseudo(Path(self.pseudo)), ratio=self.pseudo_ratio, seed=self.seed)
+
+    def _labelled(self, watcher: Watcher) -> ImageData:
         return load_data(
             self.what,
             val=self.val,
@@ -128,7 +138,8 @@ def fingerprint(images: ImageData) -> str:
 def contents(images: ImageData) -> str:
     """Sixteen digits that change when an image does: by the bytes of those in memory, by the names and sizes of files."""
     digest = hashlib.sha256()
-    for split in (images.train, images.val):
+    parts = images.train.parts if isinstance(images.train, JoinedSplit) else (images.train,)
+    for split in (*parts, images.val):
         match split:
             case ArraySplit():
                 for rows in np.array_split(split.images, max(1, split.images.nbytes // 2**26)):

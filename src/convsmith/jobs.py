@@ -97,6 +97,8 @@ class Options:
     name: str | None = None
     parent: str | Path = "runs"
     weights: str | Path | None = None
+    pseudo: str | Path | None = None
+    pseudo_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,8 @@ def source_of(data: str | Path, options: Options) -> Source:
         root=None if options.root is None else located(options.root),
         download=options.download,
         seed=options.seed,
+        pseudo=None if options.pseudo is None else located(options.pseudo),
+        pseudo_ratio=options.pseudo_ratio,
     )
 
 

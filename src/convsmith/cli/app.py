@@ -10,7 +10,7 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, Stopped, UserError
-from . import calibrating, converting, diagnosing, doing, fitting_scaling, laddering, looking, picking
+from . import calibrating, converting, diagnosing, doing, fitting_scaling, labelling, laddering, looking, picking
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -49,6 +49,7 @@ for verb in (
     calibrating.predict,
     diagnosing.diagnose,
     converting.convert,
+    labelling.pseudo_label,
 ):
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 

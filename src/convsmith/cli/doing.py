@@ -90,6 +90,10 @@ def train(
         str | None,
         Parameter(help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier."),
     ] = None,
+    pseudo: Annotated[
+        str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.")
+    ] = None,
+    pseudo_ratio: Annotated[float, Parameter(help="Pseudo-labelled images for each labelled one in an epoch.")] = 1.0,
     training: Training = DEFAULTS,
 ) -> None:
     """Train MODEL on DATA by a recipe, then evaluate, export, measure and report.
@@ -99,7 +103,7 @@ def train(
     """
     from ..jobs import train_job
 
-    options = replace(training.options(), weights=weights)
+    options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
     _run(train_job(model, data, resolution, options, watching()), training)
 
 

@@ -17,7 +17,7 @@
 from .batches import Batch, eval_batches, held, steps_per_epoch, train_batches
 from .load import NAMES, ImageData, Skipped, load_data
 from .normalise import Normalise
-from .split import ArraySplit, EncodedSplit, FileSplit, Split
+from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
 
 __all__ = [
     "NAMES",
@@ -26,6 +26,7 @@ __all__ = [
     "EncodedSplit",
     "FileSplit",
     "ImageData",
+    "JoinedSplit",
     "Normalise",
     "Skipped",
     "Split",

@@ -13,7 +13,7 @@ from ..errors import DataError, nearest
 from .pictures import SUFFIXES
 from .split import FileSplit, Split
 
-__all__ = ["read_classes", "read_folder", "renumbered"]
+__all__ = ["images_below", "read_classes", "read_folder", "renumbered"]
 
 S = TypeVar("S", bound=Split)
 
@@ -47,7 +47,7 @@ def read_classes(path: Path) -> tuple[FileSplit, tuple[str, ...]]:
     if not folders:
         what = "images, but no class folders" if _has_images(path) else "no class folders"
         raise DataError(f"{path} holds {what}; put the images of each class into a sub-folder named after it")
-    files = [_images_below(folder) for folder in folders]
+    files = [images_below(folder) for folder in folders]
     for folder, found in zip(folders, files, strict=True):
         if not found:
             raise DataError(
@@ -78,7 +78,8 @@ def _has_images(path: Path) -> bool:
     return any(_is_image(entry.name) for entry in path.iterdir())
 
 
-def _images_below(folder: Path) -> list[str]:
+def images_below(folder: Path) -> list[str]:
+    """The images in a folder and all below it, in an order that is the same everywhere."""
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _hidden(name))

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from .split import ArraySplit, EncodedSplit, Split
 
-__all__ = ["read_npz"]
+__all__ = ["read_images", "read_npz"]
 
 _IMAGES = ("images", "x", "x_train", "train_images", "data", "arr", "arr_0")
 _LABELS = ("labels", "label", "y", "y_train", "train_labels", "targets", "arr_1")
@@ -38,6 +38,15 @@ def read_npz(path: Path) -> tuple[Split, Split | None, tuple[str, ...] | None]:
     if words is not None:
         raise DataError(f"{path}: with a validation part of its own the labels must be numbers, not names")
     return split, _plain(val_images, _labels(val_labels, path)[0], path), _names(names, path)
+
+
+def read_images(path: Path) -> Split:
+    """The images alone, whether it has labels or none; all are of class 0."""
+    arrays = _arrays(path)
+    if {"jpeg", "offset"} <= arrays.keys():
+        return _encoded(arrays["jpeg"], arrays["offset"], np.zeros(max(len(arrays["offset"]) - 1, 0), np.int64), path)
+    images = _needed(arrays, _IMAGES, path)
+    return _plain(images, np.zeros(len(images), np.int64), path)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .pictures import decoded
 
-__all__ = ["ArraySplit", "EncodedSplit", "FileSplit", "Split"]
+__all__ = ["ArraySplit", "EncodedSplit", "FileSplit", "JoinedSplit", "Split"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +100,31 @@ class FileSplit(Split):
 
     def take(self, indices: np.ndarray) -> FileSplit:
         return FileSplit(self.labels[indices], _picked(self.paths, indices))
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedSplit(Split):
+    """Images of several splits, one after another, or in any order: image `i` is image `index[i]` of `parts[part[i]]`."""
+
+    parts: tuple[Split, ...]
+    part: np.ndarray
+    index: np.ndarray
+
+    @staticmethod
+    def of(*parts: Split) -> JoinedSplit:
+        """All of each, in turn."""
+        labels = np.concatenate([one.labels for one in parts])
+        part = np.repeat(np.arange(len(parts)), [len(one) for one in parts])
+        return JoinedSplit(labels, parts, part, np.concatenate([np.arange(len(one)) for one in parts]))
+
+    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
+        return self.parts[int(self.part[i])].decode(int(self.index[i]), channels=channels, least=least)
+
+    def where(self, i: int) -> str | None:
+        return self.parts[int(self.part[i])].where(int(self.index[i]))
+
+    def take(self, indices: np.ndarray) -> JoinedSplit:
+        return JoinedSplit(self.labels[indices], self.parts, self.part[indices], self.index[indices])
 
 
 def _as_channels(images: Tensor, channels: int) -> Tensor:
