@@ -38,6 +38,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "diagnosing",
             "shrinking",
             "labelling",
+            "feeding",
             "converting",
         },
         "verbs",

@@ -17,10 +17,11 @@ from convsmith.cli.app import main
 from convsmith.errors import UserError
 from convsmith.exporting import export_onnx
 from convsmith.exporting.constants import fold_constants
-from convsmith.exporting.fold import fold_filters
+from convsmith.exporting.fold import fold_batch_norm, fold_filters
 from convsmith.exporting.int8 import quantise
 from convsmith.exporting.must import Condition, conditions
 from convsmith.exporting.ort import session
+from convsmith.families import FAMILIES
 from convsmith.jobs import sound
 from convsmith.layers import Residual, ScaledWSConv2d
 from convsmith.parts import NoNorm
@@ -56,14 +57,14 @@ def test_standardised_filters_leave_no_trace_in_a_folded_network() -> None:
         assert torch.equal(model(images), plain(images))
 
 
-@pytest.mark.parametrize("name", ["nf_resnet26", "nf_regnet_b0", "resnetv2_50", "resnetrs50", "mobilenetv2_035"])
-def test_constants_fold_into_filters_and_the_function_stays(name: str) -> None:
+@pytest.mark.parametrize("name", [FAMILIES[family]()[0].name for family in FAMILIES])
+def test_filters_norms_and_constants_fold_in_every_family_and_the_function_stays(name: str) -> None:
     model = cs.build(cs.spec(name).with_resolution(64).with_classes(10), seed=0).eval().double()
     for parameter in model.parameters():  # branches that start at zero would hide what is folded into them
         if not bool(parameter.any()):
-            torch.nn.init.normal_(parameter, 0.5, 0.1)
+            torch.nn.init.normal_(parameter, 0.1, 0.02)
     images = torch.randn((2, 3, 64, 64), dtype=torch.float64)
-    folded = fold_constants(fold_filters(model))
+    folded = fold_constants(fold_filters(fold_batch_norm(model, input_shape=(3, 64, 64))[0]))
     with torch.no_grad():
         was, now = model(images), folded(images)
     assert torch.allclose(was, now, rtol=1e-9, atol=1e-12)  # rounding of float64 through fifty layers

@@ -27,8 +27,20 @@ RULE = (
 RuntimeName = Literal["ort", "eager", "compile"]
 
 
-def doctor(*, json: Json = False, seed: Seed = 0) -> None:
-    """The machine, its versions and threads, and whether it is quiet enough to time on."""
+def doctor(
+    data: str | None = None,
+    /,
+    *,
+    model: Annotated[str, Parameter(help="With DATA: the network to train on it.")] = "resnet18",
+    recipe: Annotated[str, Parameter(help="With DATA: the recipe whose augmentation and batch it is.")] = "quick",
+    workers: Annotated[int, Parameter(help="With DATA: processes that read images.")] = 0,
+    json: Json = False,
+    seed: Seed = 0,
+) -> None:
+    """The machine, its versions and threads, and whether it is quiet enough to time on; with DATA, where training's time goes."""
+    if data is not None:
+        _feeding(data, model, recipe, workers, json=json)
+        return
     from ..doctor import examine
 
     found = examine(seed=seed)
@@ -46,6 +58,24 @@ def doctor(*, json: Json = False, seed: Seed = 0) -> None:
         ["verdict", found.verdict],
     ]
     out.print(table(None, "<check <found", rows))
+
+
+def _feeding(data: str, model: str, recipe: str, workers: int, *, json: bool) -> None:
+    from ..feeding import examine_data
+
+    found = examine_data(data, model=model, recipe=recipe, workers=workers, watcher=watching())
+    if json:
+        emit(found.to_record())
+        return
+    rows = [
+        ["decode", f"{found.decode:.2f} ms an image"],
+        ["augment", f"{found.augment:.2f} ms an image"],
+        ["step", f"{found.step:.2f} ms an image"],
+        ["feed", f"{found.supplied:.0f} images/s with {found.workers} workers"],
+        ["network", f"{found.consumed:.0f} images/s"],
+        ["verdict", found.verdict],
+    ]
+    out.print(table(f"{data}, {model}, {found.images} images", "<part <found", rows))
 
 
 def list_(

@@ -103,11 +103,11 @@ def normed_convs(model: nn.Module, input_shape: tuple[int, int, int]) -> list[tu
     modules = _named_once(model)
     convs = {id(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d)}
     norms = {id(module.running_mean): (name, module) for name, module in modules if foldable(module)}
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    like = next(model.parameters(), torch.zeros(()))
     watch = _Watch()
     # One image of zeros: only the wiring is read.
     with torch.no_grad(), watch:
-        watch.read(model(torch.zeros((1, *input_shape), device=device)))
+        watch.read(model(like.new_zeros((1, *input_shape))))
     return [
         (convs[output.weight], *norms[output.mean])
         for output in watch.outputs.values()
