@@ -73,8 +73,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     try:
         save_atomically(path, write, keep=previous(path))
     except UserError as error:
-        left = next((file for file in (path, previous(path)) if file.exists()), None)
-        kept = f"the older checkpoint {left} is whole" if left else "there is no older checkpoint"
+        left = next(
+            (file for file in (path, previous(path)) if os.path.exists(file)), None
+        )  # a folder that may not be looked into raises nothing
+        kept = f"the older checkpoint {left} is whole" if left else "no older one is to be seen"
         raise UserError(f"cannot write the checkpoint {path}: {_why(error.__cause__ or error)}; {kept}") from error
 
 
