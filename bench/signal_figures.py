@@ -113,7 +113,7 @@ def main() -> None:
     middle = sorted(times)[1]
     rows.append(
         Row(
-            "seconds a verdict, ResNet-50 at 224 px, two draws of 8",
+            "seconds a verdict, ResNet-50 at 224 px, two draws of 4",
             f"{middle:.1f}",
             "",
             None,
