@@ -17,7 +17,7 @@ FLOORS: list[tuple[set[str], str]] = [
     ({"model", "costs", "stages", "latency"}, "readers of a plan"),
     ({"families", "ledger", "scaling"}, "tables and rules"),
     ({"data", "training", "evals", "exporting", "weights", "speed", "signal"}, "work on models"),
-    ({"runs", "resolve", "recipes", "plot", "reports", "surgery", "doctor"}, "edges"),
+    ({"runs", "resolve", "recipes", "plot", "reports", "supernet", "surgery", "doctor"}, "edges"),
     (
         {
             "feed",
