@@ -38,19 +38,11 @@ def calibrate(model: nn.Module, batches: Sequence[Tensor], *, layerwise: bool = 
         raise UserError("calibration needs at least one batch of images")
     model.eval()
     norms = [module for module in model.modules() if isinstance(module, (_BatchNorm, EvoNormB))]
-    momenta = [norm.momentum for norm in norms]
-    try:
-        for norm in norms:
-            norm.momentum = 1.0  # the running statistics after a batch are then the batch's
-        if layerwise:
-            for met in _in_order(model, norms, batches[0]):
-                _fix(model, [met], batches, leave=True)
-        else:
-            _fix(model, norms, batches)
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        model.eval()
+    if layerwise:
+        for norm in _in_order(model, norms, batches[0]):
+            _fix(model, [norm], batches, leave=True)
+    else:
+        _fix(model, norms, batches)
 
 
 class _Left(Exception):
@@ -79,44 +71,29 @@ def _fix(model: nn.Module, norms: Sequence[nn.Module], batches: Sequence[Tensor]
     with ExitStack() as hooks:
         for norm in norms:
             norm.train()
-            hooks.enter_context(norm.register_forward_hook(_gather(pools[norm], leave)))
+            hooks.enter_context(norm.register_forward_pre_hook(_gather(pools[norm], leave)))
         for batch in batches:
-            for norm in norms:
-                _clear(norm)
             try:
                 model(batch)
             except _Left:
                 continue
     for norm, pool in pools.items():
         norm.eval()
-        _clear(norm)
         if pool.count:
             _write(norm, pool, len(batches))
 
 
 def _gather(pool: _Pool, leave: bool) -> Callable[..., None]:
-    def hook(norm: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+    def hook(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        # Not what the norm itself reckons with: torch's sums over a map in channels-last order lose four digits.
         x = inputs[0]
-        count = x.numel() // x.shape[1]
-        if isinstance(norm, _BatchNorm):
-            assert norm.running_mean is not None and norm.running_var is not None
-            mean, variance = norm.running_mean.double(), norm.running_var.double() * ((count - 1) / count)
-        else:
-            assert isinstance(norm, EvoNormB)
-            mean, variance = x.double().mean((0, *range(2, x.ndim))), norm.running_var.double()
-        pool.add(count, mean, variance)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        variance, mean = torch.var_mean(wide, (0, *range(2, x.ndim)), correction=0)
+        pool.add(x.numel() // x.shape[1], mean.double(), variance.double())
         if leave:
             raise _Left
 
     return hook
-
-
-def _clear(norm: nn.Module) -> None:
-    """Forget, so that what is left of an earlier run, or not a number, cannot come back times zero."""
-    if isinstance(norm, _BatchNorm):
-        norm.reset_running_stats()
-    elif isinstance(norm, EvoNormB):
-        norm.running_var.fill_(1)
 
 
 def _write(norm: nn.Module, pool: _Pool, batches: int) -> None:

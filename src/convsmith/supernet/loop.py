@@ -77,11 +77,12 @@ def train_supernet(
 ) -> Iterator[SupernetRecord]:
     """Train the shared weights in place by `recipe`, from `checkpoint` where there is one, yielding what happens.
 
-    As `training.fit`, with one sandwich a step: the biggest child, `randoms` drawn ones, the smallest. A `StepDone`'s loss is
-    the biggest child's. Every `watch_every` steps, and at an epoch's end, the smallest and the biggest child are looked at on the
-    feed's first batch; where one has collapsed, or a loss is not finite, training goes back to the state of the last good
-    look with half the rate, which doubles again after five good looks. Only states of good looks are written, so a run that
-    was killed and resumed goes back where one that was not does, and makes the same weights, bit for bit on a CPU.
+    As `training.fit`, with one sandwich a step: the biggest child, `randoms` drawn ones, the smallest. A `StepDone`'s loss
+    is the biggest child's. Every `watch_every` steps, and at an epoch's end, the smallest and the biggest child are looked
+    at on the feed's first batch. Where one has collapsed, or a loss is not finite, training goes back to the weights of the
+    last good look, with an optimiser that remembers nothing and half the rate, which doubles again after five good looks.
+    Only states of good looks are written, so a run that was killed and resumed goes back where one that was not does, and
+    makes the same weights, bit for bit on a CPU.
 
     The space's base carries dropout and stochastic depth, as a spec does for `fit`.
 
@@ -139,14 +140,16 @@ def train_supernet(
                 fallen = run.watch
                 done = run.restored(good, steps, checkpoint)
                 run.watch = run.watch.fallen(fallen)
+                # A state may be good and on its way out: what it had gathered for its next steps is not gone back to.
+                run.optim.state.clear()
+                # What was learnt about the rate must outlive this process, or it would be learnt anew.
+                good = run.state(done, steps)
                 yield RolledBack(step + 1, done, run.watch.share, reason)
                 if run.watch.falls > MOST_FALLS:
                     raise TrainingDiverged(
                         f"training collapsed {run.watch.falls} times, the last time at step {step + 1}: {reason}. "
                         f"The last good checkpoint is kept. Try --set rate={recipe.rate / 4:g}"
                     )
-                # What was learnt about the rate must outlive this process, or it would be learnt anew.
-                good["watch"] = run.watch.state()
                 if stopping:
                     run.save(checkpoint, good)
                     raise Stopped(_stopped(good, steps))

@@ -88,8 +88,9 @@ def space_from(
     """The networks within `spec`: `spec` is the biggest of them.
 
     Widths go from the share `width` of the stem's, a stage's and the head's own up to it in steps of `divisor`, depths from
-    the share `depth`, rounded up, one by one. 1 leaves them as they are, and so do two widths that one identity joins. Of `resolution`, `kernel` and `expand` (one value
-    for all stages that have it) those below the network's own are taken, and its own.
+    the share `depth`, rounded up, one by one. 1 leaves them as they are; two widths that one identity joins stay, too. Of
+    `resolution`, `kernel` and `expand` (one value for all stages that have it) those below the network's own are taken, and
+    its own.
 
     Every residual branch starts at 0, as the sandwich needs it; mobile inverted bottlenecks therefore get a shortcut where
     they had none. Both change `spec`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -14,11 +13,10 @@ from .shared import Supernet
 
 __all__ = ["Watch", "look"]
 
-# How far from its usual loss towards chance a child may stray, and from where on a loss is far enough from chance to tell.
+# How far a child's loss may rise above its usual one: this share of the way back to chance, or of the least way that counts,
+# half of chance, so that near chance, where all is noise, a quarter more than a guess has is allowed.
 TOLERANCE = 0.5
-TELLING = 0.75
-# A loss this many times chance is a collapse whatever came before.
-HOPELESS = 2.0
+LEAST = 0.5
 # Weight of a new look in the usual loss.
 NEWS = 0.3
 # The rate's share halves at a fall and doubles after so many good looks in a row.
@@ -39,15 +37,14 @@ class Watch:
     def judged(self, losses: tuple[float, ...], chance: float) -> str:
         """Why these losses, of the smallest and the biggest child, are a collapse; "" where they are not.
 
-        They are where one is not finite or above twice `chance`, the loss of a guess; or, once a child's usual loss is below
-        three quarters of chance, where its loss has gone half of the way back to it.
+        They are where one is not finite, or has risen above its usual u (at most `chance`, the loss of a guess) by more than
+
+            max(chance - u, chance / 2) / 2
         """
         for which, (name, loss) in enumerate(zip(("smallest", "biggest"), losses, strict=True)):
-            if not math.isfinite(loss) or loss > HOPELESS * chance:
-                return f"the {name} child's loss is {loss:.3g}, a guess has {chance:.3g}"
-            usual = self.usual[which] if self.usual else chance
-            if usual < TELLING * chance and loss > usual + TOLERANCE * (chance - usual):
-                return f"the {name} child's loss rose from {usual:.3g} to {loss:.3g}, a guess has {chance:.3g}"
+            usual = min(chance, self.usual[which]) if self.usual else chance
+            if not loss <= usual + TOLERANCE * max(chance - usual, LEAST * chance):  # also where it is not a number
+                return f"the {name} child's loss went from {usual:.3g} to {loss:.3g}, a guess has {chance:.3g}"
         return ""
 
     def passed(self, losses: tuple[float, ...]) -> Watch:
