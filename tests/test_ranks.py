@@ -156,7 +156,7 @@ def test_a_process_that_is_killed_ends_all_and_torchrun_goes_on_in_the_same_fold
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.005)
     os.kill(_second(process.pid), signal.SIGKILL)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=400)
     assert process.returncode == 0, said
     assert "process 0 lost the others" in said or "Signal 15" in said or "exitcode: -9" in said
     assert "started again by torchrun: going on with" in said

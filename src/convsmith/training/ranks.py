@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 # How long the others wait while the first evaluates and writes. One that died is noticed at once, without this.
 PATIENCE = timedelta(hours=2)
+# How long processes that `torchrun` starts together look for each other. gloo now and then waits for ever for a connection
+# that it was refused; then all of them end, and `torchrun --max-restarts` starts them again.
+MEETING = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             raise UserError(f"process {local} of this machine has no GPU: it has {torch.cuda.device_count()}")
         torch.cuda.set_device(local)
     with _together():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=MEETING)
+        dist.set_timeout(PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
