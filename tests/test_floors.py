@@ -11,7 +11,22 @@ PACKAGE = Path(convsmith.__file__).parent
 
 # Each floor may import the floors below it, and itself where it says so. docs/how-it-works.md draws this table.
 FLOORS: list[tuple[set[str], str]] = [
-    ({"errors", "units", "arch", "plans", "codec", "machine", "recipe", "schedules", "policies", "sized"}, "values"),
+    (
+        {
+            "errors",
+            "units",
+            "arch",
+            "plans",
+            "codec",
+            "machine",
+            "recipe",
+            "schedules",
+            "policies",
+            "sized",
+            "evolution",
+        },
+        "values",
+    ),
     ({"layers"}, "modules"),
     ({"parts"}, "parts"),
     ({"model", "costs", "stages", "latency"}, "readers of a plan"),

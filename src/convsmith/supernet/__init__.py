@@ -1,8 +1,10 @@
 """A supernet: one set of weights that holds every network of a space (BigNAS; Yu et al., 2020)."""
 
 from .calibrate import calibrate
+from .counting import Counting
 from .loop import RolledBack, SupernetRecord, Watched, train_supernet
 from .sandwich import assert_distinct, drawn, sandwich
+from .selection import Selected, coarse_to_fine, moved, nondominated, skeletons
 from .shared import Child, Supernet
 from .slicing import check
 from .space import Axes, Axis, Genes, Space
@@ -15,8 +17,10 @@ __all__ = [
     "Axes",
     "Axis",
     "Child",
+    "Counting",
     "Genes",
     "RolledBack",
+    "Selected",
     "Space",
     "Supernet",
     "SupernetRecord",
@@ -24,8 +28,12 @@ __all__ = [
     "assert_distinct",
     "calibrate",
     "check",
+    "coarse_to_fine",
     "drawn",
+    "moved",
+    "nondominated",
     "sandwich",
+    "skeletons",
     "space_from",
     "train_supernet",
 ]

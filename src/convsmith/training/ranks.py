@@ -148,7 +148,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         torch.cuda.set_device(local)
     with _together():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=MEETING)
-        dist.set_timeout(PATIENCE)
+        assert dist.group.WORLD is not None
+        dist.group.WORLD.set_timeout(PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
