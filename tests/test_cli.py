@@ -33,6 +33,7 @@ VERBS = [
     "diagnose",
     "convert",
     "pseudo-label",
+    "search",
     "evaluate",
     "export",
     "report",

@@ -10,7 +10,18 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, Stopped, UserError
-from . import calibrating, converting, diagnosing, doing, fitting_scaling, labelling, laddering, looking, picking
+from . import (
+    calibrating,
+    converting,
+    diagnosing,
+    doing,
+    fitting_scaling,
+    labelling,
+    laddering,
+    looking,
+    picking,
+    searching,
+)
 from .output import err, out
 
 __all__ = ["app", "main"]
@@ -50,6 +61,7 @@ for verb in (
     diagnosing.diagnose,
     converting.convert,
     labelling.pseudo_label,
+    searching.search,
 ):
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 

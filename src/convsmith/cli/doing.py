@@ -123,6 +123,12 @@ def resume(
     from ..jobs import resume as resumed
     from ..runs import Run
 
+    if Run.open(run).read("config.json")["verb"] == "search" and (run / "space.json").is_file():
+        from ..searching import resume_search
+        from .searching import finished
+
+        finished(resume_search(Run.open(run), watcher=watching()), json)
+        return
     _finished(resumed(Run.open(run), force=force, watcher=watching()), json)
 
 
@@ -166,12 +172,21 @@ def export(
     must: Annotated[
         str, Parameter(help="With --int8: conditions such as drop<=1,ms<=5,ratio<=0.3 (exit 1 if broken).")
     ] = "",
+    child: Annotated[int | None, Parameter(help="Of a search: this child of its front, as its report counts.")] = None,
     json: Json = False,
 ) -> None:
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
     if must and not int8:
         raise UserError("--must is a gate for --int8")
-    if int8:
+    if child is not None:
+        from ..searching import export_child
+
+        if int8:
+            raise UserError("--int8 takes a finished run: give the folder of a winner, RUN/children/BUDGET")
+        record = export_child(
+            Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching()
+        ).to_record()
+    elif int8:
         from ..shrinking import export_int8
 
         record = export_int8(model, out_file, must=must, watcher=watching()).to_record()

@@ -15,7 +15,7 @@
 """
 
 from .batches import Batch, eval_batches, held, steps_per_epoch, train_batches
-from .load import NAMES, ImageData, Skipped, load_data
+from .load import NAMES, ImageData, Skipped, divided, load_data
 from .normalise import Normalise
 from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
 
@@ -30,6 +30,7 @@ __all__ = [
     "Normalise",
     "Skipped",
     "Split",
+    "divided",
     "eval_batches",
     "held",
     "load_data",

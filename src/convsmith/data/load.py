@@ -16,7 +16,7 @@ from .npz import read_npz
 from .pictures import examined
 from .split import ArraySplit, EncodedSplit, FileSplit, Split
 
-__all__ = ["NAMES", "ImageData", "Skipped", "load_data"]
+__all__ = ["NAMES", "ImageData", "Skipped", "divided", "load_data"]
 
 NAMES = ("digits", *TORCHVISION_SETS)
 
@@ -102,7 +102,7 @@ def load_data(
     train, skipped = _readable(read.train, read.name, lambda done: report(done, total))
     classes = _sound(train, read.classes, read.name, skipped)
     if read.val is None:
-        train, held_out = _divided(train, val_fraction, seed)
+        train, held_out = divided(train, val_fraction, seed)
         note = f"{val_fraction:.0%} of each class, drawn at random with seed {seed}"
     else:
         done_before = len(read.train)
@@ -211,8 +211,11 @@ def _check_validation(split: Split, classes: tuple[str, ...], where: str, skippe
         raise DataError(f"{where} has a label {split.labels.max()} but training has only {len(classes)} classes")
 
 
-def _divided(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Training and validation parts, in the order of `split`, with the same share of every class in the second."""
+def divided(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Training and validation parts, in the order of `split`, with the same share of every class in the second.
+
+    A class keeps one image at least in each part, as far as it has two.
+    """
     chosen = np.zeros(len(split), dtype=bool)
     for label in range(int(split.labels.max()) + 1):
         members = np.flatnonzero(split.labels == label)

@@ -2,7 +2,7 @@
 
 from .calibrate import calibrate
 from .counting import Counting
-from .loop import RolledBack, SupernetRecord, Watched, train_supernet
+from .loop import RolledBack, SupernetRecord, Watched, refuse_recipe, train_supernet
 from .sandwich import assert_distinct, drawn, sandwich
 from .selection import Selected, coarse_to_fine, moved, nondominated, skeletons
 from .shared import Child, Supernet
@@ -32,6 +32,7 @@ __all__ = [
     "drawn",
     "moved",
     "nondominated",
+    "refuse_recipe",
     "sandwich",
     "skeletons",
     "space_from",

@@ -27,7 +27,7 @@ from .sandwich import assert_distinct, drawn, sandwich
 from .shared import Supernet
 from .watchdog import Watch, look
 
-__all__ = ["RolledBack", "SupernetRecord", "Watched", "train_supernet"]
+__all__ = ["RolledBack", "SupernetRecord", "Watched", "refuse_recipe", "train_supernet"]
 
 # Seconds between checkpoints inside an epoch; an epoch's end always writes one.
 CHECKPOINT_EVERY = 60.0
@@ -91,10 +91,7 @@ def train_supernet(
         TrainingDiverged: more falls than going back can cure.
         Stopped: `stop` became true; the checkpoint is of the last good look.
     """
-    if recipe.frozen or recipe.first_side < 1:
-        raise UserError(
-            "a supernet is trained whole and at its children's resolutions: set frozen=False and first_side=1"
-        )
+    refuse_recipe(recipe)
     run = _Run(supernet, recipe, device, ranks)
     steps = recipe.epochs * feed.steps_per_epoch
     state, damage = ranks.from_first(lambda: restore_checkpoint(checkpoint))
@@ -174,6 +171,14 @@ def train_supernet(
             break
 
     run.finish()
+
+
+def refuse_recipe(recipe: Recipe) -> None:
+    """Raise `UserError` where a supernet cannot be trained by `recipe`."""
+    if recipe.frozen or recipe.first_side < 1:
+        raise UserError(
+            "a supernet is trained whole and at its children's resolutions: set frozen=False and first_side=1"
+        )
 
 
 class _Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def coarse_to_fine(
     """For each budget the children that score best within it (Yu et al., 2020, "coarse-to-fine architecture selection").
 
     The skeletons are scored once, for all budgets. Then, budget by budget, the best within it are mutated, `per_round` at a
-    time for `rounds` rounds, and those within the budget are scored. `score` gets each child once.
+    time for `rounds` rounds, and those within the budget are scored. `score` gets each child once. What one budget finds
+    counts for all that admit it, so a wider budget is never left with less.
 
     Raises:
         UserError: a budget that not even the smallest child meets, by its name.
@@ -89,10 +91,10 @@ def coarse_to_fine(
 
     grid = skeletons(space)
     scores([genes for genes in grid if any(admits(genes) for admits in budgets.values())])
-    found = {}
+    tried = {}
     for name, admits in budgets.items():
         before = len(known)
-        start = [genes for genes in grid if admits(genes)]
+        start = [genes for genes in (*grid, *known) if admits(genes)]
         if len(start) < PARENTS:  # a budget between the smallest child and the next skeleton
             drawn = (tuple(rng.choice(axis.values) for axis in space.axes) for _ in range(DRAWN))
             start += list(islice((genes for genes in drawn if admits(genes)), PARENTS - len(start)))
@@ -105,9 +107,14 @@ def coarse_to_fine(
             size=PARENTS,
             offspring=per_round,
         )
-        last = _last(islice(steps, rounds + 1))
-        found[name] = Selected(tuple((one.item, one.scores[0]) for one in last.members), len(known) - before)
-    return found
+        for _ in islice(steps, rounds + 1):
+            pass
+        tried[name] = len(known) - before
+    sane = sorted((one for one in known.items() if math.isfinite(one[1])), key=lambda one: -one[1])
+    return {
+        name: Selected(tuple(islice((one for one in sane if admits(one[0])), PARENTS)), tried[name])
+        for name, admits in budgets.items()
+    }
 
 
 def nondominated(

@@ -1,0 +1,75 @@
+"""`convsmith search`: one supernet on the user's data, a finished network for each budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .doing import DEFAULTS, Training
+from .output import emit, out, table, watching
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+__all__ = ["finished", "search"]
+
+
+def search(
+    data: str,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.")],
+    space: Annotated[str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.")] = "t32",
+    rounds: Annotated[int, Parameter(help="Rounds of mutations for each budget.")] = 6,
+    per_round: Annotated[int, Parameter(help="Children scored in a round.")] = 16,
+    threads: Annotated[int, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
+    training: Training = DEFAULTS,
+) -> None:
+    """Train one supernet on DATA and cut a finished network out of it for each budget; none is trained again.
+
+    A tenth of the training images is held out to choose by. Each winner is a run of its own in RUN/children/BUDGET,
+    evaluated on the validation images, exported and measured. A search that was stopped goes on with `resume RUN`.
+    """
+    from .. import searching
+
+    how = searching.SearchOptions(space=space, rounds=rounds, per_round=per_round, threads=threads)
+    if training.dry_run:
+        found = searching.rehearsed(data, to=to, options=training.options(), how=how, watcher=watching())
+        if training.json:
+            emit(found | {"dry_run": True})
+            return
+        for name, value in found.items():
+            out.print(f"{name.replace('_', ' '):>16}  {value}", soft_wrap=True)
+        out.print("nothing was trained and nothing was written")
+        return
+    run = searching.search(data, to=to, options=training.options(), how=how, watcher=watching())
+    finished(run, training.json)
+
+
+def finished(run: Run, json: bool) -> None:
+    """Say what a search found."""
+    from ..searching_page import shown
+    from ..training import rank_here
+    from ..units import human
+
+    if rank_here() > 0:
+        return
+    rows = shown(run)
+    if json:
+        emit({"run": str(run.path), "children": rows, "report": str(run.file("report.html"))})
+        return
+    cells = [
+        [
+            row["budget"],
+            f"{row['top1']:.2%}",
+            f"{100 * row['top1_interval'][0]:.1f} to {100 * row['top1_interval'][1]:.1f}",
+            human(row["macs"]),
+            human(row["params"]),
+            f"{row['ms']:.3g}",
+        ]
+        for row in rows
+    ]
+    out.print(table(None, "<budget top-1 interval MACs params ms", cells))
+    out.print(f"children {run.file('children')}", soft_wrap=True)
+    out.print(f"report   {run.file('report.html')}", soft_wrap=True)

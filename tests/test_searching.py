@@ -1,0 +1,229 @@
+"""A search hands over what it says: children within their budgets, whole runs each, the same after any kill."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings, strategies
+
+from convsmith.choosing import choose
+from convsmith.cli import main
+from convsmith.codec import to_json
+from convsmith.costs import cost
+from convsmith.errors import UserError
+from convsmith.evals import score
+from convsmith.exporting import export_onnx
+from convsmith.feed import Source, Watcher, normaliser, shape_of, trained, validation_batches
+from convsmith.jobs import Options
+from convsmith.runs import Run
+from convsmith.searching import SearchOptions, child_model, resume_search, search, space_of
+from convsmith.supernet import Counting, Genes, Space
+from convsmith.units import Budget
+from test_supernet import TINY
+
+TO = "160k-macs,1000ms"
+HOW = SearchOptions(rounds=1, per_round=3)
+# Two epochs of a network this small learn nothing; what is tested is that everything agrees.
+OPTIONS = Options(settings=("epochs=2", "batch=256"))
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("search")
+    spec = folder / "small.json"
+    spec.write_text(to_json(replace(TINY.base, name="small")))
+    options = replace(OPTIONS, parent=folder, name="found")
+    return search("digits", to=TO, options=options, how=replace(HOW, space=str(spec)))
+
+
+def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> None:
+    for name, budget in (("160k-macs", Budget(macs=160_000)), ("1000ms", Budget(ms=1000))):
+        child = Run.open(searched.file("children") / name)
+        assert budget.admits(cost(child.spec))
+        met = child.read("config.json")["met"]
+        assert all(limit["is"] <= limit["limit"] for limit in met.values())
+        scores = child.read("scores.json")
+        assert scores["n"] == 359, "on the validation images, which chose nothing"
+        assert child.has("model.onnx") and child.has("report.html") and child.has("latency.json")
+
+
+def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -> None:
+    """The winner's own weights, on the held-out images, give the number that chose it."""
+    from convsmith.searching import _three
+
+    row = searched.read("front.json")["winners"][0]
+    child = Run.open(searched.file("children") / row["budget"])
+    images = _three(Source(**searched.read("config.json")["source"]).load(Watcher()), 0)
+    cpu = torch.device("cpu")
+    found = score(
+        trained(child, child.spec),
+        validation_batches(child.spec, images)(),
+        classes=images.classes,
+        normalise=normaliser(child.spec, cpu),
+        device=cpu,
+    )
+    assert found.top1 == row["top1"]
+
+
+def test_the_front_has_no_child_that_another_beats(searched: Run) -> None:
+    found = searched.read("front.json")
+    front = [(row["macs"], row["top1"]) for row in found["front"]]
+    assert front == sorted(front) and len({top1 for _, top1 in front}) == len(front)
+    for macs, top1 in found["tried"]:
+        assert any(own <= macs and better >= top1 for own, better in front)
+    assert found["scored"] == len(searched.file("children.jsonl").read_text().splitlines()) - 1
+
+
+def test_a_child_of_the_front_is_exported_by_its_number(searched: Run, tmp_path: Path, capsys: object) -> None:
+    model = child_model(searched, 1)
+    assert cost(model.spec).macs == searched.read("front.json")["front"][0]["macs"]
+    assert main(["export", str(searched.path), "--child", "1", "--out", str(tmp_path / "one.onnx")]) == 0
+    exported = export_onnx(model, tmp_path / "again.onnx", input_shape=shape_of(model.spec))
+    assert exported.bytes == (tmp_path / "one.onnx").stat().st_size
+    assert main(["export", str(searched.path), "--child", "99"]) == 2
+    assert main(["export", str(searched.file("children") / "1000ms"), "--child", "1"]) == 2
+
+
+def test_the_report_has_a_card_for_each_point_and_needs_nothing_else(searched: Run) -> None:
+    page, front = searched.file("report.html").read_text(), searched.read("front.json")["front"]
+    for number in range(1, len(front) + 1):
+        assert f"<title>child {number}: " in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+
+
+def test_a_search_that_was_stopped_chooses_the_same(searched: Run, tmp_path: Path) -> None:
+    """Killed after training, with half a line of scores written: the same winners, the same front."""
+    copy = tmp_path / "copy"
+    shutil.copytree(searched.path, copy)
+    for name in ("front.json", "report.html"):
+        (copy / name).unlink()
+    shutil.rmtree(copy / "children")
+    lines = (copy / "children.jsonl").read_text().splitlines(keepends=True)
+    (copy / "children.jsonl").write_text("".join(lines[: len(lines) // 2]) + lines[-1][:9])
+    resumed = resume_search(Run.open(copy))
+    old, new = searched.read("front.json"), resumed.read("front.json")
+    assert new["winners"] == old["winners"]
+    assert sorted(map(tuple, new["tried"])) == sorted(map(tuple, old["tried"]))
+    assert new["front"] == old["front"]
+    assert (copy / "report.html").exists()
+
+
+def test_a_finished_search_is_told_again_by_resume(searched: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", str(searched.path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["budget"] for row in told["children"]] == TO.split(",")
+    assert main(["resume", str(searched.path)]) == 0
+    assert "160k-macs" in capsys.readouterr().out
+
+
+def test_scores_of_other_weights_are_not_read(searched: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(searched.path, copy)
+    text = (copy / "children.jsonl").read_text()
+    (copy / "children.jsonl").write_text(text.replace(json.loads(text.splitlines()[0])["key"], "0" * 16))
+    (copy / "front.json").unlink()
+    notes: list[str] = []
+
+    class Listening(Watcher):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    resume_search(Run.open(copy), watcher=Listening())
+    assert not any("scored before" in note for note in notes)
+
+
+# ---- choosing --------------------------------------------------------------------------------------------------------
+
+
+class Known:
+    """A scorer that knows every child's score."""
+
+    n = 100
+
+    def __init__(self) -> None:
+        self.known: dict[Genes, float] = {}
+
+    def __call__(self, wanted: list[Genes]) -> list[float]:
+        for genes in wanted:
+            self.known[genes] = random.Random(str(genes)).random()
+        return [self.known[genes] for genes in wanted]
+
+
+class Clock:
+    """Predicts half of what it measures."""
+
+    def __init__(self, space: Space) -> None:
+        self.counting = Counting(space)
+
+    def __call__(self, genes: Genes) -> float:
+        return self.counting(genes).macs / 1e5
+
+    def measured(self, genes: Genes) -> float:
+        return 1.2 * self(genes)
+
+
+@settings(max_examples=15, deadline=None)
+@given(share=strategies.floats(0.05, 1.0), seed=strategies.integers(0, 9))
+def test_whatever_the_prediction_what_is_handed_over_measured_within_its_budget(share: float, seed: int) -> None:
+    clock = Clock(TINY)
+    ends = [clock.measured(TINY.genes(spec)) for spec in (TINY.smallest(), TINY.biggest())]
+    limit = ends[0] * 1.02 + share * (ends[1] - ends[0])
+    budgets = {"a": Budget(ms=limit), "b": Budget(ms=limit * 2)}
+    found = choose(TINY, Known(), budgets, clock, 2, 4, seed)  # type: ignore[arg-type]
+    assert found["winners"][0]["ms"] <= limit
+    assert found["winners"][1]["top1"] >= 0
+
+
+def test_a_wider_budget_never_gets_a_worse_child() -> None:
+    macs = cost(TINY.smallest()).macs
+    budgets = {f"{k}": Budget(macs=macs * k) for k in (1.5, 2, 3, 4)}
+    found = choose(TINY, Known(), budgets, None, 3, 5, 0)  # type: ignore[arg-type]
+    tops = [row["top1"] for row in found["winners"]]
+    assert tops == sorted(tops)
+
+
+def test_a_limit_that_only_the_measurement_breaks_is_told() -> None:
+    clock = Clock(TINY)
+    limit = clock(TINY.genes(TINY.smallest())) * 1.05  # predicted within, measured 14 % above
+    with pytest.raises(UserError, match="the smallest takes"):
+        choose(TINY, Known(), {"x": Budget(ms=limit)}, clock, 1, 2, 0)  # type: ignore[arg-type]
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "1k-macs"], "no network of t32's space meets 1k-macs: its smallest has"),
+        (["--to", "2M-macs,2M-macs"], "named twice"),
+        (["--to", "2M-mac"], "2M-mac"),
+        (["--to", "2M-macs", "--space", "t33"], "--space t33"),
+        (["--to", "2M-macs", "--rounds", "-1"], "--rounds"),
+        (["--to", "2M-macs", "--set", "frozen=true"], "frozen=False"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_trained(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", "digits", *words, "--runs", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "digits", "--to", "2M-macs", "--dry-run", "--json", "--runs", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["networks"] == 82_944 and found["training_images"] + found["held_out"] == 1438
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_space_may_be_that_of_a_model() -> None:
+    space = space_of("resnet18")
+    assert space.biggest().stages[0].depth == 2 and cost(space.smallest()).macs < cost(space.biggest()).macs / 2
