@@ -66,7 +66,7 @@ def epoch_line(number: int) -> str:
     losses = {"train_loss": 2 / number, "val_loss": 2.1 / number}
     top1s = {"train_top1": 1 - 0.8 / number, "val_top1": 1 - 0.9 / number}
     return json.dumps(
-        {"event": "epoch", "epoch": number, "step": number, "lr": 0.1, "images_per_s": 9.0, **losses, **top1s}
+        {"event": "epoch", "epoch": number, "step": number, "rate": 0.1, "images_per_s": 9.0, **losses, **top1s}
     )
 
 

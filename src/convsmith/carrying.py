@@ -12,7 +12,7 @@ from torch import nn
 from .arch import ArchSpec
 from .codec import from_data, to_data
 from .data import ImageData
-from .errors import DataError, Stopped
+from .errors import DataError, Stopped, UserError
 from .evals import score
 from .exporting import export_onnx, ort_subject
 from .feed import (
@@ -37,7 +37,7 @@ from .runs import Run, now
 from .training import EpochDone, Ranks, Record, Started, Termination, save_atomically
 from .training import fit as training_loop
 
-__all__ = ["carry_on", "data_record"]
+__all__ = ["board", "carry_on", "data_record"]
 
 
 def carry_on(run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, *, force: bool = False) -> Run:
@@ -130,6 +130,7 @@ def _train(
 
     shared = "" if ranks.alone else f", in {ranks.world} processes"
     watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}{shared}")
+    events: Any = None
     with termination.deferred():
         for record in training_loop(
             model,
@@ -153,8 +154,16 @@ def _train(
                     watcher.note(record.damage)
                 if record.step:
                     watcher.note(f"resuming after step {record.step} of {record.steps}")
+                events = _shown_on(run, config, record.step)
             if (logged := _logged(record)) is not None:
                 run.log(logged)
+                if events is not None:
+                    for name, value in logged.items():
+                        if name not in ("event", "epoch", "step"):
+                            events.add_scalar(name, value, logged["step"])
+                    events.flush()
+        if events is not None:
+            events.close()
         if not ranks.leads:
             return
 
@@ -162,6 +171,24 @@ def _train(
 
         state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
         save_atomically(run.file("model.safetensors"), lambda path: save_file(state, path))
+
+
+def board() -> Any:
+    """TensorBoard's writer of event files, which is an extra.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("--tensorboard needs TensorBoard: pip install 'convsmith[tracking]'") from None
+    return SummaryWriter
+
+
+def _shown_on(run: Run, config: dict[str, Any], step: int) -> Any:
+    """The run's event writer, with what an earlier process wrote after `step` purged; None where none was asked for."""
+    return board()(run.file("tb"), purge_step=step + 1) if config.get("tensorboard") else None
 
 
 def _logged(record: Record) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .arch import ArchSpec
 from .calibrating import expectation
-from .carrying import carry_on, data_record
+from .carrying import board, carry_on, data_record
 from .codec import to_data
 from .costs import cost
 from .data import ImageData
@@ -99,6 +99,7 @@ class Options:
     weights: str | Path | None = None
     pseudo: str | Path | None = None
     pseudo_ratio: float = 1.0
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,8 @@ def train(
 
 def start(job: Job, watcher: Watcher) -> Run:
     """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+    if job.options.tensorboard:
+        board()  # told before anything is written
     with joined(device()) as ranks:
         run, new = ranks.from_first(lambda: _begun(job, watcher))
         return carry_on(run, watcher, job.images if new else None, ranks)
@@ -296,6 +299,7 @@ def _describe(run: Run, job: Job) -> None:
             "seed": job.options.seed,
             "weights": None if job.options.weights is None else str(job.options.weights),
             "workers": job.options.workers,
+            "tensorboard": job.options.tensorboard,
             "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
             "budget": str(found.budget) if found else None,
             "base": job.base,

@@ -36,6 +36,9 @@ class Training:
     seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
+    tensorboard: Annotated[
+        bool, Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.")
+    ] = False
     dry_run: Annotated[
         bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")
     ] = False
@@ -55,6 +58,7 @@ class Training:
             workers=self.workers,
             name=self.name,
             parent=self.runs,
+            tensorboard=self.tensorboard,
         )
 
 

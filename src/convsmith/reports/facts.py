@@ -67,7 +67,7 @@ class Config:
     verb: str = ""
     convsmith: str = ""
     started: str = ""
-    command: str | tuple[str, ...] = ""
+    command: str | tuple[str, ...] | None = None  # not known where a run was begun from Python
     name: str | None = None
     data: str | None = None
     budget: str | None = None
@@ -78,6 +78,7 @@ class Config:
     cost: Cost | None = None
     stages: tuple[Stage, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)
+    differences: tuple[str, ...] = ()
     seed: int | None = None
     machine: Machine | None = None
 
@@ -124,7 +125,7 @@ class Epoch:
     train_top1: float | None = None
     val_loss: float | None = None
     val_top1: float | None = None
-    lr: float | None = None
+    rate: float | None = None
     images_per_s: float | None = None
     seconds: float | None = None
 

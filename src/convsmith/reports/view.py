@@ -215,7 +215,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def command(facts: RunFacts) -> str:
     """The command that made the run, ready to paste; empty where the run does not say."""
-    given = facts.config.command if facts.config else ""
+    given = facts.config.command if facts.config and facts.config.command else ""
     return given if isinstance(given, str) else shlex.join(given)
 
 
