@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..arch import Act
 
@@ -31,12 +33,26 @@ def activation(act: Act, *, inplace: bool = True) -> nn.Module:
         case Act.RELU6:
             return nn.ReLU6(inplace=inplace)
         case Act.SILU:
-            return nn.SiLU(inplace=inplace)
+            return _SiLU() if inplace else nn.SiLU()
         case Act.HARD_SWISH:
-            return nn.Hardswish(inplace=inplace)
+            return _Hardswish() if inplace else nn.Hardswish()
         case Act.GELU:
             return nn.GELU()
         case Act.SIGMOID:
             return nn.Sigmoid()
         case Act.HARD_SIGMOID:
             return nn.Hardsigmoid(inplace=inplace)
+
+
+# The gradients of these two are of what came in. Where one is wanted, torch copies that before it is overwritten: a tenth of a
+# training step of a small MBConv network. So they work in place only where none is.
+
+
+class _SiLU(nn.SiLU):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
+class _Hardswish(nn.Hardswish):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.hardswish(x, inplace=not torch.is_grad_enabled())

@@ -23,7 +23,7 @@ from ..training.checkpoint import restore_checkpoint, save_checkpoint
 from ..training.clip import clip_adaptively
 from ..training.optim import optimiser
 from ..training.ranks import ALONE
-from .sandwich import assert_distinct, drawn, sandwich
+from .sandwich import Draw, Gradients, assert_distinct, drawn, sandwich
 from .shared import Supernet
 from .watchdog import Watch, look
 
@@ -71,6 +71,8 @@ def train_supernet(
     device: torch.device,
     seed: int,
     randoms: int = 2,
+    draw: Draw = drawn,
+    gradients: Gradients = sandwich,
     watch_every: int = 50,
     ranks: Ranks = ALONE,
     stop: Callable[[], bool] = lambda: False,
@@ -84,6 +86,9 @@ def train_supernet(
     Only states of good looks are written, so a run that was killed and resumed goes back where one that was not does, and
     makes the same weights, bit for bit on a CPU.
 
+    `draw` and `gradients` are the sandwich's two halves, for studies that change one: which children a step has beside the
+    biggest, and what a batch adds to the gradients.
+
     The space's base carries dropout and stochastic depth, as a spec does for `fit`.
 
     Raises:
@@ -92,7 +97,7 @@ def train_supernet(
         Stopped: `stop` became true; the checkpoint is of the last good look.
     """
     refuse_recipe(recipe)
-    run = _Run(supernet, recipe, device, ranks)
+    run = _Run(supernet, recipe, device, ranks, gradients)
     steps = recipe.epochs * feed.steps_per_epoch
     state, damage = ranks.from_first(lambda: restore_checkpoint(checkpoint))
     done = 0 if state is None else run.restored(state, steps, checkpoint)
@@ -119,7 +124,7 @@ def train_supernet(
                 per_epoch=feed.steps_per_epoch,
             )
             epoch, ends = step // feed.steps_per_epoch + 1, (step + 1) % feed.steps_per_epoch == 0
-            children = drawn(supernet.space, seed=seed, step=step, randoms=randoms)
+            children = draw(supernet.space, seed=seed, step=step, randoms=randoms)
             looked = device.type == "cpu" or step % LOOK_EVERY == 0 or ends
             value = run.step(batch.images, batch.labels, children, prepare, rate, looked=looked)
             reason = "" if math.isfinite(value) or not looked else f"the loss became {value}"
@@ -184,8 +189,11 @@ def refuse_recipe(recipe: Recipe) -> None:
 class _Run:
     """Everything that a step changes."""
 
-    def __init__(self, supernet: Supernet, recipe: Recipe, device: torch.device, ranks: Ranks) -> None:
+    def __init__(
+        self, supernet: Supernet, recipe: Recipe, device: torch.device, ranks: Ranks, gradients: Gradients
+    ) -> None:
         self.supernet, self.recipe, self.device, self.ranks = supernet, recipe, device, ranks
+        self.gradients = gradients
         self.model = supernet.model
         self.model.to(device).to(memory_format=torch.channels_last)
         ranks.align(self.model, device)
@@ -219,7 +227,7 @@ class _Run:
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)  # of losses, right answers, images
         for part in _parts(count, recipe.accumulate):
             own = labels[part].to(self.device, non_blocking=True)
-            seen = sandwich(
+            seen = self.gradients(
                 self.supernet,
                 prepare(images[part]),
                 own,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from ..training.objective import mixed, mixed_loss
 from .shared import Supernet
 from .space import Space
 
-__all__ = ["Sandwich", "assert_distinct", "drawn", "sandwich", "soft_cross_entropy"]
+__all__ = ["Draw", "Gradients", "Sandwich", "assert_distinct", "drawn", "sandwich", "soft_cross_entropy"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,29 @@ class Sandwich:
     logits: Tensor
     loss: Tensor
     distilled: tuple[Tensor, ...]
+
+
+class Draw(Protocol):
+    """Which children a step has beside the biggest; a function of its arguments alone."""
+
+    def __call__(self, space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]: ...
+
+
+class Gradients(Protocol):
+    """Adds to the gradients of `supernet.model` those of one batch."""
+
+    def __call__(
+        self,
+        supernet: Supernet,
+        images: Tensor,
+        labels: Tensor,
+        children: Sequence[ArchSpec],
+        recipe: Recipe,
+        *,
+        share: float = 1.0,
+        scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
+        autocast: torch.dtype | None = None,
+    ) -> Sandwich: ...
 
 
 def drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]:

@@ -1,0 +1,371 @@
+"""The supernet against its promises: are children cut out of it as good as the same networks trained alone?
+
+    python bench/supernet.py TRAIN.npz VAL.npz [--out FOLDER] [--only supernets,alone,...]
+
+T32, the space for small images, trained for several lengths; children cut out and calibrated, trained no further, against
+the same specs trained alone for as many steps of the same recipe, and against themselves trained on for a short while at a
+small rate. Then what each ingredient of the method is worth. Every training is one thread's and is kept in the folder, so
+that a stop loses nothing, and parts (`--only`) may run in processes of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from scipy.stats import kendalltau
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from common import Row, save
+from convsmith.arch import ArchSpec
+from convsmith.costs import cost
+from convsmith.data import ImageData, eval_batches, load_data
+from convsmith.evals import score
+from convsmith.evals.intervals import wilson
+from convsmith.feed import Feed, normaliser, validation_batches
+from convsmith.model import Model
+from convsmith.recipe import SGD, Augment, Recipe
+from convsmith.recipes import recipe as named
+from convsmith.schedules import Constant, Exponential
+from convsmith.supernet import T32, Space, Supernet, train_supernet
+from convsmith.supernet.sandwich import Draw, Gradients, Sandwich, drawn, sandwich
+from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomically
+from convsmith.trials import Trial, train_all
+
+LENGTHS, RANKED, ABLATED = (2, 5, 10), 5, 2  # epochs; of the ranking; of the ablations
+CALIBRATION = 2000
+CPU = torch.device("cpu")
+
+
+def recipe(epochs: int, *, floor: float = 0.05) -> Recipe:
+    """BigNAS's schedule squeezed into `epochs`: it falls to 5 % after 65.5 % of the run, as 236 of 360 epochs, and stays."""
+    return replace(
+        named("quick"),
+        name="supernet",
+        epochs=epochs,
+        batch=32,
+        optimiser=SGD(momentum=0.9, nesterov=True),
+        rate=0.8,
+        decay=1e-5,
+        warmup=0.1,
+        schedule=Exponential(factor=0.05, every=0.655 * epochs, staircase=False, floor=floor),
+        smoothing=0.1,
+        clip=5.0,
+        average=0.0,
+        augment=Augment(crop=(0.6, 1.0), mirror=0.5),
+    )
+
+
+def children() -> dict[str, ArchSpec]:
+    """The ends, and seven drawn between them, by rising cost; the first five are those of every length."""
+    rng = random.Random(7)
+    some = sorted((T32.sample(rng) for _ in range(7)), key=lambda spec: cost(spec).macs)
+    named = {f"random {i}": spec for i, spec in enumerate(some, 1)}
+    first = {"smallest": T32.smallest(), **{f"random {i}": some[i - 1] for i in (2, 4, 6)}, "biggest": T32.biggest()}
+    return first | named
+
+
+# ---- what is left out in the ablations -------------------------------------------------------------------------------
+
+
+def by_labels(
+    supernet: Supernet,
+    images: Tensor,
+    labels: Tensor,
+    children: Sequence[ArchSpec],
+    recipe: Recipe,
+    *,
+    share: float = 1.0,
+    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
+    autocast: torch.dtype | None = None,
+) -> Sandwich:
+    """A sandwich whose every child learns from labels: no distillation."""
+    logits = supernet.child(supernet.space.biggest(), regularised=True)(images)
+    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+    loss.backward()
+    return Sandwich(logits.detach(), loss.detach(), _labelled(supernet, images, labels, children, recipe))
+
+
+def without_ends(
+    supernet: Supernet,
+    images: Tensor,
+    labels: Tensor,
+    children: Sequence[ArchSpec],
+    recipe: Recipe,
+    *,
+    share: float = 1.0,
+    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
+    autocast: torch.dtype | None = None,
+) -> Sandwich:
+    """Drawn children alone, which learn from labels, since there is nobody to learn from: no sandwich."""
+    losses = _labelled(supernet, images, labels, children, recipe)
+    for parameter in supernet.model.parameters():  # what no child of this step used
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    with torch.no_grad():
+        return Sandwich(supernet.child(children[0])(images), losses[0], losses[1:])
+
+
+def four_drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]:
+    rng = random.Random(f"{seed} {step}")
+    return tuple(space.sample(rng) for _ in range(randoms + 2))
+
+
+def _labelled(
+    supernet: Supernet, images: Tensor, labels: Tensor, children: Sequence[ArchSpec], recipe: Recipe
+) -> tuple[Tensor, ...]:
+    losses = []
+    for spec in children:
+        loss = F.cross_entropy(supernet.child(spec)(images), labels, label_smoothing=recipe.smoothing)
+        loss.backward()
+        losses.append(loss.detach())
+    return tuple(losses)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to train the supernet."""
+
+    name: str
+    floor: float = 0.05
+    draw: Draw = drawn
+    gradients: Gradients = sandwich
+
+
+WHOLE = Method("whole")
+ABLATIONS = (
+    Method("without distillation", gradients=by_labels),
+    Method("without sandwich", draw=four_drawn, gradients=without_ends),
+    Method("without constant ending", floor=0.0),
+)
+
+
+# ---- trainings -------------------------------------------------------------------------------------------------------
+
+
+class Study:
+    def __init__(self, images: ImageData, out: Path) -> None:
+        self.images, self.out = images, out
+        out.mkdir(parents=True, exist_ok=True)
+        self.space = T32.with_classes(len(images.classes))
+        self.prepare = normaliser(self.space.biggest(), CPU)
+        chosen = np.sort(np.random.default_rng(0).permutation(len(images.train))[:CALIBRATION])
+        batches = eval_batches(images.train.take(chosen), resolution=32, batch=250)
+        self.calibration = [self.prepare(batch.images) for batch in batches]
+
+    def top1(self, model: Model) -> float:
+        batches = validation_batches(model.spec, self.images)()
+        found = score(
+            model.eval(), batches, classes=self.images.classes, normalise=self.prepare, device=CPU, thumbnails=0
+        )
+        return float(found.top1)
+
+    def cut_out(self, supernet: Supernet, spec: ArchSpec) -> Model:
+        return supernet.calibrated(spec, self.calibration)
+
+    def supernet(self, method: Method, epochs: int) -> Supernet:
+        """Trained, or as it was trained before; `curve` files hold both ends' top-1 after every epoch."""
+        stem = f"{method.name.replace(' ', '-')}-{epochs}"
+        weights, curve = self.out / f"{stem}.safetensors", self.out / f"{stem}.curve.json"
+        supernet = Supernet(self.space, seed=0)
+        if weights.exists():
+            supernet.model.load_state_dict(load_file(weights))
+            return supernet
+        own = recipe(epochs, floor=method.floor)
+        ends = {"smallest": self.space.smallest(), "biggest": self.space.biggest()}
+        seen: list[dict[str, float]] = json.loads(curve.read_text()) if curve.exists() else []
+        for record in train_supernet(
+            supernet,
+            own,
+            Feed(self.space.biggest(), self.images, own, 0, 0),
+            prepare=self.prepare,
+            evaluate=lambda shipped: {name: self.top1(self.cut_out(shipped, spec)) for name, spec in ends.items()},
+            checkpoint=self.out / f"{stem}.pt",
+            device=CPU,
+            seed=0,
+            draw=method.draw,
+            gradients=method.gradients,
+        ):
+            if isinstance(record, EpochDone):
+                seen = [*[one for one in seen if one["step"] < record.step], {"step": record.step, **record.scores}]
+                _keep(curve, seen)
+                print(stem, record.epoch, record.scores, f"{record.seconds:.0f} s", file=sys.stderr, flush=True)
+        save_atomically(weights, lambda path: save_file(supernet.model.state_dict(), path))
+        forget_checkpoint(self.out / f"{stem}.pt")
+        return supernet
+
+    def alone(self, epochs: int, specs: dict[str, ArchSpec]) -> dict[str, float]:
+        """The same specs, each trained by itself: as many steps on as many images by the same recipe."""
+        trials = [Trial(self._own(spec), recipe(epochs), 0) for spec in specs.values()]
+        outcomes = train_all(trials, self.images, self.out / "alone")
+        return {name: outcome.top1 for name, outcome in zip(specs, outcomes, strict=True)}
+
+    def remembered(self, name: str, make: Callable[[], float]) -> float:
+        path = self.out / "scores" / f"{name.replace(' ', '-')}.json"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            _keep(path, make())
+        return float(json.loads(path.read_text()))
+
+    def cut(self, method: Method, epochs: int, name: str, spec: ArchSpec) -> float:
+        own = self._own(spec)
+        return self.remembered(
+            f"cut {method.name} {epochs} {name}", lambda: self.top1(self.cut_out(self._net(method, epochs), own))
+        )
+
+    def uncalibrated(self, epochs: int, name: str, spec: ArchSpec) -> float:
+        """With the first channels of the biggest child's statistics instead of its own."""
+
+        def make() -> float:
+            supernet = self._net(WHOLE, epochs)
+            model, big = supernet.extract(self._own(spec)), self.cut_out(supernet, self.space.biggest())
+            theirs = dict(big.named_modules())
+            for path, norm in model.named_modules():
+                if isinstance(norm, _BatchNorm):
+                    norm.running_mean.copy_(theirs[path].running_mean[: norm.num_features])
+                    norm.running_var.copy_(theirs[path].running_var[: norm.num_features])
+            return self.top1(model)
+
+        return self.remembered(f"uncalibrated {epochs} {name}", make)
+
+    def tuned(self, epochs: int, name: str, spec: ArchSpec, share: float) -> float:
+        """Cut out, then trained on by labels for 15 % of the steps at `share` of the peak rate."""
+
+        def make() -> float:
+            model = self.cut_out(self._net(WHOLE, epochs), self._own(spec))
+            own = replace(recipe(1), rate=0.8 * share, schedule=Constant(), warmup=0.0)
+            feed = Feed(model.spec, self.images, own, 1, 0)
+            last = round(0.15 * epochs * feed.steps_per_epoch)
+            path = self.out / "tuned.pt"
+            own = replace(own, epochs=-(-last // feed.steps_per_epoch))
+            for record in fit(
+                model, own, feed, prepare=self.prepare, evaluate=lambda m: {}, checkpoint=path, device=CPU, seed=1
+            ):
+                if getattr(record, "step", 0) == last:
+                    break
+            forget_checkpoint(path)
+            return self.top1(model)
+
+        return self.remembered(f"tuned {share:g} {epochs} {name}", make)
+
+    def _own(self, spec: ArchSpec) -> ArchSpec:
+        return spec.with_classes(len(self.images.classes))
+
+    @lru_cache(maxsize=1)  # noqa: B019
+    def _net(self, method: Method, epochs: int) -> Supernet:
+        return self.supernet(method, epochs)
+
+
+def _keep(path: Path, value: object) -> None:
+    save_atomically(path, lambda temporary: temporary.write_text(json.dumps(value)) and None)
+
+
+# ---- the parts -------------------------------------------------------------------------------------------------------
+
+
+def first_five() -> dict[str, ArchSpec]:
+    return dict(list(children().items())[:5])
+
+
+def supernets(study: Study) -> None:
+    for epochs in LENGTHS:
+        study.supernet(WHOLE, epochs)
+
+
+def alone(study: Study) -> None:
+    for epochs in LENGTHS:
+        study.alone(epochs, children() if epochs == RANKED else first_five())
+
+
+def ablations(study: Study) -> None:
+    for method in ABLATIONS:
+        study.supernet(method, ABLATED)
+
+
+def tuning(study: Study) -> None:
+    for epochs in LENGTHS:
+        for name, spec in first_five().items():
+            for share in (0.05, 0.005):
+                study.tuned(epochs, name, spec, share)
+
+
+def table(study: Study) -> None:
+    n, rows = len(study.images.val), []
+
+    def told(share: float) -> str:
+        low, high = wilson(round(share * n), n)
+        return f"{share:.1%} [{low:.1%}, {high:.1%}]"
+
+    for epochs in LENGTHS:
+        steps = epochs * (len(study.images.train) // 32)
+        specs = children() if epochs == RANKED else first_five()
+        by_itself = study.alone(epochs, specs)
+        for name, spec in specs.items():
+            cut = study.cut(WHOLE, epochs, name, spec)
+            tuned = ""
+            if name in first_five():
+                both = [study.tuned(epochs, name, spec, share) for share in (0.05, 0.005)]
+                tuned = "; trained on " + ", ".join(f"{100 * (one - cut):+.1f}" for one in both)
+            what = f"{steps} steps: {name}, {cost(spec).macs / 1e6:.2f}M MACs"
+            told_apart = f"alone {told(by_itself[name])}; cut out - alone {100 * (cut - by_itself[name]):+.1f}{tuned}"
+            rows.append(Row(what, told(cut), told_apart, None, n, ""))
+        if epochs == RANKED:
+            ours = [study.cut(WHOLE, epochs, name, spec) for name, spec in specs.items()]
+            theirs, macs = list(by_itself.values()), [cost(spec).macs for spec in specs.values()]
+            tau, null = kendalltau(ours, theirs).statistic, kendalltau(macs, theirs).statistic
+            rows.append(
+                Row(
+                    f"{steps} steps: Kendall tau, cut out with alone",
+                    f"{tau:.2f}",
+                    f"MACs alone {null:.2f}",
+                    None,
+                    len(ours),
+                    "",
+                )
+            )
+    for method in (WHOLE, *ABLATIONS):
+        scores = [study.cut(method, ABLATED, name, spec) for name, spec in first_five().items()]
+        rows.append(_ablated(method.name, scores, n, ABLATED))
+    scores = [study.uncalibrated(ABLATED, name, spec) for name, spec in first_five().items()]
+    rows.append(_ablated("without calibration", scores, n, ABLATED))
+    save("supernet", "One set of weights, any child", "the same specs trained alone", rows, note=(
+        "top-1 with the 95 % interval of the validation images; one seed. Trained on: by labels for 15 % of the steps at 5 and "
+        "0.5 % of the peak rate, points gained. Batch 32, SGD; the space T32 on 20,000 training images."
+    ))  # fmt: skip
+
+
+def _ablated(name: str, scores: Sequence[float], n: int, epochs: int) -> Row:
+    each = ", ".join(f"{one:.1%}" for one in scores)
+    return Row(f"{epochs} epochs, {name}: mean of five children", f"{statistics.mean(scores):.1%}", each, None, n, "")
+
+
+PARTS = {"supernets": supernets, "alone": alone, "ablations": ablations, "tuning": tuning, "table": table}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("train")
+    parser.add_argument("val")
+    parser.add_argument("--out", type=Path, default=Path("supernet-study"))
+    parser.add_argument("--only", default=",".join(PARTS))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    study = Study(load_data(asked.train, val=asked.val), asked.out)
+    for part in asked.only.split(","):
+        PARTS[part](study)
+
+
+if __name__ == "__main__":
+    main()
