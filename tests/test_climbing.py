@@ -34,14 +34,21 @@ def test_a_study_keeps_every_training_and_trains_only_what_is_missing(data: Path
     assert len(results) == len(made.steps) and not list(out.glob("*.pt"))
     assert all(rung.interval is None for rung in made.rungs)
     # A result is what counts, not the training: a changed one is read and not overwritten.
-    first = next(path for path in results if json.loads(results[path])["step"] == "baseline")
-    first.write_text(json.dumps({"top1": 0.125}))
-    again = climb("mobilenetv2_035", data, out=out, seeds=1, resolution=16, options=OPTIONS)
-    assert again.scores[0] == {0: 0.125} and again.scores[1:] == made.scores[1:]
+    first = next(iter(results))
+    first.write_text(json.dumps(json.loads(results[first]) | {"top1": 0.125}))
+    again = climb("mobilenetv2_035", data, out=out, seeds=1, resolution=16, options=OPTIONS, workers=2)
+    changed = [at for at in range(len(made.steps)) if again.scores[at] != made.scores[at]]
+    assert len(changed) == 1 and again.scores[changed[0]] == {0: 0.125}
     page = (out / "study.html").read_text()
     assert "12.50 %" in page and "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
     assert (out / "bars.svg").is_file()
     assert json.loads((out / "study.json").read_text())["steps"][0]["name"] == "baseline"
+
+
+def test_a_step_that_diverges_is_named(data: Path, tmp_path: Path) -> None:
+    wild = Options(recipe="resnet-rs", settings=("epochs=1", "batch=16", "rate=1e12", "warmup=0"))
+    with pytest.raises(UserError, match="'baseline' under seed 0: "):
+        climb("mobilenetv2_035", data, out=tmp_path / "study", seeds=1, resolution=16, options=wild)
 
 
 def test_a_study_needs_a_seed(data: Path, tmp_path: Path) -> None:

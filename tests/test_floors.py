@@ -42,6 +42,7 @@ FLOORS: list[tuple[set[str], str]] = [
             "ladder",
             "climbing",
             "stopwatch",
+            "farm",
             "trials",
             "scoring",
             "searching",

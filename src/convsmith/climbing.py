@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
-from .codec import to_data, to_json
+from .codec import to_data
 from .costs import cost
-from .data import ImageData
 from .errors import UserError
-from .evals import score
-from .feed import Feed, Watcher, fingerprint, normaliser, validation_batches
+from .feed import Watcher
 from .jobs import Options, regularised, source_of
 from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
 from .machine import this_machine
-from .model import build
 from .recipes import changed, differences
 from .recipes import recipe as named_recipe
 from .reports.bars import Bar
 from .reports.study import StudyRow, StudyView, render_study
-from .resolve import device
 from .resolve import spec as resolve_spec
-from .training import StepDone, fit, forget_checkpoint, save_atomically
+from .training import save_atomically
+from .trials import Trial, train_all
 
 __all__ = ["Climbed", "climb"]
 
@@ -61,14 +55,20 @@ def climb(
     study_factors: bool = False,
     grow: float = 2.0,
     options: Options | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
     command: str = "",
     watcher: Watcher | None = None,
 ) -> Climbed:
     """The additive study of `model` on `data`, or with `study_factors` the 2 x 2 x 2 study, under seeds 0 to `seeds` - 1.
 
     `out` holds a result for each training, named by a hash of all that it depends on, the drawings and `study.html`. A
-    training that has its result is not run again; one that was killed goes on from its checkpoint. All seeds of one step
-    are trained before the next step, on the same split of the data.
+    training that has its result is not run again; one that was killed goes on from its checkpoint. `workers` of them are
+    trained beside each other, each by one thread and all on the same split of the data, or as many as a Ray `cluster` has
+    cores; the results are the same.
+
+    Raises:
+        UserError: fewer than one seed, or a training that diverged, by its step; the others are kept.
     """
     options, watcher = options or Options(recipe="resnet-rs"), watcher or Watcher()
     if seeds < 1:
@@ -81,12 +81,13 @@ def climb(
     steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
     out.mkdir(parents=True, exist_ok=True)
 
-    scores: list[dict[int, float]] = [{} for _ in steps]
-    for number, (step, own) in enumerate(zip(steps, scores, strict=True), start=1):
-        for seed in range(seeds):
-            watcher.stage("step", f"{number} of {len(steps)}, seed {seed}: {step.name}")
-            own[seed] = _top1(step, images, seed, options.workers, out, watcher)
-            watcher.note(f"{step.name}: top-1 {own[seed]:.2%}")
+    watcher.stage("train", f"{len(steps)} steps of {seeds} seeds")
+    trials = [Trial(regularised(step.spec, step.recipe), step.recipe, seed) for step in steps for seed in range(seeds)]
+    outcomes = train_all(trials, images, out, workers=workers, cluster=cluster, watcher=watcher)
+    for at, outcome in enumerate(outcomes):
+        if outcome.failed:
+            raise UserError(f"'{steps[at // seeds].name}' under seed {at % seeds}: {outcome.failed}")
+    scores = [{seed: outcomes[seeds * at + seed].top1 for seed in range(seeds)} for at in range(len(steps))]
     rungs = climbed([step.name for step in steps], scores)
     found = effects(steps, scores) if study_factors else ()
 
@@ -118,36 +119,6 @@ def climb(
     made = Climbed(steps, tuple(scores), rungs, tuple(found), out / "study.html")
     _write(out / "study.json", json.dumps(made.to_record(), indent=1) + "\n")
     return made
-
-
-def _top1(step: Step, images: ImageData, seed: int, workers: int, out: Path, watcher: Watcher) -> float:
-    """The validation top-1 of one training, from its result where there is one."""
-    spec = regularised(step.spec, step.recipe)
-    text = "\0".join((to_json(spec), to_json(step.recipe), fingerprint(images), str(seed)))
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    result, checkpoint = out / f"{name}.json", out / f"{name}.pt"
-    if result.exists():
-        return float(json.loads(result.read_text(encoding="utf-8"))["top1"])
-    where = device()
-    normalise, validation = normaliser(spec, where), validation_batches(spec, images)
-    model = build(spec, seed=seed)
-    for record in fit(
-        model,
-        step.recipe,
-        Feed(spec, images, step.recipe, seed, workers),
-        prepare=normalise,
-        evaluate=lambda network: {},  # only the last epoch's score counts: choosing the best would flatter every step
-        checkpoint=checkpoint,
-        device=where,
-        seed=seed,
-    ):
-        if isinstance(record, StepDone):
-            watcher.count(f"{step.name}, seed {seed}, steps", record.step, record.steps)
-    with torch.inference_mode():
-        found = score(model, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
-    _write(result, json.dumps({"step": step.name, "seed": seed, "top1": found.top1, "loss": found.loss, "n": found.n}))
-    forget_checkpoint(checkpoint)
-    return float(found.top1)
 
 
 def _bar(rung: Rung, *, gains: bool) -> Bar:

@@ -32,7 +32,8 @@ def ladder(
     val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
-    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.")] = 0,
+    workers: Annotated[int | None, Parameter(help="Trainings beside each other; one for each core by default.")] = None,
+    cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
     seed: Annotated[int, Parameter(help="Seed of the split, where DATA has none.")] = 0,
     out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
     dry_run: Annotated[bool, Parameter(help="List the steps; train nothing.")] = False,
@@ -53,13 +54,13 @@ def ladder(
         root=root,
         download=download,
         seed=seed,
-        workers=workers,
     )
     folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
     if dry_run:
         _listed(model, recipe, options.settings, resolution, factors, grow, seeds, json)
         return
     from ..climbing import climb
+    from ..machine import this_machine
 
     made = climb(
         model,
@@ -70,6 +71,8 @@ def ladder(
         study_factors=factors,
         grow=grow,
         options=options,
+        workers=this_machine().cores if workers is None else workers,
+        cluster=cluster,
         command=shlex.join(["convsmith", *sys.argv[1:]]),
         watcher=watching(),
     )
