@@ -202,7 +202,8 @@ class Study:
                 seen = [*[one for one in seen if one["step"] < record.step], {"step": record.step, **record.scores}]
                 _keep(curve, seen)
                 print(stem, record.epoch, record.scores, f"{record.seconds:.0f} s", file=sys.stderr, flush=True)
-        save_atomically(weights, lambda path: save_file(supernet.model.state_dict(), path))
+        state = {key: value.contiguous() for key, value in supernet.model.state_dict().items()}
+        save_atomically(weights, lambda path: save_file(state, path))
         forget_checkpoint(self.out / f"{stem}.pt")
         return supernet
 

@@ -47,6 +47,8 @@ FLOORS: list[tuple[set[str], str]] = [
             "scoring",
             "searching",
             "searching_page",
+            "searching_stages",
+            "foils",
             "choosing",
             "search_options",
             "timing",

@@ -20,15 +20,17 @@ from convsmith.errors import UserError
 from convsmith.evals import score
 from convsmith.exporting import export_onnx
 from convsmith.feed import Source, Watcher, normaliser, shape_of, trained, validation_batches
+from convsmith.foils import foils_of
 from convsmith.jobs import Options
 from convsmith.runs import Run
-from convsmith.searching import SearchOptions, child_model, resume_search, search, space_of
+from convsmith.searching import SearchOptions, Selector, child_model, resume_search, search, space_of
+from convsmith.searching_stages import in_three
 from convsmith.supernet import Counting, Genes, Space
 from convsmith.units import Budget
 from test_supernet import TINY
 
 TO = "160k-macs,1000ms"
-HOW = SearchOptions(rounds=1, per_round=3)
+HOW = SearchOptions(rounds=1, per_round=3, scorers=1)
 # Two epochs of a network this small learn nothing; what is tested is that everything agrees.
 OPTIONS = Options(settings=("epochs=2", "batch=256"))
 
@@ -55,11 +57,9 @@ def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> N
 
 def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -> None:
     """The winner's own weights, on the held-out images, give the number that chose it."""
-    from convsmith.searching import _three
-
     row = searched.read("front.json")["winners"][0]
     child = Run.open(searched.file("children") / row["budget"])
-    images = _three(Source(**searched.read("config.json")["source"]).load(Watcher()), 0)
+    images = in_three(Source(**searched.read("config.json")["source"]).load(Watcher()), 0)
     cpu = torch.device("cpu")
     found = score(
         trained(child, child.spec),
@@ -175,7 +175,7 @@ def test_whatever_the_prediction_what_is_handed_over_measured_within_its_budget(
     ends = [clock.measured(TINY.genes(spec)) for spec in (TINY.smallest(), TINY.biggest())]
     limit = ends[0] * 1.02 + share * (ends[1] - ends[0])
     budgets = {"a": Budget(ms=limit), "b": Budget(ms=limit * 2)}
-    found = choose(TINY, Known(), budgets, clock, 2, 4, seed)  # type: ignore[arg-type]
+    found = choose(TINY, Known(), budgets, clock, SearchOptions(rounds=2, per_round=4), seed)  # type: ignore[arg-type]
     assert found["winners"][0]["ms"] <= limit
     assert found["winners"][1]["top1"] >= 0
 
@@ -183,7 +183,7 @@ def test_whatever_the_prediction_what_is_handed_over_measured_within_its_budget(
 def test_a_wider_budget_never_gets_a_worse_child() -> None:
     macs = cost(TINY.smallest()).macs
     budgets = {f"{k}": Budget(macs=macs * k) for k in (1.5, 2, 3, 4)}
-    found = choose(TINY, Known(), budgets, None, 3, 5, 0)  # type: ignore[arg-type]
+    found = choose(TINY, Known(), budgets, None, SearchOptions(rounds=3, per_round=5), 0)  # type: ignore[arg-type]
     tops = [row["top1"] for row in found["winners"]]
     assert tops == sorted(tops)
 
@@ -192,7 +192,57 @@ def test_a_limit_that_only_the_measurement_breaks_is_told() -> None:
     clock = Clock(TINY)
     limit = clock(TINY.genes(TINY.smallest())) * 1.05  # predicted within, measured 14 % above
     with pytest.raises(UserError, match="the smallest takes"):
-        choose(TINY, Known(), {"x": Budget(ms=limit)}, clock, 1, 2, 0)  # type: ignore[arg-type]
+        choose(TINY, Known(), {"x": Budget(ms=limit)}, clock, SearchOptions(rounds=1, per_round=2), 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("select", list(Selector))
+def test_every_selector_hands_over_what_the_budgets_admit(select: Selector) -> None:
+    macs, known = cost(TINY.smallest()).macs, Known()
+    budgets = {f"{k}": Budget(macs=macs * k) for k in (1, 1.5, 3)}
+    how = SearchOptions(rounds=2, per_round=6, select=select)
+    found = choose(TINY, known, budgets, None, how, 0)  # type: ignore[arg-type]
+    for row in found["winners"]:
+        limit = budgets[row["budget"]].macs
+        assert row["macs"] <= limit
+        # The best within the budget of all that this selector has seen.
+        counting = Counting(TINY)
+        assert row["top1"] == max(top1 for genes, top1 in known.known.items() if counting(genes).macs <= limit)
+    again = choose(TINY, Known(), budgets, None, how, 0)  # type: ignore[arg-type]
+    assert again["winners"] == found["winners"]
+
+
+# ---- beside each other -----------------------------------------------------------------------------------------------
+
+
+def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(searched.path, copy)
+    for name in ("front.json", "report.html", "children.jsonl"):
+        (copy / name).unlink()
+    shutil.rmtree(copy / "children")
+    config = json.loads((copy / "config.json").read_text())
+    config["how"] |= {"scorers": 2, "against": ["mobilenetv1_025", "mobilenetv2_035@resolution"]}
+    (copy / "config.json").write_text(json.dumps(config))
+    run = resume_search(Run.open(copy))
+    assert run.read("front.json")["winners"] == searched.read("front.json")["winners"]
+    known = [
+        sorted(path.read_text().splitlines()) for path in (copy / "children.jsonl", searched.file("children.jsonl"))
+    ]
+    assert known[0] == known[1]
+
+    foils = foils_of(run)
+    winners = {row["budget"]: row for row in run.read("front.json")["winners"]}
+    assert {row["against"] for row in foils} <= {"mobilenetv1_025", "mobilenetv2_035@resolution"} and foils
+    for row in foils:
+        assert row["macs"] <= winners[row["budget"]]["macs"] and row["n"] == 359 and not row["failed"]
+    page = (copy / "report.html").read_text()
+    assert (
+        "Trained alone" in page and page.count("<svg") == (searched.path / "report.html").read_text().count("<svg") + 1
+    )
+    results = {path: path.stat().st_mtime_ns for path in (copy / "against").glob("*.json")}
+    (copy / "foils.json").unlink()
+    resume_search(Run.open(copy))
+    assert {path: path.stat().st_mtime_ns for path in (copy / "against").glob("*.json")} == results
 
 
 # ---- mistakes --------------------------------------------------------------------------------------------------------
@@ -206,6 +256,8 @@ def test_a_limit_that_only_the_measurement_breaks_is_told() -> None:
         (["--to", "2M-mac"], "2M-mac"),
         (["--to", "2M-macs", "--space", "t33"], "--space t33"),
         (["--to", "2M-macs", "--rounds", "-1"], "--rounds"),
+        (["--to", "2M-macs", "--against", "efficientnet_b0@tinny"], "tinny"),
+        (["--to", "2M-macs", "--against", "efficientnetb0"], "did you mean 'efficientnet_b0'"),
         (["--to", "2M-macs", "--set", "frozen=true"], "frozen=False"),
     ],
 )

@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from .runs import Run
     from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, fit
     from .schedules import Cosine, Exponential
+    from .search_options import SearchOptions
+    from .searching import search
     from .signal import gain
     from .sized import BySize
     from .units import Budget, Cost, Rounding
@@ -108,6 +110,8 @@ _HOME = {
     "runs": "Run",
     "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width fit",
     "schedules": "Cosine Exponential",
+    "search_options": "SearchOptions",
+    "searching": "search",
     "sized": "BySize",
     "units": "Budget Cost Rounding",
     "weights": "to_timm",
@@ -173,6 +177,7 @@ __all__ = [
     "Rule",
     "Run",
     "ScaledWS",
+    "SearchOptions",
     "Shortcut",
     "Stage",
     "Stem",
@@ -204,6 +209,7 @@ __all__ = [
     "report",
     "resume",
     "scale",
+    "search",
     "spec",
     "this_machine",
     "to_timm",

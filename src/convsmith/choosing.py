@@ -9,7 +9,8 @@ from typing import Any
 
 from .errors import UserError
 from .scoring import Scorer
-from .supernet import Counting, Genes, Space, coarse_to_fine
+from .search_options import SearchOptions, Selector
+from .supernet import Counting, Genes, Space, best_within, coarse_to_fine, nondominated, rewarded
 from .timing import Timed
 from .units import Budget
 
@@ -24,8 +25,7 @@ def choose(
     scorer: Scorer,
     budgets: Mapping[str, Budget],
     timed: Timed | None,
-    rounds: int,
-    per_round: int,
+    how: SearchOptions,
     seed: int,
 ) -> dict[str, Any]:
     """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (MACs, top-1) of every child scored.
@@ -41,9 +41,10 @@ def choose(
     for attempt in range(TIGHTER):
         admits = {name: _within(budget, counting, timed, 0.97**attempt) for name, budget in budgets.items()}
         left = {name: admits[name] for name in budgets if name not in won}
-        found = coarse_to_fine(space, scorer, left, random.Random(seed), rounds=rounds, per_round=per_round)
-        for name, selected in found.items():
-            for genes, top1 in selected.best:
+        shares = {name: _share(budgets[name], counting, timed) for name in left}
+        found = _looked_for(space, scorer, left, shares, how, random.Random(seed))
+        for name, best in found.items():
+            for genes, top1 in best:
                 ms = timed.measured(genes) if timed is not None and math.isfinite(budgets[name].ms) else None
                 if ms is None or ms <= budgets[name].ms:
                     won[name] = _row(genes, top1, counting, ms) | {"budget": name}
@@ -69,6 +70,43 @@ def choose(
         "failed": len(scorer.known) - len(scores),
         "n": scorer.n,
     }
+
+
+def _looked_for(
+    space: Space,
+    scorer: Scorer,
+    admits: Mapping[str, Callable[[Genes], bool]],
+    shares: Mapping[str, Callable[[Genes], float]],
+    how: SearchOptions,
+    rng: random.Random,
+) -> dict[str, tuple[tuple[Genes, float], ...]]:
+    """For each budget the best few children within it; every selector scores about as many."""
+    rounds, per_round = how.rounds, how.per_round
+    match how.select:
+        case Selector.COARSE_TO_FINE:
+            found = coarse_to_fine(space, scorer, admits, rng, rounds=rounds, per_round=per_round)
+            return {name: selected.best for name, selected in found.items()}
+        case Selector.REWARD:
+            for share in shares.values():
+                rewarded(space, scorer, share, rng, rounds=rounds, per_round=per_round)
+        case Selector.NSGA2:
+            # One front serves all: its second aim is the share of the first budget, which orders children as its cost does.
+            share = next(iter(shares.values()))
+            nondominated(space, scorer, share, rng, size=per_round, rounds=rounds * len(shares))
+    least = tuple(axis.values[0] for axis in space.axes)
+    scorer([least])  # within every budget that anything is within
+    return {name: best_within(scorer.known, own) for name, own in admits.items()}
+
+
+def _share(budget: Budget, counting: Counting, timed: Timed | None) -> Callable[[Genes], float]:
+    """A child's cost as a share of the limit that binds it most."""
+
+    def share(genes: Genes) -> float:
+        needs = counting(genes)
+        ms = 0.0 if timed is None or math.isinf(budget.ms) else timed(genes) / budget.ms
+        return max(needs.macs / budget.macs, needs.params / budget.params, ms)
+
+    return share
 
 
 def _within(budget: Budget, counting: Counting, timed: Timed | None, strict: float) -> Callable[[Genes], bool]:

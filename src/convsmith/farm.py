@@ -47,13 +47,14 @@ class Farm(Generic[S, T, R]):
     ) -> None:
         if workers < 1:
             raise UserError(f"{option} must be at least 1; got {workers}")
-        self._do, self._shared, self._workers, self._option = do, shared, workers, option
+        self._do, self._workers, self._option = do, workers, option
+        self._shared = pickle.dumps(shared)
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
         self._there: Any = None
         if cluster is not None:
             self._ray = _connected(cluster)
-            self._there = self._ray.put(pickle.dumps(shared))
+            self._there = self._ray.put(self._shared)
 
     def __enter__(self) -> Farm[S, T, R]:
         return self
@@ -125,12 +126,12 @@ _shared: Any = None
 _farmer: int | None = None
 
 
-def _begin(do: Callable[[Any, Any], Any], shared: Any, farmer: int) -> None:
+def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int) -> None:
     import torch
 
     global _do, _shared, _farmer
     torch.set_num_threads(1)
-    _do, _shared, _farmer = do, shared, farmer
+    _do, _shared, _farmer = do, pickle.loads(shared), farmer
 
 
 def _work(item: Any) -> Any:

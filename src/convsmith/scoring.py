@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,47 +15,98 @@ from .arch import ArchSpec
 from .data import ImageData, Split, eval_batches, held
 from .errors import UserError
 from .evals import score
+from .farm import Farm
 from .feed import EVAL_BATCH, Watcher, normaliser
 from .model import Model
 from .supernet import Genes, Supernet
 from .training import save_atomically
 
-__all__ = ["Scorer"]
+__all__ = ["Examiner", "Scorer", "examined"]
+
+
+class Examiner:
+    """A function from genes to a child's top-1 on the validation part of `images`: images held out from training.
+
+    Each child is extracted, given its own statistics by `calibration` (normalised batches at the biggest resolution) and
+    scored on images decoded and resized for its resolution, as its exported twin would be. On a CPU a child is scored by one
+    thread, so that its score does not depend on where it is done. Nothing of it changes but what it remembers, and it can be
+    pickled: a farm's shared part.
+    """
+
+    def __init__(
+        self, supernet: Supernet, images: ImageData, calibration: Sequence[Tensor], *, device: torch.device
+    ) -> None:
+        # Nothing is scored on training images; a farm's processes are spared them.
+        self._supernet, self._calibration, self.device = supernet, calibration, device
+        self._classes, self._val = images.classes, images.val
+        self._shown: dict[int, Split] = {}
+
+    @property
+    def n(self) -> int:
+        """How many images a score is of."""
+        return len(self._val)
+
+    def __call__(self, genes: Genes) -> float:
+        """Its share of right answers; NaN where its outputs are not finite, which no selection keeps."""
+        return self.top1(self.child(self._supernet.space.spec(genes)))
+
+    def child(self, spec: ArchSpec) -> Model:
+        """The stand-alone network of `spec`, fit to be evaluated."""
+        with _one_thread(self.device):
+            return self._supernet.calibrated(spec, self._calibration)
+
+    def top1(self, model: Model) -> float:
+        """The same of a network that `child` made."""
+        resolution, channels = model.spec.input.resolution, model.spec.input.channels
+        if resolution not in self._shown:  # there are a handful of resolutions and hundreds of children
+            self._shown[resolution] = held(self._val, resolution=resolution, channels=channels)
+        batches = eval_batches(self._shown[resolution], resolution=resolution, channels=channels, batch=EVAL_BATCH)
+        try:
+            with _one_thread(self.device):
+                found = score(
+                    model.to(self.device),
+                    batches,
+                    classes=self._classes,
+                    normalise=normaliser(model.spec, self.device),
+                    device=self.device,
+                    thumbnails=0,
+                )
+        except UserError:
+            return math.nan
+        return float(found.top1)
+
+
+def examined(examiner: Examiner, genes: Genes) -> float:
+    """What a farm's process does."""
+    return examiner(genes)
 
 
 class Scorer:
-    """A function from genes to top-1 on the validation part of `images`, which are to be images held out from training.
+    """A function from many genes to their scores by an `examiner`, each made once.
 
-    Each child is extracted, given its own statistics by `calibration` (normalised batches at the biggest resolution) and
-    scored on images decoded and resized for its resolution, as its exported twin would be. What was scored is kept in
-    `path`, one line a child, under `key`: a digest of the weights and the data. Scores of another key are not read.
-
-    A child whose outputs are not finite has the score NaN, which no selection keeps.
+    What was scored is kept in `path`, one line a child, under `key`: a digest of the weights and the data. Scores of another
+    key are not read. With a `farm` of the examiner the children of one call are scored beside each other.
     """
 
     def __init__(
         self,
-        supernet: Supernet,
-        images: ImageData,
-        calibration: Sequence[Tensor],
+        examiner: Examiner,
         *,
         path: Path,
         key: str,
-        device: torch.device,
         watcher: Watcher,
+        farm: Farm[Examiner, Genes, float] | None = None,
     ) -> None:
         self.known: dict[Genes, float] = {}
-        self._supernet, self._images, self._calibration = supernet, images, calibration
-        self._path, self._device, self._watcher = path, device, watcher
-        self._shown: dict[int, Split] = {}
+        self.examiner = examiner
+        self._path, self._watcher, self._farm = path, watcher, farm
         self._read(key)
 
     def __call__(self, wanted: Sequence[Genes]) -> list[float]:
         new = [genes for genes in dict.fromkeys(wanted) if genes not in self.known]
         with self._path.open("a", encoding="utf-8") as file:
-            for done, genes in enumerate(new, 1):
-                self.known[genes] = self.top1(self.child(self._supernet.space.spec(genes)))
-                top1 = self.known[genes]
+            for done, (genes, top1) in enumerate(self._scored(new), 1):
+                self.known[genes] = top1
                 file.write(json.dumps({"genes": genes, "top1": top1 if math.isfinite(top1) else None}) + "\n")
                 file.flush()
                 self._watcher.count("children", done, len(new))
@@ -63,30 +115,13 @@ class Scorer:
     @property
     def n(self) -> int:
         """How many images a score is of."""
-        return len(self._images.val)
+        return self.examiner.n
 
-    def child(self, spec: ArchSpec) -> Model:
-        """The stand-alone network of `spec`, fit to be evaluated."""
-        return self._supernet.calibrated(spec, self._calibration)
-
-    def top1(self, model: Model) -> float:
-        """Its share of right answers on the held-out images; NaN where its outputs are not finite."""
-        resolution, channels = model.spec.input.resolution, model.spec.input.channels
-        if resolution not in self._shown:  # there are a handful of resolutions and hundreds of children
-            self._shown[resolution] = held(self._images.val, resolution=resolution, channels=channels)
-        batches = eval_batches(self._shown[resolution], resolution=resolution, channels=channels, batch=EVAL_BATCH)
-        try:
-            found = score(
-                model.to(self._device),
-                batches,
-                classes=self._images.classes,
-                normalise=normaliser(model.spec, self._device),
-                device=self._device,
-                thumbnails=0,
-            )
-        except UserError:
-            return math.nan
-        return float(found.top1)
+    def _scored(self, new: Sequence[Genes]) -> Iterator[tuple[Genes, float]]:
+        if self._farm is None or len(new) < 2:
+            return ((genes, self.examiner(genes)) for genes in new)
+        by_name = {str(at): genes for at, genes in enumerate(new)}
+        return ((by_name[name], top1) for name, top1 in self._farm(by_name))
 
     def _read(self, key: str) -> None:
         """Take over the lines of an earlier process up to the first torn one, and start the file with them."""
@@ -105,6 +140,16 @@ class Scorer:
                 self._watcher.note(f"{len(self.known)} children were scored before")
         text = "\n".join(kept) + "\n"
         save_atomically(self._path, lambda path: _write(path, text))
+
+
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if device.type == "cpu" else before)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,24 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from .costs import cost
 from .errors import UserError, first_line
+from .machine import this_machine
 from .resolve import spec as resolve_spec
 from .supernet import SPACES, Space, space_from
 from .units import Budget
 
-__all__ = ["SearchOptions", "named_budgets", "refuse_impossible", "space_of"]
+__all__ = ["SearchOptions", "Selector", "named_budgets", "refuse_impossible", "space_of"]
+
+
+# A process that scores holds torch, the weights and the held-out images: beyond this memory is what counts.
+MOST_SCORERS = 8
+
+
+class Selector(Enum):
+    """How children are looked for: BigNAS's coarse to fine; MnasNet's reward; the front of the whole space by NSGA-II."""
+
+    COARSE_TO_FINE = "coarse-to-fine"
+    REWARD = "reward"
+    NSGA2 = "nsga2"
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How the children are chosen: `per_round` mutations a round for each budget, by 1-image latency in `threads` threads."""
+    """How the children are chosen: `per_round` mutations a round for each budget, by 1-image latency in `threads` threads.
+
+    `scorers` processes score children beside each other, 0: one for each core, 8 at most; `cluster` is the address of a Ray
+    cluster that does it instead. `against` names networks, of which members scaled to the winners' multiply-adds are trained
+    alone for comparison.
+    """
 
     space: str = "t32"
     rounds: int = 6
     per_round: int = 16
     threads: int = 1
+    select: Selector = Selector.COARSE_TO_FINE
+    scorers: int = 0
+    cluster: str | None = None
+    against: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0 or self.per_round < 1 or self.threads < 1 or self.scorers < 0:
+            raise UserError("--rounds and --scorers are 0 or more, --per-round and --threads are 1 or more")
+
+    @property
+    def processes(self) -> int:
+        """How many processes score on this machine."""
+        return self.scorers or min(this_machine().cores, MOST_SCORERS)
 
 
 def space_of(name: str) -> Space:

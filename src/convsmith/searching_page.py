@@ -8,8 +8,9 @@ from typing import Any
 
 from . import plot
 from .evals.intervals import wilson
+from .foils import foils_of
 from .reports.scaling import ScalingPage, Table, render_scaling
-from .reports.search import Point, front_of_children, learning_ends, with_cards
+from .reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
 from .runs import Run
 from .training import save_atomically
 from .units import human
@@ -35,6 +36,17 @@ def write_page(run: Run) -> Path:
         captions["ends"] = (
             "The two ends of the space after each epoch. Where they still rise, children are below what the same networks "
             "reach alone: train longer."
+        )
+    foils: dict[str, list[Point]] = {}
+    for row in foils_of(run):
+        if not row["failed"]:
+            foils.setdefault(row["against"], []).append(_point(row, row["n"]))
+    if foils:
+        handed = [Point(row["macs"], row["top1"], tuple(row["top1_interval"]), row["budget"]) for row in shown(run)]
+        drawings["foils"] = beside_foils(handed, foils)
+        captions["foils"] = (
+            "Networks scaled to the winners' multiply-adds and trained alone, on the same images for as many epochs of the "
+            "same recipe. All on the validation images, which chose nothing; whiskers are 95 % intervals of one score."
         )
     page, drawn = render_scaling(_page(run, config, found, names, captions, epochs), drawings)
     carded = with_cards(drawn["front"], [_card(i, row, names) for i, row in enumerate(found["front"], 1)])
@@ -108,6 +120,16 @@ def _page(
         )
         for number, row in enumerate(found["front"], 1)
     ]
+    against = [
+        (
+            f"{row['against']} for {row['budget']}",
+            row["failed"] or f"{row['top1']:.2%}",
+            human(row["macs"]),
+            human(row["params"]),
+            f"{row['resolution']} px",
+        )
+        for row in foils_of(run)
+    ]
     falls = sum(record.get("event") == "rolled back" for record in run.metrics())
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"])
     return ScalingPage(
@@ -117,6 +139,7 @@ def _page(
             f"{found['n']} held-out images",
             f"{recipe['epochs']} epochs of '{recipe['name']}'",
             f"space '{config['how']['space']}'",
+            f"chosen by {config['how'].get('select', 'coarse-to-fine')}",
         ),
         findings=tuple(findings),
         captions=captions,
@@ -125,6 +148,11 @@ def _page(
                 "Handed over",
                 ("budget", "top-1", "95 %", "held-out", "MACs", "params", "ms", "folder"),
                 tuple(rows),
+            ),
+            *(
+                [Table("Trained alone", ("network", "top-1", "MACs", "params", "side"), tuple(against))]
+                if against
+                else []
             ),
             Table("The front", ("child", "held-out top-1", "MACs", "params", "ms, predicted", "genes"), tuple(front)),
         ),

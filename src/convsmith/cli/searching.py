@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -24,6 +24,20 @@ def search(
     rounds: Annotated[int, Parameter(help="Rounds of mutations for each budget.")] = 6,
     per_round: Annotated[int, Parameter(help="Children scored in a round.")] = 16,
     threads: Annotated[int, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
+    select: Annotated[
+        Literal["coarse-to-fine", "reward", "nsga2"],
+        Parameter(help="Who looks: BigNAS's grid and mutations, MnasNet's reward, a front by NSGA-II."),
+    ] = "coarse-to-fine",
+    scorers: Annotated[
+        int, Parameter(help="Processes that score children beside each other; 0: one for each core, 8 at most.")
+    ] = 0,
+    cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to score on instead.")] = None,
+    against: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Also train this network alone, scaled to the winners' MACs: efficientnet_b0, efficientnet_b0@tiny."
+        ),
+    ] = (),
     training: Training = DEFAULTS,
 ) -> None:
     """Train one supernet on DATA and cut a finished network out of it for each budget; none is trained again.
@@ -33,7 +47,16 @@ def search(
     """
     from .. import searching
 
-    how = searching.SearchOptions(space=space, rounds=rounds, per_round=per_round, threads=threads)
+    how = searching.SearchOptions(
+        space=space,
+        rounds=rounds,
+        per_round=per_round,
+        threads=threads,
+        select=searching.Selector(select),
+        scorers=scorers,
+        cluster=cluster,
+        against=against,
+    )
     if training.dry_run:
         found = searching.rehearsed(data, to=to, options=training.options(), how=how, watcher=watching())
         if training.json:
@@ -49,6 +72,7 @@ def search(
 
 def finished(run: Run, json: bool) -> None:
     """Say what a search found."""
+    from ..foils import foils_of
     from ..searching_page import shown
     from ..training import rank_here
     from ..units import human
@@ -57,7 +81,7 @@ def finished(run: Run, json: bool) -> None:
         return
     rows = shown(run)
     if json:
-        emit({"run": str(run.path), "children": rows, "report": str(run.file("report.html"))})
+        emit({"run": str(run.path), "children": rows, "alone": foils_of(run), "report": str(run.file("report.html"))})
         return
     cells = [
         [
@@ -71,5 +95,17 @@ def finished(run: Run, json: bool) -> None:
         for row in rows
     ]
     out.print(table(None, "<budget top-1 interval MACs params ms", cells))
+    if foils := foils_of(run):
+        alone = [
+            [
+                row["against"],
+                row["budget"],
+                row["failed"] or f"{row['top1']:.2%}",
+                human(row["macs"]),
+                human(row["params"]),
+            ]
+            for row in foils
+        ]
+        out.print(table(None, "<trained alone <for top-1 MACs params", alone))
     out.print(f"children {run.file('children')}", soft_wrap=True)
     out.print(f"report   {run.file('report.html')}", soft_wrap=True)

@@ -14,7 +14,7 @@ from .fronts import _logarithmic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Point", "front_of_children", "learning_ends", "with_cards"]
+__all__ = ["Point", "beside_foils", "front_of_children", "learning_ends", "with_cards"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,35 @@ def front_of_children(tried: Sequence[Point], front: Sequence[Point], winners: S
         figure.set_label(
             f"Top-1 on held-out images of {len(tried)} children against MACs, {len(front)} of them on the front."
         )
+    return figure
+
+
+def beside_foils(winners: Sequence[Point], foils: Mapping[str, Sequence[Point]]) -> Figure:
+    """Validation top-1 against multiply-adds: what was handed over, and networks of the same cost that were trained alone."""
+    if not winners:
+        raise ValueError("no children to draw")
+    with _figure(3.2) as figure:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        lines = {"cut out of the supernet": (winners, ORANGE, "s")}
+        for (name, points), color, marker in zip(foils.items(), (BLUE, INK, GREY) * 3, "oD^" * 3, strict=False):
+            lines[f"{name}, alone"] = (points, color, marker)
+        for name, (points, color, marker) in lines.items():
+            points = sorted(points, key=lambda one: one.macs)
+            axes.plot(
+                [one.macs for one in points], [100 * one.top1 for one in points], marker + "-", color=color, markersize=5,
+                linewidth=0.9, label=name,
+            )  # fmt: skip
+            for one in points:
+                if one.interval is not None:
+                    low, high = one.interval
+                    axes.vlines(one.macs, 100 * low, 100 * high, color=color, linewidth=0.8, alpha=0.6)
+        costs = [one.macs for points, *_ in lines.values() for one in points]
+        _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, "MACs")
+        axes.set_ylabel("validation top-1, %")
+        axes.grid(axis="y")
+        figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=2)
+        figure.set_label("Top-1 on validation images against MACs: children, and networks of their cost trained alone.")
     return figure
 
 

@@ -4,7 +4,7 @@ from .calibrate import calibrate
 from .counting import Counting
 from .loop import RolledBack, SupernetRecord, Watched, refuse_recipe, train_supernet
 from .sandwich import assert_distinct, drawn, sandwich
-from .selection import Selected, coarse_to_fine, moved, nondominated, skeletons
+from .selection import Selected, best_within, coarse_to_fine, moved, nondominated, rewarded, skeletons
 from .shared import Child, Supernet
 from .slicing import check
 from .space import Axes, Axis, Genes, Space
@@ -26,6 +26,7 @@ __all__ = [
     "SupernetRecord",
     "Watched",
     "assert_distinct",
+    "best_within",
     "calibrate",
     "check",
     "coarse_to_fine",
@@ -33,6 +34,7 @@ __all__ = [
     "moved",
     "nondominated",
     "refuse_recipe",
+    "rewarded",
     "sandwich",
     "skeletons",
     "space_from",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from ..errors import UserError
-from ..evolution import Generation, Scored, evolve, nsga2
+from ..evolution import Generation, Scored, evolve, nsga2, reward
 from .space import Genes, Space
 
-__all__ = ["Selected", "coarse_to_fine", "moved", "nondominated", "skeletons"]
+__all__ = ["Selected", "best_within", "coarse_to_fine", "moved", "nondominated", "rewarded", "skeletons"]
 
 # Levels of depth, width, kernel and expansion that a skeleton may have, as shares of the way from the least to the most.
 DEPTHS, WIDTHS, KERNELS, EXPANSIONS = (0.0, 1 / 3, 2 / 3, 1.0), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0)
@@ -110,11 +110,44 @@ def coarse_to_fine(
         for _ in islice(steps, rounds + 1):
             pass
         tried[name] = len(known) - before
+    return {name: Selected(best_within(known, admits), tried[name]) for name, admits in budgets.items()}
+
+
+def best_within(known: Mapping[Genes, float], admits: Callable[[Genes], bool]) -> tuple[tuple[Genes, float], ...]:
+    """Those of `known` that a budget admits and whose score is a number: the best few, the best first."""
     sane = sorted((one for one in known.items() if math.isfinite(one[1])), key=lambda one: -one[1])
-    return {
-        name: Selected(tuple(islice((one for one in sane if admits(one[0])), PARENTS)), tried[name])
-        for name, admits in budgets.items()
-    }
+    return tuple(islice((one for one in sane if admits(one[0])), PARENTS))
+
+
+def rewarded(
+    space: Space,
+    score: Score,
+    share: Callable[[Genes], float],
+    rng: random.Random,
+    *,
+    rounds: int,
+    per_round: int,
+    rate: float = 0.1,
+) -> None:
+    """Score children in search of the largest `reward` of accuracy and cost, the soft form, from the skeletons on.
+
+    `share` is a child's cost as a share of what it may cost. The budget is a wish and no limit here: children a little
+    beyond it are bred from, too. What was seen is for `score` to remember.
+    """
+
+    def valued(wanted: Sequence[Genes]) -> list[tuple[float, ...]]:
+        return [(reward(own, share(genes), 1.0),) for genes, own in zip(wanted, score(wanted), strict=True)]
+
+    steps = evolve(
+        skeletons(space),
+        lambda genes, rng: moved(space, genes, rng, rate=rate),
+        valued,
+        lambda genes: True,
+        rng,
+        size=PARENTS,
+        offspring=per_round,
+    )
+    _last(islice(steps, rounds + 1))
 
 
 def nondominated(
