@@ -17,6 +17,7 @@ from convsmith.errors import Stopped, UserError
 from convsmith.model import build
 from convsmith.parts import SE, BatchNorm, ConvStem, GroupNorm, MBConv, PlainConv, PooledClassifier
 from convsmith.recipes import QUICK
+from convsmith.supernet import Axes, Space, Supernet, train_supernet
 from convsmith.training import EpochDone, Ranks, fit, joined
 from convsmith.training.ranks import ALONE
 
@@ -83,6 +84,28 @@ def trained(
     return model, losses
 
 
+def sandwiched(folder: Path, name: str, *, ranks: Ranks = ALONE, accumulate: int = 1) -> nn.Module:
+    """The shared weights of a small space after two epochs of sandwiches; nothing in it is random but which children are."""
+    base = spec(BatchNorm(act=Act.SILU)).with_style(zero_last=True)
+    block = replace(base.stages[0].block, skips=True)
+    base = replace(base, stages=(replace(base.stages[0], block=block, width=16),))
+    space = Space(base, stages=(Axes(width=(12, 16), depth=(1, 2)),), stem=(4, 8))
+    supernet = Supernet(space, seed=ranks.rank)
+    for _ in train_supernet(
+        supernet,
+        replace(FAST, accumulate=accumulate),
+        Feed(8, ranks),
+        prepare=lambda images: images.float() / 128 - 1,
+        evaluate=lambda shipped: {},
+        checkpoint=folder / f"{name}.pt",
+        device=CPU,
+        seed=7,
+        ranks=ranks,
+    ):
+        pass
+    return supernet.model
+
+
 def digest(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in model.state_dict().values())).hexdigest()
 
@@ -125,6 +148,10 @@ def main(folder: Path) -> None:
 
         normed, _ = trained(folder, "batch", norm=batch, ranks=ranks)
         found["batch norm same"] = len(set(everywhere(ranks, digest(normed)))) == 1
+
+        shared = sandwiched(folder, "sandwich", ranks=ranks)
+        found["sandwich same"] = len(set(everywhere(ranks, digest(shared)))) == 1
+        found["sandwich apart"] = apart(shared, sandwiched(own, "sandwich", accumulate=2))
 
         def refused() -> None:
             raise UserError(f"refused by {ranks.rank}")

@@ -68,6 +68,12 @@ def test_running_statistics_do_not_differ_between_processes(found: dict[str, Any
     assert found["batch norm same"]
 
 
+def test_a_supernet_in_two_processes_is_one_in_two_parts_of_a_batch(found: dict[str, Any]) -> None:
+    """The same children in both, and the gradients of the whole batch; four children's gradients add in another order."""
+    assert found["sandwich same"]
+    assert found["sandwich apart"] <= CLOSE
+
+
 def test_what_the_first_refuses_is_refused_by_all(found: dict[str, Any]) -> None:
     assert found["refused"] == ["refused by 0"] * 2
 
@@ -77,6 +83,7 @@ def test_only_the_first_writes(found: dict[str, Any]) -> None:
         "batch.pt",
         "empty.pt",
         "even.pt",
+        "sandwich.pt",
         "stopped.pt",
         "uneven.pt",
     ]
