@@ -276,6 +276,15 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.Capt
     assert not list(tmp_path.iterdir())
 
 
+def test_design_may_search_for_one_budget_of_several_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["design", "digits", "--to", "2M-macs,50k-params", "--how", "search", "--dry-run", "--json"]
+    assert main([*words, "--runs", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["networks"] == 82_944
+    words[3] = "2M-macs,1k-params"
+    assert main([*words, "--runs", str(tmp_path)]) == 2
+    assert "no network of t32's space meets" in capsys.readouterr().err
+
+
 def test_a_space_may_be_that_of_a_model() -> None:
     space = space_of("resnet18")
     assert space.biggest().stages[0].depth == 2 and cost(space.smallest()).macs < cost(space.biggest()).macs / 2

@@ -72,12 +72,23 @@ def design(
     to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
     base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
     rule: Annotated[str, Parameter(help=RULE)] = "compound",
+    how: Annotated[
+        Literal["scale", "search"],
+        Parameter(help="scale BASE by RULE, or cut the network out of a supernet of SPACE, as `search` does."),
+    ] = "scale",
+    space: Annotated[str, Parameter(help="With --how search: t32, bignas, or a model.")] = "t32",
     training: Training = DEFAULTS,
 ) -> None:
     """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.
 
     DATA is `digits`, a folder with a folder per class, an .npz with images and labels, or a named torchvision set.
     """
+    if how == "search":
+        from .searching import search
+
+        # A comma joins the limits of one budget here, and several budgets there.
+        search(data, to=to.replace(",", "+"), space=space, training=training)
+        return
     from ..jobs import design_job
 
     watcher = watching()
