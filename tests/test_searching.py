@@ -29,7 +29,7 @@ from convsmith.supernet import Counting, Genes, Space
 from convsmith.units import Budget
 from test_supernet import TINY
 
-TO = "160k-macs,1000ms"
+TO = "450k-macs,1000ms"
 HOW = SearchOptions(rounds=1, per_round=3, scorers=1)
 # Two epochs of a network this small learn nothing; what is tested is that everything agrees.
 OPTIONS = Options(settings=("epochs=2", "batch=256"))
@@ -39,13 +39,15 @@ OPTIONS = Options(settings=("epochs=2", "batch=256"))
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("search")
     spec = folder / "small.json"
-    spec.write_text(to_json(replace(TINY.base, name="small")))
+    stages = tuple(replace(stage, width=w, depth=2) for stage, w in zip(TINY.base.stages, (24, 32), strict=True))
+    stem = replace(TINY.base.stem, width=16)  # type: ignore[call-arg]
+    spec.write_text(to_json(replace(TINY.base, name="small", stem=stem, stages=stages)))
     options = replace(OPTIONS, parent=folder, name="found")
     return search("digits", to=TO, options=options, how=replace(HOW, space=str(spec)))
 
 
 def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> None:
-    for name, budget in (("160k-macs", Budget(macs=160_000)), ("1000ms", Budget(ms=1000))):
+    for name, budget in (("450k-macs", Budget(macs=450_000)), ("1000ms", Budget(ms=1000))):
         child = Run.open(searched.file("children") / name)
         assert budget.admits(cost(child.spec))
         met = child.read("config.json")["met"]
@@ -119,7 +121,7 @@ def test_a_finished_search_is_told_again_by_resume(searched: Run, capsys: pytest
     told = json.loads(capsys.readouterr().out)
     assert [row["budget"] for row in told["children"]] == TO.split(",")
     assert main(["resume", str(searched.path)]) == 0
-    assert "160k-macs" in capsys.readouterr().out
+    assert "450k-macs" in capsys.readouterr().out
 
 
 def test_scores_of_other_weights_are_not_read(searched: Run, tmp_path: Path) -> None:
