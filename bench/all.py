@@ -11,7 +11,14 @@ from common import RESULTS, table
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "bench.md"
-NAMES = ("cost", "solve", "latency_model", "training", "inference", "lambda_layer", "evonorm", "nf", "startup")
+NAMES = (
+    *("cost", "solve", "latency_model", "training", "inference", "lambda_layer", "evonorm", "nf", "startup"),
+    *("signal_figures", "surgery", "int8_nf", "sandwich", "children", "collapse", "kills", "search_kills"),
+)
+# Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.
+STUDIES = ("throughput", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet")
+# A script that writes another result than its own name's.
+RESULT = {"signal_figures": "signal"}
 
 HEAD = """# Measurements
 
@@ -22,8 +29,12 @@ missed by the median; in doubt where the interval reaches to its other side.
 """
 
 
+def result(name: str) -> Path:
+    return RESULTS / f"{RESULT.get(name, name)}.json"
+
+
 def section(name: str) -> str:
-    record = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    record = json.loads(result(name).read_text(encoding="utf-8"))
     versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     return (
         f"## {record['title']}\n\n{table(record)}\n\n"
@@ -35,10 +46,11 @@ def main(names: list[str]) -> None:
     for name in names:
         print(f"--- {name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
-    shown = [name for name in NAMES if (RESULTS / f"{name}.json").is_file()]
+    shown = [name for name in (*NAMES, *STUDIES) if result(name).is_file()]
     PAGE.write_text("\n".join([HEAD, *(section(name) for name in shown)]), encoding="utf-8")
     print(f"wrote {PAGE}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(NAMES))
+    # `--page` writes the page from what there is.
+    main([] if sys.argv[1:] == ["--page"] else sys.argv[1:] or list(NAMES))

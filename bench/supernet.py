@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from common import Row, save
+from convsmith import plot
 from convsmith.arch import ArchSpec
 from convsmith.costs import cost
 from convsmith.data import ImageData, eval_batches, load_data
@@ -36,6 +37,7 @@ from convsmith.evals import score
 from convsmith.evals.intervals import wilson
 from convsmith.feed import Feed, normaliser, validation_batches
 from convsmith.model import Model
+from convsmith.plot import BLUE, GREY, INK, ORANGE, _figure
 from convsmith.recipe import SGD, Augment, Recipe
 from convsmith.recipes import recipe as named
 from convsmith.schedules import Constant, Exponential
@@ -341,10 +343,41 @@ def table(study: Study) -> None:
         rows.append(_ablated(method.name, scores, n, ABLATED))
     scores = [study.uncalibrated(ABLATED, name, spec) for name, spec in first_five().items()]
     rows.append(_ablated("without calibration", scores, n, ABLATED))
+    drawn_curves(study)
     save("supernet", "One set of weights, any child", "the same specs trained alone", rows, note=(
         "top-1 with the 95 % interval of the validation images; one seed. Trained on: by labels for 15 % of the steps at 5 and "
         "0.5 % of the peak rate, points gained. Batch 32, SGD; the space T32 on 20,000 training images."
     ))  # fmt: skip
+
+
+def drawn_curves(study: Study) -> None:
+    """docs/supernet-study.svg: the ends after every epoch, and children less the same networks alone, by length."""
+    with _figure(3.2) as figure:
+        left, right = figure.subplots(1, 2)
+        for epochs, color in zip(LENGTHS, (GREY, ORANGE, BLUE), strict=True):
+            curve = json.loads((study.out / f"whole-{epochs}.curve.json").read_text())
+            for name, style in (("biggest", "-"), ("smallest", "--")):
+                left.plot([one["step"] for one in curve], [100 * one[name] for one in curve], style, color=color,
+                          label=f"{name}, {epochs} epochs")  # fmt: skip
+        left.set_xlabel("step")
+        left.set_ylabel("top-1, %")
+        left.legend(frameon=False, fontsize=6.5)
+        for name, spec in first_five().items():
+            gaps = []
+            for epochs in LENGTHS:
+                alone = study.alone(epochs, {name: spec})[name]
+                gaps.append(100 * (study.cut(WHOLE, epochs, name, spec) - alone))
+            macs = cost(spec).macs / 1e6
+            right.plot(LENGTHS, gaps, "o-", label=f"{name}, {macs:.1f}M", linewidth=1, markersize=3)
+        right.axhline(0, color=INK, linewidth=0.6)
+        right.set_xlabel("epochs of both")
+        right.set_ylabel("cut out less alone, points")
+        right.legend(frameon=False, fontsize=6.5)
+        figure.set_label(
+            "A supernet's ends by step, and its children's top-1 less that of the same networks trained alone."
+        )
+        plot.save(figure, Path(__file__).parents[1] / "docs" / "supernet-study.svg")
+        plot.save(figure, study.out / "supernet-study.png")
 
 
 def _ablated(name: str, scores: Sequence[float], n: int, epochs: int) -> Row:
