@@ -66,10 +66,7 @@ def main() -> None:
     with _figure(3.2) as figure:
         axes = figure.subplots()
         axes.axvspan(FROM, TO, color=GREY, alpha=0.15, linewidth=0)
-        for run, color, name in (
-            (calm, BLUE, "undisturbed"),
-            (jumped, ORANGE, f"{TIMES:g} times the rate in the grey steps"),
-        ):
+        for run, color, name in ((calm, BLUE, "undisturbed"), (jumped, ORANGE, "disturbed")):
             looks = [record for record in run if isinstance(record, Watched)]
             axes.plot(
                 [one.step for one in looks],
@@ -82,8 +79,8 @@ def main() -> None:
                       label=f"smallest, {name}")  # fmt: skip
         for at, fall in enumerate(falls):
             axes.axvline(fall.step, color=ORANGE, linewidth=0.6, alpha=0.7, label="taken back" if at == 0 else None)
-        axes.set_yscale("log")
-        axes.set_xlabel("step")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(f"step; {TIMES:g} times the rate where it is grey")
         axes.set_ylabel("loss on the fixed batch")
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=2)

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("train")
     parser.add_argument("val")
     parser.add_argument("--out", type=Path, default=Path("ladder-study"))
-    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("val")
     parser.add_argument("--out", type=Path, default=Path("pseudo-study"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.out.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,15 @@ def test_a_transfer_resumes_without_the_weights_it_began_with(
     before, kept = weights(teacher / "teacher"), weights(teacher / "kept", "initial")
     assert all(torch.equal(before[key], kept[key]) for key in kept)
     assert not any(key.startswith(CLASSIFIER) for key in kept)
+
+
+def test_a_new_classifier_begins_by_knowing_nothing(teacher: Path, three: Path) -> None:
+    """Its first loss is a guess's, ln 3, whatever the features are."""
+    one = ["train", MODEL, str(three), "--resolution", "16", "--epochs", "1", "--runs", str(teacher), "--name", "fresh"]
+    settings = ["--set", "rate=1e-9", "--set", "average=0", "--set", "smoothing=0"]
+    assert main([*one, "--weights", str(teacher / "teacher"), *settings]) == 0
+    metrics = json.loads((teacher / "fresh" / "metrics.jsonl").read_text().splitlines()[0])
+    assert metrics["val_loss"] == pytest.approx(math.log(3), abs=1e-4)
 
 
 def test_a_probe_without_weights_is_refused(three: Path, capsys: pytest.CaptureFixture[str]) -> None:

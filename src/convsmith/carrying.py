@@ -121,8 +121,11 @@ def _train(
     validation = validation_batches(spec, images)
     model = build(spec, seed=config["seed"])
     if run.has("initial.safetensors"):
-        # Strict but for what the weights had no part in: a classifier for other classes.
-        model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
+        # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing.
+        missing, _ = model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
+        if missing:
+            for parameter in model.head.fc.parameters():
+                nn.init.zeros_(parameter)
 
     def evaluate(network: nn.Module) -> dict[str, float]:
         scores = score(network, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)

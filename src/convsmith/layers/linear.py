@@ -10,11 +10,16 @@ from torch import nn
 __all__ = ["Linear", "LinearInit"]
 
 
+# What EfficientNet's released start was tried with.
+PUBLISHED_CLASSES = 1000
+
+
 class LinearInit(StrEnum):
     """Where a classifier's weights start.
 
     fan_in: U(-1/sqrt(in), 1/sqrt(in)), torch's own, which ResNets in torchvision and timm use.
-    fan_out: U(-1/sqrt(out), 1/sqrt(out)), EfficientNet's released code.
+    fan_out: U(-1/sqrt(out), 1/sqrt(out)), EfficientNet's released code; with fewer than 1000 classes as with 1000. With ten the
+        released bound would begin training with logits that are wrong by tens, and a short run never recovers.
     normal: N(0, 0.01**2), torchvision's MobileNets.
     zero: NF-RegNet's released code.
     """
@@ -38,7 +43,7 @@ class Linear(nn.Linear):
             super().reset_parameters()
             return
         if self.init is LinearInit.FAN_OUT:
-            bound = self.out_features**-0.5
+            bound = max(self.out_features, PUBLISHED_CLASSES) ** -0.5
             self.weight.uniform_(-bound, bound)
         elif self.init is LinearInit.ZERO:
             self.weight.zero_()
