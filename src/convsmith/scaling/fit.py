@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from ..arch import ArchSpec
 from ..errors import BudgetError
 from ..latency import Latency
+from ..plans import plan
 from ..units import Budget, Cost, human
 from .rule import Rule
 
 __all__ = ["Fit", "fit"]
+
+_FORECASTS = 8  # usually two or three are enough
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,13 @@ class Fit:
 
 
 def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost]) -> Fit:
-    """The largest member of `rule`'s line through `base` that `budget` admits, by bisection on the rule's one number.
+    """The largest member of `rule`'s line through `base` that `budget` admits.
+
+    Counting an unseen member is dear and making it is not. So a forecast says between which two members the budget ends,
+    these are counted, and what they cost corrects the forecast, until the lower is counted to fit and the next above it
+    not to. A forecast is never believed: where eight did not settle it, the line is searched by counts alone. On a line
+    whose cost falls nowhere that member is the largest that fits; where a staircase falls, it fits and the next above
+    it does not.
 
     Raises `BudgetError` where even the smallest member is over the budget, naming what that one needs, and where the
     line never reaches the budget, so that no member is the largest.
@@ -47,52 +56,114 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
         raise BudgetError(
             f"budget '{budget}': milliseconds are measured, not counted; `fit_timed` fits to them, and `scale` calls it"
         )
-    low, high = _bracket(rule, base, budget, cost)
-    while high - low > 1e-5 * max(1.0, abs(high)):
-        middle = (low + high) / 2
-        if budget.admits(cost(rule(base, middle))):
-            low = middle
-        else:
-            high = middle
-    spec = rule(base, low)
-    shown = math.floor(low * 1000) / 1000
-    x = shown if rule(base, shown) == spec else low
-    spec = replace(spec, name=f"{base.name}@{rule.kind}={x:.5g}")
+    low, high = _ends(_Line(rule, base, budget, cost))
+    if low is None:
+        raise BudgetError(_too_small(rule, base, budget, cost(rule(base, rule.least))))
+    if high is None:
+        raise BudgetError(_never_reached(rule, base, budget, cost(rule(base, rule.most))))
+    shown = math.floor(low.x * 1000) / 1000
+    x = shown if rule(base, shown) == low.spec else low.x
+    spec = replace(low.spec, name=f"{base.name}@{rule.kind}={x:.5g}")
     return Fit(spec, rule, x, cost(spec), budget)
 
 
-def _bracket(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost]) -> tuple[float, float]:
-    """A number whose member `budget` admits and one above it whose member it does not, found outwards from the base:
-    the ends of a line are networks of thousands of blocks."""
+@dataclass(frozen=True)
+class _Member:
+    x: float
+    spec: ArchSpec
 
-    def admits(x: float) -> bool:
-        return budget.admits(cost(rule(base, x)))
 
-    start = rule.neutral
+class _Line:
+    """A rule's line against a budget: which of its members fit, by counting them or by a forecast from those counted."""
+
+    def __init__(self, rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost]) -> None:
+        self.rule, self.base, self.budget, self.cost = rule, base, budget, cost
+        self._known: list[tuple[ArchSpec, float, float, Cost]] = []
+
+    def member(self, x: float) -> _Member:
+        return _Member(x, self.rule(self.base, x))
+
+    def counted(self, spec: ArchSpec) -> bool:
+        """Whether it fits, which the forecast learns from."""
+        cost = self.cost(spec)
+        self._known.append((spec, *_work(spec), cost))
+        return self.budget.admits(cost)
+
+    def forecast(self, spec: ArchSpec) -> bool:
+        """Whether it fits if it costs what the nearest counted member does, in proportion to their rough work."""
+        macs, params = _work(spec)
+        _, own_macs, own_params, cost = min(
+            self._known, key=lambda known: (known[0] != spec, abs(math.log(macs / known[1])))
+        )
+        # In this order a counted member is forecast at exactly its count.
+        by_macs, by_params = cost.macs * (macs / own_macs), cost.params * (params / own_params)
+        return by_macs <= self.budget.macs and by_params <= self.budget.params
+
+    def edge(
+        self, fits: Callable[[ArchSpec], bool], start: _Member, share: float, fine: float = 1e-5
+    ) -> tuple[_Member | None, _Member | None]:
+        """The two members between which the budget ends, `fine` apart in x; None for one that lies beyond the line's end.
+
+        Outwards from `start` by a share of what is left of the line, and twice as far each time, for its ends are networks
+        of thousands of blocks; then by halving.
+        """
+        up = fits(start.spec)
+        end = self.rule.most if up else self.rule.least
+        found, over, step = start, False, abs(end - start.x) * share
+        while not over:
+            if found.x == end:
+                return (found, None) if up else (None, found)
+            before, x = found, found.x + step if up else found.x - step
+            found = self.member(min(x, end) if up else max(x, end))
+            over, step = found.spec != before.spec and fits(found.spec) != up, 2 * step
+        low, high = (before, found) if up else (found, before)
+        while high.x - low.x > fine * max(1.0, abs(high.x)):
+            found = self.member((low.x + high.x) / 2)
+            if found.spec == low.spec or (found.spec != high.spec and fits(found.spec)):
+                low = found
+            else:
+                high = found
+        return low, high
+
+
+def _ends(line: _Line) -> tuple[_Member | None, _Member | None]:
+    """The largest member that fits and the next above it, both counted; None for one that the line does not have."""
+    rule = line.rule
     if rule.solves:
-        # x is the share of the base's cost itself: what fills the budget in one step, where no other limit binds.
-        start = min(budget.macs / cost(base).macs, rule.most)
-        if rule.least <= start < rule.most and admits(start):
+        # x is the share of the base's cost itself: what fills the budget in one step, where no other limit binds. To make
+        # a member is to count many, so there is nothing to forecast.
+        share = min(line.budget.macs / line.cost(line.base).macs, rule.most)
+        start = line.member(max(share, rule.least))
+        if rule.least <= share < rule.most and line.counted(start.spec):
             return start, start
-        start = max(start, rule.least)
-    if admits(start):
-        end, side = rule.most, "up"
-    else:
-        end, side = rule.least, "down"
-    x, step = start, (end - start) / 64
-    while x != end:
-        before, x, step = x, x + step, 2 * step
-        x = min(x, end) if side == "up" else max(x, end)
-        if admits(x) != (side == "up"):
-            return (before, x) if side == "up" else (x, before)
-    member = cost(rule(base, end))
-    if side == "down":
-        raise BudgetError(_too_small(rule, base, budget, member))
-    shrinks = rule.most == rule.neutral
-    raise BudgetError(
-        f"{base.name} scaled by '{rule.kind}' never reaches {budget}: even {rule.describe(end)} needs only {member}. "
-        + ("This rule only shrinks; `compound` grows" if shrinks else "Use another rule or another limit")
-    )
+        return line.edge(line.counted, start, 1 / 64)
+    start = line.member(rule.neutral)
+    line.counted(start.spec)
+    low, high = line.edge(line.forecast, start, 1 / 64, fine=0.01)  # a first look
+    start = low or high or start
+    line.counted(start.spec)
+    for _ in range(_FORECASTS):
+        low, high = line.edge(line.forecast, start, 1 / 4096)
+        if low is not None and not line.counted(low.spec):
+            start = low
+        elif high is not None and line.counted(high.spec):
+            start = high
+        else:
+            return low, high
+    return line.edge(line.counted, start, 1 / 4096)
+
+
+def _work(spec: ArchSpec) -> tuple[float, float]:
+    """What multiply-adds and parameters are roughly in proportion to, as if every unit were one 1x1 convolution.
+
+    It knows the stairs of a line, depths, widths and sides, and nothing of what is in a unit.
+    """
+    *trunk, head = plan(spec)
+    params = macs = head.c_in * head.c_out  # of one position: the map is pooled before it is classified
+    for node in trunk:
+        params += node.c_in * node.c_out
+        macs += node.c_in * node.c_out * node.size_out**2
+    return macs, params
 
 
 def _too_small(rule: Rule, base: ArchSpec, budget: Budget, smallest: Cost) -> str:
@@ -105,4 +176,12 @@ def _too_small(rule: Rule, base: ArchSpec, budget: Budget, smallest: Cost) -> st
     return (
         f"no member of {base.name} scaled by '{rule.kind}' fits {budget}: the smallest ({rule.describe(rule.least)}) "
         f"needs {smallest}. The nearest budget that can be met is {','.join(needs)}"
+    )
+
+
+def _never_reached(rule: Rule, base: ArchSpec, budget: Budget, largest: Cost) -> str:
+    shrinks = rule.most == rule.neutral
+    return (
+        f"{base.name} scaled by '{rule.kind}' never reaches {budget}: even {rule.describe(rule.most)} needs only {largest}. "
+        + ("This rule only shrinks; `compound` grows" if shrinks else "Use another rule or another limit")
     )
