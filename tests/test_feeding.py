@@ -32,7 +32,13 @@ def test_slow_reading_is_told_with_the_workers_that_would_keep_up() -> None:
 
 def test_no_more_workers_are_advised_than_there_are_cores() -> None:
     found = times(decode=50, augment=1, step=1, workers=1, cores=2)
-    assert found.advised == 1 and "smaller images on disk" in found.verdict
+    assert found.advised == 1 and "decoding is what takes it: try --cache FOLDER" in found.verdict
+
+
+def test_a_cache_is_advised_where_decoding_takes_the_time_and_not_where_augmenting_does() -> None:
+    assert "--workers 4 or --cache FOLDER" in times(decode=6, augment=2, step=2).verdict
+    assert "--cache" not in times(decode=2, augment=6, step=2).verdict
+    assert times(decode=1, augment=50, step=1, workers=1, cores=2).verdict.endswith("try fewer operations")
 
 
 def test_the_verb_times_real_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

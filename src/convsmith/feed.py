@@ -15,6 +15,7 @@ from .arch import ArchSpec
 from .data import (
     ArraySplit,
     Batch,
+    Cache,
     EncodedSplit,
     FileSplit,
     ImageData,
@@ -22,11 +23,13 @@ from .data import (
     Normalise,
     eval_batches,
     held,
+    least_side,
     load_data,
     steps_per_epoch,
     train_batches,
 )
 from .data.pseudo import read_pseudo, with_pseudo
+from .errors import UserError
 from .evals import Scores, score
 from .model import Model, build
 from .recipe import Recipe
@@ -78,12 +81,26 @@ class Source:
     seed: int = 0
     pseudo: str | None = None
     pseudo_ratio: float = 1.0
+    cache: str | None = None
+    cache_side: int = 0
 
     def load(self, watcher: Watcher) -> ImageData:
         found = self._labelled(watcher)
-        if self.pseudo is None:
-            return found
-        return with_pseudo(found, read_pseudo(Path(self.pseudo)), ratio=self.pseudo_ratio, seed=self.seed)
+        if self.pseudo is not None:
+            found = with_pseudo(found, read_pseudo(Path(self.pseudo)), ratio=self.pseudo_ratio, seed=self.seed)
+        return found if self.cache is None else replace(found, cache=self._cache(found, Path(self.cache), watcher))
+
+    def _cache(self, images: ImageData, folder: Path, watcher: Watcher) -> Cache:
+        """The cache of these images, which is not looked at before training."""
+        if self.cache_side < 0:
+            raise UserError(f"--cache-side is {self.cache_side}; give the pixels of a short side, or leave it out")
+        place: list[object] = [self.what, self.val, self.root, self.pseudo]
+        if self.pseudo is not None:  # which of them are drawn depends on these
+            place += [self.pseudo_ratio, self.seed]
+        # What was set aside is held as well: every seed divides another way, and all of them share one cache.
+        splits = (images.train, images.val) if images.divided else (images.train,)
+        digits = hashlib.sha256(repr(place).encode()).hexdigest()[:8]
+        return Cache(folder, images.name, digits, splits, self.cache_side, watcher)
 
     def _labelled(self, watcher: Watcher) -> ImageData:
         return load_data(
@@ -98,7 +115,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Feed:
-    """The training split as the loop sees it; `part` (i, n) is the i-th of n parts of every batch."""
+    """The training split as the loop sees it; `part` (i, n) is the i-th of n parts of every batch.
+
+    A cache that is asked for and not there is built when a feed is made, which may take as long as some epochs: before
+    the loop, so that no step waits for it and no clock of the loop's runs.
+    """
 
     spec: ArchSpec
     images: ImageData
@@ -107,14 +128,34 @@ class Feed:
     workers: int
     part: tuple[int, int] = (0, 1)
 
+    def __post_init__(self) -> None:
+        cache = self._cache()
+        if cache is None:
+            return
+        cache.ready()
+        side, needed = self.spec.input.resolution, self._needed
+        if cache.side < needed:
+            cache.tell(
+                f"crops of less than {min(1.0, (side / cache.side) ** 2):.0%} of an image that was shrunk to {cache.side} px "
+                f"are enlarged to {side} px; --cache-side {needed} would leave them their pixels"
+            )
+
+    @property
+    def _needed(self) -> int:
+        return least_side(self.recipe.augment, self.spec.input.resolution)
+
+    def _cache(self) -> Cache | None:
+        cache = self.images.cache
+        return None if cache is None else cache.with_side(self._needed)
+
     @property
     def steps_per_epoch(self) -> int:
         return steps_per_epoch(len(self.images.train), self.recipe.batch)
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        augment = self.recipe.augment
+        augment, cache = self.recipe.augment, self._cache()
         return train_batches(
-            self.images.train,
+            self.images.train if cache is None else cache.over(self.images.train),
             resolution=self.spec.input.resolution,
             channels=self.spec.input.channels,
             batch=self.recipe.batch,

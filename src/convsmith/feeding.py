@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from .arch import ArchSpec
 from .data import train_batches
+from .data.pictures import unwarned
 from .feed import Source, Watcher, normaliser
 from .machine import this_machine
 from .model import build
@@ -27,8 +28,9 @@ __all__ = ["DataTimes", "examine_data"]
 class DataTimes:
     """Milliseconds an image: `decode` reads and decodes it, `augment` makes of it what a step sees, `step` trains on it.
 
-    `supplied` and `consumed` are images a second that the feed gives with `workers` and that the network takes. `advised`
-    is the number of workers that would keep the network busy, within what the machine has.
+    The first two are of one thread, as in a worker; without workers as many threads decode as torch has. `supplied` and
+    `consumed` are images a second that the feed gives with `workers` and that the network takes. `advised` is the number
+    of workers that would keep the network busy, within what the machine has.
     """
 
     images: int
@@ -55,13 +57,13 @@ class DataTimes:
     def verdict(self) -> str:
         if self.waits < 0.1:
             return f"the network is what takes the time: with {self.workers} workers it waits for images {self.waits:.0%} of it"
-        part = "decoding" if self.decode >= self.augment else "augmenting"
-        advice = (
-            f"--workers {self.advised}"
-            if self.advised > self.workers
-            else "smaller images on disk, or fewer operations"
+        decoding = self.decode >= self.augment
+        ways = [f"--workers {self.advised}"] if self.advised > self.workers else []
+        ways += ["--cache FOLDER, which decodes once for all epochs"] if decoding else []
+        return (
+            f"the network waits for images {self.waits:.0%} of the time, and "
+            f"{'decoding' if decoding else 'augmenting'} is what takes it: try {' or '.join(ways) or 'fewer operations'}"
         )
-        return f"the network waits for images {self.waits:.0%} of the time, and {part} is what takes it: try {advice}"
 
     def to_record(self) -> dict[str, object]:
         return {
@@ -106,16 +108,22 @@ def examine_data(
     watcher.stage("decode", f"{steps} batches of {batch}")
     order = np.random.default_rng(0).permutation(len(found.train))[: steps * batch]
     began, read = time.perf_counter(), 0
-    for i in order:
-        try:
-            found.train.decode(int(i), channels=channels, least=2 * side)
-        except OSError:
-            continue
-        read += 1
+    with unwarned():
+        for i in order:
+            try:
+                found.train.decode(int(i), channels=channels, least=2 * side)
+            except OSError:
+                continue
+            read += 1
     decode = 1e3 * (time.perf_counter() - began) / max(read, 1)
-    watcher.stage("augment", "the recipe's, in this process")
-    both = per_image(chosen.augment, 0)
-    supplied = 1e3 / (per_image(chosen.augment, workers) if workers else both)
+    watcher.stage("augment", f"the recipe's, in this process, then with {workers} workers")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        both = per_image(chosen.augment, 0)
+    finally:
+        torch.set_num_threads(threads)
+    supplied = 1e3 / per_image(chosen.augment, workers)
     watcher.stage("step", f"{spec.name} at {side} px")
     step = _step(spec, batch)
     return DataTimes(

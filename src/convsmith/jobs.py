@@ -100,6 +100,8 @@ class Options:
     pseudo: str | Path | None = None
     pseudo_ratio: float = 1.0
     tensorboard: bool = False
+    cache: str | Path | None = None  # a folder for decoded images, made once and shared by all runs on this data
+    cache_side: int = 0  # their short side; 0 is as many pixels as the smallest crops need
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,8 @@ def source_of(data: str | Path, options: Options) -> Source:
         seed=options.seed,
         pseudo=None if options.pseudo is None else located(options.pseudo),
         pseudo_ratio=options.pseudo_ratio,
+        cache=None if options.cache is None else str(Path(options.cache).resolve()),
+        cache_side=options.cache_side,
     )
 
 

@@ -33,6 +33,12 @@ class Training:
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
     workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.")] = 0
+    cache: Annotated[
+        Path | None, Parameter(help="A folder for decoded images: made once, then read by every run on this data.")
+    ] = None
+    cache_side: Annotated[
+        int, Parameter(help="Short side of images in the cache; 0: as many pixels as the smallest crops need.")
+    ] = 0
     seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
@@ -59,6 +65,8 @@ class Training:
             name=self.name,
             parent=self.runs,
             tensorboard=self.tensorboard,
+            cache=self.cache,
+            cache_side=self.cache_side,
         )
 
 
@@ -237,7 +245,8 @@ def _run(job: Job, training: Training) -> None:
         return
     from ..rehearsal import rehearse
 
-    found = rehearse(job, watcher)
+    # Building a cache would be writing.
+    found = rehearse(replace(job, images=replace(job.images, cache=None)), watcher)
     if training.json:
         emit(found.to_record())
         return

@@ -8,13 +8,15 @@
 | `named`     | `digits` and torchvision's sets                                   |
 | `pictures`  | decoding, and finding what cannot be decoded                      |
 | `split`     | images in memory, encoded, or on disk, behind one small interface |
+| `cache`     | images decoded once, and mapped by all processes that train       |
 | `sample`    | random numbers by address                                         |
 | `augment`   | what may happen to a training image                               |
 | `batches`   | streams of batches that can start anywhere                        |
 | `normalise` | bytes to floats on the device                                     |
 """
 
-from .batches import Batch, eval_batches, held, steps_per_epoch, train_batches
+from .batches import Batch, eval_batches, held, least_side, steps_per_epoch, train_batches
+from .cache import Cache, CachedSplit
 from .load import NAMES, ImageData, Skipped, divided, load_data
 from .normalise import Normalise
 from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
@@ -23,6 +25,8 @@ __all__ = [
     "NAMES",
     "ArraySplit",
     "Batch",
+    "Cache",
+    "CachedSplit",
     "EncodedSplit",
     "FileSplit",
     "ImageData",
@@ -33,6 +37,7 @@ __all__ = [
     "divided",
     "eval_batches",
     "held",
+    "least_side",
     "load_data",
     "steps_per_epoch",
     "train_batches",

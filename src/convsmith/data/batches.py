@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..recipe import Augment
 from .augment import DRAWS, altered, box
+from .pictures import unwarned
 from .sample import permutation, uniform
-from .split import ArraySplit, Split
+from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
 
-__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "steps_per_epoch", "train_batches"]
+__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "steps_per_epoch", "train_batches"]
 
 HELD_BYTES = 256 * 2**20
 
@@ -44,6 +46,11 @@ class Batch:
 def steps_per_epoch(n: int, batch: int) -> int:
     """How many batches an epoch of `n` images has: the partial one at the end is left out unless it is the only one."""
     return max(1, n // batch)
+
+
+def least_side(augment: Augment, resolution: int) -> int:
+    """The short side below which an image would leave the smallest crop fewer pixels than `resolution`."""
+    return math.ceil(resolution / math.sqrt(augment.crop[0]))
 
 
 def train_batches(
@@ -123,18 +130,22 @@ class _Stream(Dataset[Batch]):
         draws = uniform(self.seed, epoch, indices, DRAWS)
         if self.augment.crops:
             images, kept = _stacked(
-                len(indices), lambda j: self._cropped(indices[j], draws[j]), self.resolution, self.channels
+                len(indices),
+                lambda j: self._cropped(indices[j], draws[j]),
+                self.resolution,
+                self.channels,
+                threads=_threads(self.split),
             )
         else:
             images, kept = _shown(self.split, indices, self.resolution, self.channels, crop=1.0)
         return _batch(self.split, indices, altered(self.augment, images, draws[kept]), kept)
 
     def _cropped(self, i: int, draws: np.ndarray) -> Tensor:
-        # An image shrunk while it is decoded must leave the smallest crop all the pixels it needs.
-        least = math.ceil(self.resolution / math.sqrt(self.augment.crop[0]))
-        image = self.split.decode(i, channels=self.channels, least=least)
-        top, left, height, width = box(self.augment, draws, image.shape[1], image.shape[2])
-        return _resized(image[None, :, top : top + height, left : left + width], self.resolution, self.resolution)
+        least = least_side(self.augment, self.resolution)
+        image = self.split.decode(
+            i, channels=self.channels, least=least, cut=lambda height, width: box(self.augment, draws, height, width)
+        )
+        return _resized(_alone(image), self.resolution, self.resolution)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,34 +205,64 @@ def _shown(split: Split, indices: np.ndarray, resolution: int, channels: int, cr
     def image(j: int) -> Tensor:
         # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
         whole = split.decode(indices[j], channels=channels, least=2 * round(resolution / crop))
-        return _centred(whole[None], resolution, crop)
+        return _centred(_alone(whole), resolution, crop)
 
-    return _stacked(len(indices), image, resolution, channels)
+    return _stacked(len(indices), image, resolution, channels, threads=_threads(split))
 
 
-def _stacked(n: int, image: Callable[[int], Tensor], resolution: int, channels: int) -> tuple[Tensor, np.ndarray]:
+def _stacked(
+    n: int, image: Callable[[int], Tensor], resolution: int, channels: int, *, threads: int
+) -> tuple[Tensor, np.ndarray]:
     """`image(0)` to `image(n - 1)` as one batch, without those that cannot be read; and the numbers of the others."""
-    images, kept = [torch.empty((0, channels, resolution, resolution), dtype=torch.uint8)], []
-    for j in range(n):
+    # Channels last, and laid out here, by a worker where there are workers, rather than by the loop that trains. Filled by
+    # NumPy: torch would wake its own threads for every image.
+    batch = np.empty((n, resolution, resolution, channels), np.uint8)
+
+    def filled(j: int) -> bool:
         try:
-            images.append(image(j))
+            batch[j] = image(j)[0].permute(1, 2, 0).numpy()
         except OSError:  # a file vanished since it was checked: its batch counts it
-            continue
-        kept.append(j)
-    # Laid out here, by a worker where there are workers, rather than by the loop that trains.
-    return torch.cat(images).contiguous(memory_format=torch.channels_last), np.array(kept, dtype=np.int64)
+            return False
+        return True
+
+    def every(first: int) -> list[bool]:
+        return [filled(j) for j in range(first, n, threads)]
+
+    read = np.zeros(n, dtype=bool)
+    with unwarned():
+        if threads == 1:
+            read[:] = every(0)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for first, part in enumerate(pool.map(every, range(threads))):
+                    read[first::threads] = part
+    kept = np.flatnonzero(read)
+    return torch.from_numpy(batch if len(kept) == n else batch[kept]).permute(0, 3, 1, 2), kept
+
+
+def _threads(split: Split) -> int:
+    """How many threads make a batch: of images to be decoded, torch's own number, which is one in a worker; else one."""
+    return torch.get_num_threads() if isinstance(split, FileSplit | EncodedSplit | JoinedSplit) else 1
+
+
+def _alone(image: Tensor) -> Tensor:
+    """An image as a batch of one, of which torch can see that a pixel's channels lie together: its answer does, too."""
+    return image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
 
 
 def _centred(images: Tensor, resolution: int, crop: float) -> Tensor:
     """A batch of one size: short side to round(resolution / crop), then the square in the middle."""
-    short = round(resolution / crop)
-    height, width = images.shape[2:]
-    if height <= width:
-        images = _resized(images, short, short * width // height)
-    else:
-        images = _resized(images, short * height // width, short)
+    images = shortened(images, round(resolution / crop))
     top, left = (images.shape[2] - resolution) // 2, (images.shape[3] - resolution) // 2
     return images[:, :, top : top + resolution, left : left + resolution]
+
+
+def shortened(images: Tensor, short: int) -> Tensor:
+    """A batch of one size, resized so that its short side has `short` pixels."""
+    height, width = images.shape[2:]
+    if height <= width:
+        return _resized(images, short, short * width // height)
+    return _resized(images, short * height // width, short)
 
 
 def _resized(images: Tensor, height: int, width: int) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DataError, nearest
 from .batches import HELD_BYTES
+from .cache import Cache
 from .folder import read_classes, read_folder, renumbered
 from .named import TORCHVISION_SETS, read_digits, read_torchvision
 from .npz import read_npz
@@ -36,8 +37,9 @@ class Skipped:
 class ImageData:
     """Labelled images to train on and to validate on.
 
-    `split_note` says in a sentence how the validation part was made. `mirror` is False where a mirrored image is not of
-    its class, as with digits.
+    `split_note` says in a sentence how the validation part was made; `divided`, that it was set aside from the images to
+    train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
+    instead of the images to train on, where that was asked for.
     """
 
     name: str
@@ -47,6 +49,8 @@ class ImageData:
     split_note: str
     skipped: tuple[Skipped, ...] = ()
     mirror: bool = True
+    divided: bool = False
+    cache: Cache | None = None
 
     def to_record(self) -> dict[str, object]:
         """What a run folder keeps of it as `data.json`."""
@@ -110,7 +114,7 @@ def load_data(
         skipped += more
         note = f"{read.val_name}, as it is"
         _check_validation(held_out, classes, read.val_name, more)
-    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror)
+    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror, divided=read.val is None)
 
 
 def _unreported(done: int, total: int) -> None:

@@ -7,12 +7,13 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MOST_PIXELS", "SUFFIXES", "Seen", "decoded", "examined"]
+__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "unwarned"]
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
@@ -24,6 +25,9 @@ MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
 
 _CHUNK = 32
 
+# From the height and the width of a picture, the rectangle of it that is wanted: top, left, height, width.
+Cut = Callable[[int, int], tuple[int, int, int, int]]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Seen:
@@ -33,21 +37,36 @@ class Seen:
     image: np.ndarray | None = None
 
 
-def decoded(source: str | bytes, *, channels: int = 3, least: int = 0) -> np.ndarray:
-    """An image file, or its bytes, as uint8 (height, width, channels).
+def decoded(source: str | bytes, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> np.ndarray:
+    """An image file, or its bytes, as uint8 (height, width, channels); with 0 channels grey keeps one and others have three.
 
     The camera's orientation is applied; palettes, CMYK and 16-bit grey become RGB; transparency is dropped; of an
     animation the first frame is taken. Of a JPEG, a 1/2, 1/4 or 1/8 size version is decoded where its short side keeps
-    at least `least` pixels (0: never). Raises OSError, whatever is wrong with the file.
+    at least `least` pixels (0: never). `cut` is told the size of what was decoded, and only its rectangle comes back.
+    Raises OSError, whatever is wrong with the file. Pillow's warnings come through: see `unwarned`.
     """
+    try:
+        return _pixels(source, channels, least, cut)
+    except OSError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Without Pillow's warnings about odd files. Around all the threads that decode: the filters belong to the process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return _pixels(source, channels, least)
-        except OSError:
-            raise
-        except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
-            raise OSError(f"{type(error).__name__}: {error}") from error
+        yield
+
+
+def cut_out(image: np.ndarray, cut: Cut | None) -> np.ndarray:
+    """The rectangle of an image (height, width, channels) that `cut` chooses; all of it without one. A view."""
+    if cut is None:
+        return image
+    top, left, height, width = cut(*image.shape[:2])
+    return image[top : top + height, left : left + width]
 
 
 def examined(
@@ -67,7 +86,7 @@ def examined(
     def look(i: int) -> Seen:
         try:
             if whole:
-                image = _pixels(source(i), 0, 0)
+                image = _pixels(source(i), 0, 0, None)
                 return Seen(image=image if image.nbytes * n <= keep else None)
             with Image.open(_opened(source(i))) as header:
                 _refuse_bombs(header)
@@ -79,9 +98,7 @@ def examined(
         return [look(i) for i in range(start, min(n, start + _CHUNK))]
 
     seen: list[Seen] = []
-    # Once around all the threads: the warning filters belong to the process, not to a thread.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unwarned():
         for part in _in_threads(look_from, range(0, n, _CHUNK)):
             seen += part
             progress(len(seen))
@@ -96,15 +113,20 @@ def _in_threads(look_from: Callable[[int], list[Seen]], starts: range) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def _pixels(source: str | bytes, channels: int, least: int) -> np.ndarray:
-    """As `decoded`; with `channels` 0, grey stays one channel and everything else becomes three."""
+def _pixels(source: str | bytes, channels: int, least: int, cut: Cut | None) -> np.ndarray:
     with Image.open(_opened(source)) as image:
         _refuse_bombs(image)
         if least and min(image.size) > least:
             image.draft(None, (least, least))
-        picture = _eight_bit(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        picture = _eight_bit(image)
+        if cut is not None:
+            top, left, height, width = cut(picture.height, picture.width)
+            picture = picture.crop((left, top, left + width, top + height))
         grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
-        array = np.array(picture.convert("L" if grey else "RGB"))
+        mode = "L" if grey else "RGB"
+        # Pillow would copy a picture that is of this mode already.
+        array = np.array(picture if picture.mode == mode else picture.convert(mode))
     return array[:, :, None] if grey else array
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .pictures import decoded
+from .pictures import Cut, cut_out, decoded
 
-__all__ = ["ArraySplit", "EncodedSplit", "FileSplit", "JoinedSplit", "Split"]
+__all__ = ["ArraySplit", "EncodedSplit", "FileSplit", "JoinedSplit", "Split", "as_channels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,12 @@ class Split(ABC):
         return len(self.labels)
 
     @abstractmethod
-    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
-        """Image `i` as uint8 (channels, height, width): RGB for 3 channels, luminance for 1.
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        """Image `i` as uint8 (channels, height, width), a pixel's channels together in memory: RGB for 3, luminance for 1.
 
         A codec that can shrink while it decodes may do so as long as the short side keeps `least` pixels; 0 asks for
-        the whole image. Raises OSError when the image cannot be read any more.
+        the full size. `cut` chooses, from the height and the width of what was decoded, the rectangle that is wanted of it.
+        Raises OSError when the image cannot be read any more. May be called by several threads at once.
         """
 
     @abstractmethod
@@ -51,12 +52,12 @@ class ArraySplit(Split):
     images: np.ndarray
     paths: tuple[str, ...] = ()
 
-    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
-        return _as_channels(torch.from_numpy(self.images[i]).permute(2, 0, 1), channels)
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        return as_channels(torch.from_numpy(cut_out(self.images[i], cut)).permute(2, 0, 1), channels)
 
     def several(self, indices: np.ndarray, channels: int) -> Tensor:
         """A copy of the images at `indices` as one batch, (n, channels, height, width)."""
-        return _as_channels(torch.from_numpy(self.images[indices]).permute(0, 3, 1, 2), channels)
+        return as_channels(torch.from_numpy(self.images[indices]).permute(0, 3, 1, 2), channels)
 
     def where(self, i: int) -> str | None:
         return self.paths[i] if self.paths else None
@@ -76,8 +77,8 @@ class EncodedSplit(Split):
     def bytes_of(self, i: int) -> bytes:
         return self.joined[self.start[i] : self.stop[i]].tobytes()
 
-    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
-        return torch.from_numpy(decoded(self.bytes_of(i), channels=channels, least=least)).permute(2, 0, 1)
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        return torch.from_numpy(decoded(self.bytes_of(i), channels=channels, least=least, cut=cut)).permute(2, 0, 1)
 
     def where(self, i: int) -> None:
         return None
@@ -92,8 +93,8 @@ class FileSplit(Split):
 
     paths: tuple[str, ...]
 
-    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
-        return torch.from_numpy(decoded(self.paths[i], channels=channels, least=least)).permute(2, 0, 1)
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        return torch.from_numpy(decoded(self.paths[i], channels=channels, least=least, cut=cut)).permute(2, 0, 1)
 
     def where(self, i: int) -> str:
         return self.paths[i]
@@ -117,8 +118,8 @@ class JoinedSplit(Split):
         part = np.repeat(np.arange(len(parts)), [len(one) for one in parts])
         return JoinedSplit(labels, parts, part, np.concatenate([np.arange(len(one)) for one in parts]))
 
-    def decode(self, i: int, *, channels: int = 3, least: int = 0) -> Tensor:
-        return self.parts[int(self.part[i])].decode(int(self.index[i]), channels=channels, least=least)
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        return self.parts[int(self.part[i])].decode(int(self.index[i]), channels=channels, least=least, cut=cut)
 
     def where(self, i: int) -> str | None:
         return self.parts[int(self.part[i])].where(int(self.index[i]))
@@ -127,7 +128,7 @@ class JoinedSplit(Split):
         return JoinedSplit(self.labels[indices], self.parts, self.part[indices], self.index[indices])
 
 
-def _as_channels(images: Tensor, channels: int) -> Tensor:
+def as_channels(images: Tensor, channels: int) -> Tensor:
     """uint8 images (..., 1 or 3, height, width) with the number of channels asked for."""
     if images.shape[-3] == channels:
         return images

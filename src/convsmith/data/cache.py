@@ -1,0 +1,361 @@
+"""A cache of decoded images: each decoded and made small enough once, then read as bytes that all processes share.
+
+Three files, named after the data, the side and the place that the images come from:
+
+    NAME-256px-PLACE.json        the index: the shape of every image, what it was made of, the SHA-256 of the pixels
+    NAME-256px-PLACE-KEY.u8      the pixels, uint8, one image (height, width, channels) after another, and nothing else
+    NAME-256px-PLACE.lock        whose lock is held by the process that builds
+
+KEY is a hash of what the images are: the paths, sizes and times of files, the bytes of those in an `.npz`. So a name never
+stands for other pixels, and whoever has mapped the old ones keeps them while new ones are made. The index is renamed into
+its place last: what it names is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from .batches import shortened
+from .pictures import Cut, decoded, unwarned
+from .split import EncodedSplit, FileSplit, JoinedSplit, Split, as_channels
+
+__all__ = ["CHECKED_BYTES", "Cache", "CachedSplit", "Listener", "Pixels"]
+
+# Up to here the pixels are held against their checksum whenever training begins: 1.7 GiB a second, so at most seconds.
+CHECKED_BYTES = 4 * 2**30
+
+_VERSION = 1
+_BLOCK = 16 * 2**20
+_CHUNK = 8  # images that a thread decodes before it hands them over
+
+
+class Listener(Protocol):
+    """Told how far the building is, and what the user should know."""
+
+    def count(self, what: str, done: int, total: int) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Pixels:
+    """Images mapped read-only from one file: `image(k)` is a view. Processes that map it share its memory.
+
+    Handed to another process, it is the path that travels, not the pixels.
+    """
+
+    def __init__(self, path: Path, shapes: np.ndarray) -> None:
+        self.path, self.shapes = path, shapes
+        self._start = np.concatenate(([0], np.cumsum(shapes.prod(axis=1)))).tolist()
+        try:
+            mapped = np.memmap(path, np.uint8, "r") if self._start[-1] else np.zeros(0, np.uint8)
+        except OSError as error:
+            raise DataError(f"the cache {path} cannot be read any more: {error.strerror or error}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch would rather have memory that can be written to
+            self._flat = torch.from_numpy(mapped)
+
+    def image(self, k: int) -> Tensor:
+        """uint8 (height, width, channels), not to be written to."""
+        return self._flat[self._start[k] : self._start[k + 1]].view(self.shapes[k].tolist())
+
+    def __reduce__(self) -> tuple[type[Pixels], tuple[Path, np.ndarray]]:
+        return Pixels, (self.path, self.shapes)
+
+
+@dataclass(frozen=True, eq=False)
+class CachedSplit(Split):
+    """The images of `source`: image `i` is number `at[i]` of `pixels`, or `source`'s own where that is -1."""
+
+    source: Split
+    pixels: Pixels
+    at: np.ndarray
+
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        if self.at[i] < 0:
+            return self.source.decode(i, channels=channels, least=least, cut=cut)
+        image = self.pixels.image(self.at[i])
+        if cut is not None:
+            top, left, height, width = cut(*image.shape[:2])
+            image = image[top : top + height, left : left + width]
+        return as_channels(image.permute(2, 0, 1), channels)
+
+    def where(self, i: int) -> str | None:
+        return self.source.where(i)
+
+    def take(self, indices: np.ndarray) -> CachedSplit:
+        return CachedSplit(self.labels[indices], self.source.take(indices), self.pixels, self.at[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Cache:
+    """A cache in `folder` of the images of `splits`, of which those on disk or encoded are held, each once.
+
+    An image is decoded whole and reduced until its short side has `side` pixels; a smaller one is left as it is. 0 stands
+    for a side that is not decided yet. `place` says in a few letters where the images come from: what lies there may
+    change, and the cache is then built anew; another place has another cache. Nothing is read or written before `ready`.
+    """
+
+    folder: Path
+    name: str
+    place: str
+    splits: tuple[Split, ...]
+    side: int
+    listener: Listener | None = None
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[Any, ...]]:
+        """Who listens stays in this process."""
+        return Cache, (self.folder, self.name, self.place, self.splits, self.side)
+
+    def with_side(self, side: int) -> Cache:
+        """This cache with `side` where none was decided."""
+        return self if self.side else replace(self, side=side)
+
+    def ready(self) -> None:
+        """Build the cache, unless it is there and whole and of these very images. One of several processes builds it.
+
+        Raises `DataError` where it cannot be written, and leaves nothing half done then.
+        """
+        images = _images(self.splits)
+        if not images:
+            self.tell("the images are held in memory already: no cache is needed")
+            return
+        if not self._wrong(self._key(images), checked=True):
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._alone():
+                wrong = self._wrong(self._key(images), checked=True)  # another process may have built it meanwhile
+                if not wrong:
+                    return
+                if wrong != _NONE:
+                    self.tell(f"the cache {self._index} {wrong}: it is built anew")
+                self._build(images)
+        except OSError as error:
+            raise DataError(
+                f"cannot write the cache {self._index}: {error.strerror or error}; nothing half done is left. Make room, "
+                "give another folder, or train without a cache"
+            ) from error
+
+    def over(self, split: Split) -> Split:
+        """`split` with its images taken from the cache, which is ready, as far as they are in it."""
+        images = _images(self.splits)
+        if not images:
+            return split
+        if wrong := self._wrong(self._key(images), checked=False):
+            raise DataError(f"the cache {self._index} {wrong}; another process must have changed it just now")
+        pixels = Pixels(self._data(self._key(images)), _shapes(json.loads(self._index.read_bytes())))
+        number = {_address(one.split, one.i): k for k, one in enumerate(images) if pixels.shapes[k].all()}
+        return _over(split, pixels, number)
+
+    def tell(self, text: str) -> None:
+        """Something that whoever listens should know."""
+        if self.listener is not None:
+            self.listener.note(text)
+
+    # ---- the files ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _stem(self) -> str:
+        return f"{self.name}-{self.side}px-{self.place}"
+
+    @property
+    def _index(self) -> Path:
+        return self.folder / f"{self._stem}.json"
+
+    def _data(self, key: str) -> Path:
+        return self.folder / f"{self._stem}-{key}.u8"
+
+    def _wrong(self, key: str, *, checked: bool) -> str:
+        """What is wrong with the cache, for a message; empty where it can be used."""
+        try:
+            index = json.loads(self._index.read_bytes())
+            path, size = self._data(key), _shapes(index).prod(axis=1).sum()
+            if index["version"] != _VERSION or index["key"] != key:
+                return "is of other images, or of some that have changed since"
+            if path.stat().st_size != index["bytes"] or size != index["bytes"]:
+                return "is damaged: the size of its pixels is wrong"
+            if checked and index["bytes"] <= CHECKED_BYTES and _checksum(path) != index["sha256"]:
+                return "is damaged: its checksum does not agree"
+        except FileNotFoundError:
+            return "has lost its pixels" if self._index.exists() else _NONE
+        except (OSError, ValueError, KeyError, TypeError):
+            return "is damaged: it cannot be read"
+        return ""
+
+    def _key(self, images: list[_Image]) -> str:
+        marks = "\n".join(image.mark for image in images)
+        return hashlib.sha256(f"{_VERSION} {self.side}\n{marks}".encode(errors="surrogateescape")).hexdigest()[:16]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Only one process at a time is inside; its lock ends with it, however it ends."""
+        try:
+            import fcntl
+        except ImportError:
+            raise DataError("a cache needs the file locks of Unix; train without one") from None
+        with (self.folder / f"{self._stem}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.tell(f"another process is building the cache {self._index}: waiting for it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    # ---- building ----------------------------------------------------------------------------------------------------
+
+    def _build(self, images: list[_Image]) -> None:
+        self._sweep(f".{self._stem}", ".tmp")  # left by a process that was killed: nobody else is here
+        key = self._key(images)
+        data, shapes, digest = self._data(key), [], hashlib.sha256()
+        with _written(data) as file:
+            for image in _reduced(images, self.side):
+                shapes.append(image.shape)
+                digest.update(image.ravel().data)
+                file.write(image.ravel().data)
+                if self.listener is not None:
+                    self.listener.count("decoding into the cache", len(shapes), len(images))
+            size = file.tell()
+        record = {"version": _VERSION, "side": self.side, "key": key, "pixels": data.name, "bytes": size}
+        try:
+            with _written(self._index) as file:
+                file.write(json.dumps(record | {"sha256": digest.hexdigest(), "shapes": shapes}).encode())
+        except OSError:
+            data.unlink()
+            raise
+        self._sweep(f"{self._stem}-", ".u8", but=data.name)
+        missing = sum(0 in shape for shape in shapes)
+        self.tell(
+            f"the cache {self._index} holds {len(images) - missing} images at {self.side} px, {size / 1e6:,.0f} MB"
+            + (f"; {missing} could not be read" if missing else "")
+        )
+
+    def _sweep(self, start: str, end: str, *, but: str = "") -> None:
+        for entry in os.listdir(self.folder):
+            if entry.startswith(start) and entry.endswith(end) and entry != but:
+                (self.folder / entry).unlink()
+
+
+_NONE = "is not there"
+
+
+class _Image(NamedTuple):
+    """What a cache holds one of; `mark` says what it is made of."""
+
+    mark: str
+    split: FileSplit | EncodedSplit
+    i: int
+
+
+def _images(splits: Iterable[Split]) -> list[_Image]:
+    """The images that are on disk or encoded, each once, in an order that does not depend on that of the splits."""
+    found = {_address(leaf, i): (leaf, i) for leaf in _leaves(splits) for i in range(len(leaf))}
+    return sorted((_Image(_mark(leaf, i), leaf, i) for leaf, i in found.values()), key=lambda image: image.mark)
+
+
+def _leaves(splits: Iterable[Split]) -> Iterator[FileSplit | EncodedSplit]:
+    for split in splits:
+        match split:
+            case FileSplit() | EncodedSplit():
+                yield split
+            case JoinedSplit():
+                yield from _leaves(split.parts)
+
+
+def _address(split: FileSplit | EncodedSplit, i: int) -> Hashable:
+    """Where an image lies: the same for the same image of another split of the same data."""
+    return split.paths[i] if isinstance(split, FileSplit) else (id(split.joined), int(split.start[i]))
+
+
+def _mark(split: FileSplit | EncodedSplit, i: int) -> str:
+    if isinstance(split, EncodedSplit):
+        return hashlib.sha256(split.bytes_of(i)).hexdigest()
+    try:
+        found = os.stat(split.paths[i])
+    except OSError:
+        return split.paths[i]
+    return f"{split.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
+
+
+def _over(split: Split, pixels: Pixels, number: dict[Hashable, int]) -> Split:
+    match split:
+        case JoinedSplit():
+            return replace(split, parts=tuple(_over(part, pixels, number) for part in split.parts))
+        case FileSplit() | EncodedSplit():
+            at = np.array([number.get(_address(split, i), -1) for i in range(len(split))], np.int64)
+            return CachedSplit(split.labels, split, pixels, at)
+        case _:
+            return split
+
+
+def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
+    """The pixels of each, few enough; none of one that cannot be read. Threads are a little ahead of the caller."""
+
+    def one(image: _Image) -> np.ndarray:
+        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
+        try:
+            source = image.split.paths[image.i] if isinstance(image.split, FileSplit) else image.split.bytes_of(image.i)
+            pixels = decoded(source, channels=0, least=2 * side)
+        except OSError:
+            return np.zeros((0, 0, 0), np.uint8)
+        if min(pixels.shape[:2]) <= side:
+            return pixels
+        small = shortened(torch.from_numpy(pixels)[None].permute(0, 3, 1, 2), side)
+        return small[0].permute(1, 2, 0).numpy()
+
+    def chunk(first: int) -> list[np.ndarray]:
+        return [one(image) for image in images[first : first + _CHUNK]]
+
+    threads = min(8, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads)
+    coming: deque[Future[list[np.ndarray]]] = deque()
+    try:
+        with unwarned():
+            for first in range(0, len(images), _CHUNK):
+                coming.append(pool.submit(chunk, first))
+                if len(coming) > 2 * threads:
+                    yield from coming.popleft().result()
+            while coming:
+                yield from coming.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name once it is whole and on the disk, and leaves nothing where that fails."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _shapes(index: dict[str, Any]) -> np.ndarray:
+    return np.array(index["shapes"], np.int64).reshape(-1, 3)
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
