@@ -241,8 +241,8 @@ def _stacked(
 
 
 def _threads(split: Split) -> int:
-    """How many threads make a batch: of images to be decoded, torch's own number, which is one in a worker; else one."""
-    return torch.get_num_threads() if isinstance(split, FileSplit | EncodedSplit | JoinedSplit) else 1
+    """How many threads make a batch: of images to be decoded, torch's own number up to eight, one in a worker; else one."""
+    return min(8, torch.get_num_threads()) if isinstance(split, FileSplit | EncodedSplit | JoinedSplit) else 1
 
 
 def _alone(image: Tensor) -> Tensor:

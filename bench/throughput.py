@@ -1,0 +1,276 @@
+"""Images a second of training from JPEG files, end to end: our feed and loop against timm's loader and loop.
+
+    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--rounds N]
+
+TRAIN.npz holds small JPEGs (`jpeg`, `offset`, `label`), FOLDER larger ones; both are laid out as a folder of classes in a
+temporary place. The same network, batch, number of workers, crops (8 to 100 % of the area) and mirroring on both sides, plain
+SGD, ten classes. timm's side is `create_dataset`, `create_loader` with its defaults for training but for the colour jitter,
+which we do not do, and the step of its training script in channels-last. Starting, the check of our images and the making of
+a cache are not timed; batches that workers had ready when their side's turn came are not either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from timm.data import create_dataset, create_loader
+from timm.optim import create_optimizer_v2
+from timm.utils import AverageMeter
+from torch import Tensor, nn
+
+import convsmith as cs
+from common import Row, inverse, judged, rounds, save, spread, timed
+from convsmith.data import ImageData
+from convsmith.feed import Feed, Source, Watcher, normaliser
+from convsmith.latency import Latency, Runtime, Subject, summarise
+from convsmith.recipe import SGD, Augment, Precision
+from convsmith.recipes import QUICK
+from convsmith.training import StepDone, fit, loop
+from training import step_of, theirs
+
+NAME = "mobilenetv2_035"
+CPU = torch.device("cpu")
+CLASSES = 10
+# So many links to every photograph that no epoch ends within a measurement.
+LINKS = 8
+RECIPE = replace(
+    QUICK,
+    name="bench",
+    epochs=1000,
+    warmup=0,
+    optimiser=SGD(momentum=0.9, nesterov=True),
+    rate=0.05,
+    decay=2e-5,
+    smoothing=0.0,
+    clip=0.0,
+    average=0.0,
+    augment=Augment(crop=(0.08, 1.0), mirror=0.5),
+    precision=Precision.FP32,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`steps` of `batch` images are a sample, after `idle` steps that use up what workers had ready."""
+
+    side: int
+    batch: int
+    steps: int
+    idle: int = 4
+
+
+SETTINGS = (Setting(32, 64, 20), Setting(96, 32, 12), Setting(224, 16, 6))
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def small_files(npz: Path, folder: Path) -> None:
+    arrays = np.load(npz)
+    jpeg, offset, label = arrays["jpeg"], arrays["offset"], arrays["label"]
+    for name in np.unique(label):
+        (folder / str(name)).mkdir(parents=True)
+    for i, name in enumerate(label):
+        (folder / str(name) / f"{i:05}.jpg").write_bytes(jpeg[offset[i] : offset[i + 1]].tobytes())
+
+
+def large_files(photos: Path, folder: Path) -> None:
+    for name in range(CLASSES):
+        (folder / str(name)).mkdir(parents=True)
+    for i, path in enumerate(sorted(photos.rglob("*.jpg"))):
+        for link in range(LINKS):
+            os.symlink(path.resolve(), folder / str(i % CLASSES) / f"{i:05}-{link}.jpg")
+
+
+# ---- our side --------------------------------------------------------------------------------------------------------
+
+
+def our_spec(side: int) -> cs.ArchSpec:
+    spec = cs.spec(NAME).with_classes(CLASSES).with_style(drop_path=0.0).with_resolution(side)
+    return replace(spec, head=replace(spec.head, dropout=0.0))
+
+
+def our_steps(setting: Setting, images: ImageData, workers: int, checkpoint: Path) -> Callable[[], object]:
+    spec, recipe = our_spec(setting.side), replace(RECIPE, batch=setting.batch)
+    records = fit(
+        cs.build(spec, seed=0),
+        recipe,
+        Feed(spec, images, recipe, 0, workers),
+        prepare=normaliser(spec, CPU),
+        evaluate=lambda network: {},
+        checkpoint=checkpoint,
+        device=CPU,
+        seed=0,
+    )
+
+    def step() -> None:
+        while not isinstance(next(records), StepDone):
+            pass
+
+    return step
+
+
+def our_batches(setting: Setting, images: ImageData, workers: int) -> Callable[[], object]:
+    spec, recipe = our_spec(setting.side), replace(RECIPE, batch=setting.batch)
+    prepare = normaliser(spec, CPU)
+    batches = Feed(spec, images, recipe, 0, workers).batches(0, 10**6)
+    return lambda: prepare(next(batches).images)
+
+
+# ---- timm's side -----------------------------------------------------------------------------------------------------
+
+
+def their_batches(setting: Setting, folder: Path, workers: int) -> Callable[[], tuple[Tensor, Tensor]]:
+    loader = create_loader(
+        create_dataset("", root=str(folder), is_training=True, search_split=False),
+        input_size=(3, setting.side, setting.side),
+        batch_size=setting.batch,
+        is_training=True,
+        color_jitter=None,
+        num_workers=workers,
+        device=CPU,
+    )
+
+    def endless() -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in count():
+            yield from loader
+
+    batches = endless()
+
+    def batch() -> tuple[Tensor, Tensor]:
+        images, labels = next(batches)
+        return images.contiguous(memory_format=torch.channels_last), labels
+
+    return batch
+
+
+def their_steps(setting: Setting, folder: Path, workers: int) -> Callable[[], object]:
+    model = theirs(NAME).train().to(memory_format=torch.channels_last)
+    optimiser = create_optimizer_v2(model, opt="sgd", lr=0.01, weight_decay=2e-5, momentum=0.9)
+    batch, loss_of, losses = their_batches(setting, folder, workers), nn.CrossEntropyLoss(), AverageMeter()
+
+    def step() -> None:
+        images, labels = batch()
+        loss = loss_of(model(images), labels)
+        loss.backward()
+        optimiser.step()
+        losses.update(loss.item(), len(images))
+        optimiser.zero_grad()
+
+    return step
+
+
+# ---- rounds ----------------------------------------------------------------------------------------------------------
+
+
+def alternated(sides: Mapping[str, Callable[[], object]], setting: Setting, n: int) -> dict[str, Latency]:
+    """Some steps of each in turn, in an order drawn anew for each of `n` rounds, after one that is not counted."""
+    rng, samples = np.random.default_rng(0), {name: [] for name in sides}
+
+    def steps(name: str, how_many: int) -> None:
+        for _ in range(how_many):
+            sides[name]()
+
+    gc.collect()
+    gc.disable()
+    try:
+        for done in range(-1, n):
+            for name in rng.permutation(list(sides)):
+                steps(name, setting.idle)
+                taken = timed(lambda name=name: steps(name, setting.steps)) / setting.steps
+                if done >= 0:
+                    samples[name].append(taken)
+    finally:
+        gc.enable()
+    subjects = [Subject(name, Runtime.EAGER, 1, run) for name, run in sides.items()]
+    timing = summarise(subjects, list(samples.values()), threads=torch.get_num_threads())
+    return dict(zip(sides, timing.rows, strict=True))
+
+
+def compared(what: str, mine: Latency, other: Latency, setting: Setting, goal: str = "", least: float = 0.0) -> Row:
+    found = inverse(mine, other)
+    return Row(
+        what,
+        spread(mine, scale=setting.batch, unit="images/s", per_second=True),
+        spread(other, scale=setting.batch, unit="images/s", per_second=True),
+        found,
+        mine.n,
+        goal,
+        judged(found, least=least) if goal else "",
+    )
+
+
+def rows_of(setting: Setting, folder: Path, scratch: Path, n: int) -> tuple[list[Row], str]:
+    images = Source(str(folder), cache=str(scratch / "cache")).load(Watcher())
+    plain, in_memory = replace(images, cache=None), setting.side == 32
+    began = time.perf_counter()
+    Feed(our_spec(setting.side), images, RECIPE, 0, 0)
+    took = time.perf_counter() - began
+    kinds = {", held in memory": plain} if in_memory else {"": plain, ", cached": images}
+    rows = []
+    for workers in (0, 1):
+        where = f"{setting.side} px, {workers} worker{'s' * (workers != 1)}"
+        sides = {kind: our_steps(setting, one, workers, scratch / f"{kind}.pt") for kind, one in kinds.items()}
+        found = alternated(sides | {"timm": their_steps(setting, folder, workers)}, setting, n)
+        rows += [
+            compared(f"training at {where}{kind}", found[kind], found["timm"], setting, "1.2 or more", 1.2)
+            for kind in kinds
+        ]
+        gc.collect()  # ends the workers
+    sides = {kind: our_batches(setting, one, 0) for kind, one in kinds.items()}
+    found = alternated(sides | {"timm": their_batches(setting, folder, 0)}, setting, n)
+    rows += [
+        compared(f"reading alone at {setting.side} px, 0 workers{kind}", found[kind], found["timm"], setting)
+        for kind in kinds
+    ]
+    network = cs.build(our_spec(setting.side), seed=0)
+    mine, other = rounds(
+        step_of(network, setting.side, setting.batch), step_of(theirs(NAME), setting.side, setting.batch), n=3 * n
+    )
+    rows.append(compared(f"the step alone at {setting.side} px", mine, other, setting, "never below 1.0", 1.0))
+    return rows, "" if in_memory else f"the cache of {len(images.train) + len(images.val)} images took {took:.1f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", type=Path)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--sides", type=int, nargs="+", default=[one.side for one in SETTINGS])
+    parser.add_argument("--rounds", type=int, default=8)
+    asked = parser.parse_args()
+    loop.CHECKPOINT_EVERY = math.inf  # timm's script writes none inside an epoch either
+    rows, notes = [], []
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        small_files(asked.train, scratch / "small")
+        large_files(asked.photos, scratch / "large")
+        for setting in SETTINGS:
+            if setting.side in asked.sides:
+                folder = scratch / ("small" if setting.side == 32 else "large")
+                found, note = rows_of(setting, folder, scratch, asked.rounds)
+                rows += found
+                notes += [note] if note else []
+                print(*(row.cells() for row in found), sep="\n", flush=True)
+    batches = ", ".join(f"{one.batch} at {one.side} px" for one in SETTINGS if one.side in asked.sides)
+    note = (
+        f"{NAME} on {torch.get_num_threads()} threads (all cores), batches of {batches}; timm {timm.__version__}, bilinear, no "
+        f"colour jitter; n counts rounds. 32 px: CIFAR's JPEGs, which we hold decoded; 96 and 224 px: photographs of short side "
+        f"256, held whole by the cache; {'; '.join(notes)}"
+    )
+    save("throughput", "Training from JPEG files", "timm", rows, note)
+
+
+if __name__ == "__main__":
+    main()
