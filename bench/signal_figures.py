@@ -2,8 +2,8 @@
 
 A pre-activation ResNet of 4 stages of 50 bottlenecks (the released code's ResNet-600), a quarter as wide, unit Gaussian
 images of 64 px, circular padding (zeros take energy on small maps): batch norm and He, no norm and He, normaliser-free with
-He's and with standardised filters, ReLU and SiLU. Also times a verdict, and asks `verdict` about every broken network and a
-list of healthy ones. Writes docs/signal-*.svg and results/signal.json.
+He's and with standardised filters, ReLU and SiLU, the latter twice as wide as well. Also times a verdict, and asks `verdict`
+about every broken network and a list of healthy ones. Writes docs/signal-*.svg and results/signal.json.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +25,10 @@ from common import Row, answer, save
 from convsmith import plot
 from convsmith.arch import Act, ArchSpec, Padding
 from convsmith.parts import NoNorm, PlainConv
+from convsmith.plans import plan
 from convsmith.reports.propagation import signal_plot
 from convsmith.resolve import foreign
-from convsmith.signal import Expectation, Trace, expected, trace, verdict
+from convsmith.signal import Trace, expected, trace, verdict
 
 DOCS = Path(__file__).parents[1] / "docs"
 DEPTHS = (50, 50, 50, 50)
@@ -35,7 +36,7 @@ HEALTHY = (
     "timm:resnet50", "timm:efficientnet_b0", "timm:mobilenetv3_large_100", "timm:regnety_008", "timm:convnext_atto",
     "timm:resnetv2_50", "timm:ghostnet_100", "timm:tinynet_e", "timm:repvgg_a0", "timm:nf_regnet_b0", "tv:resnet18",
     "tv:resnext50_32x4d", "tv:densenet121", "tv:mobilenet_v2", "tv:shufflenet_v2_x1_0", "tv:regnet_y_400mf",
-    "tv:convnext_tiny", "tv:efficientnet_v2_s",
+    "tv:convnext_tiny", "tv:efficientnet_v2_s", "tv:mobilenet_v3_large", "timm:darknet53",
 )  # fmt: skip
 
 
@@ -45,16 +46,20 @@ def circular(spec: ArchSpec, name: str) -> ArchSpec:
 
 
 def traced(spec: ArchSpec, change: Callable[[nn.Module], nn.Module]) -> Trace:
-    make = lambda seed: change(cs.build(spec, seed=seed))  # noqa: E731
+    def make(seed: int) -> nn.Module:
+        model = cs.build(spec, seed=seed)
+        torch.manual_seed(seed)
+        return change(model)
+
     return trace(make, input_shape=(3, 64, 64), batch=4, draws=2, name=spec.name)
 
 
-def worst(found: Trace, theory: tuple[Expectation, ...]) -> list[float]:
+def worst(found: Trace, theory: Sequence[float]) -> list[float]:
     """The largest |found / theory - 1| of the variance in each stage."""
     errors: dict[str, float] = {}
     for point, one in zip(found.points[1:], theory, strict=True):
-        stage = one.path.split(".")[1]
-        errors[stage] = max(errors.get(stage, 0.0), abs(point.out.var / one.var - 1))
+        stage = point.path.split(".")[1]
+        errors[stage] = max(errors.get(stage, 0.0), abs(point.out.var / one - 1))
     return list(errors.values())
 
 
@@ -66,24 +71,36 @@ def main() -> None:
     plain = circular(nf(DEPTHS, width=16).with_style(conv=PlainConv(), norm=NoNorm(act=Act.RELU)), "NF, He, ReLU")
     free = circular(nf(DEPTHS, width=16), "NF, Scaled WS, ReLU")
     silu = circular(nf(DEPTHS, width=16, act=Act.SILU), "NF, Scaled WS, SiLU")
+    wide = circular(nf(DEPTHS, width=32, act=Act.SILU), "NF, Scaled WS, SiLU, twice as wide")
     rows: list[Row] = []
     with torch.no_grad():
         signal_bn, theory_bn = traced(bn, he), expected(bn, init="he")
         signal_bare = traced(bare, he)
-        signal_plain, signal_free, signal_silu = traced(plain, he), traced(free, own), traced(silu, own)
-    theory_free = expected(free)
-    assert theory_bn is not None and theory_free is not None
+        signal_plain, signal_free = traced(plain, he), traced(free, own)
+        signal_silu, signal_wide = traced(silu, own), traced(wide, own)
+    theory_free, theory_silu = expected(free), expected(silu)
+    assert theory_bn is not None and theory_free is not None and theory_silu is not None
     for name, traces, theory in (
         ("bn", [signal_bn], theory_bn),
         ("no-norm", [signal_bare], expected(bare, init="he")),
-        ("nf", [signal_free, signal_plain, signal_silu], theory_free),
+        ("nf", [signal_free, signal_plain], theory_free),
+        ("silu", [signal_silu, signal_wide], theory_silu),
     ):
         plot.save(signal_plot(traces, theory), DOCS / f"signal-{name}.svg")
-        plot.save(signal_plot(traces, theory), Path(sys.argv[1] if len(sys.argv) > 1 else ".") / f"signal-{name}.png")
-    for found, theory in ((signal_bn, theory_bn), (signal_free, theory_free), (signal_silu, theory_free)):
-        errors = worst(found, theory)
+        if len(sys.argv) > 1:
+            plot.save(signal_plot(traces, theory), Path(sys.argv[1]) / f"signal-{name}.png")
+    law = [node.part.variance(node.variance, keeps=node.keeps) for node in plan(silu)[1:-1]]
+    for found, theory in (
+        (signal_bn, theory_bn),
+        (signal_free, theory_free),
+        (signal_silu, theory_silu),
+        (signal_wide, theory_silu),
+    ):
+        errors = worst(found, [one.var for one in theory])
         told = ", ".join(f"{error:.1%}" for error in errors)
         rows.append(Row(f"{found.name}: variance against theory, worst of each stage", told, "", None, 2, ""))
+    told = ", ".join(f"{error:.1%}" for error in worst(signal_silu, law))
+    rows.append(Row(f"{silu.name}: variance against beta^2, worst of each stage", told, "", None, 2, ""))
     grown = [point.out.var + point.out.sqmean for point in signal_bare.points[1:] if point.out.finite]
     rate = (grown[40] / grown[0]) ** (1 / 40)
     rows.append(Row("no norm, He: energy times, a block", f"{rate:.2f}", "theory 2", None, 2, ""))

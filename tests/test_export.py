@@ -190,6 +190,7 @@ def test_an_exported_file_agrees_and_says_so(exported: Exported) -> None:
     graph = onnx.load(exported.path)
     assert exported.opset == graph.opset_import[0].version
     assert "BatchNormalization" not in {node.op_type for node in graph.graph.node}
+    assert b"test_export.py" not in exported.path.read_bytes()  # nor any other path of the machine it was made on
     assert [each.name for each in exported.path.parent.iterdir()] == ["model.onnx"]
 
 

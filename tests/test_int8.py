@@ -23,7 +23,7 @@ from convsmith.exporting.must import Condition, conditions
 from convsmith.exporting.ort import session
 from convsmith.families import FAMILIES
 from convsmith.jobs import sound
-from convsmith.layers import Residual, ScaledWSConv2d
+from convsmith.layers import Gained, Residual, ScaledWSConv2d
 from convsmith.parts import NoNorm
 
 
@@ -73,14 +73,39 @@ def test_filters_norms_and_constants_fold_in_every_family_and_the_function_stays
         assert all(block.gain is None for block in folded.modules() if isinstance(block, Residual) and block.skip)
 
 
+def test_a_folded_normaliser_free_network_multiplies_by_nothing() -> None:
+    model = cs.build(small(nf((2, 1, 1, 1))), seed=0).eval().double()
+    images = torch.randn((2, 3, 32, 32), dtype=torch.float64)
+    folded = fold_constants(fold_filters(model))
+
+    def factors(net: torch.nn.Module) -> set[float]:
+        gains = {module.gain for module in net.modules() if isinstance(module, Gained)}
+        return gains | {block.alpha for block in net.modules() if isinstance(block, Residual)}
+
+    assert len(factors(model)) == 2 and factors(folded) == {1.0}  # ReLU's gain, the head's too, and alpha
+    with torch.no_grad():
+        assert torch.allclose(model(images), folded(images), rtol=1e-10, atol=1e-12)  # rounding of float64
+
+
 def test_conditions_are_read_and_hold_at_their_limits() -> None:
+    assert conditions("latency<=5ms,mb<=4MB") == (Condition("ms", True, 5.0), Condition("mb", True, 4.0))
     assert conditions("drop<=1, top1>=90%") == (Condition("drop", True, 1.0), Condition("top1", False, 90.0))
     assert Condition("ms", True, 5.0).holds({"ms": 5.0}) and not Condition("ms", True, 5.0).holds({"ms": float("nan")})
     assert conditions("") == ()
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("drop<1", "is not NAME<="), ("dorp<=1", "drop"), ("ms<=fast", "is no number")]
+    ("text", "says"),
+    [
+        ("drop<1", "is not NAME<="),
+        ("dorp<=1", "drop"),
+        ("ms<=fast", "is no number"),
+        ("ms<=nan", "is no number"),
+        ("ms<=5s", "ms or nothing"),
+        ("top1>=101", "cannot be met: top1 is from 0 to 100"),
+        ("drop<=-101", "cannot be met"),
+        ("ratio<=0", "cannot be met: ratio is above 0"),
+    ],
 )
 def test_a_wrong_condition_is_an_error_in_words(text: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
@@ -103,6 +128,12 @@ def test_a_run_is_quantised_scored_and_gated(
     assert found["int8_convolutions"] == found["convolutions"] > 0 and found["n"] > 300
     assert json.loads((tmp_path / "runs/one/export_int8.json").read_text())["bytes"] == found["bytes"]
     assert [file.name for file in (tmp_path / "runs/one").glob(".convsmith*")] == []
+    assert main(["export", "runs/one", "--int8", "--out", str(tmp_path)]) == 2
+    assert main(["export", "runs/one", "--int8", "--out", "no/where.onnx"]) == 2
+    assert "is a folder; give the name of a file" in (said := capsys.readouterr().err) and "no folder no" in said
+    (tmp_path / "runs/one/model.safetensors").unlink()
+    assert main(["export", "runs/one", "--int8"]) == 2
+    assert "has no weights yet" in capsys.readouterr().err
     assert main(["export", "resnet18", "--int8"]) == 2
     assert main(["export", "runs/one", "--must", "ms<=1"]) == 2
 

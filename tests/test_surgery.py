@@ -14,7 +14,7 @@ from convsmith.errors import UserError
 from convsmith.layers import ScaledWSConv2d
 from convsmith.resolve import foreign
 from convsmith.signal import Trace, trace
-from convsmith.surgery import operate, restyled
+from convsmith.surgery import NormName, operate, restyled
 
 SHAPE = (3, 96, 96)
 LIVE = ("timm:resnet50", "timm:efficientnet_b0", "tv:resnet18", "tv:mobilenet_v2", "timm:resnetv2_50")
@@ -112,6 +112,60 @@ def test_what_cannot_be_converted_is_refused_with_the_reason() -> None:
         restyled(cs.spec("resnetv2_50d_evos"), "nf")
 
 
+def test_what_a_network_without_batch_norms_has_is_said() -> None:
+    with pytest.raises(UserError, match="mine has no batch norm to replace: it has no norms"):
+        operate(foreign("tv:squeezenet1_1"), "nf", images=noise(), name="mine")
+    with pytest.raises(UserError, match="its norms are 17 LayerNorm2d, and only batch norms are replaced"):
+        operate(foreign("timm:convnext_atto"), "group", images=noise())
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"), [("nf_regnet_b0", "nf"), ("resnet18", "batch"), ("resnetv2_50d_evos", "evonorm-s0")]
+)
+def test_a_spec_that_has_the_norm_already_is_left_alone(name: str, norm: NormName) -> None:
+    with pytest.raises(UserError, match="already"):
+        restyled(cs.spec(name), norm)
+
+
+def test_double_precision_is_converted_in_double_precision() -> None:
+    model = foreign("tv:resnet18").double()
+    with torch.no_grad():
+        model.train()(noise().double())
+    folded = operate(model.eval(), "nf", images=noise(), keep_function=True)
+    assert folded.difference is not None and folded.difference < 1e-11  # float64 through twenty layers
+    free = operate(model, "nf", images=noise()).module
+    assert all(parameter.dtype is torch.float64 for parameter in free.parameters())
+
+
+def test_groups_that_do_not_divide_a_width_are_told() -> None:
+    said = cs.convert("tv:shufflenet_v2_x1_0", "group", resolution=32).says
+    assert "29 for 58 channels" in said and "24 for 24 channels" in said
+    assert "groups" not in cs.convert("tv:resnet18", "group", resolution=32).says  # 64 channels and more
+
+
+def test_a_run_without_weights_is_not_taken_for_its_random_ones(tmp_path: Path) -> None:
+    spec = cs.spec("resnet18")
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "spec.json").write_text(spec.to_json())
+    for verb in (cs.diagnose, lambda run: cs.convert(run, "group")):
+        with pytest.raises(UserError, match=r"has no weights yet .*`convsmith resume"):
+            verb(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--out", "nowhere/x.json"], "there is no folder nowhere"), (["--plot", "nowhere/x.svg"], "there is no folder nowhere"),
+     (["--plot", "x.gif"], "a picture is"), (["--out", "x.txt"], "a .json for the spec"),
+     (["--live", "--out", "x.json"], "written to a .pt2"), (["--resolution", "0"], "at least 1")],
+)  # fmt: skip
+def test_a_place_that_cannot_be_written_to_is_told_before_any_work(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("convsmith.converting.build", None)  # nothing is built
+    assert main(["convert", "resnet18", "--norm", "group", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_spec_goes_there_and_back() -> None:
     spec = cs.spec("resnetv2_50")
     free = restyled(spec, "nf")
@@ -127,6 +181,7 @@ def test_the_verb_writes_what_can_be_read_again(tmp_path: Path, capsys: pytest.C
     assert main(["convert", "resnetv2_50", "--norm", "nf", *wide, "--out", str(spec), "--plot", str(picture)]) == 0
     assert cs.spec(spec).stages[0].block.kind == "nf_bottleneck" and picture.exists()
     assert main(["convert", "tv:resnet18", "--norm", "nf", *wide, "--out", str(program)]) == 0
+    assert b"torchvision/models" not in program.read_bytes()  # nor any other path of the machine it was made on
     loaded = torch.export.load(program).module()
     assert loaded(torch.zeros(3, 3, 48, 48)).shape == (3, 1000)
     assert main(["convert", "resnet18", "--norm", "group", *wide, "--out", str(tmp_path / "x.txt")]) == 2

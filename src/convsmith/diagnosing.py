@@ -14,10 +14,10 @@ from .data import ImageData
 from .errors import UserError
 from .feed import samples_of
 from .model import build
-from .resolve import resolve
+from .resolve import Target, resolve
 from .signal import Expectation, Trace, Verdict, expected, trace, verdict
 
-__all__ = ["Diagnosis", "diagnose", "images_of"]
+__all__ = ["Diagnosis", "diagnose", "images_of", "weighted"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,18 @@ def _subject(
     shape = target.input_shape(resolution)
     if target.spec is not None and target.run is None:
         return target.spec.with_resolution(shape[1]), nn.Identity(), target.label, shape
-    return None, target.module(), target.label, shape
+    return None, weighted(target), target.label, shape
+
+
+def weighted(target: Target) -> nn.Module:
+    """The module that `target` stands for. Of a run, only with its weights: random ones are not what was asked about."""
+    if target.run is not None and not target.run.has("model.safetensors"):
+        folder = target.run.path
+        raise UserError(
+            f"{folder} has no weights yet (model.safetensors): `convsmith resume {folder}` goes on with it, and "
+            f"{folder / 'spec.json'} is its network before training"
+        )
+    return target.module()
 
 
 def images_of(model: str | Path, images: ImageData, resolution: int | None = None) -> Tensor:

@@ -66,18 +66,24 @@ def export_int8(
     """Quantise a run's network to `path` (its folder's model.int8.onnx by default), calibrated on its training images.
 
     Top-1 of both files is that of onnxruntime on the validation images; their times are interleaved. `must` are conditions
-    such as `drop<=1,ms<=5`: where one is broken nothing is written, and `CheckFailed` says by how much.
+    such as `drop<=1,ms<=5`: where one is broken nothing is written, and `CheckFailed` says by how much. Raises `UserError`,
+    before any work, for what is no run or has no weights yet, and for a place that cannot be written to.
     """
     asked, watcher = conditions(must), watcher or Watcher()
     target = None if isinstance(model, Run) else resolve(model)
     run = model if isinstance(model, Run) else None if target is None else target.run
     if run is None:
         raise UserError(f"INT8 is calibrated and checked on a run's data, and {model} is not a run: train it first")
+    if not run.has("model.safetensors"):
+        raise UserError(
+            f"{run.path} has no weights yet (model.safetensors): `convsmith resume {run.path}` goes on with it"
+        )
+    out = Path(path) if path is not None else run.file("model.int8.onnx")
+    folder = _folder(out)
     images = Source(**run.read("config.json")["source"]).load(watcher)
     side = run.spec.input.resolution
     shape = (run.spec.input.channels, side, side)
-    out = Path(path) if path is not None else run.file("model.int8.onnx")
-    with tempfile.TemporaryDirectory(prefix=".convsmith-", dir=_folder(out)) as scratch:
+    with _scratch(folder) as scratch:
         whole, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), whole, input_shape=shape, samples=samples_of(run.spec, images))
@@ -92,16 +98,32 @@ def export_int8(
         broken = [condition.broken(shrunk.numbers()) for condition in asked if not condition.holds(shrunk.numbers())]
         if broken:
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
-        small.replace(out)
+        _placed(small, out)
     if path is None:
         run.write("export_int8.json", shrunk.to_record())
     return shrunk
 
 
 def _folder(out: Path) -> Path:
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give the name of a file, such as {out / 'model.int8.onnx'}")
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
     return out.parent
+
+
+def _scratch(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix=".convsmith-", dir=folder)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def _placed(made: Path, out: Path) -> None:
+    try:
+        made.replace(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
 
 
 def _calibration(run: Run, images: ImageData) -> list[NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from .looking import Json, Seed
 from .output import emit, err, out, table
+from .places import picture
 
 __all__ = ["convert"]
 
@@ -37,8 +38,11 @@ def convert(
     The signal before and after is traced, and what could not be converted is said.
     """
     from ..converting import convert as converted
-    from ..converting import write
+    from ..converting import writable, write
 
+    picture(plot)
+    if out_file is not None:
+        writable(out_file, spec=not (live or keep_function or model.startswith(("timm:", "tv:"))))
     found = converted(model, norm, act=act, live=live, keep_function=keep_function, resolution=resolution, seed=seed)
     if plot is not None:
         from ..plot import save

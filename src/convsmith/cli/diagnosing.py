@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from .looking import Json, Seed
 from .output import emit, err, out, table, watching
+from .places import picture
 
 if TYPE_CHECKING:
     from ..diagnosing import Diagnosis
@@ -46,6 +47,7 @@ def diagnose(
 
     if draws < 1:
         raise UserError(f"--draws must be at least 1; got {draws}")
+    picture(plot)
     images = None
     if data is not None:
         from ..feed import Source

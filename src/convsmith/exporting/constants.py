@@ -10,23 +10,32 @@ import torch
 from torch import nn
 
 from ..layers import ConvNorm, Gained, Residual
+from ..parts.heads.classifier import Classifier
 
 __all__ = ["fold_constants"]
 
 
 @torch.no_grad()
 def fold_constants(model: nn.Module) -> nn.Module:
-    """An eval-mode copy of `model` in which residual blocks multiply by nothing that their convolutions can carry.
+    """An eval-mode copy of `model` in which residual blocks multiply by nothing that their convolutions can carry, nor a
+    head by what its linear layer can.
 
     A factor behind an activation goes into the filters of the convolution that reads it, and of a projection on the skip
     where that reads it too; alpha times SkipInit's scalar goes into the filters and the bias of the branch's last
-    convolution, unless a gate stands behind it. The function is the same up to rounding. To be called when standardised
-    filters are plain (`fold_filters`): these would standardise a factor away.
+    convolution, unless a gate stands behind it. The head's goes through the mean over space into the classifier. The
+    function is the same up to rounding. To be called when standardised filters are plain (`fold_filters`): these would
+    standardise a factor away.
     """
     folded = copy.deepcopy(model).eval()
     for module in folded.modules():
         if isinstance(module, Residual) and isinstance(module.branch, nn.Sequential):
             _fold(module, module.branch)
+        elif isinstance(module, Classifier):
+            reader = module.fc if isinstance(module.hidden, nn.Identity) else module.hidden
+            if isinstance(reader, nn.Linear):
+                for gained in _last_gains(module.conv):
+                    reader.weight.mul_(gained.gain)
+                    gained.gain = 1.0
     return folded
 
 

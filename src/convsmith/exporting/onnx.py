@@ -164,7 +164,18 @@ def _program(
             hint = "; a static batch may work" if dynamic_batch else ""
             raise ExportError(f"torch cannot express this model in ONNX: {_first_line(error)}{hint}") from error
     assert program is not None  # it is None only for the exporter before dynamo
+    _forget_where(program)
     return program
+
+
+def _forget_where(program: torch.onnx.ONNXProgram) -> None:
+    """Drop the stack that the exporter notes behind each node: paths of this machine, and a fifth of a small INT8 file."""
+    graph = program.model.graph
+    graph.metadata_props.clear()
+    for node in graph.all_nodes():
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.metadata_props.clear()
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ..arch import Act, ArchSpec
-from ..parts import BatchNorm, NFBottleneck, NFRegNetBlock, NoNorm, PlainConv, PreActBottleneck
+from ..parts import BatchNorm, NFBottleneck, NFRegNetBlock, NoNorm, PlainConv, PreActBottleneck, ScaledWS
 from ..parts.acts import activation
 from ..parts.blocks.shortcut import Shortcut
+from ..parts.gains import RELEASED
 from ..plans import Node, plan
 from .gain import mean_and_variance
 
 __all__ = ["Expectation", "Init", "expected"]
 
 Init = Literal["own", "he"]
+_POOLED = 1 / 4  # the variance of a mean of four independent pixels
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,28 @@ class Expectation:
 def expected(spec: ArchSpec, *, init: Init = "own") -> tuple[Expectation, ...] | None:
     """The signal after each residual block of `spec` in closed form, or None where theory here has nothing to say.
 
-    - normaliser-free blocks with Scaled WS: branch 1, variance + alpha^2 a block, 1 + alpha^2 after a transition, mean 0;
+    - normaliser-free blocks with Scaled WS: with q(v) = gamma^2 Var f(sqrt(v) z) for z ~ N(0, 1), a block's inner map has
+      h = q(v) / beta^2, its branch q(q(h)), its output v + alpha^2 q(q(h)), after a transition h + alpha^2 q(q(h)); mean 0.
+      ReLU's q(v) is v: branch 1, alpha^2 more a block, 1 + alpha^2 after a transition. SiLU's q(v) / v rises with v, so
+      what beta is too small by grows from block to block, and no transition resets it. Of what is independent from pixel
+      to pixel a shortcut's average pool leaves 1/4;
     - pre-activation blocks with batch norm: with a = act(N(0, 1)) and P = fan-in * weight variance of the branch's last
       convolution, each adds P Var(a) to the variance and P E(a)^2 to the squared mean; a transition restarts both from
       those of the shortcut's convolution (Brock et al., 2021, section 2; for He's P = 2 and ReLU 0.682 and 0.318);
     - the same blocks with no norm and ReLU: only the energy, which each multiplies by 1 + (P1 P2 P3) / 8.
 
     `init` is "own" for weights as convsmith initialises them (variance 2 / fan-out) and "he" for 2 / fan-in. The input of
-    the first block is taken to be of variance 1 and mean 0. Zero padding and average pools, which take energy, are left
-    out, and SkipInit's scalars are taken to be 1.
+    the first block is taken to be of mean 0 and variance 1, or that of the gain which a stem's filters carry. Zero padding,
+    which takes energy, is left out; SkipInit's scalars are taken to be 1, gates to put out what enters, and networks to be
+    wide.
     """
     nodes = plan(spec)[1:-1]
     blocks = {type(node.part) for node in nodes}
-    if blocks <= {NFBottleneck, NFRegNetBlock}:
-        return tuple(_normaliser_free(node) for node in nodes)
-    if blocks != {PreActBottleneck} or not isinstance(spec.style.conv, PlainConv):
+    norm, conv = spec.style.norm, spec.style.conv
+    if blocks <= {NFBottleneck, NFRegNetBlock} and isinstance(norm, NoNorm) and isinstance(conv, ScaledWS):
+        return _normaliser_free(nodes, norm, RELEASED[conv.gain_of])
+    if blocks != {PreActBottleneck} or not isinstance(conv, PlainConv):
         return None
-    norm = spec.style.norm
     if isinstance(norm, BatchNorm):
         return _batch_normed(nodes, norm.act, init)
     if isinstance(norm, NoNorm) and norm.act is Act.RELU and not norm.gain:
@@ -56,10 +64,27 @@ def expected(spec: ArchSpec, *, init: Init = "own") -> tuple[Expectation, ...] |
     return None
 
 
-def _normaliser_free(node: Node) -> Expectation:
-    assert isinstance(node.part, NFBottleneck | NFRegNetBlock)
-    var = node.part.variance(node.variance, keeps=node.keeps)
-    return Expectation(node.path, var, var, 0.0, 1.0)
+@lru_cache(maxsize=4096)
+def _behind(act: Act, variance: float, gain: float) -> float:
+    """Variance of gain * act(x) for x ~ N(0, variance)."""
+    function, deviation = activation(act, inplace=False), math.sqrt(variance)
+    return gain**2 * mean_and_variance(lambda z: function(deviation * z))[1]
+
+
+def _normaliser_free(nodes: tuple[Node, ...], norm: NoNorm, of_filters: float) -> tuple[Expectation, ...]:
+    found: list[Expectation] = []
+    gain, var = norm.factor * of_filters, of_filters**2
+    for node in nodes:
+        block = node.part
+        assert isinstance(block, NFBottleneck | NFRegNetBlock)
+        first, then = (node.variance, 1.0) if block.beta_first else (1.0, node.variance)
+        inner = _behind(norm.act, var / first, gain) / then
+        branch = _behind(norm.act, _behind(norm.act, inner, gain), gain)
+        pooled = isinstance(block, NFRegNetBlock) or block.shortcut is Shortcut.POOL_CONV
+        left = _POOLED if pooled and node.stride > 1 else 1.0
+        var = (var if node.keeps else left * inner) + block.alpha**2 * branch
+        found.append(Expectation(node.path, var, var, 0.0, branch))
+    return tuple(found)
 
 
 def _powers(node: Node, init: Init) -> tuple[float, float, float, float]:

@@ -112,6 +112,7 @@ def _pass(module: nn.Module, images: Tensor, stem: str | None, label: str) -> Se
 
 def _images(images: Tensor | None, shape: tuple[int, int, int], batch: int, seed: int) -> Tensor:
     if images is not None:
+        images = images.to("cpu", torch.float32)  # as `_ready` makes the module
         return images[:batch] if batch == 2 else images
     noise = torch.randn((batch, *shape), generator=torch.Generator().manual_seed(seed))
     return noise.to(memory_format=torch.channels_last)

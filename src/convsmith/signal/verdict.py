@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .moments import Moments
 from .trace import Trace
-from .watch import Activated, Convolved, Normed, Pooled
+from .watch import Activated, Convolved, Merged, Normed, Pooled
 
 __all__ = ["LAWS", "Finding", "Verdict", "verdict"]
 
@@ -20,7 +21,8 @@ SHIFTED = 0.5  # more energy in the means of channels than around them
 CONSTANT = 0.5  # half of a layer's channels put out one number
 OFF_GAIN = 2.0  # a convolution behind an activation halves or doubles the variance, layer after layer
 GUARDED = 0.05  # an epsilon takes 5 % of the filters' scale
-NORM_EPS = 0.5  # an epsilon half as large as the variance it guards
+NORM_EPS = 0.5  # an epsilon half as large as the variance it guards is noted,
+NORM_EPS_WRONG = 9.0  # and one that leaves a tenth of the variance 1 that the norm is there for is wrong
 SMALL_MAP = 0.7  # zero padding leaves less than this of a convolution's energy
 POOLED = 0.5
 SMALLEST = 2  # maps of this side are mostly border: what zeros around them take is noted, and no branch is to blame
@@ -175,8 +177,11 @@ def uneven_branches(trace: Trace) -> Iterator[Finding]:
 
 
 def dead_channels(trace: Trace) -> Iterator[Finding]:
-    acts = [event for event in trace.draws[0].events if isinstance(event, Activated)]
-    dead = [event for event in acts if event.constant > CONSTANT]
+    """Behind the zero that a branch starts at, an activation puts out a constant without having killed anything."""
+    events = trace.draws[0].events
+    off = {one.branch_conv for one in events if isinstance(one, Merged) and one.branch == Moments(0.0, 0.0)}
+    acts = [event for event in events if isinstance(event, Activated)]
+    dead = [one for one in acts if one.constant > CONSTANT and not (one.silent and one.conv in off)]
     if dead:
         worst = max(dead, key=lambda event: event.constant)
         yield Finding(
@@ -238,15 +243,18 @@ def large_guard(trace: Trace) -> Iterator[Finding]:
 
 
 def norm_guard(trace: Trace) -> Iterator[Finding]:
+    """A norm puts out var / (var + eps) and not 1. The next norm undoes that, if it is not as short of variance itself."""
     norms = [event for event in trace.draws[0].events if isinstance(event, Normed) and event.into.finite]
     over = [event for event in norms if event.eps > NORM_EPS * event.into.var]
     if over and trace.statistics.endswith("the batch's statistics"):
         worst = max(over, key=lambda event: event.eps / max(event.into.var, 1e-30))
+        share = worst.eps / max(worst.into.var, 1e-30)
+        wrong = share > NORM_EPS_WRONG
         yield Finding(
-            "eps too large", True, worst.path, worst.eps / max(worst.into.var, 1e-30), NORM_EPS,
-            f"it normalises a variance of {worst.into.var:.2g} with an epsilon of {worst.eps:.1g}, so its output is far "
-            f"from variance 1; and so in {len(over)} of {len(norms)} norms",
-            "Raise the scale of the convolutions before it, or lower epsilon",
+            "eps too large", wrong, worst.path, share, NORM_EPS_WRONG if wrong else NORM_EPS,
+            f"it normalises a variance of {worst.into.var:.2g} with an epsilon of {worst.eps:.1g}, so it puts out "
+            f"{1 / (1 + share):.2g} and not 1; in {len(over)} of {len(norms)} norms epsilon is above half of the variance",
+            "Raise the scale of the convolutions before it (a depthwise filter's fan is k x k), or lower epsilon",
         )  # fmt: skip
 
 

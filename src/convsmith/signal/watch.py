@@ -89,12 +89,15 @@ class Normed:
 
 @dataclass(frozen=True)
 class Activated:
-    """An activation: the share of channels that it puts out constant."""
+    """An activation: the share of channels that it puts out constant, whether no variance at all entered, and the last
+    convolution before it."""
 
     path: str
     act: str
     constant: float
     side: int
+    silent: bool
+    conv: str
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.events.append(Normed(self.path, into, float(args[_NORMS[func]])))
             new = _Map(most.convs, fresh=moments(made), pooled=most.pooled, conv=most.conv)
         elif name in _ACTIVATIONS:
-            self._activated(name, made)
+            self._activated(name, made, before, most.conv)
             new = _Map(most.convs, name.rstrip("_"), before, pooled=most.pooled, conv=most.conv)
         elif merge is not None:
             self._merged(merge, made)
@@ -255,11 +258,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         return _Map(known.convs + 1, fresh=out, pooled=known.pooled, conv=self.path)
 
-    def _activated(self, name: str, made: Tensor) -> None:
+    def _activated(self, name: str, made: Tensor, before: Moments | None, conv: str) -> None:
         if made.ndim == 4 and made.shape[-1] > 1:
             flat = made.detach().float().transpose(0, 1).flatten(1)
             constant = (flat.amax(1) == flat.amin(1)).float().mean()
-            self.events.append(Activated(self.path, name.rstrip("_"), float(constant), made.shape[-1]))
+            silent = before is not None and before.var == 0
+            self.events.append(Activated(self.path, name.rstrip("_"), float(constant), made.shape[-1], silent, conv))
 
     def _pooled(self, image: Tensor, made: Tensor) -> float:
         if made.shape[-1] <= 1:

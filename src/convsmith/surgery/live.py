@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,8 +45,10 @@ def operate(
     images: Tensor,
     keep_function: bool = False,
     alpha: float = _ALPHA,
+    name: str | None = None,
 ) -> Operation:
-    """A copy of `module` whose batch norms are replaced. `images` ⟨N,C,H,W⟩ go through it to find what follows what.
+    """A copy of `module` whose batch norms are replaced. `images` ⟨N,C,H,W⟩ go through it, in its own precision, to find
+    what follows what.
 
     - `nf`: each convolution with a batch norm behind it becomes a standardised one without the norm, and so does every
       other one on maps; their directions are kept. A depthwise one stays plain: zero-mean filters pass no local mean.
@@ -58,7 +61,8 @@ def operate(
       in the norm itself (timm) or the next module of a sequence. An activation that is shared, or called in code, cannot
       be taken out from outside; those norms are left, and listed.
 
-    Raises `UserError` where there is no batch norm to replace, or `keep_function` with anything but `nf`.
+    Raises `UserError`, which calls the network `name`, where there is no batch norm to replace, or `keep_function` with
+    anything but `nf`.
     """
     if keep_function and norm != "nf":
         raise UserError(f"only nf can keep the function, by folding: {norm} normalises by what a batch or image holds")
@@ -66,8 +70,9 @@ def operate(
         raise UserError("a live module has batch norms already, or no place where they were: convert its spec")
     norms = [name for name, child in module.named_modules() if foldable(child)]
     if not norms:
-        raise UserError(f"{type(module).__name__} has no batch norm to replace")
+        raise UserError(f"{name or type(module).__name__} has no batch norm to replace{_instead(module)}")
     shape = tuple(int(side) for side in images.shape[1:])
+    images = images.to(next(module.parameters(), images))
     if norm != "nf":
         return _renormed(module, norm, norms)
     if keep_function:
@@ -77,6 +82,15 @@ def operate(
         ]
         return Operation(folded, norm, count, tuple(left), _difference(module, folded, images))
     return _freed(module, images, norms, shape, alpha)
+
+
+def _instead(module: nn.Module) -> str:
+    """Which other norms a network has, by their names alone: packages have their own."""
+    kinds = (type(child).__name__ for child in module.modules() if not list(child.children()))
+    found = Counter(kind for kind in kinds if "Norm" in kind and "Conv" not in kind)
+    if not found:
+        return ": it has no norms"
+    return f"; its norms are {', '.join(f'{n} {kind}' for kind, n in found.most_common(3))}, and only batch norms are replaced"
 
 
 def _difference(one: nn.Module, two: nn.Module, images: Tensor) -> float:

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 from ..arch import Act, ArchSpec, Block
 from ..errors import UserError
-from ..parts import BatchNorm, GroupNorm, NFBottleneck, NoNorm, PlainConv, PreActBottleneck, ScaledWS
+from ..parts import (
+    BatchNorm,
+    EvoNorm,
+    GroupNorm,
+    NFBottleneck,
+    NFRegNetBlock,
+    NoNorm,
+    PlainConv,
+    PreActBottleneck,
+    ScaledWS,
+)
 from .kinds import NormName, norm_of
 
 __all__ = ["restyled"]
@@ -18,9 +28,12 @@ def restyled(spec: ArchSpec, norm: NormName, act: Act | None = None) -> ArchSpec
     `nf` needs blocks that know of alpha and beta: pre-activation bottlenecks become normaliser-free ones of the same
     widths, with standardised filters. The other way round a normaliser-free bottleneck becomes a pre-activation one.
 
-    Raises `UserError` for `nf` of any other block, where the live module can be converted.
+    Raises `UserError` for `nf` of any other block, where the live module can be converted, and for a spec that has that
+    norm, or none, already.
     """
     own = act or activation_of(spec)
+    if _has(spec, norm) and own == activation_of(spec):
+        raise UserError(f"{spec.name} {'is normaliser-free' if norm == 'nf' else f'has {norm} norms'} already")
     named = replace(spec, name=f"{spec.name}-{norm}")
     if norm == "nf":
         if own is None:
@@ -34,6 +47,16 @@ def restyled(spec: ArchSpec, norm: NormName, act: Act | None = None) -> ArchSpec
     if isinstance(spec.style.conv, ScaledWS):
         return changed.with_style(norm=chosen, conv=PlainConv(padding=spec.style.conv.padding))
     return changed.with_style(norm=chosen)
+
+
+def _has(spec: ArchSpec, norm: NormName) -> bool:
+    if norm == "nf":
+        free = all(isinstance(stage.block, NFBottleneck | NFRegNetBlock) for stage in spec.stages)
+        return free and isinstance(spec.style.norm, NoNorm) and isinstance(spec.style.conv, ScaledWS)
+    wanted, own = norm_of(norm, Act.NONE), spec.style.norm
+    if isinstance(wanted, EvoNorm) and isinstance(own, EvoNorm):
+        return wanted.variant is own.variant
+    return type(wanted) is type(own)
 
 
 def activation_of(spec: ArchSpec) -> Act | None:
