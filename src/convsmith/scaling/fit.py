@@ -61,7 +61,7 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
         raise BudgetError(_too_small(rule, base, budget, cost(rule(base, rule.least))))
     if high is None:
         raise BudgetError(_never_reached(rule, base, budget, cost(rule(base, rule.most))))
-    shown = math.floor(low.x * 1000) / 1000
+    shown = math.floor((low.x + 1e-5) * 1000) / 1000  # the line was searched no finer
     x = shown if rule(base, shown) == low.spec else low.x
     spec = replace(low.spec, name=f"{base.name}@{rule.kind}={x:.5g}")
     return Fit(spec, rule, x, cost(spec), budget)
