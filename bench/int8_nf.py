@@ -178,7 +178,8 @@ def main() -> None:
         f"onnxruntime, one thread, batch 1; the middle ratio of {SESSIONS} pairs of sessions, interleaved. The twin has a batch "
         "norm before each activation; the 17 of ResNet-50's blocks and head read sums and stay in its files. ResNet-50 is the "
         "post-activation network, whose norms all fold; beside it each ReLU on a sum that the skip needs too costs a pass that "
-        f"quantises anew (by onnxruntime's profile 1.5 of 24 ms, the convolutions being equal). Trained by the recipe quick with {', '.join(SETTINGS)}, seed 0, one run."
+        "quantises anew, while the convolutions take the same time in onnxruntime's profile. Trained by the recipe quick with "
+        f"{', '.join(SETTINGS)}, seed 0, one run."
     )
     save("int8_nf", "INT8 of folded normaliser-free networks", "reference", rows, note)
 
