@@ -16,7 +16,7 @@ from convsmith.errors import UserError
 from convsmith.families import FAMILIES, spec
 from convsmith.feed import Watcher
 from convsmith.latency import Runtime
-from convsmith.profiling import networks_for
+from convsmith.profiling import _shape, networks_for
 from convsmith.speed import Device, DeviceModel, Observed, kernels, members
 from convsmith.speed.features import OTHERS, convolutions, others
 
@@ -124,3 +124,13 @@ def test_a_profile_s_convolutions_are_the_kernels_of_the_spec(runtime: Runtime, 
     assert sorted(shape for shape, _ in found) == wanted
     assert 0 < sum(ms for _, ms in found) <= 2.0 + 1e-9
     assert all(math.isfinite(ms) and ms > 0 for _, ms in found)
+
+
+def test_channels_that_a_layout_pads_are_not_the_network_s() -> None:
+    """With AVX-512 onnxruntime pads 8 channels to 16, in the filters that its profile names, too."""
+    noted = {
+        "input_type_shape": [{"float": [1, 16, 32, 32]}, {"float": [16, 16, 1, 1]}],
+        "output_type_shape": [{"float": [1, 16, 32, 32]}],
+    }
+    own = {"conv2d_2": ([8, 16, 1, 1], 1)}
+    assert _shape("conv2d_2_nchwc_kernel_time", noted, own) == (16, 8, 1, 1, 1, 32, 32)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor
@@ -126,19 +127,46 @@ class Exported(Network):
                 took.setdefault(event["name"], []).append(event["dur"] / 1e3)
                 what[event["name"]] = event["args"]
         middle = {name: statistics.median(times) for name, times in took.items()}
+        own = _weights(self.path)
         convs = ((name, args) for name, args in what.items() if "Conv" in args["op_name"])
-        return tuple((_shape(args), middle[name]) for name, args in convs), sum(middle.values())
+        return tuple((_shape(name, args, own), middle[name]) for name, args in convs), sum(middle.values())
 
 
-def _shape(args: Any) -> tuple[int, ...]:
-    """(channels in, out, kernel, stride, groups, rows, columns) from the types that a profile notes."""
+def _weights(path: Path) -> dict[str, tuple[list[int], int]]:
+    """(dimensions of the filters, groups) of a file's convolutions, by every name that a profile may know them by: the
+    node's own, that of what it puts out, and that of what the activation behind it does, which the runtime merges into it."""
+    graph = onnx.load(path).graph
+    dims = {one.name: list(one.dims) for one in graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    found: dict[str, tuple[list[int], int]] = {}
+    for node in graph.node:
+        if node.op_type == "Conv" and node.input[1] in dims:
+            groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+            behind = readers.get(node.output[0], [])
+            names = (node.name, node.output[0], *(behind[0].output if len(behind) == 1 else ()))
+            found |= dict.fromkeys(names, (dims[node.input[1]], groups))
+    return found
+
+
+def _shape(name: str, args: Any, own: dict[str, tuple[list[int], int]]) -> tuple[int, ...]:
+    """(channels in, out, kernel, stride, groups, rows, columns), rows and columns from the types that a profile notes.
+
+    A blocked layout pads channels, of filters too, to its blocks: 8 with AVX2, 16 with AVX-512. So the numbers of channels
+    are the file's own, and the profile's only where it calls a convolution by a name that the file has not.
+    """
     image, weight = (next(iter(one.values())) for one in args["input_type_shape"][:2])
     out = next(iter(args["output_type_shape"][0].values()))
-    # A blocked layout pads channels to its blocks: the weight has the network's own numbers unless it is padded, too.
+    stride = max(1, round(image[2] / out[2]))
+    if known := own.get(name.removesuffix("_kernel_time").removesuffix("_nchwc")):
+        dims, groups = known
+        return (dims[1] * groups, dims[0], dims[2], stride, groups, out[2], out[3])
     groups = max(1, image[1] // weight[1]) if weight[1] > 1 or image[1] == 1 else weight[0]
     if weight[1] * groups != image[1] and weight[1] != 1:
         groups = 1
-    return (weight[1] * groups, weight[0], weight[2], max(1, round(image[2] / out[2])), groups, out[2], out[3])
+    return (weight[1] * groups, weight[0], weight[2], stride, groups, out[2], out[3])
 
 
 @dataclass(frozen=True)
