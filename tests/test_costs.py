@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from convsmith.arch import ArchSpec, grown
 from convsmith.costs import cost, node_costs, operations
@@ -188,6 +189,28 @@ def test_resolution_changes_no_parameter_and_classes_only_the_classifier(arch: A
 def test_macs_are_a_staircase_in_resolution() -> None:
     jump = cost(B0.with_resolution(225)).macs / cost(B0.with_resolution(224)).macs
     assert jump == pytest.approx(1.165, abs=0.001)  # sheet 8.2.3, measured
+
+
+class Awkward(nn.Module):
+    """What the counter answers by shape alone, in the ways that could mislead it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(6, 4, 3), nn.Linear(4, 5)
+        self.frozen = nn.Parameter(torch.ones(7)).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.mean((2, 3), keepdim=True) * x.mean(1, keepdim=True)  # both sides grow
+        x = nn.functional.silu(x.permute(0, 1, 3, 2)).reshape(1, 6, -1, 8)  # what is permuted cannot be viewed so
+        x = nn.functional.group_norm(self.conv(1 - x) + 1, 2).relu_()
+        return self.linear(torch.where(x > 0, x, -x).mean((2, 3)))
+
+
+def test_operations_answered_by_their_shape_count_as_those_that_run() -> None:
+    real = operations(Awkward(), torch.zeros(1, 6, 8, 8))
+    with torch.device("meta"):
+        assert operations(Awkward(), torch.empty(1, 6, 8, 8)) == real
+    assert real == Cost(6 * 6 * 9 * 6 * 4 + 20, 6 * 9 * 4 + 4 + 25, 6 * 6 * 4 + 5)
 
 
 def test_counting_leaves_a_module_s_mode_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from convsmith.families import FAMILIES, spec
 from convsmith.jobs import scale
 from convsmith.scaling import RULES, Rule, fit, rule
 from convsmith.scaling.compound import Compound
-from convsmith.units import Budget
+from convsmith.units import Budget, Cost
 from specs import specs
 
 B0 = spec("efficientnet_b0")
@@ -87,6 +89,101 @@ def test_the_next_member_up_is_over_the_budget(gmacs: float) -> None:
         or member.head != found.spec.head
     )
     assert not budget.admits(cost(above))
+
+
+def bisected(along: Rule, base: ArchSpec, budget: Budget) -> ArchSpec:
+    """The same member by counts alone: bracketed by steps that double, then halved."""
+
+    def fits(x: float) -> bool:
+        return budget.admits(cost(along(base, x)))
+
+    low = high = along.neutral
+    up, step = fits(along.neutral), 0.05
+    while fits(high if up else low) == up:
+        low, high = (high, min(high + step, along.most)) if up else (max(low - step, along.least), low)
+        step *= 2
+    # No finer: depths of 2 and 6 round up 3e-10 of x apart, and a member between two such stairs is nobody's answer.
+    while high - low > 1e-5 * max(1.0, abs(high)):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return along(base, low)
+
+
+@given(
+    st.sampled_from(["efficientnet_b0", "mobilenetv1_100", "resnet18", "nf_regnet_b0", "ghostnet_100"]),
+    st.sampled_from(COUNTED),
+    st.floats(0.2, 4),
+    st.floats(0.2, 4),
+)
+def test_the_answer_is_the_one_that_bisection_by_counts_finds(
+    name: str, kind: type[Rule], macs: float, params: float
+) -> None:
+    base = spec(name)
+    if kind in SHRINKS:
+        macs = min(macs, 0.9)
+    budget = Budget(macs=macs * cost(base).macs, params=params * cost(base).params)
+    try:
+        found = fit(kind(), base, budget, cost)
+    except BudgetError:  # depth alone leaves half of some networks, and resolution all parameters
+        assert not budget.admits(cost(kind()(base, kind.least)))
+        return
+    assert replace(found.spec, name=base.name) == bisected(kind(), base, budget)
+
+
+@given(specs, st.sampled_from(COUNTED), st.floats(0.3, 0.9))
+def test_whatever_the_stairs_the_answer_fits_and_the_next_above_does_not(
+    arch: ArchSpec, kind: type[Rule], share: float
+) -> None:
+    # Widths that are no multiples of eight rise before they fall, so cost is not monotone along these lines.
+    budget = Budget(macs=share * cost(arch).macs)
+    try:
+        found = fit(kind(), arch, budget, cost)
+    except BudgetError:
+        assert not budget.admits(cost(kind()(arch, kind.least)))
+        return
+    assert budget.admits(found.cost) and found.cost == cost(found.spec)
+    own, x, step = replace(found.spec, name=arch.name), found.x, 1e-5
+    while (above := kind()(arch, x)) == own:
+        x, step = x + step, 1.1 * step
+    assert x > found.x and not budget.admits(cost(above))
+
+
+def test_few_members_are_counted() -> None:
+    counted = list[ArchSpec]()
+
+    def counting(arch: ArchSpec) -> Cost:
+        counted.append(arch)
+        return cost(arch)
+
+    for factor in (0.3, 0.8, 1.5, 3.0):
+        counted.clear()
+        fit(Compound(), B0, Budget(macs=factor * cost(B0).macs), counting)
+        # The base, a first look, the answer and the member above it; halving alone counted 7 to 11.
+        assert len({replace(arch, name="") for arch in counted}) <= 4
+
+
+def test_a_filled_member_has_the_largest_side_that_fits() -> None:
+    budget = Budget(macs=1e9)
+    found, filled = (fit(Compound(), B0, budget, cost, fill=fill) for fill in (False, True))
+    side = filled.spec.input.resolution
+    assert filled.filled_from == found.spec.input.resolution < side
+    assert filled.spec.stages == found.spec.stages and filled.x == found.x
+    assert budget.admits(filled.cost) and filled.cost == cost(filled.spec)
+    assert not budget.admits(cost(filled.spec.with_resolution(side + 1)))
+    assert filled.slack["macs"] < found.slack["macs"]
+    assert "off the rule's line" in str(filled) and "off the rule's line" not in str(found)
+
+
+def test_what_leaves_no_room_is_not_filled() -> None:
+    base = spec("resnet18")
+    budget = Budget(macs=cost(base).macs)
+    assert fit(Compound(), base, budget, cost, fill=True) == fit(Compound(), base, budget, cost)
+
+
+@pytest.mark.parametrize("to", ["6M-params", "5ms"])
+def test_only_multiply_adds_can_be_filled(to: str) -> None:
+    with pytest.raises(BudgetError, match="cannot be filled"):
+        scale("efficientnet_b0", to=to, fill=True)
 
 
 def test_every_limit_of_a_budget_is_met() -> None:

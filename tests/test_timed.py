@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,30 @@ def test_under_noise_the_answer_was_measured_twice_within_the_limit(seed: int) -
     clock = Clock(noise=0.08, seed=seed)
     found = fit_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=9), cost, clock)
     took = [ms for macs, ms in clock.shown if macs == found.cost.macs]
-    assert len(took) >= 2 and max(took) <= 9
+    within = sorted(ms for ms in took if ms <= 9)
+    assert len(within) == 2 and len(took) <= 3
+    assert found.latency is not None and found.latency.median_ms == within[-1]
+
+
+class Hiccups(Clock):
+    """A clock whose first measurement of any member is a fifth too slow, as on a machine that others use."""
+
+    def __call__(self, spec: ArchSpec) -> Latency:
+        seen = {macs for macs, _ in self.shown}
+        right = super().__call__(spec)
+        wrong = right.median_ms if cost(spec).macs in seen else 1.2 * right.median_ms
+        return replace(right, median_ms=wrong)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_one_slow_measurement_hides_no_member(name: str) -> None:
+    clock, base = Hiccups(), cs.spec(name)
+    found = fit_timed(RULES[0](), base, Budget(ms=9), cost, clock)
+    assert clock.exact(found.spec) <= 9
+    if found.slack["ms"] > 0.04:
+        # What ended the search is slower than the limit in truth, and nothing lies between.
+        over = min(macs for macs, took in clock.shown if took > 9)
+        assert fit(found.rule, base, Budget(macs=over / 1.03), cost).cost.macs <= found.cost.macs
 
 
 @pytest.mark.parametrize("wrong", [0.5, 1.0, 2.0])

@@ -119,7 +119,9 @@ def _flops(formula: Any, args: Any, kwargs: Any, out: Tensor) -> int:
 
 def _by_shape(func: Any, args: Any, kwargs: Any) -> Any:
     """Something of the shape that the operation puts out, made without running it; None where that is not known."""
-    if _elementwise(func):
+    if _writes(func.overloadpacket.__name__):
+        return args[0]
+    if torch.Tag.pointwise in func.tags:
         return _broadcast([one for one in args if isinstance(one, Tensor)])
     if func in _NORMS and args[0].is_contiguous():
         return args[0], args[0], args[0]  # an evaluation reads none but the first
@@ -128,11 +130,6 @@ def _by_shape(func: Any, args: Any, kwargs: Any) -> Any:
     if func is aten.addmm.default:
         return aten.mm.default(*args[1:3])
     return None
-
-
-@lru_cache(maxsize=1024)
-def _elementwise(func: Any) -> bool:
-    return torch.Tag.pointwise in func.tags or _writes(func.overloadpacket.__name__)
 
 
 def _writes(name: str) -> bool:

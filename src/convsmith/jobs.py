@@ -15,7 +15,7 @@ from .codec import to_data
 from .costs import cost
 from .data import ImageData
 from .diagnosing import diagnose
-from .errors import UserError
+from .errors import BudgetError, UserError
 from .feed import Source, Watcher
 from .latency import Runtime
 from .machine import this_machine
@@ -61,6 +61,7 @@ def scale(
     classes: int | None = None,
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
+    fill: bool = False,
     watcher: Watcher | None = None,
 ) -> Fit:
     """The largest member of `rule`'s line through `model` that meets every part of the budget.
@@ -68,7 +69,8 @@ def scale(
     Multiply-adds and parameters are counted. Milliseconds are measured on this machine, of one image, in `runtime` with
     `threads` threads: members are built, exported and timed until one meets the limit and the next larger does not. Where
     this device is calibrated, the first to be timed is the one that the calibration expects to meet the limit.
-    `rule` is a rule, its name, or the file of one that `fit-scaling` wrote.
+    `rule` is a rule, its name, or the file of one that `fit-scaling` wrote. `fill` then uses up a limit of multiply-adds by
+    the largest side that fits, off the rule's line.
 
     >>> scale("mobilenetv2_100", to="100M-macs").spec.input.resolution
     160
@@ -78,7 +80,9 @@ def scale(
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     line = rule if isinstance(rule, Rule) else named_rule(rule)
     if math.isinf(budget.ms):
-        return fit(line, base, budget, cost)
+        return fit(line, base, budget, cost, fill=fill)
+    if fill:
+        raise BudgetError(f"budget '{budget}' cannot be filled: that takes counts, and milliseconds are measured")
     with Stopwatch(Runtime(runtime), threads, watcher or Watcher()) as time:
         return fit_timed(line, base, budget, cost, time, expectation(runtime, threads))
 

@@ -205,6 +205,7 @@ def scale(
     images: Annotated[int | None, Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.")] = None,
     runtime: Annotated[RuntimeName, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
     threads: Annotated[int, Parameter(help="For ms: threads of the runtime.")] = 1,
+    fill: Annotated[bool, Parameter(help="Use up a limit of macs by a larger side, off the rule's line.")] = False,
     out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -214,20 +215,23 @@ def scale(
     from ..jobs import scale as scaled
 
     line = _rule(rule, epochs, images)
-    found = scaled(model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, watcher=watching())
+    found = scaled(
+        model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, fill=fill, watcher=watching()
+    )
     if out_file is not None:
         from ..training import save_atomically
 
         save_atomically(out_file, lambda path: _write(path, found.spec.to_json()))
     if json:
         record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": line.kind, "x": found.x}
+        record |= {"filled_from": found.filled_from}
         timed = None if found.latency is None else found.latency.to_record()
         emit(record | {"budget": str(found.budget), "met": met(found), "latency": timed})
         return
     spec = found.spec
     depths = " ".join(str(stage.depth) for stage in spec.stages)
     widths = " ".join(str(stage.width) for stage in spec.stages)
-    out.print(found.rule.describe(found.x))
+    out.print(found.where)
     out.print(f"{spec.input.resolution} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
     slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
     out.print(f"{found.cost} ({slack})")

@@ -28,6 +28,7 @@ class Fit:
     cost: Cost
     budget: Budget
     latency: Latency | None = None  # where the budget has milliseconds: what was measured
+    filled_from: int | None = None  # the side that the rule gives, where a larger one filled the budget
 
     @property
     def slack(self) -> dict[str, float]:
@@ -35,12 +36,20 @@ class Fit:
         timed = {} if self.latency is None else {"ms": 1 - self.latency.median_ms / self.budget.ms}
         return self.budget.slack(self.cost) | timed
 
+    @property
+    def where(self) -> str:
+        """The place on the rule's line in the paper's letters, and how far a filled spec has left it."""
+        place = self.rule.describe(self.x)
+        if self.filled_from is None:
+            return place
+        return f"{place}; filled from {self.filled_from} to {self.spec.input.resolution} px, off the rule's line"
+
     def __str__(self) -> str:
         slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in self.slack.items())
-        return f"{self.rule.describe(self.x)} -> {self.cost} ({slack})"
+        return f"{self.where} -> {self.cost} ({slack})"
 
 
-def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost]) -> Fit:
+def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost], *, fill: bool = False) -> Fit:
     """The largest member of `rule`'s line through `base` that `budget` admits.
 
     Counting an unseen member is dear and making it is not. So a forecast says between which two members the budget ends,
@@ -49,12 +58,18 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
     whose cost falls nowhere that member is the largest that fits; where a staircase falls, it fits and the next above
     it does not.
 
-    Raises `BudgetError` where even the smallest member is over the budget, naming what that one needs, and where the
-    line never reaches the budget, so that no member is the largest.
+    `fill` then takes the largest side at which that member still fits, which is no member of the line.
+
+    Raises `BudgetError` where even the smallest member is over the budget, naming what that one needs, where the line
+    never reaches the budget, so that no member is the largest, and where `fill` has no multiply-adds to fill.
     """
     if math.isfinite(budget.ms):
         raise BudgetError(
             f"budget '{budget}': milliseconds are measured, not counted; `fit_timed` fits to them, and `scale` calls it"
+        )
+    if fill and math.isinf(budget.macs):
+        raise BudgetError(
+            f"budget '{budget}' cannot be filled: a larger side needs no more parameters; add a limit such as 300M-macs"
         )
     low, high = _ends(_Line(rule, base, budget, cost))
     if low is None:
@@ -64,7 +79,8 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
     shown = math.floor((low.x + 1e-5) * 1000) / 1000  # the line was searched no finer
     x = shown if rule(base, shown) == low.spec else low.x
     spec = replace(low.spec, name=f"{base.name}@{rule.kind}={x:.5g}")
-    return Fit(spec, rule, x, cost(spec), budget)
+    found = Fit(spec, rule, x, cost(spec), budget)
+    return _filled(found, cost) if fill else found
 
 
 @dataclass(frozen=True)
@@ -151,6 +167,22 @@ def _ends(line: _Line) -> tuple[_Member | None, _Member | None]:
         else:
             return low, high
     return line.edge(line.counted, start, 1 / 4096)
+
+
+def _filled(found: Fit, cost: Callable[[ArchSpec], Cost]) -> Fit:
+    """The same member at the largest side that fits; `found` itself where that is its own."""
+    before = side = found.spec.input.resolution
+    step, growing = 1, True
+    while step >= 1:
+        if found.budget.admits(cost(found.spec.with_resolution(side + step))):
+            side += step
+        else:
+            growing = False
+        step = 2 * step if growing else step // 2
+    if side == before:
+        return found
+    spec = replace(found.spec.with_resolution(side), name=f"{found.spec.name},{side}px")
+    return replace(found, spec=spec, cost=cost(spec), filled_from=before)
 
 
 def _work(spec: ArchSpec) -> tuple[float, float]:

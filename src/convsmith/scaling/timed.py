@@ -17,6 +17,7 @@ __all__ = ["fit_timed"]
 
 _ENOUGH = 0.04  # a share of the limit left unused that is not worth another member: a session's own spread
 _TRIES = 12
+_NEAR = 1.3  # times the limit: what a busy machine may make of a member that meets it
 
 
 def fit_timed(
@@ -30,9 +31,10 @@ def fit_timed(
     """The member of `rule`'s line through `base` that `budget` admits in every limit, its milliseconds by `time`.
 
     Time along a line is nearly a power of the multiply-adds, so each measurement says where to look next, between the
-    slowest member known to meet the limit and the fastest known to miss it. What is returned was measured twice and met
-    the limit by its median both times. `expect`, milliseconds by a calibration, only says where to begin. It ends at a
-    slack of 4 %, at two members with none between them, or after twelve.
+    slowest member known to meet the limit and the fastest known to miss it. No single measurement near the limit decides:
+    what is returned met it by its median twice, of two measurements or of three, and its latency is the slower of these two.
+    `expect`, milliseconds by a calibration, only says where to begin. It ends at a slack of 4 %, at two members with none
+    between them, or after twelve.
 
     Raises `BudgetError` where the smallest member takes longer, with what it takes, and as `fit` does for the other limits.
     """
@@ -45,8 +47,7 @@ def fit_timed(
             if found.met is None or found.nothing_up_to(macs):
                 break
             continue
-        if found.add(member, time(member.spec)) and not _holds(found, member, time):
-            continue
+        found.add(member, _judged(member, budget.ms, time))
         if found.met is not None and found.met.slack["ms"] <= _ENOUGH:
             break
     if found.met is None:
@@ -58,12 +59,18 @@ def fit_timed(
     return found.met
 
 
-def _holds(found: _Search, member: Fit, time: Callable[[ArchSpec], Latency]) -> bool:
-    again = time(member.spec)
-    if again.median_ms <= found.limit:
-        return True
-    found.miss(member, again.median_ms)
-    return False
+def _judged(member: Fit, limit: float, time: Callable[[ArchSpec], Latency]) -> Latency:
+    """The middle one of a member's measurements, the slower of two: one where it is far over the limit, two else, three
+    where these disagree.
+
+    A busy machine makes any single one too slow, and a member once taken for too slow would hide all above it.
+    """
+    taken = [time(member.spec)]
+    if taken[0].median_ms <= limit * _NEAR:
+        taken.append(time(member.spec))
+    if len({one.median_ms <= limit for one in taken}) == 2:
+        taken.append(time(member.spec))
+    return sorted(taken, key=lambda one: one.median_ms)[len(taken) // 2]
 
 
 @dataclass(frozen=True)
@@ -95,26 +102,17 @@ class _Line:
 class _Search:
     limit: float
     met: Fit | None = None
-    before: Fit | None = None  # the best until then
     missed: dict[int, float] = field(default_factory=dict)  # MACs -> ms of what was too slow
     seen: dict[int, float] = field(default_factory=dict)
     empty: float = 0.0  # no member has more multiply-adds than the best and as many as this
 
-    def add(self, member: Fit, took: Latency) -> bool:
-        """Note a measurement; whether it is the best yet."""
+    def add(self, member: Fit, took: Latency) -> None:
+        """Note what a member took."""
         self.seen[member.cost.macs] = took.median_ms
         if took.median_ms > self.limit:
             self.missed[member.cost.macs] = took.median_ms
-            return False
-        if self.met is None or member.cost.macs > self.met.cost.macs:
-            self.before, self.met = self.met, replace(member, latency=took)
-            return True
-        return False
-
-    def miss(self, member: Fit, ms: float) -> None:
-        """Take `member` back: measured again, it was too slow."""
-        self.met = self.before
-        self.missed[member.cost.macs] = self.seen[member.cost.macs] = ms
+        elif self.met is None or member.cost.macs > self.met.cost.macs:
+            self.met = replace(member, latency=took)
 
     def nothing_up_to(self, macs: float) -> bool:
         """Note that the stairs have no step between the best and `macs`; whether there is hardly room for one above."""
