@@ -12,6 +12,8 @@ Reads the variables that `torchrun` sets, and nothing else of the environment.
 from __future__ import annotations
 
 import os
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +26,13 @@ from torch import distributed as dist
 
 from ..errors import UserError, first_line
 
-__all__ = ["ALONE", "Ranks", "joined", "rank_here", "recalled", "remember", "world_here"]
+__all__ = ["ALONE", "Ranks", "joined", "met", "rank_here", "recalled", "remember", "world_here"]
 
 T = TypeVar("T")
 
 # How long the others wait while the first evaluates and writes. One that died is noticed at once, without this.
 PATIENCE = timedelta(hours=2)
-# How long processes that `torchrun` starts together look for each other. gloo now and then waits for ever for a connection
-# that it was refused; then all of them end, and `torchrun --max-restarts` starts them again.
+# How long processes that `torchrun` starts together look for each other.
 MEETING = timedelta(seconds=60)
 
 
@@ -146,14 +147,58 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         if local >= torch.cuda.device_count():
             raise UserError(f"process {local} of this machine has no GPU: it has {torch.cuda.device_count()}")
         torch.cuda.set_device(local)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     with _together():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=MEETING)
+        store, rank, world = next(dist.rendezvous("env://", timeout=MEETING))  # type: ignore[attr-defined]
+        # The store outlives a restart of the processes, and with it the addresses of those that are dead.
+        store = dist.PrefixStore(met(store, rank, world, MEETING), store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=MEETING)
         assert dist.group.WORLD is not None
         dist.group.WORLD.set_timeout(PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+def met(store: Any, rank: int, world: int, patience: timedelta) -> str:
+    """A name that the processes of this start alone share, agreed upon in a `store` which may hold those of earlier starts.
+
+    The first process makes the name; every other one asks about the name it reads, and is answered under the name only if
+    the first process still lives. No count of restarts will do: over several machines `torchrun` keeps one on each.
+
+    Raises:
+        RuntimeError: not all of them came within `patience`.
+    """
+    if rank == 0:
+        name = uuid.uuid4().hex
+        store.set(_NAME, name)
+        for other in range(1, world):
+            asks = f"{name}/asks/{other}"
+            for _ in _ticks(patience, f"process {other} did not come"):
+                if store.check([asks]):
+                    break
+            store.set(f"{name}/{store.get(asks).decode()}", "")
+        return name
+    name, question = "", uuid.uuid4().hex
+    for _ in _ticks(patience, "the first process did not answer"):
+        if store.check([_NAME]) and (read := str(store.get(_NAME).decode())) != name:
+            name = read
+            store.set(f"{name}/asks/{rank}", question)
+        if name and store.check([f"{name}/{question}"]):
+            break
+    return name
+
+
+_NAME = "convsmith/start"
+
+
+def _ticks(patience: timedelta, otherwise: str) -> Iterator[None]:
+    until = time.monotonic() + patience.total_seconds()
+    while time.monotonic() < until:
+        yield
+        time.sleep(0.01)
+    raise RuntimeError(otherwise)
 
 
 def rank_here() -> int:
