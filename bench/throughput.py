@@ -5,8 +5,11 @@
 TRAIN.npz holds small JPEGs (`jpeg`, `offset`, `label`), FOLDER larger ones; both are laid out as a folder of classes in a
 temporary place. The same network, batch, number of workers, crops (8 to 100 % of the area) and mirroring on both sides, plain
 SGD, ten classes. timm's side is `create_dataset`, `create_loader` with its defaults for training but for the colour jitter,
-which we do not do, and the step of its training script in channels-last. Starting, the check of our images and the making of
-a cache are not timed; batches that workers had ready when their side's turn came are not either.
+which we do not do, and the step of its training script in channels-last.
+
+Every side is a process of its own, and one works at a time: what a process does with its memory is a part of its speed, and ours
+keeps it while it trains. Starting, the check of our images and the making of a cache are not timed; batches
+that workers had ready when their side's turn came are not either.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ from __future__ import annotations
 import argparse
 import gc
 import math
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +36,7 @@ from timm.utils import AverageMeter
 from torch import Tensor, nn
 
 import convsmith as cs
-from common import Row, inverse, judged, rounds, save, spread, timed
-from convsmith.data import ImageData
+from common import Row, inverse, judged, save, spread, timed
 from convsmith.feed import Feed, Source, Watcher, normaliser
 from convsmith.latency import Latency, Runtime, Subject, summarise
 from convsmith.recipe import SGD, Augment, Precision
@@ -102,13 +106,18 @@ def our_spec(side: int) -> cs.ArchSpec:
     return replace(spec, head=replace(spec.head, dropout=0.0))
 
 
-def our_steps(setting: Setting, images: ImageData, workers: int, checkpoint: Path) -> Callable[[], object]:
-    spec, recipe = our_spec(setting.side), replace(RECIPE, batch=setting.batch)
+def our_feed(side: Side) -> Feed:
+    images = Source(str(side.folder), cache=str(side.cache) if side.cached else None).load(Watcher())
+    return Feed(our_spec(side.setting.side), images, replace(RECIPE, batch=side.setting.batch), 0, side.workers)
+
+
+def our_steps(side: Side) -> Callable[[], object]:
+    feed, checkpoint = our_feed(side), side.cache.with_name(f"{os.getpid()}.pt")
     records = fit(
-        cs.build(spec, seed=0),
-        recipe,
-        Feed(spec, images, recipe, 0, workers),
-        prepare=normaliser(spec, CPU),
+        cs.build(feed.spec, seed=0),
+        feed.recipe,
+        feed,
+        prepare=normaliser(feed.spec, CPU),
         evaluate=lambda network: {},
         checkpoint=checkpoint,
         device=CPU,
@@ -122,24 +131,23 @@ def our_steps(setting: Setting, images: ImageData, workers: int, checkpoint: Pat
     return step
 
 
-def our_batches(setting: Setting, images: ImageData, workers: int) -> Callable[[], object]:
-    spec, recipe = our_spec(setting.side), replace(RECIPE, batch=setting.batch)
-    prepare = normaliser(spec, CPU)
-    batches = Feed(spec, images, recipe, 0, workers).batches(0, 10**6)
+def our_batches(side: Side) -> Callable[[], object]:
+    feed = our_feed(side)
+    prepare, batches = normaliser(feed.spec, CPU), feed.batches(0, 10**6)
     return lambda: prepare(next(batches).images)
 
 
 # ---- timm's side -----------------------------------------------------------------------------------------------------
 
 
-def their_batches(setting: Setting, folder: Path, workers: int) -> Callable[[], tuple[Tensor, Tensor]]:
+def their_batches(side: Side) -> Callable[[], tuple[Tensor, Tensor]]:
     loader = create_loader(
-        create_dataset("", root=str(folder), is_training=True, search_split=False),
-        input_size=(3, setting.side, setting.side),
-        batch_size=setting.batch,
+        create_dataset("", root=str(side.folder), is_training=True, search_split=False),
+        input_size=(3, side.setting.side, side.setting.side),
+        batch_size=side.setting.batch,
         is_training=True,
         color_jitter=None,
-        num_workers=workers,
+        num_workers=side.workers,
         device=CPU,
     )
 
@@ -156,10 +164,10 @@ def their_batches(setting: Setting, folder: Path, workers: int) -> Callable[[], 
     return batch
 
 
-def their_steps(setting: Setting, folder: Path, workers: int) -> Callable[[], object]:
+def their_steps(side: Side) -> Callable[[], object]:
     model = theirs(NAME).train().to(memory_format=torch.channels_last)
     optimiser = create_optimizer_v2(model, opt="sgd", lr=0.01, weight_decay=2e-5, momentum=0.9)
-    batch, loss_of, losses = their_batches(setting, folder, workers), nn.CrossEntropyLoss(), AverageMeter()
+    batch, loss_of, losses = their_batches(side), nn.CrossEntropyLoss(), AverageMeter()
 
     def step() -> None:
         images, labels = batch()
@@ -172,29 +180,69 @@ def their_steps(setting: Setting, folder: Path, workers: int) -> Callable[[], ob
     return step
 
 
-# ---- rounds ----------------------------------------------------------------------------------------------------------
+# ---- processes and rounds --------------------------------------------------------------------------------------------
 
 
-def alternated(sides: Mapping[str, Callable[[], object]], setting: Setting, n: int) -> dict[str, Latency]:
-    """Some steps of each in turn, in an order drawn anew for each of `n` rounds, after one that is not counted."""
-    rng, samples = np.random.default_rng(0), {name: [] for name in sides}
+@dataclass(frozen=True)
+class Side:
+    """Whose, and what is timed: `training` end to end, `reading` alone, or the `step` alone."""
 
-    def steps(name: str, how_many: int) -> None:
-        for _ in range(how_many):
-            sides[name]()
+    ours: bool
+    what: str
+    setting: Setting
+    folder: Path
+    cache: Path
+    workers: int = 0
+    cached: bool = False
 
+    def made(self) -> Callable[[], object]:
+        match self.what:
+            case "training":
+                return our_steps(self) if self.ours else their_steps(self)
+            case "reading":
+                return our_batches(self) if self.ours else their_batches(self)
+            case "step":
+                network = cs.build(our_spec(self.setting.side), seed=0) if self.ours else theirs(NAME)
+                return step_of(network, self.setting.side, self.setting.batch)
+        raise AssertionError(self.what)
+
+
+def served(side: Side, line: Connection) -> None:
+    """A side's process: at each word, some steps, and their milliseconds in answer."""
+    loop.CHECKPOINT_EVERY = math.inf  # timm's script writes none inside an epoch either
+    step, setting = side.made(), side.setting
+
+    def steps(n: int) -> None:
+        for _ in range(n):
+            step()
+
+    steps(setting.idle)
     gc.collect()
     gc.disable()
-    try:
-        for done in range(-1, n):
-            for name in rng.permutation(list(sides)):
-                steps(name, setting.idle)
-                taken = timed(lambda name=name: steps(name, setting.steps)) / setting.steps
-                if done >= 0:
-                    samples[name].append(taken)
-    finally:
-        gc.enable()
-    subjects = [Subject(name, Runtime.EAGER, 1, run) for name, run in sides.items()]
+    line.send(0.0)
+    while line.recv():
+        steps(setting.idle)
+        line.send(timed(lambda: steps(setting.steps)) / setting.steps)
+
+
+def alternated(sides: Mapping[str, Side], n: int) -> dict[str, Latency]:
+    """Some steps of each in turn, in an order drawn anew for each of `n` rounds."""
+    rng, samples, lines, processes = np.random.default_rng(0), {name: [] for name in sides}, {}, []
+    spawn = multiprocessing.get_context("spawn")
+    for name, side in sides.items():
+        lines[name], theirs_ = spawn.Pipe()
+        processes.append(spawn.Process(target=served, args=(side, theirs_)))
+        processes[-1].start()
+        lines[name].recv()
+    for _ in range(n):
+        for name in rng.permutation(list(sides)):
+            lines[name].send(True)
+            samples[name].append(lines[name].recv())
+    for line in lines.values():
+        line.send(False)
+    for process in processes:
+        process.join()
+    subjects = [Subject(name, Runtime.EAGER, 1, lambda: None) for name in sides]
     timing = summarise(subjects, list(samples.values()), threads=torch.get_num_threads())
     return dict(zip(sides, timing.rows, strict=True))
 
@@ -213,34 +261,25 @@ def compared(what: str, mine: Latency, other: Latency, setting: Setting, goal: s
 
 
 def rows_of(setting: Setting, folder: Path, scratch: Path, n: int) -> tuple[list[Row], str]:
-    images = Source(str(folder), cache=str(scratch / "cache")).load(Watcher())
-    plain, in_memory = replace(images, cache=None), setting.side == 32
-    began = time.perf_counter()
-    Feed(our_spec(setting.side), images, RECIPE, 0, 0)
-    took = time.perf_counter() - began
-    kinds = {", held in memory": plain} if in_memory else {"": plain, ", cached": images}
+    in_memory, cache = setting.side == 32, scratch / "cache"
+    kinds = {", held in memory": False} if in_memory else {"": False, ", cached": True}
+    note = ""
+    if not in_memory:
+        images = Source(str(folder), cache=str(cache)).load(Watcher())
+        began = time.perf_counter()
+        Feed(our_spec(setting.side), images, RECIPE, 0, 0)
+        note = f"the cache of {len(images.train) + len(images.val)} images took {time.perf_counter() - began:.1f} s"
     rows = []
-    for workers in (0, 1):
-        where = f"{setting.side} px, {workers} worker{'s' * (workers != 1)}"
-        sides = {kind: our_steps(setting, one, workers, scratch / f"{kind}.pt") for kind, one in kinds.items()}
-        found = alternated(sides | {"timm": their_steps(setting, folder, workers)}, setting, n)
-        rows += [
-            compared(f"training at {where}{kind}", found[kind], found["timm"], setting, "1.2 or more", 1.2)
-            for kind in kinds
-        ]
-        gc.collect()  # ends the workers
-    sides = {kind: our_batches(setting, one, 0) for kind, one in kinds.items()}
-    found = alternated(sides | {"timm": their_batches(setting, folder, 0)}, setting, n)
-    rows += [
-        compared(f"reading alone at {setting.side} px, 0 workers{kind}", found[kind], found["timm"], setting)
-        for kind in kinds
-    ]
-    network = cs.build(our_spec(setting.side), seed=0)
-    mine, other = rounds(
-        step_of(network, setting.side, setting.batch), step_of(theirs(NAME), setting.side, setting.batch), n=3 * n
-    )
-    rows.append(compared(f"the step alone at {setting.side} px", mine, other, setting, "never below 1.0", 1.0))
-    return rows, "" if in_memory else f"the cache of {len(images.train) + len(images.val)} images took {took:.1f} s"
+    for what, workers in (("training", 0), ("training", 1), ("reading", 0)):
+        sides = {kind: Side(True, what, setting, folder, cache, workers, cached) for kind, cached in kinds.items()}
+        found = alternated(sides | {"timm": Side(False, what, setting, folder, cache, workers)}, n)
+        where = f"{what}{' alone' * (what == 'reading')} at {setting.side} px, {workers} worker{'s' * (workers != 1)}"
+        goal = ("1.2 or more", 1.2) if what == "training" else ()
+        rows += [compared(f"{where}{kind}", found[kind], found["timm"], setting, *goal) for kind in kinds]
+    found = alternated({who: Side(who == "ours", "step", setting, folder, cache) for who in ("ours", "timm")}, n)
+    what = f"the step alone at {setting.side} px"
+    rows.append(compared(what, found["ours"], found["timm"], setting, "never below 1.0", 1.0))
+    return rows, note
 
 
 def main() -> None:
@@ -250,7 +289,6 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[one.side for one in SETTINGS])
     parser.add_argument("--rounds", type=int, default=8)
     asked = parser.parse_args()
-    loop.CHECKPOINT_EVERY = math.inf  # timm's script writes none inside an epoch either
     rows, notes = [], []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -266,8 +304,8 @@ def main() -> None:
     batches = ", ".join(f"{one.batch} at {one.side} px" for one in SETTINGS if one.side in asked.sides)
     note = (
         f"{NAME} on {torch.get_num_threads()} threads (all cores), batches of {batches}; timm {timm.__version__}, bilinear, no "
-        f"colour jitter; n counts rounds. 32 px: CIFAR's JPEGs, which we hold decoded; 96 and 224 px: photographs of short side "
-        f"256, held whole by the cache; {'; '.join(notes)}"
+        f"colour jitter; a process a side; n counts rounds. 32 px: CIFAR's JPEGs, which we hold decoded; "
+        f"96 and 224 px: photographs of short side 256, held whole by the cache; {'; '.join(notes)}"
     )
     save("throughput", "Training from JPEG files", "timm", rows, note)
 

@@ -21,6 +21,7 @@ from ..training import EpochDone, Feed, Ranks, Started, StepDone, TrainingDiverg
 from ..training.average import averaged
 from ..training.checkpoint import restore_checkpoint, save_checkpoint
 from ..training.clip import clip_adaptively
+from ..training.memory import keeping_memory
 from ..training.optim import optimiser
 from ..training.ranks import ALONE
 from .sandwich import Draw, Gradients, assert_distinct, drawn, sandwich
@@ -60,6 +61,7 @@ class RolledBack:
 SupernetRecord = Started | StepDone | EpochDone | Watched | RolledBack
 
 
+@keeping_memory
 def train_supernet(
     supernet: Supernet,
     recipe: Recipe,

@@ -23,6 +23,7 @@ from ..recipe import Precision, Recipe
 from .average import averaged
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .clip import clip_adaptively
+from .memory import keeping_memory
 from .objective import loss_of
 from .optim import CLASSIFIER, optimiser
 from .ranks import ALONE, Ranks
@@ -100,6 +101,7 @@ class EpochDone:
 Record = Started | StepDone | EpochDone
 
 
+@keeping_memory
 def fit(
     model: nn.Module,
     recipe: Recipe,
