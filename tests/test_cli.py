@@ -249,6 +249,10 @@ def test_the_main_job_from_data_to_report(capsys: pytest.CaptureFixture[str], tm
     assert exported["batch"] == 1
     assert exported["relative_difference"] <= 1e-4
 
+    code, _, err = run(capsys, "export", str(folder), "--static-batch", "--int8", "--out", str(tmp_path / "q.onnx"))
+    assert code == 2
+    assert "--static-batch is for the float file" in err
+
     measured = ["measure", str(tmp_path / "m.onnx"), str(folder / "spec.json"), "--rounds", "5", "--json"]
     code, out, _ = run(capsys, *measured)
     timing = json.loads(out)

@@ -201,6 +201,8 @@ def export(
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
     if must and not int8:
         raise UserError("--must is a gate for --int8")
+    if static_batch and int8:
+        raise UserError("--int8 leaves the batch free; --static-batch is for the float file")
     if child is not None:
         from ..searching import export_child
 
