@@ -46,7 +46,7 @@ from convsmith.supernet.sandwich import Draw, Gradients, Sandwich, drawn, sandwi
 from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomically
 from convsmith.trials import Trial, train_all
 
-LENGTHS, RANKED, ABLATED = (2, 5), 5, 2  # epochs; of the ranking; of the ablations
+LENGTHS, RANKED, ABLATED = (2, 5, 10), 10, 2  # epochs; of the ranking; of the ablations
 CALIBRATION = 2000
 CPU = torch.device("cpu")
 
@@ -82,24 +82,6 @@ def children() -> dict[str, ArchSpec]:
 # ---- what is left out in the ablations -------------------------------------------------------------------------------
 
 
-def by_labels(
-    supernet: Supernet,
-    images: Tensor,
-    labels: Tensor,
-    children: Sequence[ArchSpec],
-    recipe: Recipe,
-    *,
-    share: float = 1.0,
-    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
-    autocast: torch.dtype | None = None,
-) -> Sandwich:
-    """A sandwich whose every child learns from labels: no distillation."""
-    logits = supernet.child(supernet.space.biggest(), regularised=True)(images)
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
-    loss.backward()
-    return Sandwich(logits.detach(), loss.detach(), _labelled(supernet, images, labels, children, recipe))
-
-
 def without_ends(
     supernet: Supernet,
     images: Tensor,
@@ -107,6 +89,7 @@ def without_ends(
     children: Sequence[ArchSpec],
     recipe: Recipe,
     *,
+    labelled: bool = False,
     share: float = 1.0,
     scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
     autocast: torch.dtype | None = None,
@@ -142,13 +125,16 @@ class Method:
 
     name: str
     floor: float = 0.05
+    labels_first: float = 0.0
     draw: Draw = drawn
     gradients: Gradients = sandwich
 
 
 WHOLE = Method("whole")
+LABELS_FIRST = Method("labels first", labels_first=0.5)
 ABLATIONS = (
-    Method("without distillation", gradients=by_labels),
+    LABELS_FIRST,
+    Method("without distillation", labels_first=1.0),
     Method("without sandwich", draw=four_drawn, gradients=without_ends),
     Method("without constant ending", floor=0.0),
 )
@@ -197,6 +183,7 @@ class Study:
             checkpoint=self.out / f"{stem}.pt",
             device=CPU,
             seed=0,
+            labels_first=method.labels_first,
             draw=method.draw,
             gradients=method.gradients,
         ):
@@ -284,7 +271,8 @@ def first_five() -> dict[str, ArchSpec]:
 
 def supernets(study: Study) -> None:
     for epochs in LENGTHS:
-        study.supernet(WHOLE, epochs)
+        for method in (WHOLE, LABELS_FIRST):
+            study.supernet(method, epochs)
 
 
 def alone(study: Study) -> None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -58,6 +59,7 @@ from convsmith.supernet import (
     space_from,
     train_supernet,
 )
+from convsmith.supernet.sandwich import Sandwich
 from convsmith.supernet.shared import resized
 from convsmith.supernet.watchdog import Watch
 from convsmith.training import EpochDone, Started, StepDone, TrainingDiverged, rate_at
@@ -366,6 +368,40 @@ def test_a_sandwichs_gradient_is_the_sum_of_its_parts_and_children_see_no_labels
     moved, moved_alone = step(other, *children), step(other)
     for name, one in whole.items():
         torch.testing.assert_close(one - alone[name], moved[name] - moved_alone[name], rtol=1e-4, atol=1e-6)
+
+
+def test_labelled_children_learn_from_labels_as_the_biggest_does() -> None:
+    supernet = stirred(TINY)
+    images, labels = noise(8, 12), torch.arange(8) % 3
+    recipe, child = replace(PLAIN, smoothing=0.1), TINY.smallest()
+
+    torch.manual_seed(0)  # the biggest child's dropout
+    seen = sandwich(supernet, images, labels, (child,), recipe, labelled=True)
+    found = gradients(supernet)
+    torch.manual_seed(0)
+    sandwich(supernet, images, labels, (), recipe)
+    loss = F.cross_entropy(supernet.child(child)(images), labels, label_smoothing=0.1)
+    loss.backward()
+    for name, one in gradients(supernet).items():
+        torch.testing.assert_close(one, found[name], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(seen.distilled[0], loss.detach())
+
+
+@pytest.mark.parametrize(("share", "first"), [(0.0, 0), (0.5, 6), (0.3, 4), (1.0, 12)])
+def test_labels_first_are_for_that_share_of_the_steps(tmp_path: Path, share: float, first: int) -> None:
+    labelled = []
+
+    def looked_at(*given: Any, **named: Any) -> Sandwich:
+        labelled.append(named["labelled"])
+        return sandwich(*given, **named)
+
+    for _ in train_supernet(
+        Supernet(TINY, seed=0), replace(PLAIN, epochs=2), Feed(), prepare=lambda images: images.float() / 128 - 1,
+        evaluate=lambda shipped: {}, checkpoint=tmp_path / "last.pt", device=CPU, seed=7, labels_first=share,
+        gradients=looked_at,
+    ):  # fmt: skip
+        pass
+    assert labelled == [step < first for step in range(12)]
 
 
 def test_weight_decay_is_the_biggest_childs_alone_however_many_children() -> None:

@@ -30,14 +30,17 @@ class Selector(Enum):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How the children are chosen: `per_round` mutations a round for each budget, by 1-image latency in `threads` threads.
+    """How the supernet is trained and the children are chosen.
 
+    For the share `labels_first` of training all children learn from labels, and only then from the biggest. `per_round`
+    mutations are scored a round for each budget, by 1-image latency in `threads` threads.
     `scorers` processes score children beside each other, 0: one for each core, 8 at most; `cluster` is the address of a Ray
     cluster that does it instead. `against` names networks, of which members scaled to the winners' multiply-adds are trained
     alone for comparison.
     """
 
     space: str = "t32"
+    labels_first: float = 0.0
     rounds: int = 6
     per_round: int = 16
     threads: int = 1
@@ -47,6 +50,8 @@ class SearchOptions:
     against: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not 0 <= self.labels_first <= 1:
+            raise UserError(f"--labels-first is a share of training, from 0 to 1, not {self.labels_first:g}")
         if self.rounds < 0 or self.per_round < 1 or self.threads < 1 or self.scorers < 0:
             raise UserError("--rounds and --scorers are 0 or more, --per-round and --threads are 1 or more")
 

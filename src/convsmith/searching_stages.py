@@ -143,6 +143,7 @@ def _train(
         checkpoint=run.file("last.pt"),
         device=where,
         seed=config["seed"],
+        labels_first=from_data(SearchOptions, config["how"], ()).labels_first,
         ranks=ranks,
         stop=lambda: termination.asked,
     ):

@@ -21,6 +21,12 @@ def search(
     *,
     to: Annotated[str, Parameter(help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.")],
     space: Annotated[str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.")] = "t32",
+    labels_first: Annotated[
+        float,
+        Parameter(
+            help="Share of training in which all children learn from labels, before they learn from the biggest."
+        ),
+    ] = 0.0,
     rounds: Annotated[int, Parameter(help="Rounds of mutations for each budget.")] = 6,
     per_round: Annotated[int, Parameter(help="Children scored in a round.")] = 16,
     threads: Annotated[int, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
@@ -49,6 +55,7 @@ def search(
 
     how = searching.SearchOptions(
         space=space,
+        labels_first=labels_first,
         rounds=rounds,
         per_round=per_round,
         threads=threads,

@@ -73,6 +73,7 @@ def train_supernet(
     device: torch.device,
     seed: int,
     randoms: int = 2,
+    labels_first: float = 0.0,
     draw: Draw = drawn,
     gradients: Gradients = sandwich,
     watch_every: int = 50,
@@ -87,6 +88,9 @@ def train_supernet(
     last good look, with an optimiser that remembers nothing and half the rate, which doubles again after five good looks.
     Only states of good looks are written, so a run that was killed and resumed goes back where one that was not does, and
     makes the same weights, bit for bit on a CPU.
+
+    For the share `labels_first` of the steps all children learn from labels, and only then from the biggest. The paper's is 0;
+    in a short training the biggest has nothing to teach at first, and holding to it costs all of them accuracy.
 
     `draw` and `gradients` are the sandwich's two halves, for studies that change one: which children a step has beside the
     biggest, and what a batch adds to the gradients.
@@ -128,7 +132,9 @@ def train_supernet(
             epoch, ends = step // feed.steps_per_epoch + 1, (step + 1) % feed.steps_per_epoch == 0
             children = draw(supernet.space, seed=seed, step=step, randoms=randoms)
             looked = device.type == "cpu" or step % LOOK_EVERY == 0 or ends
-            value = run.step(batch.images, batch.labels, children, prepare, rate, looked=looked)
+            value = run.step(
+                batch.images, batch.labels, children, prepare, rate, labelled=step < labels_first * steps, looked=looked
+            )
             reason = "" if math.isfinite(value) or not looked else f"the loss became {value}"
 
             # ---- a look ------------------------------------------------------------------------------------------
@@ -214,6 +220,7 @@ class _Run:
         prepare: Callable[[Tensor], Tensor],
         rate: float,
         *,
+        labelled: bool,
         looked: bool,
     ) -> float:
         """One step of the optimiser; the biggest child's loss, or NaN where it was not looked at.
@@ -235,6 +242,7 @@ class _Run:
                 own,
                 children,
                 recipe,
+                labelled=labelled,
                 share=len(own) / count,
                 scaled=self.scaler.scale,
                 autocast=self.autocast,

@@ -49,6 +49,7 @@ class Gradients(Protocol):
         children: Sequence[ArchSpec],
         recipe: Recipe,
         *,
+        labelled: bool = False,
         share: float = 1.0,
         scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
         autocast: torch.dtype | None = None,
@@ -71,6 +72,7 @@ def sandwich(
     children: Sequence[ArchSpec],
     recipe: Recipe,
     *,
+    labelled: bool = False,
     share: float = 1.0,
     scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
     autocast: torch.dtype | None = None,
@@ -81,9 +83,9 @@ def sandwich(
 
     o is the biggest child's output, regularised: dropout, stochastic depth, label smoothing and mixed images are its own, and
     its soft labels come from that same pass. The others, on the same images each at its resolution, are not regularised
-    and see no labels. Losses are summed, not averaged: the biggest holds every weight, so an optimiser that decays weights
-    once a step decays them for the biggest alone. Each child's graph is gone before the next is made, so memory peaks
-    with the biggest.
+    and see no labels; where `labelled`, they learn from labels as the biggest does, and not from it. Losses are summed, not
+    averaged: the biggest holds every weight, so an optimiser that decays weights once a step decays them for the biggest
+    alone. Each child's graph is gone before the next is made, so memory peaks with the biggest.
 
     `share` weighs the batch as a part of a bigger one; `scaled` is a gradient scaler's.
     """
@@ -92,21 +94,25 @@ def sandwich(
         own: Tensor | None = None
         if recipe.mixup or recipe.cutmix:
             images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
+
+    def by_labels(logits: Tensor) -> Tensor:
+        if own is None:
+            return F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+        return mixed_loss(logits, labels, own, smoothing=recipe.smoothing)
+
+    with torch.autocast(on, dtype=autocast, enabled=autocast is not None):
         logits = supernet.child(supernet.space.biggest(), regularised=True)(images).float()
-        loss = (
-            F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
-            if own is None
-            else mixed_loss(logits, labels, own, smoothing=recipe.smoothing)
-        )
+        loss = by_labels(logits)
     scaled(loss * share).backward()  # type: ignore[no-untyped-call]
     logits = logits.detach()
     soft = logits.softmax(1)
     losses = []
     for spec in children:
         with torch.autocast(on, dtype=autocast, enabled=autocast is not None):
-            distilled = soft_cross_entropy(supernet.child(spec)(images), soft)
-        scaled(distilled * share).backward()  # type: ignore[no-untyped-call]
-        losses.append(distilled.detach())
+            answer = supernet.child(spec)(images).float()
+            learnt = by_labels(answer) if labelled else soft_cross_entropy(answer, soft)
+        scaled(learnt * share).backward()  # type: ignore[no-untyped-call]
+        losses.append(learnt.detach())
     return Sandwich(logits, loss.detach(), tuple(losses))
 
 
