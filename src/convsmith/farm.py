@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -52,9 +53,10 @@ class Farm(Generic[S, T, R]):
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
         self._there: Any = None
+        self._key = ""
         if cluster is not None:
             self._ray = _connected(cluster)
-            self._there = self._ray.put(self._shared)
+            self._there, self._key = self._ray.put(self._shared), uuid.uuid4().hex
 
     def __enter__(self) -> Farm[S, T, R]:
         return self
@@ -106,7 +108,9 @@ class Farm(Generic[S, T, R]):
     def _on_ray(self, work: Mapping[str, T]) -> Iterator[tuple[str, R]]:
         # A node that dies takes its work with it; Ray begins it again on another.
         remote: Any = self._ray.remote(num_cpus=1, max_retries=8)(_remote)
-        running = {remote.remote(self._do, pickle.dumps(item), self._there): name for name, item in work.items()}
+        running = {
+            remote.remote(self._do, pickle.dumps(item), self._key, self._there): name for name, item in work.items()
+        }
         while running:
             ended, _ = self._ray.wait(list(running), num_returns=1)
             for future in ended:
@@ -123,6 +127,7 @@ def orphaned() -> bool:
 # Of this process, set once when it starts.
 _do: Callable[[Any, Any], Any] | None = None
 _shared: Any = None
+_key: str = ""
 _farmer: int | None = None
 
 
@@ -139,11 +144,14 @@ def _work(item: Any) -> Any:
     return _do(_shared, item)
 
 
-def _remote(do: Callable[[Any, Any], Any], item: bytes, shared: bytes) -> Any:
+def _remote(do: Callable[[Any, Any], Any], item: bytes, key: str, shared: bytes) -> Any:
     import torch
 
-    torch.set_num_threads(1)
-    return do(pickle.loads(shared), pickle.loads(item))
+    global _shared, _key
+    if _key != key:  # one process does many items, and what is shared may remember what it has made
+        torch.set_num_threads(1)
+        _key, _shared = key, pickle.loads(shared)
+    return do(_shared, pickle.loads(item))
 
 
 def _connected(address: str) -> Any:
