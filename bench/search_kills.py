@@ -40,8 +40,8 @@ def main() -> None:
         assert done.returncode == 0, done.stderr
         whole = found(runs / "whole")
         for moment, there in MOMENTS.items():
-            run = runs / moment
-            process = subprocess.Popen(told(runs, moment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            run = runs / moment.replace(" ", "-")
+            process = subprocess.Popen(told(runs, run.name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while not there(run):
                 assert process.poll() is None, f"ended before it could be killed while {moment}"
                 time.sleep(0.02)
