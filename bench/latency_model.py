@@ -1,4 +1,4 @@
-"""Predicted against measured latency: a calibration on shallow networks, held against random deep ones of every family.
+"""Predicted against measured latency: a calibration, held against random deep ones of every family.
 
 The deep networks are exported first, into a folder that is kept (`--files`), because that takes most of the time; then the
 machine is calibrated and they are timed, interleaved. Writes bench/results/latency_model.json and docs/latency-model.svg.
@@ -37,9 +37,10 @@ def main() -> None:
         model, _ = calibrate(folder=Path(cache))
     # Anchors are timed in the same rounds: the machine's common level now over that at calibration is taken out, and shown.
     anchors = exported([member(name).with_resolution(side) for name, side in ANCHORS], files / "anchors", 1, Watcher())
-    took = timed([Exported(path, 1) for path in (*anchors, *paths)], 1, 15, Watcher())
-    level = float(np.median([now / then for now, (_, then) in zip(took, model.anchors, strict=False)]))
-    raw, found = np.asarray(took[len(anchors) :]), np.asarray(took[len(anchors) :]) / level
+    deep, known = ([Exported(path, 1) for path in files] for files in (paths, anchors))
+    took, now = timed(deep, known, 1, 15, Watcher())
+    level = float(np.median([ms / then for ms, (_, then) in zip(now, model.anchors, strict=True)]))
+    raw, found = np.asarray(took), np.asarray(took) / level
     expected = np.asarray([model.ms(spec) for spec in specs])
     error = np.abs(expected / found - 1)
     macs = [cost(spec).macs for spec in specs]

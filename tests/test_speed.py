@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from convsmith import profiling
 from convsmith.arch import ArchSpec
 from convsmith.calibrating import Steady, calibration, place, this_device
 from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.families import FAMILIES, spec
 from convsmith.feed import Watcher
-from convsmith.latency import Runtime
-from convsmith.profiling import _shape, networks_for
+from convsmith.latency import Runtime, Subject, Timing, summarise
+from convsmith.profiling import Network, _shape, networks_for, timed
 from convsmith.speed import Device, DeviceModel, Observed, kernels, members
 from convsmith.speed.features import OTHERS, convolutions, others
 
@@ -124,6 +126,46 @@ def test_a_profile_s_convolutions_are_the_kernels_of_the_spec(runtime: Runtime, 
     assert sorted(shape for shape, _ in found) == wanted
     assert 0 < sum(ms for _, ms in found) <= 2.0 + 1e-9
     assert all(math.isfinite(ms) and ms > 0 for _, ms in found)
+
+
+@dataclass(frozen=True)
+class Known(Network):
+    """A network whose milliseconds and profile are given."""
+
+    ms: float
+    kernels: tuple[float, ...] = ()
+
+    def subject(self) -> Subject:
+        return Subject(str(self.ms), Runtime.ORT, 1, lambda: None)
+
+    def profile(self) -> tuple[tuple[tuple[tuple[int, ...], float], ...], float, int]:
+        convs = tuple(((8, 8, 1, 1, 1, 4, 4), ms) for ms in self.kernels)
+        return convs, sum(self.kernels), len(self.kernels)
+
+
+def test_what_watching_costs_is_the_same_for_every_kernel_and_what_is_slower_still_is_a_share() -> None:
+    def took(ms: float) -> list[float]:
+        return [ms for _, ms in Known(0.0, (0.004, 0.104)).convolutions(ms)]
+
+    assert took(0.108) == pytest.approx([0.004, 0.104])
+    assert took(0.102) == pytest.approx([0.001, 0.101])
+    # Five microseconds a kernel at the most; and no kernel takes nothing.
+    assert took(0.049) == pytest.approx([3e-4, 0.099 / 2])
+    assert took(0.216) == pytest.approx([0.008, 0.208])
+
+
+def test_the_drift_of_groups_is_what_most_references_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interleaved(subjects: Sequence[Subject], **given: object) -> Timing:
+        drift = 1.5 if subjects[-1].name == "40.0" else 1.0
+        # One reference is slow in that group for reasons of its own.
+        times = [float(one.name) * drift * (2.0 if drift > 1 and one.name == "1.0" else 1.0) for one in subjects]
+        return summarise(subjects, [[ms] for ms in times], threads=1)
+
+    monkeypatch.setattr(profiling, "interleave", interleaved)
+    networks, references = [Known(float(at)) for at in range(5, 41)], [Known(1.0), Known(2.0), Known(3.0)]
+    took, usual = timed(networks, references, 1, 5, Watcher())
+    assert took == pytest.approx([one.ms for one in networks])
+    assert usual == [1.0, 2.0, 3.0]
 
 
 def test_channels_that_a_layout_pads_are_not_the_network_s() -> None:

@@ -71,30 +71,36 @@ def calibrate(
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
     *,
-    networks: int = 60,
+    networks: int = 90,
     rounds: int = 15,
     workers: int | None = None,
     folder: Path = CACHE,
     seed: int = 0,
     watcher: Watcher | None = None,
 ) -> tuple[DeviceModel, Path]:
-    """Make and time shallow random networks of every family, fit the model, and keep it under `folder`.
+    """Make and time random networks of every family, fit the model, and keep it under `folder`.
 
-    `workers` processes export beside each other; timing is done when they are gone.
+    Two of three are shallow: they have as many different kernels as deep ones and are made in a fraction of the time. The
+    others show what depth adds: weights that no cache holds, and what lies between kernels. `workers` processes export
+    beside each other; timing is done when they are gone.
     """
     watcher, device, began = watcher or Watcher(), this_device(Runtime(runtime), threads), time.monotonic()
-    specs = members(networks, np.random.default_rng(seed), shallow=True)
+    rng, deep = np.random.default_rng(seed), networks // 3
+    specs = [*members(networks - deep, rng, shallow=True), *members(deep, rng)]
+    # Of each kind some in every group that is timed, and in every fold that is left out.
+    specs = [specs[at] for at in rng.permutation(len(specs))]
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
         made = networks_for(Runtime(runtime), [*specs, *_anchors()], Path(scratch), threads, workers, watcher)
-        took = timed(made, threads, rounds, watcher)
+        own, anchors = made[: len(specs)], made[len(specs) :]
+        took, anchored = timed(own, anchors, threads, rounds, watcher)
         observed = []
         for at, spec in enumerate(specs):
             watcher.count("profiles", at + 1, len(specs))
-            observed.append(Observed(spec, took[at], made[at].convolutions(took[at])))
+            observed.append(Observed(spec, took[at], own[at].convolutions(took[at])))
     watcher.stage("fit", f"{sum(len(one.convs) for one in observed)} convolutions of {len(specs)} networks")
-    anchors = [(f"{name}@{side}", ms) for (name, side), ms in zip(ANCHORS, took[len(specs) :], strict=True)]
+    known = [(f"{name}@{side}", ms) for (name, side), ms in zip(ANCHORS, anchored, strict=True)]
     minutes = (time.monotonic() - began) / 60
-    model = DeviceModel.fitted(observed, device, anchors=anchors, made=now(), minutes=minutes)
+    model = DeviceModel.fitted(observed, device, anchors=known, made=now(), minutes=minutes)
     path = place(device, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_atomically(path, lambda temporary: _write(temporary, model.to_json()))

@@ -33,6 +33,8 @@ from .model import build
 __all__ = ["Exported", "Network", "exported", "networks_for", "timed"]
 
 _GROUP = 15  # networks that are timed in one interleaving: memory holds them all
+# What watching a kernel is taken to cost at most; beyond this, a profile that is slower than the network is slower in all.
+_WATCHING_MS = 0.005
 _RUNS = 8  # of a profile
 
 Convolutions = tuple[tuple[tuple[int, ...], float], ...]
@@ -46,14 +48,18 @@ class Network(abc.ABC):
         """The whole network, ready to be timed."""
 
     @abc.abstractmethod
-    def profile(self) -> tuple[Convolutions, float]:
-        """(shape, ms) of each convolution, shapes as in `speed.Kernel`, and the ms of all kernels together."""
+    def profile(self) -> tuple[Convolutions, float, int]:
+        """(shape, ms) of each convolution, shapes as in `speed.Kernel`; of all kernels together, the ms and how many."""
 
     def convolutions(self, ms: float) -> Convolutions:
-        """(shape, ms) of each convolution, scaled so that all kernels together took `ms`: watching costs time."""
-        convs, total = self.profile()
-        scale = ms / max(total, 1e-9)
-        return tuple((shape, max(took * scale, 1e-4)) for shape, took in convs)
+        """(shape, ms) of each convolution, such that all kernels together took `ms`.
+
+        Watching costs time: as much for a small kernel as for a large one, and then a share.
+        """
+        convs, total, kernels = self.profile()
+        watching = min(max((total - ms) / max(kernels, 1), 0.0), _WATCHING_MS)
+        scale = ms / max(total - watching * kernels, 1e-9)
+        return tuple((shape, max((took - watching) * scale, 3e-4)) for shape, took in convs)
 
 
 def networks_for(
@@ -85,17 +91,27 @@ def _export(spec: ArchSpec, path: Path) -> None:
     export_onnx(build(spec, seed=0), path, input_shape=shape, dynamic_batch=False, samples=one, tolerance=math.inf)
 
 
-def timed(networks: Sequence[Network], threads: int, rounds: int, watcher: Watcher) -> list[float]:
-    """Median ms of each. Each group is interleaved with the first of all, whose drift between groups is taken out."""
+def timed(
+    networks: Sequence[Network], references: Sequence[Network], threads: int, rounds: int, watcher: Watcher
+) -> tuple[list[float], list[float]]:
+    """Median ms of each network, and of each reference.
+
+    Every group of networks is interleaved with all references, whose common drift from group to group is taken out: one
+    alone may be slow for reasons of its own.
+    """
     groups = [networks[at : at + _GROUP] for at in range(0, len(networks), _GROUP)]
-    raw: list[tuple[float, list[float]]] = []
+    raw: list[tuple[list[float], list[float]]] = []
     for number, group in enumerate(groups, start=1):
         watcher.count("groups timed", number, len(groups))
-        subjects = [one.subject() for one in ([networks[0]] if number > 1 else []) + list(group)]
+        subjects = [one.subject() for one in (*references, *group)]
         rows = [row.median_ms for row in interleave(subjects, threads=threads, rounds=rounds, seconds=20).rows]
-        raw.append((rows[0], rows[len(rows) - len(group) :]))
-    usual = statistics.median(reference for reference, _ in raw)
-    return [ms * usual / reference for reference, group_ms in raw for ms in group_ms]
+        raw.append((rows[: len(references)], rows[len(references) :]))
+    usual = [statistics.median(times) for times in zip(*(known for known, _ in raw), strict=True)]
+    took = []
+    for known, times in raw:
+        level = statistics.median(now / then for now, then in zip(known, usual, strict=True))
+        took += [ms / level for ms in times]
+    return took, usual
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,7 @@ class Exported(Network):
     def subject(self) -> Subject:
         return ort_subject(self.path.stem, self.path, threads=self.threads)
 
-    def profile(self) -> tuple[Convolutions, float]:
+    def profile(self) -> tuple[Convolutions, float, int]:
         with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
@@ -129,7 +145,7 @@ class Exported(Network):
         middle = {name: statistics.median(times) for name, times in took.items()}
         own = _weights(self.path)
         convs = ((name, args) for name, args in what.items() if "Conv" in args["op_name"])
-        return tuple((_shape(name, args, own), middle[name]) for name, args in convs), sum(middle.values())
+        return tuple((_shape(name, args, own), middle[name]) for name, args in convs), sum(middle.values()), len(middle)
 
 
 def _weights(path: Path) -> dict[str, tuple[list[int], int]]:
@@ -181,12 +197,12 @@ class _Eager(Network):
         shape = (self.spec.input.channels, side, side)
         return eager_subject(self.spec.name, build(self.spec, seed=0), input_shape=shape)
 
-    def profile(self) -> tuple[Convolutions, float]:
+    def profile(self) -> tuple[Convolutions, float, int]:
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
             model = build(self.spec, seed=0).eval().to(memory_format=torch.channels_last)
-            side, passes, whole = self.spec.input.resolution, [], []
+            side, passes, whole, kernels = self.spec.input.resolution, [], [], 0
             image = torch.zeros(1, self.spec.input.channels, side, side).to(memory_format=torch.channels_last)
             for _ in range(_RUNS):
                 began, watch = time.perf_counter(), _Watched()
@@ -194,24 +210,27 @@ class _Eager(Network):
                     model(image)
                 whole.append((time.perf_counter() - began) * 1e3 - watch.lost)
                 passes.append(watch.found)
+                kernels = watch.kernels
         finally:
             torch.set_num_threads(before)
         convs = tuple((runs[0][0], statistics.median(took for _, took in runs)) for runs in zip(*passes, strict=True))
-        return convs, statistics.median(whole)
+        return convs, statistics.median(whole), kernels
 
 
 class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Times each convolution that torch runs; `lost` is the ms that went into watching."""
+    """Times each convolution that torch runs, and counts all kernels; `lost` is the ms that went into watching."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[tuple[tuple[int, ...], float]] = []
         self.lost = 0.0
+        self.kernels = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         began = time.perf_counter()
         out: Tensor = func(*args, **(kwargs or {}))
         took = (time.perf_counter() - began) * 1e3
+        self.kernels += 1
         if func is torch.ops.aten.convolution.default:
             image, weight, stride, groups = args[0], args[1], args[3], args[8]
             shape = (image.shape[1], weight.shape[0], weight.shape[2], stride[0], groups, *out.shape[2:])

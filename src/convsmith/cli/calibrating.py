@@ -21,7 +21,7 @@ def calibrate(
         RuntimeName, Parameter(help="ort or eager; compile takes longer to compile than to measure.")
     ] = "ort",
     threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
-    networks: Annotated[int, Parameter(help="Networks to time; more take longer and predict better.")] = 60,
+    networks: Annotated[int, Parameter(help="Networks to time; more take longer and predict better.")] = 90,
     check: Annotated[bool, Parameter(help="Only say whether the calibration that exists still ranks.")] = False,
     folder: Folder = None,
     json: Json = False,
