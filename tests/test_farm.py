@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,11 @@ def died_once(shared: Path, item: int) -> int:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return item * item
+
+
+def whoever(seconds: float, item: int) -> int:
+    time.sleep(seconds)
+    return os.getpid()
 
 
 def dies(shared: None, item: int) -> int:
@@ -49,6 +58,46 @@ def test_work_that_kills_whoever_does_it_is_given_up_with_the_reason() -> None:
         pytest.raises(UserError, match=r"died 3 times.*fewer --scorers"),
     ):
         list(farm({"a": 1}))
+
+
+FARMER = """
+import os, sys, time
+sys.path.insert(0, {tests!r})
+from test_farm import whoever
+from convsmith.farm import Farm
+
+if __name__ == "__main__":
+    with Farm(whoever, 0.5, workers=2) as farm:
+        for _, worker in farm({{str(at): at for at in range(6)}}):
+            print(worker, flush=True)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("heard", [2, 6], ids=["at work", "idle"])
+def test_processes_end_when_their_farmer_is_killed(tmp_path: Path, heard: int) -> None:
+    script = tmp_path / "farmer.py"
+    script.write_text(FARMER.format(tests=str(Path(__file__).parent)))
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as farmer:
+        assert farmer.stdout is not None
+        workers = {int(farmer.stdout.readline()) for _ in range(heard)}
+        assert alive(workers)
+        farmer.kill()
+    until = time.monotonic() + 60
+    while alive(workers) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not alive(workers)
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those that still run: whoever inherits a dead process need not have buried it."""
+    found = set()
+    for pid in pids:
+        stat = Path(f"/proc/{pid}/stat")
+        with contextlib.suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] != "Z":
+                found.add(pid)
+    return found
 
 
 def test_a_farm_needs_a_worker() -> None:

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import pickle
 import socket
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -129,6 +131,7 @@ _do: Callable[[Any, Any], Any] | None = None
 _shared: Any = None
 _key: str = ""
 _farmer: int | None = None
+_at_work = threading.Lock()
 
 
 def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int) -> None:
@@ -137,11 +140,23 @@ def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int) -> None:
     global _do, _shared, _farmer
     torch.set_num_threads(1)
     _do, _shared, _farmer = do, pickle.loads(shared), farmer
+    threading.Thread(target=_end_with_farmer, daemon=True).start()
 
 
 def _work(item: Any) -> Any:
     assert _do is not None
-    return _do(_shared, item)
+    if orphaned():  # nobody would hear of it
+        os._exit(0)
+    with _at_work:
+        return _do(_shared, item)
+
+
+def _end_with_farmer() -> None:
+    """A farmer that was killed leaves its processes waiting for work for ever: each other process holds the queue open."""
+    while not orphaned():
+        time.sleep(1)
+    with _at_work:
+        os._exit(0)
 
 
 def _remote(do: Callable[[Any, Any], Any], item: bytes, key: str, shared: bytes) -> Any:
