@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from convsmith import plot
 from convsmith.errors import UserError
 from convsmith.reports import RunFacts, render, view, write_report
 from convsmith.reports.facts import Config, Epoch, Limit, Scores, Wrong
+from convsmith.reports.search import Point, front_of_children
 
 VOID = {"meta", "br", "img", "link", "hr"}
 NASTY = ['<b>&"', "$\\alpha$", "</svg><script>alert(1)</script>", "猫", "bell\x07", "url(#x) #1d2126", "http://x.y"]
@@ -348,3 +350,10 @@ def test_a_large_confusion_matrix_is_a_small_drawing() -> None:
     size = 300
     matrix = [[10 if row == column else 0 for column in range(size)] for row in range(size)]
     assert len(plot.svg(plot.confusion(matrix, [f"class {i}" for i in range(size)]))) < 100_000
+
+
+def test_budgets_that_were_handed_the_same_child_share_a_label() -> None:
+    child, other = Point(1e6, 0.9), Point(2e6, 0.95)
+    winners = [replace(child, name="2M-macs"), replace(child, name="1ms"), replace(other, name="3ms")]
+    axes = front_of_children([child, other], [child, other], winners).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["2M-macs, 1ms", "3ms"]

@@ -55,8 +55,11 @@ def front_of_children(tried: Sequence[Point], front: Sequence[Point], winners: S
             [one.macs for one in winners], [100 * one.top1 for one in winners], "s", color=ORANGE, markersize=8,
             markerfacecolor="none", linestyle="none", label="handed over",
         )  # fmt: skip
-        for one in winners:
-            axes.annotate(one.name, (one.macs, 100 * one.top1), xytext=(4, -11), textcoords="offset points", size=7)
+        at: dict[tuple[float, float], list[str]] = {}
+        for one in winners:  # several budgets may have been handed the same child
+            at.setdefault((one.macs, 100 * one.top1), []).append(one.name)
+        for place, names in at.items():
+            axes.annotate(", ".join(names), place, xytext=(4, -11), textcoords="offset points", size=7)
         costs = [one.macs for one in (*tried, *front)]
         _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, "MACs")
         axes.set_ylabel("held-out top-1, %")
