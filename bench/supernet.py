@@ -46,7 +46,7 @@ from convsmith.supernet.sandwich import Draw, Gradients, Sandwich, drawn, sandwi
 from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomically
 from convsmith.trials import Trial, train_all
 
-# Epochs of the method and of the same networks alone; of labels first; of the ranking; of the ablations.
+# Epochs of the method and of the same networks alone; of labels first and of training on; of the ranking; of the ablations.
 LENGTHS, SHORT, RANKED, ABLATED = (2, 5, 10), (2, 5), 5, 2
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
@@ -288,7 +288,7 @@ def ablations(study: Study) -> None:
 
 
 def tuning(study: Study) -> None:
-    for epochs in LENGTHS:
+    for epochs in SHORT:
         for name, spec in first_five().items():
             study.tuned(epochs, name, spec, TUNING)
 
@@ -307,7 +307,7 @@ def table(study: Study) -> None:
         for name, spec in specs.items():
             cut = study.cut(WHOLE, epochs, name, spec)
             tuned = ""
-            if name in first_five():
+            if name in first_five() and epochs in SHORT:
                 tuned = f"; trained on {100 * (study.tuned(epochs, name, spec, TUNING) - cut):+.1f}"
             what = f"{steps} steps: {name}, {cost(spec).macs / 1e6:.2f}M MACs"
             told_apart = f"alone {told(by_itself[name])}; cut out - alone {100 * (cut - by_itself[name]):+.1f}{tuned}"
@@ -343,10 +343,12 @@ def drawn_curves(study: Study) -> None:
             curve = json.loads((study.out / f"whole-{epochs}.curve.json").read_text())
             for name, style in (("biggest", "-"), ("smallest", "--")):
                 left.plot([one["step"] for one in curve], [100 * one[name] for one in curve], style, color=color,
-                          label=f"{name}, {epochs} epochs")  # fmt: skip
+                          label=f"{epochs} epochs" if name == "biggest" else None)  # fmt: skip
         left.set_xlabel("step")
         left.set_ylabel("top-1, %")
-        left.legend(frameon=False, fontsize=6.5)
+        left.legend(
+            frameon=False, fontsize=6.5, loc="lower right", title="solid: biggest, dashed: smallest", title_fontsize=6.5
+        )
         for name, spec in first_five().items():
             macs = cost(spec).macs / 1e6
             for method, style, lengths in ((WHOLE, "o-", LENGTHS), (LABELS_FIRST, "o:", SHORT)):
@@ -358,9 +360,11 @@ def drawn_curves(study: Study) -> None:
                 color = None if method is WHOLE else right.lines[-1].get_color()
                 right.plot(lengths, gaps, style, color=color, label=label, linewidth=1, markersize=3)
         right.axhline(0, color=INK, linewidth=0.6)
-        right.set_xlabel("epochs of both (dotted: labels first)")
+        right.set_xlabel("epochs of both")
+        right.set_xticks(LENGTHS)
+        right.set_ylim(top=11)  # room for the legend
         right.set_ylabel("cut out less alone, points")
-        right.legend(frameon=False, fontsize=6.5)
+        right.legend(frameon=False, fontsize=6.5, loc="upper left", title="dotted: labels first", title_fontsize=6.5)
         figure.set_label(
             "A supernet's ends by step, and its children's top-1 less that of the same networks trained alone."
         )
