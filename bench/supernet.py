@@ -273,8 +273,9 @@ def first_five() -> dict[str, ArchSpec]:
 
 def supernets(study: Study) -> None:
     for epochs in LENGTHS:
-        for method in (WHOLE, LABELS_FIRST)[: 1 + (epochs in SHORT)]:
-            study.supernet(method, epochs)
+        study.supernet(WHOLE, epochs)
+        if epochs in SHORT:
+            study.supernet(LABELS_FIRST, epochs)
 
 
 def alone(study: Study) -> None:

@@ -7,9 +7,9 @@ temporary place. The same network, batch, number of workers, crops (8 to 100 % o
 SGD, ten classes. timm's side is `create_dataset`, `create_loader` with its defaults for training but for the colour jitter,
 which we do not do, and the step of its training script in channels-last.
 
-Every side is a process of its own, and one works at a time: what a process does with its memory is a part of its speed, and ours
-keeps it while it trains. Starting, the check of our images and the making of a cache are not timed; batches
-that workers had ready when their side's turn came are not either.
+Every side is a process of its own, and one works at a time: what a process does with its memory is a part of its speed, and
+ours keeps it while it trains. Starting, the check of our images and the making of a cache are not timed; batches that
+workers had ready when their side's turn came are not either.
 """
 
 from __future__ import annotations
@@ -233,6 +233,7 @@ def alternated(sides: Mapping[str, Side], n: int) -> dict[str, Latency]:
         lines[name], theirs_ = spawn.Pipe()
         processes.append(spawn.Process(target=served, args=(side, theirs_)))
         processes[-1].start()
+        theirs_.close()  # so that a side that ends is an error here, and not a wait
         lines[name].recv()
     for _ in range(n):
         for name in rng.permutation(list(sides)):

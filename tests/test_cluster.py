@@ -68,4 +68,4 @@ def small_examiner() -> Examiner:
             if not parameter.any():
                 parameter.normal_(generator=generator)
         supernet.model.get_parameter("head.fc.weight").normal_(generator=generator)
-    return Examiner(supernet, data, [torch.randn(64, 3, 32, 32)], device=torch.device("cpu"))
+    return Examiner(supernet, data, [torch.randn(64, 3, 32, 32, generator=generator)], device=torch.device("cpu"))

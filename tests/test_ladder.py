@@ -100,7 +100,8 @@ def test_plain_is_idempotent_and_costs_no_more(name: str) -> None:
 
 def test_every_step_can_be_built() -> None:
     for step in ladder(SMALL, changed(RS, ["drop_path=0.1"])):
-        build(regularised(step.spec, step.recipe))
+        model = build(regularised(step.spec, step.recipe))
+        assert sum(parameter.numel() for parameter in model.parameters()) == cs.cost(step.spec).params
 
 
 @given(st.integers(1, 400))

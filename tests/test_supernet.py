@@ -62,7 +62,7 @@ from convsmith.supernet import (
 from convsmith.supernet.sandwich import Sandwich
 from convsmith.supernet.shared import resized
 from convsmith.supernet.watchdog import Watch
-from convsmith.training import EpochDone, Started, StepDone, TrainingDiverged, rate_at
+from convsmith.training import EpochDone, Started, StepDone, TrainingDiverged, fit, rate_at
 from convsmith.training.optim import optimiser
 
 CPU = torch.device("cpu")
@@ -402,6 +402,23 @@ def test_labels_first_are_for_that_share_of_the_steps(tmp_path: Path, share: flo
     ):  # fmt: skip
         pass
     assert labelled == [step < first for step in range(12)]
+
+
+def test_with_no_other_children_the_loop_is_that_of_ordinary_training(tmp_path: Path) -> None:
+    """What children cost the biggest is the method's, and not the loop's."""
+    recipe, given = (
+        replace(PLAIN, epochs=2),
+        {"prepare": lambda images: images.float() / 128 - 1, "device": CPU, "seed": 7},
+    )
+    supernet = Supernet(TINY, seed=0)
+    alone = supernet.extract(TINY.biggest()).train()
+    ours = train_supernet(
+        supernet, recipe, Feed(), evaluate=lambda shipped: {}, checkpoint=tmp_path / "ours.pt",
+        draw=lambda space, **drawn: (), **given,
+    )  # fmt: skip
+    theirs = fit(alone, recipe, Feed(), evaluate=lambda model: {}, checkpoint=tmp_path / "theirs.pt", **given)
+    losses = [[one.loss for one in records if isinstance(one, StepDone)] for records in (ours, theirs)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_weight_decay_is_the_biggest_childs_alone_however_many_children() -> None:

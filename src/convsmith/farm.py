@@ -126,7 +126,7 @@ def orphaned() -> bool:
 
 # ---- in a working process --------------------------------------------------------------------------------------------
 
-# Of this process, set once when it starts.
+# Of this process, set when it starts; on Ray, when it is first given what `_key` names.
 _do: Callable[[Any, Any], Any] | None = None
 _shared: Any = None
 _key: str = ""

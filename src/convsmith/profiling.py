@@ -35,6 +35,7 @@ __all__ = ["Exported", "Network", "exported", "networks_for", "timed"]
 _GROUP = 15  # networks that are timed in one interleaving: memory holds them all
 # What watching a kernel is taken to cost at most; beyond this, a profile that is slower than the network is slower in all.
 _WATCHING_MS = 0.005
+_LEAST_MS = 3e-4  # of a convolution: what is left of a small one is rounding
 _RUNS = 8  # of a profile
 
 Convolutions = tuple[tuple[tuple[int, ...], float], ...]
@@ -59,7 +60,7 @@ class Network(abc.ABC):
         convs, total, kernels = self.profile()
         watching = min(max((total - ms) / max(kernels, 1), 0.0), _WATCHING_MS)
         scale = ms / max(total - watching * kernels, 1e-9)
-        return tuple((shape, max((took - watching) * scale, 3e-4)) for shape, took in convs)
+        return tuple((shape, max((took - watching) * scale, _LEAST_MS)) for shape, took in convs)
 
 
 def networks_for(
@@ -218,7 +219,7 @@ class _Eager(Network):
 
 
 class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Times each convolution that torch runs, and counts all kernels; `lost` is the ms that went into watching."""
+    """Times each convolution that torch runs, and counts all operations; `lost` is the ms that went into watching."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -49,16 +49,17 @@ CALIBRATION = 2000
 
 def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
     config = run.read("config.json")
+    how = from_data(SearchOptions, config["how"], ())
     space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
     if ranks.from_first(lambda: not run.has("supernet.safetensors")):
         try:
             with Termination() as termination, termination.deferred():
-                _train(run, config, space, images, watcher, ranks, termination)
+                _train(run, config, how, space, images, watcher, ranks, termination)
         except Stopped as stopped:
             raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
     if not ranks.leads:
         return run
-    state, how = Search(run, space, images, watcher), from_data(SearchOptions, config["how"], ())
+    state = Search(run, space, images, watcher)
     if not run.has("front.json"):
         _select(state, named_budgets(config["budgets"]), how)
     for row in run.read("front.json")["winners"]:
@@ -111,6 +112,7 @@ def _calibration(space: Space, parts: ImageData) -> list[Tensor]:
 def _train(
     run: Run,
     config: dict[str, Any],
+    how: SearchOptions,
     space: Space,
     images: ImageData,
     watcher: Watcher,
@@ -143,7 +145,7 @@ def _train(
         checkpoint=run.file("last.pt"),
         device=where,
         seed=config["seed"],
-        labels_first=from_data(SearchOptions, config["how"], ()).labels_first,
+        labels_first=how.labels_first,
         ranks=ranks,
         stop=lambda: termination.asked,
     ):

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..arch import ArchSpec
 from ..costs import cost
@@ -94,23 +93,19 @@ def sandwich(
         own: Tensor | None = None
         if recipe.mixup or recipe.cutmix:
             images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
-
-    def by_labels(logits: Tensor) -> Tensor:
-        if own is None:
-            return F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
-        return mixed_loss(logits, labels, own, smoothing=recipe.smoothing)
-
-    with torch.autocast(on, dtype=autocast, enabled=autocast is not None):
         logits = supernet.child(supernet.space.biggest(), regularised=True)(images).float()
-        loss = by_labels(logits)
+        loss = mixed_loss(logits, labels, own, smoothing=recipe.smoothing)
     scaled(loss * share).backward()  # type: ignore[no-untyped-call]
     logits = logits.detach()
     soft = logits.softmax(1)
     losses = []
     for spec in children:
         with torch.autocast(on, dtype=autocast, enabled=autocast is not None):
-            answer = supernet.child(spec)(images).float()
-            learnt = by_labels(answer) if labelled else soft_cross_entropy(answer, soft)
+            answer = supernet.child(spec)(images)
+            if labelled:
+                learnt = mixed_loss(answer.float(), labels, own, smoothing=recipe.smoothing)
+            else:
+                learnt = soft_cross_entropy(answer, soft)
         scaled(learnt * share).backward()  # type: ignore[no-untyped-call]
         losses.append(learnt.detach())
     return Sandwich(logits, loss.detach(), tuple(losses))

@@ -16,10 +16,9 @@ def loss_of(model: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, ep
     if recipe.first_side < 1:
         side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
         images = F.interpolate(images, size=side, mode="bilinear", antialias=True)
-    if not (recipe.mixup or recipe.cutmix):
-        logits = model(images)
-        return logits, F.cross_entropy(logits.float(), labels, label_smoothing=recipe.smoothing)
-    images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
+    own: Tensor | None = None
+    if recipe.mixup or recipe.cutmix:
+        images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
     logits = model(images)
     return logits, mixed_loss(logits.float(), labels, own, smoothing=recipe.smoothing)
 
@@ -48,8 +47,10 @@ def mixed(images: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tenso
     return torch.lerp(other, images, shown), shown.float().expand(n, 1, height, width).mean((1, 2, 3))
 
 
-def mixed_loss(logits: Tensor, labels: Tensor, own: Tensor, *, smoothing: float) -> Tensor:
-    """Cross-entropy towards both images' classes by their shares, as `mixed` pairs them."""
+def mixed_loss(logits: Tensor, labels: Tensor, own: Tensor | None, *, smoothing: float) -> Tensor:
+    """Cross-entropy towards both images' classes by their shares, as `mixed` pairs them; None where nothing is mixed."""
+    if own is None:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
     one = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
     other = F.cross_entropy(logits, labels.flip(0), label_smoothing=smoothing, reduction="none")
     return (own * one + (1 - own) * other).mean()
