@@ -27,7 +27,7 @@ from convsmith.searching import SearchOptions, Selector, child_model, resume_sea
 from convsmith.searching_stages import in_three
 from convsmith.supernet import Counting, Genes, Space
 from convsmith.units import Budget
-from test_supernet import TINY
+from supernets import TINY
 
 TO = "450k-macs,1000ms"
 HOW = SearchOptions(rounds=1, per_round=3, scorers=1)
