@@ -51,6 +51,8 @@ FLOORS: list[tuple[set[str], str]] = [
             "foils",
             "choosing",
             "search_options",
+            "search_request",
+            "searching_rehearsal",
             "timing",
             "fitting",
             "fitting_page",

@@ -256,7 +256,7 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
         (["--to", "1k-macs"], "no network of t32's space meets 1k-macs: its smallest has"),
         (["--to", "2M-macs,2M-macs"], "named twice"),
         (["--to", "2M-mac"], "2M-mac"),
-        (["--to", "2M-macs", "--space", "t33"], "--space t33"),
+        (["--to", "2M-macs", "--space", "t33"], "--space t33: unknown model 't33'; did you mean 't32'?"),
         (["--to", "2M-macs", "--rounds", "-1"], "--rounds"),
         (["--to", "2M-macs", "--against", "efficientnet_b0@tinny"], "tinny"),
         (["--to", "2M-macs", "--against", "efficientnetb0"], "did you mean 'efficientnet_b0'"),
@@ -274,7 +274,10 @@ def test_a_mistake_is_told_before_anything_is_trained(
 def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "digits", "--to", "2M-macs", "--dry-run", "--json", "--runs", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["networks"] == 82_944 and found["training_images"] + found["held_out"] == 1438
+    assert found["networks"] == 82_944 and found["train_images"] + found["held_out"] == 1438
+    scoring = found["scored"] * found["seconds_a_child"] / found["scorers"]
+    assert found["hours"] * 3600 == pytest.approx(found["steps"] * found["seconds_a_step"] + scoring)
+    assert found["seconds_a_step"] > 0 and found["seconds_a_child"] > 0 and found["dry_run"]
     assert not list(tmp_path.iterdir())
 
 

@@ -19,7 +19,7 @@ from .resolve import device
 from .training.optim import optimiser
 from .units import Cost
 
-__all__ = ["Rehearsal", "rehearse"]
+__all__ = ["Rehearsal", "peak_gib", "rehearse"]
 
 STEPS = 4
 
@@ -74,9 +74,6 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         loss.item()
         times.append(time.perf_counter() - began)
         began = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    if where.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(where)
     return Rehearsal(
         name=spec.name,
         cost=cost(spec),
@@ -85,6 +82,13 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         epochs=recipe.epochs,
         steps=recipe.epochs * feed.steps_per_epoch,
         seconds_a_step=min(times),
-        memory_gib=peak / 2**30,
+        memory_gib=peak_gib(where),
         device=str(where),
     )
+
+
+def peak_gib(where: torch.device) -> float:
+    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there."""
+    if where.type == "cuda":
+        return torch.cuda.max_memory_allocated(where) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30

@@ -1,19 +1,18 @@
-"""What a search is asked: the space, the budgets by name, and what is refused before anything is trained."""
+"""What a search may be told: how to train and to choose, the space, and the budgets by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .costs import cost
-from .errors import UserError, first_line
+from .errors import UserError, first_line, nearest
 from .machine import this_machine
 from .resolve import spec as resolve_spec
 from .supernet import SPACES, Space, space_from
 from .units import Budget
 
-__all__ = ["SearchOptions", "Selector", "named_budgets", "refuse_impossible", "space_of"]
+__all__ = ["SearchOptions", "Selector", "named_budgets", "space_of"]
 
 
 # A process that scores holds torch, the weights and the held-out images: beyond this memory is what counts.
@@ -66,7 +65,9 @@ def space_of(name: str) -> Space:
     try:
         return SPACES[name] if name in SPACES else space_from(resolve_spec(name))
     except UserError as error:
-        raise UserError(f"--space {name}: {first_line(error)}; it may be {', '.join(SPACES)} or a model") from None
+        said = first_line(error)
+        hint = "" if "did you mean" in said else nearest(name, SPACES)
+        raise UserError(f"--space {name}: {said}{hint}; it may be {', '.join(SPACES)} or a model") from None
 
 
 def named_budgets(texts: Sequence[str]) -> dict[str, Budget]:
@@ -75,11 +76,3 @@ def named_budgets(texts: Sequence[str]) -> dict[str, Budget]:
     if len(found) < len(texts):
         raise UserError(f"a budget is named twice in {', '.join(texts)}")
     return found
-
-
-def refuse_impossible(space: Space, budgets: Iterable[Budget]) -> None:
-    """Refuse what can be refused before anything is trained."""
-    least = cost(space.smallest())
-    for budget in budgets:
-        if least.macs > budget.macs or least.params > budget.params:
-            raise UserError(f"no network of {space.base.name}'s space meets {budget}: its smallest has {least}")

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from .carrying import data_record
 from .codec import from_data, to_data
 from .costs import cost
-from .data import ImageData, steps_per_epoch
+from .data import ImageData
 from .errors import UserError
 from .exporting import Exported, export_onnx
 from .feed import Source, Watcher, fingerprint, samples_of, shape_of
-from .foils import parsed
-from .jobs import Options, regularised, source_of
+from .jobs import Options
 from .machine import this_machine
 from .model import Model
 from .parts import PARTS
 from .recipe import Recipe
-from .recipes import changed, settle
-from .recipes import recipe as named_recipe
 from .resolve import device
 from .runs import Run, now
-from .search_options import SearchOptions, Selector, named_budgets, refuse_impossible, space_of
-from .searching_stages import Search, carried, in_three
-from .supernet import Space, refuse_recipe, skeletons
+from .search_options import SearchOptions, Selector, space_of
+from .search_request import Request
+from .searching_stages import Search, carried
+from .supernet import Space
 from .training import joined
-from .units import Budget
 
 __all__ = [
     "SearchOptions",
     "Selector",
     "child_model",
     "export_child",
-    "rehearsed",
     "resume_search",
     "search",
     "space_of",
@@ -61,52 +56,21 @@ def search(
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
     options, how, watcher = options or Options(), how or SearchOptions(), watcher or Watcher()
-    budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
-    for name in how.against:
-        parsed(name)
-    source = source_of(data, options)
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
-    recipe = changed(base, options.settings)
-    refuse_recipe(recipe)
+    request = Request.of(data, to, options, how)
     with joined(device()) as ranks:
 
         def begun() -> tuple[Run, ImageData]:
-            images = source.load(watcher)
-            space = space_of(how.space).with_classes(len(images.classes))
-            refuse_impossible(space, budgets.values())
-            settled = settle(recipe, space.biggest())
-            space = replace(space, base=regularised(space.base, settled))
+            images = request.source.load(watcher)
+            space, recipe = request.settled(images.classes)
             run = Run.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
             watcher.stage("run", str(run.path))
             small, big = cost(space.smallest()), cost(space.biggest())
             watcher.stage("space", f"{space.base.name}: {space.size():,} networks, from {small} to {big}")
-            _describe(run, space, settled, budgets, source, images, options, how)
+            _describe(run, request, space, recipe, images, options)
             return run, images
 
         found, images = ranks.from_first(begun)
         return carried(found, images, watcher, ranks)
-
-
-def rehearsed(
-    data: str | Path, *, to: str, options: Options, how: SearchOptions, watcher: Watcher
-) -> dict[str, object]:
-    """What `search` would do, by name; nothing is trained and nothing is written."""
-    images = source_of(data, options).load(watcher)
-    space = space_of(how.space).with_classes(len(images.classes))
-    budgets = named_budgets(to.split(","))
-    refuse_impossible(space, budgets.values())
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
-    recipe, parts = changed(base, options.settings), in_three(images, options.seed)
-    return {
-        "space": space.base.name,
-        "networks": space.size(),
-        "smallest": str(cost(space.smallest())),
-        "biggest": str(cost(space.biggest())),
-        "training_images": len(parts.train),
-        "held_out": len(parts.val),
-        "sandwich_steps": recipe.epochs * steps_per_epoch(len(parts.train), recipe.batch),
-        "scored_at_most": len(skeletons(space)) + len(budgets) * how.rounds * how.per_round,
-    }
 
 
 def resume_search(run: Run, *, watcher: Watcher | None = None) -> Run:
@@ -150,16 +114,7 @@ def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:
     return state.examiner.child(space.spec(tuple(front[number - 1]["genes"])))
 
 
-def _describe(
-    run: Run,
-    space: Space,
-    recipe: Recipe,
-    budgets: Mapping[str, Budget],
-    source: Source,
-    images: ImageData,
-    options: Options,
-    how: SearchOptions,
-) -> None:
+def _describe(run: Run, request: Request, space: Space, recipe: Recipe, images: ImageData, options: Options) -> None:
     run.write("space.json", to_data(space))
     run.write_spec(space.biggest())
     run.write("data.json", data_record(images))
@@ -171,12 +126,12 @@ def _describe(
             "started": now(),
             "name": run.path.name,
             "data": images.name,
-            "source": to_data(source),
+            "source": to_data(request.source),
             "seed": options.seed,
             "workers": options.workers,
             "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
-            "budgets": list(budgets),
-            "how": to_data(how),
+            "budgets": list(request.budgets),
+            "how": to_data(request.how),
             "recipe": to_data(recipe),
             "machine": to_data(this_machine()),
         },

@@ -39,7 +39,7 @@ from .timing import Timed
 from .training import EpochDone, Ranks, Started, StepDone, Termination, save_atomically
 from .units import Budget, human
 
-__all__ = ["Search", "carried", "in_three"]
+__all__ = ["CALIBRATION", "Search", "calibration_of", "carried", "in_three"]
 
 # Of each class, the share of training images that the supernet never sees: children are chosen by them.
 HELD_OUT = 0.1
@@ -83,7 +83,7 @@ class Search:
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
         digest.update(f"{space.key} {fingerprint(parts)} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
-        self.examiner = Examiner(supernet, parts, _calibration(space, parts), device=device())
+        self.examiner = Examiner(supernet, parts, calibration_of(space, parts), device=device())
 
     def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, float] | None]:
         """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
@@ -98,7 +98,7 @@ def in_three(images: ImageData, seed: int) -> ImageData:
     return replace(images, train=kept, val=out)
 
 
-def _calibration(space: Space, parts: ImageData) -> list[Tensor]:
+def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
     """Normalised batches of training images, as evaluation shows them, at the biggest resolution."""
     spec = space.biggest()
     chosen = np.random.default_rng(0).permutation(len(parts.train))[:CALIBRATION]
@@ -122,7 +122,7 @@ def _train(
     recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
     where, spec, parts = device(), space.biggest(), in_three(images, config["seed"])
     feed = Feed(spec, parts, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
-    calibration = _calibration(space, parts)
+    calibration = calibration_of(space, parts)
     supernet = Supernet(space, seed=config["seed"])
     ends = (space.smallest(), spec)
 

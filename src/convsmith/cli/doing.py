@@ -14,9 +14,11 @@ from .output import emit, err, out, watching
 
 if TYPE_CHECKING:
     from ..jobs import Job, Options
+    from ..rehearsal import Rehearsal
     from ..runs import Run
+    from ..searching_rehearsal import SearchRehearsal
 
-__all__ = ["demo", "design", "evaluate", "export", "report", "resume", "train"]
+__all__ = ["demo", "design", "evaluate", "export", "report", "resume", "told", "train"]
 
 
 @Parameter(name="*")
@@ -248,11 +250,15 @@ def _run(job: Job, training: Training) -> None:
     from ..rehearsal import rehearse
 
     # Building a cache would be writing.
-    found = rehearse(replace(job, images=replace(job.images, cache=None)), watcher)
-    if training.json:
-        emit(found.to_record())
+    told(rehearse(replace(job, images=replace(job.images, cache=None)), watcher), training.json)
+
+
+def told(rehearsal: Rehearsal | SearchRehearsal, json: bool) -> None:
+    """Say what a dry run found."""
+    if json:
+        emit(rehearsal.to_record())
         return
-    for line in found.lines():
+    for line in rehearsal.lines():
         out.print(line, soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from .doing import DEFAULTS, Training
+from .doing import DEFAULTS, Training, told
 from .output import emit, out, table, watching
 
 if TYPE_CHECKING:
@@ -65,13 +65,9 @@ def search(
         against=against,
     )
     if training.dry_run:
-        found = searching.rehearsed(data, to=to, options=training.options(), how=how, watcher=watching())
-        if training.json:
-            emit(found | {"dry_run": True})
-            return
-        for name, value in found.items():
-            out.print(f"{name.replace('_', ' '):>16}  {value}", soft_wrap=True)
-        out.print("nothing was trained and nothing was written")
+        from ..searching_rehearsal import rehearse_search
+
+        told(rehearse_search(data, to=to, options=training.options(), how=how, watcher=watching()), training.json)
         return
     run = searching.search(data, to=to, options=training.options(), how=how, watcher=watching())
     finished(run, training.json)
