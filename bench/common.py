@@ -99,8 +99,8 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def save(name: str, title: str, reference: str, rows: Sequence[Row], note: str = "") -> None:
-    """Write `results/NAME.json` and print the table."""
+def save(name: str, title: str, reference: str, rows: Sequence[Row], note: str = "", raw: object = None) -> None:
+    """Write `results/NAME.json` and print the table; `raw` is what a picture of it is drawn from."""
     machine = this_machine()
     record = {
         "name": name,
@@ -114,6 +114,8 @@ def save(name: str, title: str, reference: str, rows: Sequence[Row], note: str =
         "rows": [asdict(row) for row in rows],
         "cells": [row.cells() for row in rows],
     }
+    if raw is not None:
+        record["raw"] = raw
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(table(record))

@@ -1,11 +1,12 @@
 """The supernet against its promises: are children cut out of it as good as the same networks trained alone?
 
-    python bench/supernet.py TRAIN.npz VAL.npz [--out FOLDER] [--only supernets,alone,...]
+    python bench/supernet.py TRAIN.npz VAL.npz [--out FOLDER] [--only supernets,alone,...] [--lengths 2,5,...]
 
 T32, the space for small images, trained for several lengths; children cut out and calibrated, trained no further, against
 the same specs trained alone for as many steps of the same recipe, and against themselves trained on for a short while at a
 small rate. Then what each ingredient of the method is worth. Every training is one thread's and is kept in the folder, so
-that a stop loses nothing, and parts (`--only`) may run in processes of their own.
+that a stop loses nothing, and parts (`--only`) may run in processes of their own. With `--lengths` only trainings of so many
+epochs are looked at, and the table keeps the others' rows.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from common import Row, save
+from common import RESULTS, Row, save
 from convsmith import plot
 from convsmith.arch import ArchSpec
 from convsmith.costs import cost
@@ -46,8 +47,8 @@ from convsmith.supernet.sandwich import Draw, Gradients, Sandwich, drawn, sandwi
 from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomically
 from convsmith.trials import Trial, train_all
 
-# Epochs of the method and of the same networks alone; of labels first and of training on; of the ranking; of the ablations.
-LENGTHS, SHORT, RANKED, ABLATED = (2, 5, 10), (2, 5), 5, 2
+# Epochs of the method and of the same networks alone; of labels first; of training on; of the ranking; of the ablations.
+LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), 5, 2
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
@@ -271,98 +272,152 @@ def first_five() -> dict[str, ArchSpec]:
     return dict(list(children().items())[:5])
 
 
-def supernets(study: Study) -> None:
-    for epochs in LENGTHS:
+def supernets(study: Study, lengths: Sequence[int]) -> None:
+    for epochs in lengths:
         study.supernet(WHOLE, epochs)
         if epochs in SHORT:
             study.supernet(LABELS_FIRST, epochs)
 
 
-def alone(study: Study) -> None:
-    for epochs in LENGTHS:
-        study.alone(epochs, children() if epochs == RANKED else first_five())
+def alone(study: Study, lengths: Sequence[int]) -> None:
+    for epochs in lengths:
+        study.alone(epochs, _specs(epochs))
 
 
-def ablations(study: Study) -> None:
-    for method in ABLATIONS:
-        study.supernet(method, ABLATED)
+def ablations(study: Study, lengths: Sequence[int]) -> None:
+    if ABLATED in lengths:
+        for method in ABLATIONS:
+            study.supernet(method, ABLATED)
 
 
-def tuning(study: Study) -> None:
-    for epochs in SHORT:
-        for name, spec in first_five().items():
-            study.tuned(epochs, name, spec, TUNING)
+def tuning(study: Study, lengths: Sequence[int]) -> None:
+    for epochs in lengths:
+        if epochs in TUNED:
+            for name, spec in first_five().items():
+                study.tuned(epochs, name, spec, TUNING)
 
 
-def table(study: Study) -> None:
-    n, rows = len(study.images.val), []
+def table(study: Study, lengths: Sequence[int]) -> None:
+    path = RESULTS / "supernet.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": [], "raw": {}}
+    raw = {"curves": {}, "gaps": {}} | before.get("raw", {})
+    rows = []
+    for epochs in lengths:
+        rows += _compared(study, epochs, raw)
+        if epochs == RANKED:
+            rows += _ranked(study)
+        if epochs == ABLATED:
+            rows += _ablated(study)
+        raw["curves"][str(epochs)] = json.loads((study.out / f"whole-{epochs}.curve.json").read_text())
+    made = {_section(row) for row in rows}
+    rows += [row for row in (Row(**one) for one in before["rows"]) if _section(row) not in made]
+    save("supernet", "One set of weights, any child", "the same specs trained alone", sorted(rows, key=_section), raw=raw,
+        note="top-1 with the 95 % interval of the validation images; one seed. Trained on: by labels for 15 % of the steps at 5 % "
+        "of the peak rate, points gained. Labels first: for half of the steps; it was tried after the first lengths had been "
+        "seen. Batch 32, SGD; the space T32 on 20,000 training images. Lengths were run at different times: 12,500 steps on "
+        "2026-11-26, on an EPYC without AVX-512; the shorter ones the day before.",
+    )  # fmt: skip
+    drawn_curves(study.out, raw)
+
+
+def _section(row: Row) -> tuple[int, str]:
+    """What is made anew at once: a length's rows, or the ablations, which come last."""
+    first = row.what.split()[0]
+    return (int(first), "") if "steps:" in row.what else (10**9, first)
+
+
+def _specs(epochs: int) -> dict[str, ArchSpec]:
+    return children() if epochs == RANKED else first_five()
+
+
+def _compared(study: Study, epochs: int, raw: dict) -> list[Row]:
+    """Each child beside the same network alone; `raw` gets the differences."""
+    n, rows, specs = len(study.images.val), [], _specs(epochs)
+    steps, by_itself = epochs * (len(study.images.train) // 32), study.alone(epochs, specs)
 
     def told(share: float) -> str:
         low, high = wilson(round(share * n), n)
         return f"{share:.1%} [{low:.1%}, {high:.1%}]"
 
-    for epochs in LENGTHS:
-        steps = epochs * (len(study.images.train) // 32)
-        specs = children() if epochs == RANKED else first_five()
-        by_itself = study.alone(epochs, specs)
-        for name, spec in specs.items():
-            cut = study.cut(WHOLE, epochs, name, spec)
-            tuned = ""
-            if name in first_five() and epochs in SHORT:
-                tuned = f"; trained on {100 * (study.tuned(epochs, name, spec, TUNING) - cut):+.1f}"
-            what = f"{steps} steps: {name}, {cost(spec).macs / 1e6:.2f}M MACs"
-            told_apart = f"alone {told(by_itself[name])}; cut out - alone {100 * (cut - by_itself[name]):+.1f}{tuned}"
-            if epochs in SHORT:
-                labels = study.cut(LABELS_FIRST, epochs, name, spec)
-                told_apart += f"; labels first {labels:.1%}, - alone {100 * (labels - by_itself[name]):+.1f}"
-            rows.append(Row(what, told(cut), told_apart, None, n, ""))
-        if epochs == RANKED:
-            theirs, macs = list(by_itself.values()), [cost(spec).macs for spec in specs.values()]
-            null = kendalltau(macs, theirs).statistic
-            for method in (WHOLE, LABELS_FIRST):
-                ours = [study.cut(method, epochs, name, spec) for name, spec in specs.items()]
-                tau, what = kendalltau(ours, theirs).statistic, f"{steps} steps: Kendall tau with alone, {method.name}"
-                rows.append(Row(what, f"{tau:.2f}", f"MACs alone {null:.2f}", None, len(ours), ""))
-    for method in (WHOLE, *ABLATIONS):
-        scores = [study.cut(method, ABLATED, name, spec) for name, spec in first_five().items()]
-        rows.append(_ablated(method.name, scores, n, ABLATED))
-    scores = [study.uncalibrated(ABLATED, name, spec) for name, spec in first_five().items()]
-    rows.append(_ablated("without calibration", scores, n, ABLATED))
-    drawn_curves(study)
-    save("supernet", "One set of weights, any child", "the same specs trained alone", rows, note=(
-        "top-1 with the 95 % interval of the validation images; one seed. Trained on: by labels for 15 % of the steps at 5 % "
-        "of the peak rate, points gained. Labels first: for half of the steps; it was tried after the first lengths had been "
-        "seen. Batch 32, SGD; the space T32 on 20,000 training images."
-    ))  # fmt: skip
+    def gap(method: Method, name: str, score: float) -> str:
+        points = 100 * (score - by_itself[name])
+        if name in first_five():
+            raw["gaps"].setdefault(method.name, {}).setdefault(name, {})[str(epochs)] = round(points, 2)
+        return f"{points:+.1f}"
+
+    for name, spec in specs.items():
+        cut = study.cut(WHOLE, epochs, name, spec)
+        told_apart = f"alone {told(by_itself[name])}; cut out - alone {gap(WHOLE, name, cut)}"
+        if name in first_five() and epochs in TUNED:
+            told_apart += f"; trained on {100 * (study.tuned(epochs, name, spec, TUNING) - cut):+.1f}"
+        if epochs in SHORT:
+            labels = study.cut(LABELS_FIRST, epochs, name, spec)
+            told_apart += f"; labels first {labels:.1%}, - alone {gap(LABELS_FIRST, name, labels)}"
+        rows.append(
+            Row(f"{steps} steps: {name}, {cost(spec).macs / 1e6:.2f}M MACs", told(cut), told_apart, None, n, "")
+        )
+    return rows
 
 
-def drawn_curves(study: Study) -> None:
+def _ranked(study: Study) -> list[Row]:
+    """Whether children stand in the order of the same networks alone, and whether counting MACs says as much."""
+    specs, steps = children(), RANKED * (len(study.images.train) // 32)
+    theirs, macs = list(study.alone(RANKED, specs).values()), [cost(spec).macs for spec in specs.values()]
+    null, rows = kendalltau(macs, theirs).statistic, []
+    for method in (WHOLE, LABELS_FIRST):
+        ours = [study.cut(method, RANKED, name, spec) for name, spec in specs.items()]
+        what = f"{steps} steps: Kendall tau with alone, {method.name}"
+        tau = kendalltau(ours, theirs).statistic
+        rows.append(Row(what, f"{tau:.2f}", f"MACs alone {null:.2f}", None, len(ours), ""))
+    return rows
+
+
+def _ablated(study: Study) -> list[Row]:
+    """The mean of five children, with each ingredient of the method left out."""
+    five = first_five().items()
+    scores = {
+        method.name: [study.cut(method, ABLATED, name, spec) for name, spec in five] for method in (WHOLE, *ABLATIONS)
+    }
+    scores["without calibration"] = [study.uncalibrated(ABLATED, name, spec) for name, spec in five]
+    return [
+        Row(
+            f"{ABLATED} epochs, {name}: mean of five children",
+            f"{statistics.mean(own):.1%}",
+            ", ".join(f"{one:.1%}" for one in own),
+            None,
+            len(study.images.val),
+            "",
+        )
+        for name, own in scores.items()
+    ]
+
+
+def drawn_curves(out: Path, raw: dict) -> None:
     """docs/supernet-study.svg: the ends after every epoch, and children less the same networks alone, by length."""
     with _figure(3.2) as figure:
         left, right = figure.subplots(1, 2)
-        for epochs, color in zip(LENGTHS, (GREY, ORANGE, BLUE), strict=False):
-            curve = json.loads((study.out / f"whole-{epochs}.curve.json").read_text())
+        lengths = sorted(raw["curves"], key=int)
+        for epochs, color in zip(lengths, (GREY, ORANGE, BLUE, INK), strict=False):
+            curve = raw["curves"][epochs]
             for name, style in (("biggest", "-"), ("smallest", "--")):
                 left.plot([one["step"] for one in curve], [100 * one[name] for one in curve], style, color=color,
-                          label=f"{epochs} epochs" if name == "biggest" else None)  # fmt: skip
+                          linewidth=1, label=f"{epochs} epochs" if name == "biggest" else None)  # fmt: skip
         left.set_xlabel("step")
         left.set_ylabel("top-1, %")
         left.legend(
             frameon=False, fontsize=6.5, loc="lower right", title="solid: biggest, dashed: smallest", title_fontsize=6.5
         )
-        for name, spec in first_five().items():
-            macs = cost(spec).macs / 1e6
-            for method, style, lengths in ((WHOLE, "o-", LENGTHS), (LABELS_FIRST, "o:", SHORT)):
-                gaps = []
-                for epochs in lengths:
-                    alone = study.alone(epochs, {name: spec})[name]
-                    gaps.append(100 * (study.cut(method, epochs, name, spec) - alone))
-                label = f"{name}, {macs:.1f}M" if method is WHOLE else None
-                color = None if method is WHOLE else right.lines[-1].get_color()
-                right.plot(lengths, gaps, style, color=color, label=label, linewidth=1, markersize=3)
+        for method, style in ((WHOLE, "o-"), (LABELS_FIRST, "o:")):
+            for at, (name, spec) in enumerate(first_five().items()):
+                gaps = {int(epochs): points for epochs, points in raw["gaps"][method.name][name].items()}
+                xs = sorted(gaps)
+                label = f"{name}, {cost(spec).macs / 1e6:.1f}M" if method is WHOLE else None
+                right.plot(xs, [gaps[x] for x in xs], style, color=f"C{at}", label=label, linewidth=1, markersize=3)
         right.axhline(0, color=INK, linewidth=0.6)
         right.set_xlabel("epochs of both")
-        right.set_xticks(LENGTHS)
+        right.set_xscale("log")
+        right.set_xticks([int(epochs) for epochs in lengths], lengths, minor=False)
+        right.minorticks_off()
         right.set_ylim(top=11)  # room for the legend
         right.set_ylabel("cut out less alone, points")
         right.legend(frameon=False, fontsize=6.5, loc="upper left", title="dotted: labels first", title_fontsize=6.5)
@@ -370,12 +425,7 @@ def drawn_curves(study: Study) -> None:
             "A supernet's ends by step, and its children's top-1 less that of the same networks trained alone."
         )
         plot.save(figure, Path(__file__).parents[1] / "docs" / "supernet-study.svg")
-        plot.save(figure, study.out / "supernet-study.png")
-
-
-def _ablated(name: str, scores: Sequence[float], n: int, epochs: int) -> Row:
-    each = ", ".join(f"{one:.1%}" for one in scores)
-    return Row(f"{epochs} epochs, {name}: mean of five children", f"{statistics.mean(scores):.1%}", each, None, n, "")
+        plot.save(figure, out / "supernet-study.png")
 
 
 PARTS = {"supernets": supernets, "alone": alone, "ablations": ablations, "tuning": tuning, "table": table}
@@ -387,11 +437,12 @@ def main() -> None:
     parser.add_argument("val")
     parser.add_argument("--out", type=Path, default=Path("supernet-study"))
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--lengths", default=",".join(map(str, LENGTHS)))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     study = Study(load_data(asked.train, val=asked.val), asked.out)
     for part in asked.only.split(","):
-        PARTS[part](study)
+        PARTS[part](study, [int(epochs) for epochs in asked.lengths.split(",")])
 
 
 if __name__ == "__main__":
