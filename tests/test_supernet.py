@@ -123,6 +123,22 @@ def test_calibration_leaves_weights_momenta_and_other_children_alone() -> None:
         calibrate(second, [])
 
 
+def test_batches_are_prepared_where_the_weights_are_one_at_a_time() -> None:
+    given = [torch.randint(0, 256, (size, 3, 12, 12), dtype=torch.uint8) for size in (5, 3)]
+    spec, seen = TINY.smallest(), []
+
+    def prepare(images: Tensor) -> Tensor:
+        seen.append((images.device.type, images.dtype, len(images)))
+        return images.float() / 128 - 1
+
+    ready = stirred(TINY).calibrated(spec, [prepare(images) for images in given]).state_dict()
+    lazy = stirred(TINY).calibrated(spec, given, prepare=prepare).state_dict()
+    assert all(torch.equal(lazy[name], one) for name, one in ready.items())
+    # A stand-in for an accelerator: images left behind on the CPU would be an error there, too.
+    Supernet(TINY, device="meta").calibrated(spec, given, prepare=prepare)
+    assert seen[-2:] == [("meta", torch.uint8, 5), ("meta", torch.uint8, 3)]
+
+
 def test_one_batch_calibrated_says_what_training_said_of_it() -> None:
     supernet, images = stirred(TINY), noise(16, 12)
     for spec in (TINY.smallest(), TINY.biggest()):

@@ -27,7 +27,7 @@ __all__ = ["Examiner", "Scorer", "examined"]
 class Examiner:
     """A function from genes to a child's top-1 on the validation part of `images`: images held out from training.
 
-    Each child is extracted, given its own statistics by `calibration` (normalised batches at the biggest resolution) and
+    Each child is extracted, given its own statistics by `calibration` (batches of bytes at the biggest resolution) and
     scored on images decoded and resized for its resolution, as its exported twin would be. On a CPU a child is scored by one
     thread, so that its score does not depend on where it is done. Nothing of it changes but what it remembers, and it can be
     pickled: a farm's shared part.
@@ -53,7 +53,8 @@ class Examiner:
     def child(self, spec: ArchSpec) -> Model:
         """The stand-alone network of `spec`, fit to be evaluated."""
         with _one_thread(self.device):
-            return self._supernet.calibrated(spec, self._calibration)
+            prepare = normaliser(self._supernet.space.biggest(), self.device)
+            return self._supernet.calibrated(spec, self._calibration, prepare=prepare)
 
     def top1(self, model: Model) -> float:
         """The same of a network that `child` made."""

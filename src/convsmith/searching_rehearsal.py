@@ -107,7 +107,7 @@ def rehearse_search(
         seconds_a_step=a_step,
         scored=len(skeletons(space)) + len(request.budgets) * how.rounds * how.per_round,
         seconds_a_child=a_child,
-        scorers=how.processes,
+        scorers=how.processes if where.type == "cpu" else 1,
         memory_gib=peak_gib(where),
         device=str(where),
     )

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -80,6 +79,7 @@ class Search:
         parts = in_three(images, config["seed"])
         supernet = Supernet(space)
         supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
+        supernet.model.to(device())
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
         digest.update(f"{space.key} {fingerprint(parts)} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
@@ -99,14 +99,13 @@ def in_three(images: ImageData, seed: int) -> ImageData:
 
 
 def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
-    """Normalised batches of training images, as evaluation shows them, at the biggest resolution."""
+    """Batches of training images in bytes, as evaluation shows them, at the biggest resolution."""
     spec = space.biggest()
     chosen = np.random.default_rng(0).permutation(len(parts.train))[:CALIBRATION]
     batches = eval_batches(
         parts.train.take(np.sort(chosen)), resolution=spec.input.resolution, channels=spec.input.channels, batch=250
     )
-    normalise = normaliser(spec, torch.device("cpu"))
-    return [normalise(batch.images) for batch in batches if len(batch.labels)]
+    return [batch.images for batch in batches if len(batch.labels)]
 
 
 def _train(

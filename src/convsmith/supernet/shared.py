@@ -8,7 +8,7 @@ the views, and are exactly zero outside them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
@@ -77,10 +77,21 @@ class Supernet:
         own.to(memory_format=torch.channels_last)
         return own
 
-    def calibrated(self, spec: ArchSpec, batches: Sequence[Tensor], *, layerwise: bool = False) -> Model:
-        """`extract(spec)` with the statistics of `batches`, in evaluation mode. See `calibrate`."""
+    def calibrated(
+        self,
+        spec: ArchSpec,
+        batches: Sequence[Tensor],
+        *,
+        prepare: Callable[[Tensor], Tensor] = lambda images: images,
+        layerwise: bool = False,
+    ) -> Model:
+        """`extract(spec)` with the statistics of `batches`, in evaluation mode. See `calibrate`.
+
+        A batch is moved to the weights' device, prepared and resized when its turn comes, one at a time: thousands of images
+        may be held as bytes.
+        """
         model = self.extract(spec)
-        calibrate(model, [resized(batch, spec.input.resolution) for batch in batches], layerwise=layerwise)
+        calibrate(model, _Prepared(batches, prepare, spec.input.resolution, _device(model)), layerwise=layerwise)
         return model
 
 
@@ -109,6 +120,25 @@ class Child:
         images = resized(images, self.spec.input.resolution)
         out: Tensor = functional_call(self._network, given, (images,), tie_weights=False)
         return out
+
+
+class _Prepared(Sequence[Tensor]):
+    """Batches as a network of side `side` is shown them, each made anew when it is asked for."""
+
+    def __init__(
+        self, batches: Sequence[Tensor], prepare: Callable[[Tensor], Tensor], side: int, device: torch.device
+    ) -> None:
+        self._batches, self._prepare, self._side, self._device = batches, prepare, side, device
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, at: int) -> Tensor:  # type: ignore[override]
+        return resized(self._prepare(self._batches[at].to(self._device)), self._side)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
 
 
 def resized(images: Tensor, side: int) -> Tensor:
