@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .errors import UserError
+from .evals.intervals import wilson
 from .scoring import Scorer
 from .search_options import SearchOptions, Selector
 from .supernet import Counting, Genes, Space, best_within, coarse_to_fine, nondominated, rewarded
@@ -16,8 +18,8 @@ from .units import Budget
 
 __all__ = ["choose"]
 
-# How often the whole choice is made again, asking a missed budget's predictions for 3 % less each time.
-TIGHTER = 8
+# How often the whole choice is made again, going by what a missed budget's measurements said of its predictions.
+AGAIN = 8
 
 
 def choose(
@@ -31,38 +33,63 @@ def choose(
     """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (MACs, top-1) of every child scored.
 
     The search goes by predicted milliseconds; the best of what it finds are measured, the best first, until one is within
-    the limit. Where none is, the choice is made again with stricter predictions. Depends on the scores, the predictions and
-    the seed alone, so a choice that was stopped is made again with what was scored and measured, and is the same.
+    the limit twice. Where none is, the choice is made again: children measured go by their measurements, and predictions
+    are scaled by what they were off by. At last the best that was ever measured within the limit is taken, if only the
+    smallest child. Depends on the scores, the predictions, the measurements and the seed alone, so a choice that was stopped
+    is made again with what was scored and measured, and is the same.
 
     Raises:
         UserError: a budget that nothing is within, counted or measured.
     """
     counting, won = Counting(space), dict[str, dict[str, Any]]()
-    for attempt in range(TIGHTER):
-        admits = {name: _within(budget, counting, timed, 0.97**attempt) for name, budget in budgets.items()}
-        left = {name: admits[name] for name in budgets if name not in won}
-        shares = {name: _share(budgets[name], counting, timed) for name in left}
-        found = _looked_for(space, scorer, left, shares, how, random.Random(seed))
-        for name, best in found.items():
-            for genes, top1 in best:
-                ms = timed.measured(genes) if timed is not None and math.isfinite(budgets[name].ms) else None
-                if ms is None or ms <= budgets[name].ms:
-                    won[name] = _row(genes, top1, counting, ms) | {"budget": name}
-                    break
-        if len(won) == len(budgets):
+    least = tuple(axis.values[0] for axis in space.axes)
+    seen: dict[Genes, float] = {}  # what this choice has measured: `timed` may know more, of a choice that was stopped
+    scale = dict.fromkeys(budgets, 1.0)
+
+    def first_within(name: str, best: Iterable[tuple[Genes, float]]) -> None:
+        """The first that measures within the budget twice wins it."""
+        for genes, top1 in best:
+            ms = None
+            if timed is not None and math.isfinite(limit := budgets[name].ms):
+                ms = seen[genes] = max(seen.get(genes, 0.0), timed.measured(genes))
+                if ms <= limit:
+                    ms = seen[genes] = max(ms, timed.measured(genes, times=2))
+                if ms > limit:
+                    continue
+            won[name] = _row(genes, top1, counting, ms, scorer.n) | {"budget": name}
+            return
+
+    for _ in range(AGAIN):
+        left = [name for name in budgets if name not in won]
+        if not left:
             break
-    if missed := [name for name in budgets if name not in won]:
-        assert timed is not None
-        least = timed.measured(tuple(axis.values[0] for axis in space.axes))
-        raise UserError(
-            f"no child that was found measures within {', '.join(missed)} here; the smallest takes {least:.3g} ms. What was "
-            "trained and scored is kept: begin again with a wider budget and the same --seed, or `resume`"
-        )
-    scores = [(genes, top1) for genes, top1 in scorer.known.items() if math.isfinite(top1)]
+        admits = {name: _within(budgets[name], counting, timed, seen, scale[name]) for name in left}
+        shares = {name: _share(budgets[name], counting, timed) for name in left}
+        for name, best in _looked_for(space, scorer, admits, shares, how, random.Random(seed)).items():
+            first_within(name, best)
+            if name not in won and timed is not None and best:
+                off = statistics.median(seen[genes] / timed(genes) for genes, _ in best)
+                scale[name] = max(1.03 * scale[name], off)
+    for name in [name for name in budgets if name not in won]:
+        budget, (smallest,) = budgets[name], scorer([least])
+        if timed is None or not math.isfinite(smallest):
+            raise UserError(f"no child within {name} gives finite outputs: the supernet's weights are damaged")
+        fit = {
+            genes: scorer.known[genes]
+            for genes, ms in seen.items()
+            if budget.admits(counting(genes)) and ms <= budget.ms
+        }
+        first_within(name, [*best_within(fit, lambda genes: True), (least, smallest)])
+        if name not in won:
+            raise UserError(
+                f"no child that was found measures within {name} here; the smallest takes {seen[least]:.3g} ms. What was "
+                "trained and scored is kept: on a quieter machine remove the search's timed.json and `resume` it"
+            )
+    scores = sorted((genes, top1) for genes, top1 in scorer.known.items() if math.isfinite(top1))
     return {
         "winners": [won[name] for name in budgets],
         "front": [
-            _row(genes, top1, counting, None if timed is None else timed(genes))
+            _row(genes, top1, counting, None if timed is None else timed(genes), scorer.n)
             for genes, top1 in _front(scores, counting)
         ],
         "tried": [(counting(genes).macs, top1) for genes, top1 in scores],
@@ -109,14 +136,20 @@ def _share(budget: Budget, counting: Counting, timed: Timed | None) -> Callable[
     return share
 
 
-def _within(budget: Budget, counting: Counting, timed: Timed | None, strict: float) -> Callable[[Genes], bool]:
+def _within(
+    budget: Budget, counting: Counting, timed: Timed | None, seen: Mapping[Genes, float], scale: float
+) -> Callable[[Genes], bool]:
+    """By measurements where `seen` has them, else by predictions x `scale`."""
     least = tuple(axis.values[0] for axis in counting.space.axes)
 
     def admits(genes: Genes) -> bool:
         if not budget.admits(counting(genes)):
             return False
-        # No prediction rules out the smallest child: it is for the measurement to say that nothing is fast enough.
-        return timed is None or math.isinf(budget.ms) or genes == least or timed(genes) <= budget.ms * strict
+        if timed is None or math.isinf(budget.ms):
+            return True
+        if genes == least:  # nothing but the end rules it out: then nothing was fast enough
+            return True
+        return (seen[genes] if genes in seen else timed(genes) * scale) <= budget.ms
 
     return admits
 
@@ -124,12 +157,19 @@ def _within(budget: Budget, counting: Counting, timed: Timed | None, strict: flo
 def _front(scores: list[tuple[Genes, float]], counting: Counting) -> list[tuple[Genes, float]]:
     """Those that are more accurate than everything with as few multiply-adds, the cheapest first."""
     kept: list[tuple[Genes, float]] = []
-    for genes, top1 in sorted(scores, key=lambda one: (counting(one[0]).macs, -one[1])):
+    for genes, top1 in sorted(scores, key=lambda one: (counting(one[0]).macs, -one[1], one[0])):
         if not kept or top1 > kept[-1][1]:
             kept.append((genes, top1))
     return kept
 
 
-def _row(genes: Genes, top1: float, counting: Counting, ms: float | None) -> dict[str, Any]:
-    needs = counting(genes)
-    return {"genes": genes, "top1": top1, "macs": needs.macs, "params": needs.params, "ms": ms}
+def _row(genes: Genes, top1: float, counting: Counting, ms: float | None, n: int) -> dict[str, Any]:
+    needs, interval = counting(genes), wilson(round(top1 * n), n)
+    return {
+        "genes": genes,
+        "top1": top1,
+        "top1_interval": interval,
+        "macs": needs.macs,
+        "params": needs.params,
+        "ms": ms,
+    }

@@ -184,8 +184,9 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
         timed = None
         if any(math.isfinite(budget.ms) for budget in budgets.values()):
             watcher.stage("time", "a dozen children, to predict the others' milliseconds")
-            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed))
-            watcher.note(f"predictions of children left out in turn are off by {timed.error:.0%} (median)")
+            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads)
+            if math.isfinite(timed.error):
+                watcher.note(f"predictions of children left out in turn are off by {timed.error:.0%} (median)")
         watcher.stage(
             "choose",
             f"{how.select.value}: from {len(skeletons(space))} skeletons, then {how.rounds} rounds of mutations a budget",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import statistics
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .machine import this_machine
 from .stopwatch import Stopwatch
 from .supernet import Counting, Genes, Space
 from .training import save_atomically
@@ -26,14 +28,18 @@ class Timed:
 
     by least squares of the relative error over the smallest, the biggest and drawn children, which are measured. The
     networks of one space are alike enough for this; a prediction only steers the search, and what is handed over is
-    `measured`. Measurements are kept in `path`, so that a search that goes on predicts as it did.
+    `measured`. Measurements are kept in `path`, so that a search that goes on predicts as it did; those of another machine,
+    or of another number of `threads`, are made anew.
     """
 
-    def __init__(self, space: Space, path: Path, watch: Stopwatch, rng: random.Random) -> None:
+    def __init__(self, space: Space, path: Path, watch: Stopwatch, rng: random.Random, *, threads: int = 1) -> None:
         self._space, self._counting, self._path, self._watch = space, Counting(space), path, watch
-        self._known: dict[Genes, float] = {}
+        self._where = f"{this_machine().processor}, {this_machine().cores} cores, {threads} threads"
+        self._known: dict[Genes, list[float]] = {}
         if path.exists():
-            self._known = {tuple(genes): ms for genes, ms in json.loads(path.read_text(encoding="utf-8"))}
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["where"] == self._where:
+                self._known = {tuple(genes): ms for genes, ms in kept["ms"]}
         chosen: list[Genes] = [tuple(axis.values[end] for axis in space.axes) for end in (0, -1)]
         while len(chosen) < min(FITTED, space.size()):
             drawn = tuple(rng.choice(axis.values) for axis in space.axes)
@@ -45,21 +51,22 @@ class Timed:
         errors = []
         for genes in chosen[2:]:
             weights = self._fitted([other for other in chosen if other != genes])
-            errors.append(abs(float(self._features(genes) @ weights) / self._known[genes] - 1))
-        self.error = statistics.median(errors) if errors else 0.0
-        """Median relative error of predicting the drawn children, each left out in turn."""
+            errors.append(abs(float(self._features(genes) @ weights) / self._known[genes][0] - 1))
+        self.error = statistics.median(errors) if errors else math.nan
+        """Median relative error of predicting the drawn children, each left out in turn; NaN where none was drawn."""
 
     def __call__(self, genes: Genes) -> float:
         """The predicted milliseconds, whether the child was measured or not."""
         return float(self._features(genes) @ self._weights)
 
-    def measured(self, genes: Genes) -> float:
-        """The child's own milliseconds, measured once."""
-        if genes not in self._known:
-            self._known[genes] = self._watch(self._space.spec(genes)).median_ms
-            text = json.dumps(list(self._known.items()))
-            save_atomically(self._path, lambda path: _write(path, text))
-        return self._known[genes]
+    def measured(self, genes: Genes, times: int = 1) -> float:
+        """The child's own milliseconds: the most of `times` measurements, each made once."""
+        own = self._known.setdefault(genes, [])
+        while len(own) < times:
+            own.append(self._watch(self._space.spec(genes)).median_ms)
+            text = json.dumps({"where": self._where, "ms": list(self._known.items())})
+            save_atomically(self._path, lambda path, text=text: _write(path, text))  # type: ignore[misc]
+        return max(own[:times])
 
     def _features(self, genes: Genes) -> np.ndarray:
         needs = self._counting(genes)
@@ -69,7 +76,7 @@ class Timed:
     def _fitted(self, chosen: Sequence[Genes]) -> np.ndarray:
         from scipy.optimize import nnls
 
-        rows = np.stack([self._features(genes) / self._known[genes] for genes in chosen])
+        rows = np.stack([self._features(genes) / self._known[genes][0] for genes in chosen])
         weights, _ = nnls(rows, np.ones(len(chosen)))
         return np.asarray(weights)
 

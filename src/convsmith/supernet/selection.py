@@ -94,7 +94,7 @@ def coarse_to_fine(
     tried = {}
     for name, admits in budgets.items():
         before = len(known)
-        start = [genes for genes in (*grid, *known) if admits(genes)]
+        start = [genes for genes in dict.fromkeys((*grid, *known)) if admits(genes)]
         if len(start) < PARENTS:  # a budget between the smallest child and the next skeleton
             drawn = (tuple(rng.choice(axis.values) for axis in space.axes) for _ in range(DRAWN))
             start += list(islice((genes for genes in drawn if admits(genes)), PARENTS - len(start)))
@@ -114,8 +114,11 @@ def coarse_to_fine(
 
 
 def best_within(known: Mapping[Genes, float], admits: Callable[[Genes], bool]) -> tuple[tuple[Genes, float], ...]:
-    """Those of `known` that a budget admits and whose score is a number: the best few, the best first."""
-    sane = sorted((one for one in known.items() if math.isfinite(one[1])), key=lambda one: -one[1])
+    """Those of `known` that a budget admits and whose score is a number: the best few, the best first.
+
+    Of equal scores the smaller genes come first, whoever was scored first.
+    """
+    sane = sorted((one for one in known.items() if math.isfinite(one[1])), key=lambda one: (-one[1], one[0]))
     return tuple(islice((one for one in sane if admits(one[0])), PARENTS))
 
 
