@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies
@@ -23,14 +24,15 @@ from convsmith.feed import Source, Watcher, normaliser, shape_of, trained, valid
 from convsmith.foils import foils_of
 from convsmith.jobs import Options
 from convsmith.runs import Run
+from convsmith.search_request import in_three
 from convsmith.searching import SearchOptions, Selector, child_model, resume_search, search, space_of
-from convsmith.searching_stages import in_three
-from convsmith.supernet import T32, Counting, Genes, Space
+from convsmith.searching_page import missed, shown
+from convsmith.supernet import SPACES, T32, Axes, Counting, Genes, Space
 from convsmith.units import Budget
 from supernets import TINY
 
 TO = "450k-macs,1000ms"
-HOW = SearchOptions(rounds=1, per_round=3, scorers=1)
+HOW = SearchOptions(rounds=1, per_round=3, threads=2, scorers=1)
 # Two epochs of a network this small learn nothing; what is tested is that everything agrees.
 OPTIONS = Options(settings=("epochs=2", "batch=256"))
 
@@ -54,7 +56,8 @@ def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> N
         assert all(limit["is"] <= limit["limit"] for limit in met.values())
         scores = child.read("scores.json")
         assert scores["n"] == 359, "on the validation images, which chose nothing"
-        assert child.has("model.onnx") and child.has("report.html") and child.has("latency.json")
+        assert child.has("model.onnx") and child.has("report.html")
+        assert child.read("latency.json")["rows"][0]["threads"] == 2, "as it was chosen"
 
 
 def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -> None:
@@ -138,6 +141,45 @@ def test_scores_of_other_weights_are_not_read(searched: Run, tmp_path: Path) -> 
 
     resume_search(Run.open(copy), watcher=Listening())
     assert not any("scored before" in note for note in notes)
+
+
+def test_torchruns_second_start_goes_on_with_the_run_of_the_first(
+    searched: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convsmith.searching.recalled", lambda: str(searched.path))
+    options = replace(OPTIONS, parent=tmp_path, name="found")
+    assert search("digits", to=TO, options=options, how=HOW).path == searched.path
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_before_the_report_leaves_what_was_measured(searched: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(searched.path, copy)
+    child = Run.open(copy / "children" / "1000ms")
+    child.file("report.html").unlink()
+    before = child.read("config.json")["met"]
+    assert before["ms"]["is"] == child.read("latency.json")["rows"][0]["median_ms"]
+    resume_search(Run.open(copy))
+    assert child.has("report.html") and child.read("config.json")["met"] == before
+
+
+def test_changed_data_is_refused(searched: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other images under the same labels: no child would be what it was scored as."""
+    copy = tmp_path / "copy"
+    shutil.copytree(searched.path, copy)
+    data = json.loads((copy / "data.json").read_text())
+    (copy / "data.json").write_text(json.dumps(data | {"contents": "0" * 16}))
+    assert main(["resume", str(copy)]) == 2
+    assert "is not what" in capsys.readouterr().err
+    assert main(["export", str(copy), "--child", "1"]) == 2
+    assert "is not what" in capsys.readouterr().err
+
+
+def test_a_limit_that_the_shipped_file_is_over_is_said(searched: Run) -> None:
+    (_, row) = shown(searched)
+    assert missed(row) == ""
+    late = {**row, "met": {"ms": {"limit": 1.0, "is": 1.25, "slack": -0.25}}}
+    assert missed(late).startswith("as shipped it took 1.25 ms, 25.0% over its limit")
 
 
 # ---- choosing --------------------------------------------------------------------------------------------------------
@@ -324,6 +366,23 @@ def test_a_mistake_is_told_before_anything_is_trained(
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
 
+def test_what_leaves_no_choice_is_refused_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SPACES, "one", Space(TINY.base, stages=(Axes(), Axes())))
+    runs, data = tmp_path / "runs", tmp_path / "data.npz"
+    assert main(["search", "digits", "--to", "2M-macs", "--space", "one", "--runs", str(runs)]) == 2
+    assert "leaves no choice" in capsys.readouterr().err
+    np.savez(data, images=np.zeros((4, 12, 12, 3), np.uint8), labels=np.array([0, 0, 1, 1]))
+    assert main(["search", str(data), "--to", "2M-macs", "--runs", str(runs)]) == 2
+    assert "one training image a class" in capsys.readouterr().err
+    assert main(["design", "digits", "--to", "2M-macs", "--how", "search", "--base", "resnet18"]) == 2
+    assert "--space says which" in capsys.readouterr().err
+    with pytest.raises(UserError, match="pseudo-labels"):
+        search("digits", to="2M-macs", options=replace(OPTIONS, pseudo="labels.jsonl", parent=runs))
+    assert not runs.exists()
+
+
 def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "digits", "--to", "2M-macs", "--dry-run", "--json", "--runs", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -346,3 +405,7 @@ def test_design_may_search_for_one_budget_of_several_limits(tmp_path: Path, caps
 def test_a_space_may_be_that_of_a_model() -> None:
     space = space_of("resnet18")
     assert space.biggest().stages[0].depth == 2 and cost(space.smallest()).macs < cost(space.biggest()).macs / 2
+    assert space.resolution == (144, 160, 192, 224)
+    b0 = space_of("efficientnet_b0")
+    assert b0.stages[2].kernel == (3, 5) and b0.stages[0].kernel == (3,)
+    assert space_of("t32").size() == 82_944

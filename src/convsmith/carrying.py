@@ -37,7 +37,7 @@ from .runs import Run, now
 from .training import EpochDone, Ranks, Record, Started, Termination, save_atomically
 from .training import fit as training_loop
 
-__all__ = ["board", "carry_on", "data_record"]
+__all__ = ["board", "carry_on", "check_unchanged", "data_record", "unchanged"]
 
 
 def carry_on(run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, *, force: bool = False) -> Run:
@@ -58,7 +58,7 @@ def _stages(
         nonlocal images
         if images is None:
             images = Source(**config["source"]).load(watcher)
-            _check_unchanged(run, images, config["source"]["what"], watcher, force=force)
+            check_unchanged(run, images, config["source"]["what"], watcher, force=force)
         return images
 
     if ranks.from_first(lambda: not run.has("model.safetensors")):
@@ -74,9 +74,10 @@ def _stages(
         exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
         run.write("export.json", exported.to_record())
     if not run.has("latency.json"):
-        watcher.stage("measure", "onnxruntime, batch 1, one thread")
-        subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=1)
-        timing = interleave([subject], threads=1, progress=lambda d, t: watcher.count("rounds", d, t))
+        threads = config.get("threads", 1)
+        watcher.stage("measure", f"onnxruntime, batch 1, {'one thread' if threads == 1 else f'{threads} threads'}")
+        subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=threads)
+        timing = interleave([subject], threads=threads, progress=lambda d, t: watcher.count("rounds", d, t))
         if config["met"] and "ms" in config["met"]:
             # What was measured to choose the network gives way to what is shipped; a kill in between repeats both.
             limit, took = config["met"]["ms"]["limit"], timing.rows[0].median_ms
@@ -91,11 +92,17 @@ def data_record(images: ImageData) -> dict[str, object]:
     return images.to_record() | {"fingerprint": fingerprint(images), "contents": contents(images)}
 
 
-def _check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *, force: bool) -> None:
+def unchanged(run: Run, images: ImageData) -> bool:
+    """Whether the labels and the images are those that the run was begun with."""
+    before, found = run.read("data.json"), {"fingerprint": fingerprint(images), "contents": contents(images)}
+    return all(before.get(key, own) == own for key, own in found.items())
+
+
+def check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:
     """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
-    before, found = run.read("data.json"), data_record(images)
-    if all(before.get(key, found[key]) == found[key] for key in ("fingerprint", "contents")):
+    if unchanged(run, images):
         return
+    before, found = run.read("data.json"), data_record(images)
     said = f"the data at {what} is not what {run.path} was begun with"
     if before["classes"] != found["classes"]:
         raise DataError(f"{said}: it has other classes, which this network cannot tell apart")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .costs import cost
+from .data import ImageData, divided
 from .errors import UserError
 from .feed import Source
 from .foils import parsed
@@ -18,7 +19,10 @@ from .search_options import SearchOptions, named_budgets, space_of
 from .supernet import Space, refuse_recipe
 from .units import Budget
 
-__all__ = ["Request"]
+__all__ = ["Request", "in_three"]
+
+# Of each class, the share of training images that the supernet never sees: children are chosen by them.
+HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Request:
     budgets: Mapping[str, Budget]
     recipe: Recipe
     how: SearchOptions
+    seed: int
 
     @classmethod
     def of(cls, data: str | Path, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
@@ -42,16 +47,26 @@ class Request:
         base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
         recipe = changed(base, options.settings)
         refuse_recipe(recipe)
-        return cls(source_of(data, options), budgets, recipe, how)
+        if options.pseudo is not None:
+            raise UserError(
+                "a search learns from no pseudo-labels: children would be chosen by images that they labelled"
+            )
+        return cls(source_of(data, options), budgets, recipe, how, options.seed)
 
-    def settled(self, classes: Collection[str]) -> tuple[Space, Recipe]:
+    def settled(self, images: ImageData) -> tuple[Space, Recipe]:
         """The space of networks for these classes, and the recipe in numbers for the biggest, which alone is regularised.
 
         Raises:
-            UserError: no network of the space meets a budget.
+            UserError: no network of the space meets a budget, the space leaves no choice, or too few images to choose by.
         """
-        space = space_of(self.how.space).with_classes(len(classes))
+        space = space_of(self.how.space).with_classes(len(images.classes))
+        if space.size() == 1 or cost(space.smallest()) == cost(space.biggest()):
+            raise UserError(f"{space.base.name}'s space leaves no choice: train that network by itself")
         _refuse_impossible(space, self.budgets.values())
+        if not len(in_three(images, self.seed).val):
+            raise UserError(
+                f"{images.name} has one training image a class: a search holds some out to choose by, and needs two at least"
+            )
         recipe = settle(self.recipe, space.biggest())
         return replace(space, base=regularised(space.base, recipe)), recipe
 
@@ -62,3 +77,9 @@ def _refuse_impossible(space: Space, budgets: Iterable[Budget]) -> None:
     for budget in budgets:
         if least.macs > budget.macs or least.params > budget.params:
             raise UserError(f"no network of {space.base.name}'s space meets {budget}: its smallest has {least}")
+
+
+def in_three(images: ImageData, seed: int) -> ImageData:
+    """Training images without those held out, and these as its validation part."""
+    kept, out = divided(images.train, HELD_OUT, seed)
+    return replace(images, train=kept, val=out)

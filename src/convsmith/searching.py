@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .carrying import data_record
+from .carrying import check_unchanged, data_record, unchanged
 from .codec import from_data, to_data
 from .costs import cost
 from .data import ImageData
 from .errors import UserError
 from .exporting import Exported, export_onnx
-from .feed import Source, Watcher, fingerprint, samples_of, shape_of
+from .feed import Source, Watcher, samples_of, shape_of
 from .jobs import Options
 from .machine import this_machine
 from .model import Model
@@ -25,7 +25,7 @@ from .search_options import SearchOptions, Selector, space_of
 from .search_request import Request
 from .searching_stages import Search, carried
 from .supernet import Space
-from .training import joined
+from .training import joined, recalled, remember
 
 __all__ = [
     "SearchOptions",
@@ -61,8 +61,12 @@ def search(
 
         def begun() -> tuple[Run, ImageData]:
             images = request.source.load(watcher)
-            space, recipe = request.settled(images.classes)
+            if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
+                watcher.note(f"started again by torchrun: going on with {before}")
+                return Run.open(before), images
+            space, recipe = request.settled(images)
             run = Run.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
+            remember(str(run.path.resolve()))
             watcher.stage("run", str(run.path))
             small, big = cost(space.smallest()), cost(space.biggest())
             watcher.stage("space", f"{space.base.name}: {space.size():,} networks, from {small} to {big}")
@@ -73,12 +77,15 @@ def search(
         return carried(found, images, watcher, ranks)
 
 
-def resume_search(run: Run, *, watcher: Watcher | None = None) -> Run:
-    """Go on with a search where it was stopped: what was trained, scored and measured is not done again."""
-    watcher = watcher or Watcher()
-    images = Source(**run.read("config.json")["source"]).load(watcher)
-    if run.read("data.json")["fingerprint"] != fingerprint(images):
-        raise UserError(f"the data is not what {run.path} was begun with; begin a new search")
+def resume_search(run: Run, *, force: bool = False, watcher: Watcher | None = None) -> Run:
+    """Go on with a search where it was stopped: what was trained, scored and measured is not done again.
+
+    Raises:
+        DataError: the data has changed since the start. Forced, children are scored anew by it.
+    """
+    watcher, source = watcher or Watcher(), Source(**run.read("config.json")["source"])
+    images = source.load(watcher)
+    check_unchanged(run, images, source.what, watcher, force=force)
     with joined(device()) as ranks:
         return carried(run, images, watcher, ranks)
 
@@ -108,7 +115,13 @@ def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:
     front = run.read("front.json")["front"]
     if not 1 <= number <= len(front):
         raise UserError(f"{run.path}'s front has children 1 to {len(front)}; got {number}")
-    images = Source(**run.read("config.json")["source"]).load(watcher or Watcher())
+    source = Source(**run.read("config.json")["source"])
+    images = source.load(watcher or Watcher())
+    if not unchanged(run, images):
+        raise UserError(
+            f"the data at {source.what} is not what {run.path} was made with: the child's norm statistics would not be those "
+            "that it was scored with"
+        )
     space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
     state = Search(run, space, images, watcher or Watcher())
     return state.examiner.child(space.spec(tuple(front[number - 1]["genes"])))

@@ -15,7 +15,7 @@ from .runs import Run
 from .training import save_atomically
 from .units import human
 
-__all__ = ["shown", "write_page"]
+__all__ = ["missed", "shown", "write_page"]
 
 
 def write_page(run: Run) -> Path:
@@ -79,6 +79,14 @@ def shown(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
+def missed(row: dict[str, Any]) -> str:
+    """How far a row of `shown` is over its limit of milliseconds as it was shipped; empty where it is not."""
+    limit = row["met"].get("ms")
+    if limit is None or limit["slack"] >= 0:
+        return ""
+    return f"as shipped it took {limit['is']:.3g} ms, {-limit['slack']:.1%} over its limit: the machine was not quiet"
+
+
 def _page(
     run: Run,
     config: dict[str, Any],
@@ -107,7 +115,8 @@ def _page(
         )
         findings.append(
             f"{row['budget']}: top-1 {scores['top1']:.2%} [{low:.1%}, {high:.1%}] on {scores['n']} validation images, "
-            f"{human(row['macs'])} MACs, {latency['median_ms']:.3g} ms measured after export."
+            f"{human(row['macs'])} MACs, {latency['median_ms']:.3g} ms measured after export"
+            + (f"; {said}." if (said := missed({"met": child.read("config.json")["met"]})) else ".")
         )
     front = [
         (

@@ -22,8 +22,8 @@ from .rehearsal import STEPS, peak_gib
 from .resolve import device
 from .scoring import Examiner
 from .search_options import SearchOptions
-from .search_request import Request
-from .searching_stages import CALIBRATION, calibration_of, in_three
+from .search_request import Request, in_three
+from .searching_stages import CALIBRATION, calibration_of
 from .supernet import Space, Supernet, skeletons, train_supernet
 from .training import Started, StepDone
 from .units import Cost
@@ -86,7 +86,7 @@ def rehearse_search(
     """
     request = Request.of(data, to, options, how)
     images = replace(request.source.load(watcher), cache=None)  # building a cache would be writing
-    space, recipe = request.settled(images.classes)
+    space, recipe = request.settled(images)
     parts, where = in_three(images, options.seed), device()
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
     supernet = Supernet(space, seed=options.seed)

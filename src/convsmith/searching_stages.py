@@ -18,10 +18,11 @@ from .carrying import carry_on
 from .choosing import choose
 from .codec import from_data, to_data
 from .costs import cost
-from .data import ImageData, divided, eval_batches
+from .data import ImageData, eval_batches
 from .errors import Stopped
+from .evals.intervals import wilson
 from .farm import Farm
-from .feed import Feed, Watcher, fingerprint, normaliser
+from .feed import Feed, Watcher, contents, fingerprint, normaliser
 from .foils import train_foils
 from .latency import Runtime
 from .parts import PARTS
@@ -30,6 +31,7 @@ from .resolve import device
 from .runs import Run
 from .scoring import Examiner, Scorer, examined
 from .search_options import SearchOptions, named_budgets
+from .search_request import in_three
 from .searching_page import write_page
 from .stages import stage_rows
 from .stopwatch import Stopwatch
@@ -38,10 +40,8 @@ from .timing import Timed
 from .training import EpochDone, Ranks, Started, StepDone, Termination, save_atomically
 from .units import Budget, human
 
-__all__ = ["CALIBRATION", "Search", "calibration_of", "carried", "in_three"]
+__all__ = ["CALIBRATION", "Search", "calibration_of", "carried"]
 
-# Of each class, the share of training images that the supernet never sees: children are chosen by them.
-HELD_OUT = 0.1
 # Training images whose statistics a child's norms are given.
 CALIBRATION = 2000
 
@@ -81,7 +81,7 @@ class Search:
         supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
         supernet.model.to(device())
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
-        digest.update(f"{space.key} {fingerprint(parts)} {CALIBRATION}".encode())
+        digest.update(f"{space.key} {fingerprint(parts)} {contents(images)} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
         self.examiner = Examiner(supernet, parts, calibration_of(space, parts), device=device())
 
@@ -90,12 +90,6 @@ class Search:
         if how.cluster is None and (how.processes == 1 or self.examiner.device.type != "cpu"):
             return nullcontext()
         return Farm(examined, self.examiner, workers=how.processes, cluster=how.cluster, option="--scorers")
-
-
-def in_three(images: ImageData, seed: int) -> ImageData:
-    """Training images without those held out, and these as its validation part."""
-    kept, out = divided(images.train, HELD_OUT, seed)
-    return replace(images, train=kept, val=out)
 
 
 def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
@@ -191,6 +185,11 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
             "choose",
             f"{how.select.value}: from {len(skeletons(space))} skeletons, then {how.rounds} rounds of mutations a budget",
         )
+        low, high = wilson(state.examiner.n // 2, state.examiner.n)
+        watcher.note(
+            f"a score of {state.examiner.n} images is known within {50 * (high - low):.1f} points: closer children are told apart "
+            "by chance"
+        )
         with state.farm(how) as farm:
             path = run.file("children.jsonl")
             scorer = Scorer(state.examiner, path=path, key=state.key, watcher=watcher, farm=farm)
@@ -203,35 +202,47 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
 
 def _finish(state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
     """A winner as a run folder of its own, evaluated, exported, measured and reported as every run is."""
-    run, space = state.run, state.space
-    folder = run.file("children") / row["budget"]
-    if not (folder / "report.html").exists():
-        spec = replace(space.spec(tuple(row["genes"])), name=f"{space.base.name}-{row['budget']}")
-        budget = Budget.parse(row["budget"].replace("+", ","))
-        folder.mkdir(parents=True, exist_ok=True)
-        child = Run(folder)
-        state.watcher.stage("child", str(folder))
-        model = state.examiner.child(space.spec(tuple(row["genes"])))
-        child.write_spec(spec)
-        child.write("data.json", run.read("data.json"))
-        needs = cost(spec)
-        met = {
-            name: {"limit": limit, "is": own, "slack": 1 - own / limit}
-            for name, limit, own in (
-                ("macs", budget.macs, needs.macs),
-                ("params", budget.params, needs.params),
-                ("ms", budget.ms, row["ms"]),
-            )
-            if math.isfinite(limit)
-        }
-        child.write(
-            "config.json",
-            {key: config[key] for key in ("convsmith", "started", "data", "source", "seed", "workers", "command")}
-            | {"recipe": config["recipe"], "machine": config["machine"], "verb": "search", "name": spec.name}
-            | {"weights": None, "budget": str(budget), "base": space.base.name, "rule": "search", "x": None, "met": met}
-            | {"cost": to_data(needs), "stages": [to_data(one) for one in stage_rows(spec)]}
-            | {"differences": ["cut out of a supernet, with norm statistics of its own; not trained further"]},
-        )
+    child = Run(state.run.file("children") / row["budget"])
+    if child.has("report.html"):
+        return
+    child.path.mkdir(parents=True, exist_ok=True)
+    state.watcher.stage("child", str(child.path))
+    if not child.has("config.json"):
+        _describe_child(child, state, config, row)
+    if not child.has("model.safetensors"):
+        model = state.examiner.child(state.space.spec(tuple(row["genes"])))
         weights = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
         save_atomically(child.file("model.safetensors"), lambda path: save_file(weights, path))
-        carry_on(child, state.watcher, state.images, Ranks())
+    carry_on(child, state.watcher, state.images, Ranks())
+    for name, met in child.read("config.json")["met"].items():
+        if met["slack"] < 0:  # milliseconds: the others were counted
+            state.watcher.note(
+                f"{row['budget']}: as shipped it took {met['is']:.3g} {name}, {-met['slack']:.1%} over its limit; to choose it "
+                f"{row['ms']:.3g} had been measured: the machine is not quiet"
+            )
+
+
+def _describe_child(child: Run, state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
+    base, budget = state.space.base, Budget.parse(row["budget"].replace("+", ","))
+    spec = replace(state.space.spec(tuple(row["genes"])), name=f"{base.name}-{row['budget']}")
+    needs = cost(spec)
+    met = {
+        name: {"limit": limit, "is": own, "slack": 1 - own / limit}
+        for name, limit, own in (
+            ("macs", budget.macs, needs.macs),
+            ("params", budget.params, needs.params),
+            ("ms", budget.ms, row["ms"]),
+        )
+        if math.isfinite(limit)
+    }
+    child.write_spec(spec)
+    child.write("data.json", state.run.read("data.json"))
+    child.write(
+        "config.json",
+        {key: config[key] for key in ("convsmith", "started", "data", "source", "seed", "workers", "command")}
+        | {"recipe": config["recipe"], "machine": config["machine"], "verb": "search", "name": spec.name}
+        | {"weights": None, "budget": str(budget), "base": base.name, "rule": "search", "x": None, "met": met}
+        | {"threads": config["how"]["threads"]}
+        | {"cost": to_data(needs), "stages": [to_data(one) for one in stage_rows(spec)]}
+        | {"differences": ["cut out of a supernet, with norm statistics of its own; not trained further"]},
+    )

@@ -80,8 +80,10 @@ def design(
     /,
     *,
     to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
-    base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
-    rule: Annotated[str, Parameter(help=RULE)] = "compound",
+    base: Annotated[
+        str | None, Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.")
+    ] = None,
+    rule: Annotated[str | None, Parameter(help=f"{RULE} Default: compound.")] = None,
     how: Annotated[
         Literal["scale", "search"],
         Parameter(help="scale BASE by RULE, or cut the network out of a supernet of SPACE, as `search` does."),
@@ -96,13 +98,19 @@ def design(
     if how == "search":
         from .searching import search
 
+        if base is not None or rule is not None:
+            raise UserError(
+                "--base and --rule are for --how scale; with --how search, --space says which networks there are"
+            )
+
         # A comma joins the limits of one budget here, and several budgets there.
         search(data, to=to.replace(",", "+"), space=space, training=training)
         return
     from ..jobs import design_job
 
     watcher = watching()
-    _run(design_job(data, to, base, rule, training.options(), watcher), training)
+    found = design_job(data, to, base or "efficientnet_b0", rule or "compound", training.options(), watcher)
+    _run(found, training)
 
 
 def train(
@@ -152,7 +160,7 @@ def resume(
         from ..searching import resume_search
         from .searching import finished
 
-        finished(resume_search(Run.open(run), watcher=watching()), json)
+        finished(resume_search(Run.open(run), force=force, watcher=watching()), json)
         return
     _finished(resumed(Run.open(run), force=force, watcher=watching()), json)
 

@@ -76,7 +76,7 @@ def search(
 def finished(run: Run, json: bool) -> None:
     """Say what a search found."""
     from ..foils import foils_of
-    from ..searching_page import shown
+    from ..searching_page import missed, shown
     from ..training import rank_here
     from ..units import human
 
@@ -98,6 +98,9 @@ def finished(run: Run, json: bool) -> None:
         for row in rows
     ]
     out.print(table(None, "<budget top-1 interval MACs params ms", cells))
+    for row in rows:
+        if said := missed(row):
+            out.print(f"missed   {row['budget']}: {said}", soft_wrap=True)
     if foils := foils_of(run):
         alone = [
             [
