@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import convsmith as cs
 from convsmith.cli import main
 from convsmith.cli.app import app
+from convsmith.cli.output import emit
 
 VERBS = [
     "doctor",
@@ -140,12 +142,12 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
         (["show", "timm:resnet18"], "has no spec"),
         (["show", "resnet18", "--clases", "3"], "--classes"),
         (["show", "resnet18", "--classes", "many"], "many"),
-        (["show", "resnet18", "--classes", "0"], "--classes must be at least 1"),
+        (["show", "resnet18", "--classes", "0"], "--classes. Must be >= 1"),
         (["list", "zzz"], "no variant matches 'zzz'"),
         (["list", "--family", "resnets"], "did you mean 'resnet'?"),
         (["scale", "resnet18"], "--to"),
         (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),
-        (["scale", "resnet18", "--to", "5ms", "--threads", "0"], "threads are at least 1"),
+        (["scale", "resnet18", "--to", "5ms", "--threads", "0"], "--threads. Must be >= 1"),
         (["scale", "resnet18", "--to", "1k-macs"], "nearest budget that can be met is"),
         (["scale", "resnet18", "--to", "1G-macs", "--rule", "compond"], "compound"),
         (["design", "digts", "--to", "2M-macs"], "did you mean 'digits'?"),
@@ -157,7 +159,23 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
         (["evaluate", "tests"], "is not a run folder"),
         (["report", "tests"], "is not a run folder"),
         (["measure", "timm:resnet19"], "timm has no model 'resnet19'"),
-        (["measure", "resnet18", "--threads", "0"], "--threads must be at least 1"),
+        (["measure", "resnet18", "--threads", "0"], "--threads. Must be >= 1"),
+        (["measure", "resnet18", "nope"], "unknown model 'nope'"),
+        (["train", "resnet18", "digits", "--resolution", "0"], "Must be >= 1"),
+        (["train", "resnet18", "digits", "--workers", "-1"], "Must be >= 0"),
+        (["train", "resnet18", "digits", "--seed", "99999999999999999999"], "--seed. Must be <"),
+        (["train", "resnet18", "digits", "--epochs", "0"], "--epochs. Must be >= 1"),
+        (["train", "resnet18", "digits", "--cache", "Makefile", "--dry-run"], "Makefile is a file"),
+        (["design", "digits", "--to", "2M-macs", "--space", "bignas"], "--space is for --how search"),
+        (["scale", "resnet18", "--to", "1G-macs+1M-params"], "joined by commas"),
+        (["scale", "resnet18", "--to", "1G-macs", "--out", "tests"], "'tests' is a folder"),
+        (["scale", "resnet18", "--to", "1G-macs", "--rule", "resnet-rs", "--images", "0"], "Must be >= 1"),
+        (["ladder", "resnet18", "digits", "--seeds", "-1", "--dry-run"], "Must be >= 1"),
+        (["fit-scaling", "digits", "--workers", "0", "--dry-run"], "Must be >= 1"),
+        (["fit-scaling", "digits", "--epochs", "1", "--hours", "2"], "give one of them"),
+        (["search", "digits", "--to", "2M-macs", "--tensorboard"], "its report"),
+        (["report", "Makefile"], "Makefile is not a folder"),
+        (["show", ""], "an empty name is no model"),
         (["measure", "nothing.onnx"], "nothing.onnx does not exist"),
         (["export", "resnet18", "--to", "tflite"], "onnx"),
     ],
@@ -171,6 +189,25 @@ def test_a_mistake_is_told_in_one_breath_with_exit_code_2(
     assert out == ""
     assert said in err.replace("\n", " ")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("config", ["{}", "[]", "{"])
+def test_a_folder_with_a_wrong_config_is_no_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, config: str
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    for verb in ("resume", "report", "evaluate", "export"):
+        code, _, err = run(capsys, verb, str(tmp_path))
+        assert code == 2
+        assert "config.json" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_what_is_emitted_is_json_whatever_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    emit({"limit": math.inf, "rows": [{"top1": math.nan, "n": 3}, (1.5, -math.inf)]})
+    text = capsys.readouterr().out
+    assert json.loads(text) == {"limit": None, "rows": [{"top1": None, "n": 3}, [1.5, None]]}
+    assert "Infinity" not in text and "NaN" not in text
 
 
 def test_with_json_an_error_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from convsmith.cli import main
 from convsmith.climbing import climb
+from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.jobs import Options
+from convsmith.resolve import spec
 
 
 @pytest.fixture
@@ -58,15 +60,24 @@ def test_a_study_needs_a_seed(data: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_lists_its_steps_without_training(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ladder", "resnetrs200", "digits", "--dry-run", "--json"]) == 0
+    small = ["--resolution", "32", "--dry-run"]
+    assert main(["ladder", "resnet18", "digits", *small, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["trainings"] == 33 and found["steps"][0] == {
-        "step": "baseline",
-        "epochs": 90,
-        "macs": found["steps"][0]["macs"],
-        "params": 64_673_832,
-    }
-    assert main(["ladder", "resnetrs50", "digits", "--factors", "--dry-run"]) == 0
-    assert "would train 24 networks" in capsys.readouterr().out
+    baseline = cost(spec("resnet18").with_classes(10).with_resolution(32))
+    assert (
+        found["trainings"] == 3 * len(found["steps"])
+        and found["hours"] > 0
+        and found["steps"][0]
+        == {
+            "step": "baseline",
+            "epochs": 90,
+            "macs": baseline.macs,
+            "params": baseline.params,
+        }
+    )
+    assert main(["ladder", "resnet18", "digits", "--factors", *small]) == 0
+    assert "would train 24 networks, 3 of each, in about" in capsys.readouterr().out
+    assert main(["ladder", "resnet18", "digts", *small]) == 2
+    assert "did you mean 'digits'" in capsys.readouterr().err
     assert main(["ladder", "resnetrs50", "digits", "--recipe", "resnet", "--dry-run"]) == 2
     assert "did you mean 'resnet-rs'" in capsys.readouterr().err

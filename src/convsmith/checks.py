@@ -93,6 +93,9 @@ def measure(
     """
     watcher, runtime = watcher or Watcher(), Runtime(runtime)
     subjects: list[Subject] = []
+    for model in models:
+        if not isinstance(model, nn.Module):
+            _target(model)  # a name that leads nowhere is told before the first is prepared
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
         for index, model in enumerate(models):
             name = f"{type(model).__name__} {index + 1}" if isinstance(model, nn.Module) else _target(model).label

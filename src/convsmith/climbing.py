@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from .arch import ArchSpec
 from .codec import to_data
 from .costs import cost
+from .data import ImageData
 from .errors import UserError
-from .feed import Watcher
+from .feed import Feed, Watcher
 from .jobs import Options, regularised, source_of
 from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
 from .machine import this_machine
+from .recipe import Recipe
 from .recipes import changed, differences
 from .recipes import recipe as named_recipe
+from .rehearsal import seconds_a_step
 from .reports.bars import Bar
 from .reports.study import StudyRow, StudyView, render_study
 from .resolve import spec as resolve_spec
 from .training import save_atomically
 from .trials import Trial, train_all
 
-__all__ = ["Climbed", "climb"]
+__all__ = ["Climbed", "climb", "hours_of", "planned"]
+
+# Images at once to see how long training takes: a study may be of networks that no dry run should fill the memory with.
+TRIED = 8
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,35 @@ class Climbed:
             "effects": [asdict(effect) for effect in self.effects],
             "report": str(self.report),
         }
+
+
+def planned(
+    model: str | Path,
+    data: str | Path,
+    *,
+    resolution: int | None,
+    study_factors: bool,
+    grow: float,
+    options: Options,
+    watcher: Watcher,
+) -> tuple[ImageData, ArchSpec, Recipe, Sequence[Step]]:
+    """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
+    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    recipe = changed(base, options.settings)
+    images = source_of(data, options).load(watcher)
+    spec = resolve_spec(model).with_classes(len(images.classes))
+    spec = spec if resolution is None else spec.with_resolution(resolution)
+    steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
+    return images, spec, recipe, steps
+
+
+def hours_of(steps: Sequence[Step], images: ImageData, *, seeds: int, workers: int) -> float:
+    """About how long all trainings take: from a few small batches of the last step, by one thread, as if time followed MACs."""
+    top = steps[-1]
+    few = replace(top.recipe, batch=min(top.recipe.batch, TRIED))
+    an_image = seconds_a_step(top.spec, few, Feed(top.spec, images, few, 0, 0), threads=1) / few.batch
+    epochs = sum(step.recipe.epochs * cost(step.spec).macs / cost(top.spec).macs for step in steps)
+    return seeds * epochs * len(images.train) * an_image / workers / 3600
 
 
 def climb(
@@ -73,12 +110,9 @@ def climb(
     options, watcher = options or Options(recipe="resnet-rs"), watcher or Watcher()
     if seeds < 1:
         raise UserError(f"a study needs at least one seed; got {seeds}")
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
-    recipe = changed(base, options.settings)
-    images = source_of(data, options).load(watcher)
-    spec = resolve_spec(model).with_classes(len(images.classes))
-    spec = spec if resolution is None else spec.with_resolution(resolution)
-    steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
+    images, spec, recipe, steps = planned(
+        model, data, resolution=resolution, study_factors=study_factors, grow=grow, options=options, watcher=watcher
+    )
     out.mkdir(parents=True, exist_ok=True)
 
     watcher.stage("train", f"{len(steps)} steps of {seeds} seeds")
@@ -116,7 +150,7 @@ def climb(
     )
     for name, text in ({"study.html": page} | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
         _write(out / name, text)
-    made = Climbed(steps, tuple(scores), rungs, tuple(found), out / "study.html")
+    made = Climbed(tuple(steps), tuple(scores), rungs, tuple(found), out / "study.html")
     _write(out / "study.json", json.dumps(made.to_record(), indent=1) + "\n")
     return made
 

@@ -92,6 +92,8 @@ class Source:
 
     def _cache(self, images: ImageData, folder: Path, watcher: Watcher) -> Cache:
         """The cache of these images, which is not looked at before training."""
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--cache {folder} is a file; give a folder")
         if self.cache_side < 0:
             raise UserError(f"--cache-side is {self.cache_side}; give the pixels of a short side, or leave it out")
         place: list[object] = [self.what, self.val, self.root, self.pseudo]
@@ -103,7 +105,7 @@ class Source:
         return Cache(folder, images.name, digits, splits, self.cache_side, watcher)
 
     def _labelled(self, watcher: Watcher) -> ImageData:
-        return load_data(
+        found = load_data(
             self.what,
             val=self.val,
             root=Path(self.root) if self.root else None,
@@ -111,6 +113,12 @@ class Source:
             seed=self.seed,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
+        if found.skipped:
+            first = found.skipped[0]
+            watcher.note(
+                f"{len(found.skipped)} images cannot be read and are left out, {first.path} first: {first.why}"
+            )
+        return found
 
 
 @dataclass(frozen=True)

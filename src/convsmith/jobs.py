@@ -141,16 +141,17 @@ def design_job(
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
     found = scale(chosen, to=budget, rule=line, classes=len(images.classes), watcher=watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
-    sound(found.spec, Path(options.parent))
     recipe = settle(recipe, found.spec)
     return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
 
 
-def sound(spec: ArchSpec, folder: Path) -> None:
-    """Refuse a network whose signal dies before it is trained; the plot that shows where goes to `folder`."""
+def sound(spec: ArchSpec, folder: Path | None) -> None:
+    """Refuse a network whose signal dies before it is trained; the plot that shows where goes to `folder`, if there is one."""
     found = diagnose(spec, draws=1, branches_on=True)
     if found.verdict.healthy:
         return
+    if folder is None:
+        raise UserError(f"{spec.name} would not train: {found.verdict.wrong[0]}; `convsmith diagnose` draws where")
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"{spec.name}-signal.svg"
     save(signal_plot([found.trace], found.theory), picture)
@@ -214,6 +215,8 @@ def start(job: Job, watcher: Watcher) -> Run:
     """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
     if job.options.tensorboard:
         board()  # told before anything is written
+    if job.found is not None:  # `train` takes what it is given
+        sound(job.found.spec, Path(job.options.parent))
     with joined(device()) as ranks:
         run, new = ranks.from_first(lambda: _begun(job, watcher))
         return carry_on(run, watcher, job.images if new else None, ranks)

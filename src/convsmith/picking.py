@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from .arch import ArchSpec
 from .checks import measure
@@ -58,7 +58,7 @@ class Picked:
 
     def to_record(self) -> dict[str, object]:
         return {
-            "budget": asdict(self.budget),
+            "budget": str(self.budget),
             "picks": [one.to_record() for one in self.picks],
             "notes": list(self.notes),
         }

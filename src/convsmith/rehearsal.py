@@ -10,16 +10,18 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from .arch import ArchSpec
 from .codec import to_data
 from .costs import cost
 from .feed import Feed, Watcher, normaliser
-from .jobs import Job
+from .jobs import Job, sound
 from .model import build
+from .recipe import Recipe
 from .resolve import device
 from .training.optim import optimiser
 from .units import Cost
 
-__all__ = ["Rehearsal", "peak_gib", "rehearse"]
+__all__ = ["Rehearsal", "peak_gib", "rehearse", "seconds_a_step"]
 
 STEPS = 4
 
@@ -58,13 +60,39 @@ class Rehearsal:
 
 def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     """Take a few steps of the job on its own data, with a model that is thrown away."""
+    if job.found is not None:
+        sound(job.found.spec, None)
     watcher.stage("rehearse", f"{STEPS} steps")
     where, spec, recipe = device(), job.spec, job.recipe
     feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
-    normalise = normaliser(spec, where)
-    model = build(spec, seed=job.options.seed).to(where).to(memory_format=torch.channels_last).train()
-    optim = optimiser(model, recipe)
-    times = []
+    a_step = seconds_a_step(spec, recipe, feed, seed=job.options.seed)
+    return Rehearsal(
+        name=spec.name,
+        cost=cost(spec),
+        train_images=len(job.images.train),
+        val_images=len(job.images.val),
+        epochs=recipe.epochs,
+        steps=recipe.epochs * feed.steps_per_epoch,
+        seconds_a_step=a_step,
+        memory_gib=peak_gib(where),
+        device=str(where),
+    )
+
+
+def seconds_a_step(spec: ArchSpec, recipe: Recipe, feed: Feed, *, seed: int = 0, threads: int | None = None) -> float:
+    """The fastest of a few steps on the feed's own batches, with a model that is thrown away, in torch's threads or so many."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        return min(_steps(spec, recipe, feed, seed))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _steps(spec: ArchSpec, recipe: Recipe, feed: Feed, seed: int) -> list[float]:
+    where, normalise = device(), normaliser(spec, device())
+    model = build(spec, seed=seed).to(where).to(memory_format=torch.channels_last).train()
+    optim, times = optimiser(model, recipe), []
     began = time.perf_counter()
     for batch in feed.batches(0, STEPS):
         loss = F.cross_entropy(model(normalise(batch.images)), batch.labels.to(where))
@@ -74,17 +102,7 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         loss.item()
         times.append(time.perf_counter() - began)
         began = time.perf_counter()
-    return Rehearsal(
-        name=spec.name,
-        cost=cost(spec),
-        train_images=len(job.images.train),
-        val_images=len(job.images.val),
-        epochs=recipe.epochs,
-        steps=recipe.epochs * feed.steps_per_epoch,
-        seconds_a_step=min(times),
-        memory_gib=peak_gib(where),
-        device=str(where),
-    )
+    return times
 
 
 def peak_gib(where: torch.device) -> float:

@@ -56,14 +56,14 @@ def resolve(text: str | Path) -> Target:
     text = str(text)
     if text.startswith(("timm:", "tv:")):
         return Target(label=text, foreign=text)
+    if not text:
+        raise UserError("an empty name is no model")
     path = Path(text)
     if path.suffix == ".onnx":
-        if not path.is_file():
-            raise UserError(f"{path} does not exist")
+        _refuse_missing(path)
         return Target(label=path.name, onnx=path)
     if path.suffix == ".json":
-        if not path.is_file():
-            raise UserError(f"{path} does not exist")
+        _refuse_missing(path)
         found = from_json(path.read_text(encoding="utf-8"), source=str(path))
         return Target(label=found.name, spec=found)
     if text in names():  # before folders: one that happens to be called resnet18 must not hide the network
@@ -75,6 +75,11 @@ def resolve(text: str | Path) -> Target:
         f"unknown model '{text}'{nearest(text, names())}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
     )
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} is a folder" if path.is_dir() else f"{path} does not exist")
 
 
 def spec(model: str | Path | ArchSpec, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:

@@ -50,8 +50,10 @@ class Run:
         """An existing run folder, known by its config.json."""
         folder = Path(path)
         if not (folder / "config.json").is_file():
-            what = "is not a run folder (it has no config.json)" if folder.is_dir() else "does not exist"
-            raise UserError(f"{folder} {what}")
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise UserError(f"{folder} {'is not a run folder (it has no config.json)' if folder.is_dir() else what}")
+        if "verb" not in cls(folder).read("config.json"):
+            raise UserError(f"{folder} is not a run folder: its config.json does not say which verb made it")
         return cls(folder)
 
     # ---- the files -----------------------------------------------------------------------------------------------
@@ -70,6 +72,8 @@ class Run:
             raise UserError(f"{self.path} has no {name} yet") from None
         except ValueError as error:
             raise UserError(f"{self.file(name)} is damaged: {error}") from None
+        if not isinstance(data, dict):
+            raise UserError(f"{self.file(name)} is damaged: it holds no JSON object")
         return data
 
     def write(self, name: str, data: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def space_of(name: str) -> Space:
         sides = tuple(round(share * spec.input.resolution / step) * step for share in (0.625, 0.75, 0.875))
         return space_from(spec, resolution=sides, kernel=(3, 5))
     except UserError as error:
-        said = first_line(error)
+        said = " ".join(str(error).splitlines()[:2]) if first_line(error).endswith(":") else first_line(error)
         hint = "" if "did you mean" in said else nearest(name, SPACES)
         raise UserError(f"--space {name}: {said}{hint}; it may be {', '.join(SPACES)} or a model") from None
 

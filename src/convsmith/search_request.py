@@ -47,6 +47,8 @@ class Request:
         base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
         recipe = changed(base, options.settings)
         refuse_recipe(recipe)
+        if options.tensorboard:
+            raise UserError("--tensorboard is of a training; a search draws its curves in its report")
         if options.pseudo is not None:
             raise UserError(
                 "a search learns from no pseudo-labels: children would be chosen by images that they labelled"

@@ -124,6 +124,8 @@ def _limit(part: str, *, whole: str) -> tuple[str, float]:
     amount, _, unit = folded.partition("-")
     if unit == "flops":
         raise BudgetError(f"budget '{whole}': papers disagree on what a FLOP is; say macs (1 MAC = 2 FLOPs)")
+    if "+" in part:
+        raise BudgetError(f"budget '{whole}': limits of one budget are joined by commas here, not by +")
     if unit not in ("macs", "params"):
         hint = nearest(unit, ("macs", "params", "ms")) if unit else ""
         raise BudgetError(

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from .looking import Json, RuntimeName
+from .options import COUNT, Json, RuntimeName
 from .output import emit, err, machine_line, out, table, watching
 
 __all__ = ["calibrate", "predict"]
@@ -20,8 +21,10 @@ def calibrate(
     runtime: Annotated[
         RuntimeName, Parameter(help="ort or eager; compile takes longer to compile than to measure.")
     ] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
-    networks: Annotated[int, Parameter(help="Networks to time; more take longer and predict better.")] = 90,
+    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    networks: Annotated[
+        int, Parameter(help="Networks to time; more take longer and predict better.", validator=Number(gte=10))
+    ] = 90,
     check: Annotated[bool, Parameter(help="Only say whether the calibration that exists still ranks.")] = False,
     folder: Folder = None,
     json: Json = False,
@@ -29,7 +32,7 @@ def calibrate(
     """Learn how long kernels take on this machine, so that `predict` knows any network's milliseconds without running it."""
     from ..calibrating import CACHE, calibration, steady
     from ..calibrating import calibrate as calibrated
-    from ..errors import CheckFailed, UserError
+    from ..errors import CheckFailed
 
     where, watcher = folder or CACHE, watching()
     if check:
@@ -41,8 +44,6 @@ def calibrate(
         if not found.ranks:
             raise CheckFailed("the calibration cannot rank on this machine now")
         return
-    if networks < 10:
-        raise UserError(f"--networks must be at least 10; got {networks}")
     model, path = calibrated(runtime, threads, networks=networks, folder=where, watcher=watcher)
     within = sum(abs(ratio - 1) <= 0.15 for ratio in model.error) / len(model.error)
     if json:
@@ -59,8 +60,8 @@ def predict(
     /,
     *,
     runtime: Annotated[RuntimeName, Parameter(help="ort or eager.")] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
-    resolution: Annotated[int | None, Parameter(help="Another input side for every network.")] = None,
+    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    resolution: Annotated[int | None, Parameter(help="Another input side for every network.", validator=COUNT)] = None,
     folder: Folder = None,
     json: Json = False,
 ) -> None:
@@ -68,8 +69,8 @@ def predict(
     from ..calibrating import CACHE, calibration
     from ..resolve import spec as resolve_spec
 
-    model = calibration(runtime, threads, folder or CACHE)
     specs = [resolve_spec(name, resolution=resolution) for name in models]
+    model = calibration(runtime, threads, folder or CACHE)
     found = [(spec, model.predict(spec)) for spec in specs]
     if json:
         rows = [{"model": spec.name, "ms": one.ms, "low": one.low, "high": one.high} for spec, one in found]

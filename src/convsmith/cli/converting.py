@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .looking import Json, Seed
+from .options import COUNT, Json, Seed
 from .output import emit, err, out, table
 from .places import picture
 
@@ -28,7 +28,7 @@ def convert(
     act: Annotated[ActName | None, Parameter(help="The activation, where EvoNorm had none.")] = None,
     live: Annotated[bool, Parameter(help="Convert the built network and not its spec.")] = False,
     keep_function: Annotated[bool, Parameter(help="nf: fold the norms, so that outputs stay as they are.")] = False,
-    resolution: Annotated[int | None, Parameter(help="Another input side for what is traced.")] = None,
+    resolution: Annotated[int | None, Parameter(help="Another input side for what is traced.", validator=COUNT)] = None,
     plot: Annotated[Path | None, Parameter(help="Draw the signal before and after to an .svg or .png.")] = None,
     seed: Seed = 0,
     json: Json = False,

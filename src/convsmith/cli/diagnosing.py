@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .looking import Json, Seed
+from .options import COUNT, Json, Seed
 from .output import emit, err, out, table, watching
 from .places import picture
 
@@ -27,8 +27,10 @@ def diagnose(
     /,
     *,
     data: Annotated[str | None, Parameter(help="Images to send through instead of unit Gaussian noise.")] = None,
-    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
-    draws: Annotated[int, Parameter(help="Draws of weights (of a spec) and noise to average over.")] = 2,
+    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
+    draws: Annotated[
+        int, Parameter(help="Draws of weights (of a spec) and noise to average over.", validator=COUNT)
+    ] = 2,
     branches_on: Annotated[
         bool, Parameter(help="Set scales that start at 0 to 1, so that branches can be seen.")
     ] = False,
@@ -43,10 +45,8 @@ def diagnose(
     """
     from ..diagnosing import diagnose as diagnosed
     from ..diagnosing import images_of
-    from ..errors import CheckFailed, UserError
+    from ..errors import CheckFailed
 
-    if draws < 1:
-        raise UserError(f"--draws must be at least 1; got {draws}")
     picture(plot)
     images = None
     if data is not None:

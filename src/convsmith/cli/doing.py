@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .looking import RULE, Json
+from .options import COUNT, NATURAL, POSITIVE, RULE, SEED, Json
 from .output import emit, err, out, watching
+from .places import writable
 
 if TYPE_CHECKING:
     from ..jobs import Job, Options
@@ -27,21 +28,24 @@ class Training:
     """Options of every verb that trains."""
 
     recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick"
-    epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.")] = None
+    epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.", validator=COUNT)] = None
     settings: Annotated[
         tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")
     ] = ()
     val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
-    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.")] = 0
+    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL)] = 0
     cache: Annotated[
         Path | None, Parameter(help="A folder for decoded images: made once, then read by every run on this data.")
     ] = None
     cache_side: Annotated[
-        int, Parameter(help="Short side of images in the cache; 0: as many pixels as the smallest crops need.")
+        int,
+        Parameter(
+            help="Short side of images in the cache; 0: as many pixels as the smallest crops need.", validator=NATURAL
+        ),
     ] = 0
-    seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0
+    seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
     tensorboard: Annotated[
@@ -88,7 +92,7 @@ def design(
         Literal["scale", "search"],
         Parameter(help="scale BASE by RULE, or cut the network out of a supernet of SPACE, as `search` does."),
     ] = "scale",
-    space: Annotated[str, Parameter(help="With --how search: t32, bignas, or a model.")] = "t32",
+    space: Annotated[str | None, Parameter(help="With --how search: t32 (the default), bignas, or a model.")] = None,
     training: Training = DEFAULTS,
 ) -> None:
     """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.
@@ -104,8 +108,10 @@ def design(
             )
 
         # A comma joins the limits of one budget here, and several budgets there.
-        search(data, to=to.replace(",", "+"), space=space, training=training)
+        search(data, to=to.replace(",", "+"), space=space or "t32", training=training)
         return
+    if space is not None:
+        raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
     from ..jobs import design_job
 
     watcher = watching()
@@ -118,7 +124,7 @@ def train(
     data: str,
     /,
     *,
-    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
     weights: Annotated[
         str | None,
         Parameter(help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier."),
@@ -126,7 +132,9 @@ def train(
     pseudo: Annotated[
         str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.")
     ] = None,
-    pseudo_ratio: Annotated[float, Parameter(help="Pseudo-labelled images for each labelled one in an epoch.")] = 1.0,
+    pseudo_ratio: Annotated[
+        float, Parameter(help="Pseudo-labelled images for each labelled one in an epoch.", validator=POSITIVE)
+    ] = 1.0,
     training: Training = DEFAULTS,
 ) -> None:
     """Train MODEL on DATA by a recipe, then evaluate, export, measure and report.
@@ -205,10 +213,13 @@ def export(
     must: Annotated[
         str, Parameter(help="With --int8: conditions such as drop<=1,ms<=5,ratio<=0.3 (exit 1 if broken).")
     ] = "",
-    child: Annotated[int | None, Parameter(help="Of a search: this child of its front, as its report counts.")] = None,
+    child: Annotated[
+        int | None, Parameter(help="Of a search: this child of its front, as its report counts.", validator=COUNT)
+    ] = None,
     json: Json = False,
 ) -> None:
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
+    writable(out_file)
     if must and not int8:
         raise UserError("--must is a gate for --int8")
     if static_batch and int8:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from .looking import Json
+from ..errors import UserError
+from .options import COUNT, POSITIVE, SEED, Json
 from .output import emit, out, table, watching
 
 __all__ = ["fit_scaling"]
@@ -21,21 +23,32 @@ def fit_scaling(
     *,
     base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
     rule: Annotated[Literal["compound", "tiny"], Parameter(help="Which rule to fit.")] = "compound",
-    trials: Annotated[int | None, Parameter(help="Networks to try: 12 triples, or 24 shapes for tiny.")] = None,
-    seeds: Annotated[int, Parameter(help="Trainings of each triple and of each member of the rule.")] = 3,
-    front: Annotated[float, Parameter(help="For tiny: the share of the shapes, front by front, to fit to.")] = 0.4,
+    trials: Annotated[
+        int | None, Parameter(help="Networks to try: 12 triples, or 24 shapes for tiny.", validator=COUNT)
+    ] = None,
+    seeds: Annotated[
+        int, Parameter(help="Trainings of each triple and of each member of the rule.", validator=COUNT)
+    ] = 3,
+    front: Annotated[
+        float,
+        Parameter(help="For tiny: the share of the shapes, front by front, to fit to.", validator=Number(gt=0, lte=1)),
+    ] = 0.4,
     against: Annotated[tuple[str, ...], Parameter(help="Also train members of this rule at the same cost.")] = (),
-    resolution: Annotated[int | None, Parameter(help="Another input side of the base.")] = None,
+    resolution: Annotated[int | None, Parameter(help="Another input side of the base.", validator=COUNT)] = None,
     recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick",
-    epochs: Annotated[int | None, Parameter(help="Epochs of every training.")] = None,
-    hours: Annotated[float | None, Parameter(help="Instead of --epochs: as many as fit in so many hours.")] = None,
+    epochs: Annotated[int | None, Parameter(help="Epochs of every training.", validator=COUNT)] = None,
+    hours: Annotated[
+        float | None, Parameter(help="Instead of --epochs: as many as fit in so many hours.", validator=POSITIVE)
+    ] = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set batch=64.")] = (),
-    workers: Annotated[int | None, Parameter(help="Trainings beside each other; one for each core by default.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
+    ] = None,
     cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
     val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
-    seed: Annotated[int, Parameter(help="Seed of the split and of which networks are tried.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of the split and of which networks are tried.", validator=SEED)] = 0,
     out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
     dry_run: Annotated[bool, Parameter(help="List the networks and the hours; train nothing.")] = False,
     json: Json = False,
@@ -51,6 +64,8 @@ def fit_scaling(
     from ..jobs import Options, source_of
     from ..machine import this_machine
 
+    if epochs is not None and hours is not None:
+        raise UserError("--epochs and --hours both say how long: give one of them")
     watcher = watching()
     short = () if epochs is None else (f"epochs={epochs}",)
     options = Options(recipe=recipe, settings=(*settings, *short), val=val, root=root, download=download, seed=seed)
@@ -71,7 +86,7 @@ def fit_scaling(
     if hours is not None or dry_run:
         from ..fitting_time import afforded, listed
 
-        plan = plan if hours is None else afforded(plan, images, hours, workers, folder, watcher)
+        plan = plan if hours is None else afforded(plan, images, hours, workers, folder, watcher, keep=not dry_run)
         if dry_run:
             rows, note = listed(plan, images, workers)
             if json:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from .looking import Json
+from .options import Json
 from .output import emit, out, table, watching
 
 __all__ = ["pseudo_label"]
@@ -19,7 +20,9 @@ def pseudo_label(
     /,
     *,
     out_file: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.")] = Path("pseudo.json"),
-    threshold: Annotated[float, Parameter(help="The least probability that is believed.")] = 0.5,
+    threshold: Annotated[
+        float, Parameter(help="The least probability that is believed.", validator=Number(gte=0, lte=1))
+    ] = 0.5,
     balance: Annotated[
         int | None, Parameter(help="So many of each class, the surest first, repeated where fewer.")
     ] = None,

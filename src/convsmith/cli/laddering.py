@@ -5,12 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .looking import Json
+from .options import COUNT, POSITIVE, SEED, Json
 from .output import emit, out, table, watching
+
+if TYPE_CHECKING:
+    from ..jobs import Options
 
 __all__ = ["ladder"]
 
@@ -21,20 +24,28 @@ def ladder(
     /,
     *,
     recipe: Annotated[str, Parameter(help="The recipe at the top of the ladder.")] = "resnet-rs",
-    seeds: Annotated[int, Parameter(help="Trainings of each step; 3 is the least that says anything.")] = 3,
-    epochs: Annotated[int | None, Parameter(help="Epochs of the top; the baseline has 90/350 of them.")] = None,
+    seeds: Annotated[
+        int, Parameter(help="Trainings of each step; 3 is the least that says anything.", validator=COUNT)
+    ] = 3,
+    epochs: Annotated[
+        int | None, Parameter(help="Epochs of the top; the baseline has 90/350 of them.", validator=COUNT)
+    ] = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set drop_path=0.1.")] = (),
     factors: Annotated[
         bool, Parameter(help="The 2 x 2 x 2 study of training, architecture and scaling instead.")
     ] = False,
-    grow: Annotated[float, Parameter(help="With --factors: how many times MODEL's MACs both scalings reach.")] = 2.0,
-    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    grow: Annotated[
+        float, Parameter(help="With --factors: how many times MODEL's MACs both scalings reach.", validator=POSITIVE)
+    ] = 2.0,
+    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
     val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
-    workers: Annotated[int | None, Parameter(help="Trainings beside each other; one for each core by default.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
+    ] = None,
     cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
-    seed: Annotated[int, Parameter(help="Seed of the split, where DATA has none.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of the split, where DATA has none.", validator=SEED)] = 0,
     out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
     dry_run: Annotated[bool, Parameter(help="List the steps; train nothing.")] = False,
     json: Json = False,
@@ -45,6 +56,7 @@ def ladder(
     depth, RandAugment, dropout, less weight decay, SE, ResNet-D. A study that was stopped goes on from --out.
     """
     from ..jobs import Options
+    from ..machine import this_machine
 
     short = () if epochs is None else (f"epochs={epochs}",)
     options = Options(
@@ -55,12 +67,12 @@ def ladder(
         download=download,
         seed=seed,
     )
+    workers = this_machine().cores if workers is None else workers
     folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
     if dry_run:
-        _listed(model, recipe, options.settings, resolution, factors, grow, seeds, json)
+        _listed(model, data, options, resolution, factors, grow, seeds, workers, json)
         return
     from ..climbing import climb
-    from ..machine import this_machine
 
     made = climb(
         model,
@@ -71,7 +83,7 @@ def ladder(
         study_factors=factors,
         grow=grow,
         options=options,
-        workers=this_machine().cores if workers is None else workers,
+        workers=workers,
         cluster=cluster,
         command=shlex.join(["convsmith", *sys.argv[1:]]),
         watcher=watching(),
@@ -94,35 +106,35 @@ def ladder(
 
 def _listed(
     model: str,
-    recipe: str,
-    settings: tuple[str, ...],
+    data: str,
+    options: Options,
     resolution: int | None,
     factors: bool,
     grow: float,
     seeds: int,
+    workers: int,
     json: bool,
 ) -> None:
-    from .. import ladder as ladders
+    from ..climbing import hours_of, planned
     from ..costs import cost
-    from ..recipes import changed
-    from ..recipes import recipe as named_recipe
-    from ..resolve import spec as resolve_spec
     from ..units import human
 
-    spec = resolve_spec(model)
-    spec = spec if resolution is None else spec.with_resolution(resolution)
-    target = changed(named_recipe(recipe), settings)
-    steps = ladders.factors(spec, target, grow=grow) if factors else ladders.ladder(spec, target)
+    images, _, _, steps = planned(
+        model, data, resolution=resolution, study_factors=factors, grow=grow, options=options, watcher=watching()
+    )
+    hours = hours_of(steps, images, seeds=seeds, workers=workers)
     rows = [(step.name, step.recipe.epochs, cost(step.spec)) for step in steps]
     if json:
         listed = [{"step": n, "epochs": e, "macs": c.macs, "params": c.params} for n, e, c in rows]
-        emit({"steps": listed, "trainings": seeds * len(steps), "dry_run": True})
+        emit({"steps": listed, "trainings": seeds * len(steps), "hours": hours, "dry_run": True})
         return
     out.print(
         table(None, "<step epochs MACs params", [[n, str(e), human(c.macs), human(c.params)] for n, e, c in rows])
     )
     out.print(
-        f"would train {seeds * len(steps)} networks, {seeds} of each; nothing was trained and nothing was written"
+        f"would train {seeds * len(steps)} networks, {seeds} of each, in about {hours:.2g} hours, {workers} beside each other; "
+        "nothing was trained and nothing was written",
+        soft_wrap=True,
     )
 
 

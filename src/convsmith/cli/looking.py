@@ -11,20 +11,14 @@ from cyclopts import Parameter
 from ..errors import UserError, nearest
 from ..ledger import Row, Verdict, families, published
 from ..units import human
+from .options import COUNT, NATURAL, POSITIVE, RULE, Json, RuntimeName, Seed
 from .output import emit, err, machine_line, out, table, watching
+from .places import writable
 
 if TYPE_CHECKING:
     from ..scaling import Rule
 
 __all__ = ["doctor", "list_", "measure", "scale", "show"]
-
-Json = Annotated[bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.")]
-Seed = Annotated[int, Parameter(help="Seed of all randomness.")]
-RULE = (
-    "How to scale it: compound, inverse-compound, tiny, resnet-rs, depth, width, resolution, or a rule .json that "
-    "fit-scaling wrote."
-)
-RuntimeName = Literal["ort", "eager", "compile"]
 
 
 def doctor(
@@ -33,7 +27,7 @@ def doctor(
     *,
     model: Annotated[str, Parameter(help="With DATA: the network to train on it.")] = "resnet18",
     recipe: Annotated[str, Parameter(help="With DATA: the recipe whose augmentation and batch it is.")] = "quick",
-    workers: Annotated[int, Parameter(help="With DATA: processes that read images.")] = 0,
+    workers: Annotated[int, Parameter(help="With DATA: processes that read images.", validator=NATURAL)] = 0,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
@@ -96,12 +90,12 @@ def list_(
     if not chosen:
         raise UserError(f"unknown family '{family}'; families are {', '.join(known)}{nearest(str(family), known)}")
     rows = [row for row in published(pattern) if row.family in chosen]
-    if json:
-        emit({"task": task, "rows": [_row_record(row) for row in rows]})
-        return
     if not rows:
         variants = {row.name for row in published()}
         raise UserError(f"no variant matches '{pattern}'{nearest(pattern, variants)}")
+    if json:
+        emit({"task": task, "rows": [_row_record(row) for row in rows]})
+        return
     out.print(
         table(
             None,
@@ -138,8 +132,8 @@ def show(
     model: str,
     /,
     *,
-    classes: Annotated[int | None, Parameter(help="Another number of classes.")] = None,
-    resolution: Annotated[int | None, Parameter(help="Another input side.")] = None,
+    classes: Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT)] = None,
+    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
     json: Json = False,
 ) -> None:
     """The stage table of MODEL, its cost, the paper's numbers and our difference from them.
@@ -152,8 +146,8 @@ def show(
     from ..stages import stage_rows
 
     spec = resolve_spec(model)
-    spec = spec if classes is None else spec.with_classes(_positive("classes", classes))
-    spec = spec if resolution is None else spec.with_resolution(_positive("resolution", resolution))
+    spec = spec if classes is None else spec.with_classes(classes)
+    spec = spec if resolution is None else spec.with_resolution(resolution)
     rows, total = stage_rows(spec), cost(spec)
     paper = [row for row in published(spec.name) if row.name == spec.name]
     same = [row for row in paper if row.resolution == spec.input.resolution and classes in (None, 1000)]
@@ -200,11 +194,15 @@ def scale(
     *,
     to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
     rule: Annotated[str, Parameter(help=RULE)] = "compound",
-    classes: Annotated[int | None, Parameter(help="Another number of classes.")] = None,
-    epochs: Annotated[float | None, Parameter(help="For resnet-rs: how long it will be trained.")] = None,
-    images: Annotated[int | None, Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.")] = None,
+    classes: Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT)] = None,
+    epochs: Annotated[
+        float | None, Parameter(help="For resnet-rs: how long it will be trained.", validator=POSITIVE)
+    ] = None,
+    images: Annotated[
+        int | None, Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.", validator=COUNT)
+    ] = None,
     runtime: Annotated[RuntimeName, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
-    threads: Annotated[int, Parameter(help="For ms: threads of the runtime.")] = 1,
+    threads: Annotated[int, Parameter(help="For ms: threads of the runtime.", validator=COUNT)] = 1,
     fill: Annotated[bool, Parameter(help="Use up a limit of macs by a larger side, off the rule's line.")] = False,
     out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
     json: Json = False,
@@ -214,6 +212,7 @@ def scale(
     from ..jobs import met
     from ..jobs import scale as scaled
 
+    writable(out_file)
     line = _rule(rule, epochs, images)
     found = scaled(
         model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, fill=fill, watcher=watching()
@@ -252,10 +251,10 @@ def measure(
     /,
     *,
     runtime: Annotated[RuntimeName, Parameter(help="onnxruntime, eager torch or torch.compile.")] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
-    batch: Annotated[int, Parameter(help="Images at once.")] = 1,
-    rounds: Annotated[int, Parameter(help="Interleaved rounds.")] = 30,
-    resolution: Annotated[int | None, Parameter(help="Another input side for every network.")] = None,
+    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    batch: Annotated[int, Parameter(help="Images at once.", validator=COUNT)] = 1,
+    rounds: Annotated[int, Parameter(help="Interleaved rounds.", validator=COUNT)] = 30,
+    resolution: Annotated[int | None, Parameter(help="Another input side for every network.", validator=COUNT)] = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
@@ -268,9 +267,9 @@ def measure(
     timing = timed(
         models,
         runtime=runtime,
-        threads=_positive("threads", threads),
-        batch=_positive("batch", batch),
-        rounds=_positive("rounds", rounds),
+        threads=threads,
+        batch=batch,
+        rounds=rounds,
         resolution=resolution,
         seed=seed,
         watcher=watching(),
@@ -299,7 +298,9 @@ def _rule(name: str, epochs: float | None, images: int | None) -> Rule:
         return line
     if not isinstance(line, ResNetRS):
         raise UserError(f"--epochs and --images choose the strategy of --rule resnet-rs; '{name}' has none to choose")
-    return dataclasses.replace(line, regime=regime(350 if epochs is None else epochs, images or IMAGENET))
+    return dataclasses.replace(
+        line, regime=regime(350 if epochs is None else epochs, IMAGENET if images is None else images)
+    )
 
 
 def _print(row: Row) -> str:
@@ -329,12 +330,6 @@ def _row_record(row: Row) -> dict[str, object]:
     record["paper_params"] = row.paper_params.text if row.paper_params else None
     record["paper_macs"] = row.paper_macs.text if row.paper_macs else None
     return record | {"agrees": row.agrees if any(row.differences()) else None}
-
-
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise UserError(f"--{name} must be at least 1; got {value}")
-    return value
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,20 @@ PLAIN_EVERY = 5.0
 
 
 def emit(record: dict[str, Any]) -> None:
-    """The one JSON object of a verb, on stdout."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    """The one JSON object of a verb, on stdout. JSON has no infinity and no NaN: they are null."""
+    sys.stdout.write(json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_finite(one) for one in value]
+        case _:
+            return value
 
 
 def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:

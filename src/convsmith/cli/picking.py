@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..units import human
-from .looking import Json, RuntimeName
+from .options import COUNT, Json, RuntimeName
 from .output import emit, err, machine_line, out, table, watching
 
 __all__ = ["pick"]
@@ -20,12 +21,12 @@ def pick(
     *,
     to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
     family: Annotated[str | None, Parameter(help="Only this family.")] = None,
-    top: Annotated[int, Parameter(help="How many published networks to show.")] = 8,
+    top: Annotated[int, Parameter(help="How many published networks to show.", validator=COUNT)] = 8,
     published_only: Annotated[bool, Parameter(help="No scaled members.")] = False,
     counts_only: Annotated[bool, Parameter(help="Measure nothing.")] = False,
     runtime: Annotated[RuntimeName, Parameter(help="onnxruntime, eager torch or torch.compile.")] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.")] = 1,
-    rounds: Annotated[int, Parameter(help="Interleaved rounds.")] = 30,
+    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    rounds: Annotated[int, Parameter(help="Interleaved rounds.", validator=Number(gte=3))] = 30,
     plot: Annotated[Path | None, Parameter(help="Draw accuracy against ms (or MACs) as .svg or .png.")] = None,
     json: Json = False,
 ) -> None:
@@ -34,11 +35,8 @@ def pick(
     PATTERN is a shell pattern (`resnet*`) or a part of a name. A scaled member's top-1 is interpolated between the published
     ones of its family and marked ~.
     """
-    from ..errors import UserError
     from ..picking import pick as picked
 
-    if top < 1 or rounds < 3:
-        raise UserError("--top must be at least 1 and --rounds at least 3")
     found = picked(
         to,
         pattern=pattern,

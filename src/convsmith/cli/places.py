@@ -9,6 +9,12 @@ from ..errors import UserError
 __all__ = ["picture"]
 
 
+def writable(path: Path | None) -> None:
+    """Refuse a file to write that is a folder."""
+    if path is not None and (path.is_dir() or not path.name):
+        raise UserError(f"'{path}' is a folder; give the name of a file")
+
+
 def picture(path: Path | None) -> None:
     """Refuse a place that a picture could not be written to."""
     if path is None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from .doing import DEFAULTS, Training, told
+from .options import COUNT, NATURAL
 from .output import emit, out, table, watching
 
 if TYPE_CHECKING:
@@ -24,18 +26,24 @@ def search(
     labels_first: Annotated[
         float,
         Parameter(
-            help="Share of training in which all children learn from labels, before they learn from the biggest."
+            help="Share of training in which all children learn from labels, before they learn from the biggest.",
+            validator=Number(gte=0, lte=1),
         ),
     ] = 0.0,
-    rounds: Annotated[int, Parameter(help="Rounds of mutations for each budget.")] = 6,
-    per_round: Annotated[int, Parameter(help="Children scored in a round.")] = 16,
-    threads: Annotated[int, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
+    rounds: Annotated[int, Parameter(help="Rounds of mutations for each budget.", validator=NATURAL)] = 6,
+    per_round: Annotated[int, Parameter(help="Children scored in a round.", validator=COUNT)] = 16,
+    threads: Annotated[
+        int, Parameter(help="Threads that a budget in milliseconds is measured with.", validator=COUNT)
+    ] = 1,
     select: Annotated[
         Literal["coarse-to-fine", "reward", "nsga2"],
         Parameter(help="Who looks: BigNAS's grid and mutations, MnasNet's reward, a front by NSGA-II."),
     ] = "coarse-to-fine",
     scorers: Annotated[
-        int, Parameter(help="Processes that score children beside each other; 0: one for each core, 8 at most.")
+        int,
+        Parameter(
+            help="Processes that score children beside each other; 0: one for each core, 8 at most.", validator=NATURAL
+        ),
     ] = 0,
     cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to score on instead.")] = None,
     against: Annotated[
