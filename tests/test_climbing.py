@@ -75,7 +75,7 @@ def test_the_command_lists_its_steps_without_training(capsys: pytest.CaptureFixt
             "params": baseline.params,
         }
     )
-    assert main(["ladder", "resnet18", "digits", "--factors", *small]) == 0
+    assert main(["ladder", "resnetrs50", "digits", "--factors", *small]) == 0
     assert "would train 24 networks, 3 of each, in about" in capsys.readouterr().out
     assert main(["ladder", "resnet18", "digts", *small]) == 2
     assert "did you mean 'digits'" in capsys.readouterr().err
