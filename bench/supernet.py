@@ -138,7 +138,7 @@ LABELS_FIRST = Method("labels first", labels_first=0.5)
 ABLATIONS = (
     LABELS_FIRST,
     Method("without distillation", labels_first=1.0),
-    Method("without sandwich", draw=four_drawn, gradients=without_ends),
+    Method("without sandwich and distillation", draw=four_drawn, gradients=without_ends),
     Method("without constant ending", floor=0.0),
 )
 
@@ -241,7 +241,7 @@ class Study:
             own = replace(recipe(1), rate=0.8 * share, schedule=Constant(), warmup=0.0)
             feed = Feed(model.spec, self.images, own, 1, 0)
             last = round(0.15 * epochs * feed.steps_per_epoch)
-            path = self.out / "tuned.pt"
+            path = self.out / f"tuned {epochs} {name}.pt"
             own = replace(own, epochs=-(-last // feed.steps_per_epoch))
             for record in fit(
                 model, own, feed, prepare=self.prepare, evaluate=lambda m: {}, checkpoint=path, device=CPU, seed=1
