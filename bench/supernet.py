@@ -6,7 +6,8 @@ T32, the space for small images, trained for several lengths; children cut out a
 the same specs trained alone for as many steps of the same recipe, and against themselves trained on for a short while at a
 small rate. Then what each ingredient of the method is worth. Every training is one thread's and is kept in the folder, so
 that a stop loses nothing, and parts (`--only`) may run in processes of their own. With `--lengths` only trainings of so many
-epochs are looked at, and the table keeps the others' rows.
+epochs are looked at, and the table keeps the others' rows. Networks that were trained alone for an earlier table are not
+trained again.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ ABLATIONS = (
 class Study:
     def __init__(self, images: ImageData, out: Path) -> None:
         self.images, self.out = images, out
-        out.mkdir(parents=True, exist_ok=True)
+        (out / "alone").mkdir(parents=True, exist_ok=True)
+        for key, outcome in _saved()["raw"].get("alone", {}).items():  # a key holds all that a training depends on
+            _keep(out / "alone" / f"{key}.json", outcome)
         self.space = T32.with_classes(len(images.classes))
         self.prepare = normaliser(self.space.biggest(), CPU)
         chosen = np.sort(np.random.default_rng(0).permutation(len(images.train))[:CALIBRATION])
@@ -261,6 +264,12 @@ class Study:
         return self.supernet(method, epochs)
 
 
+def _saved() -> dict:
+    """The result file of earlier runs."""
+    path = RESULTS / "supernet.json"
+    return {"rows": [], "raw": {}} | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+
+
 def _keep(path: Path, value: object) -> None:
     save_atomically(path, lambda temporary: temporary.write_text(json.dumps(value)) and None)
 
@@ -298,10 +307,9 @@ def tuning(study: Study, lengths: Sequence[int]) -> None:
 
 
 def table(study: Study, lengths: Sequence[int]) -> None:
-    path = RESULTS / "supernet.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": [], "raw": {}}
-    raw = {"curves": {}, "gaps": {}} | before.get("raw", {})
-    rows = []
+    before, rows = _saved(), []
+    raw = {"curves": {}, "gaps": {}} | before["raw"]
+    raw["alone"] = {path.stem: json.loads(path.read_text()) for path in sorted((study.out / "alone").glob("*.json"))}
     for epochs in lengths:
         rows += _compared(study, epochs, raw)
         if epochs == RANKED:

@@ -78,6 +78,7 @@ def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -
 
 def test_the_front_has_no_child_that_another_beats(searched: Run) -> None:
     found = searched.read("front.json")
+    assert found["axis"] == "macs", "not every budget is one of milliseconds"
     front = [(row["macs"], row["top1"]) for row in found["front"]]
     assert front == sorted(front) and len({top1 for _, top1 in front}) == len(front)
     for macs, top1 in found["tried"]:
@@ -275,6 +276,20 @@ def test_whoever_was_scored_first_equals_are_chosen_alike() -> None:
         how = SearchOptions(rounds=2, per_round=6, select=select)
         one, other = (choose(TINY, Ties(order), budgets, None, how, 0) for order in (1, 2))  # type: ignore[arg-type]
         assert one == other
+
+
+def test_where_every_budget_is_in_milliseconds_the_front_is() -> None:
+    clock = Clock(T32)
+    most = clock.measured(T32.genes(T32.biggest()))
+    budgets = {"a": Budget(ms=most / 4), "b": Budget(ms=most / 2, macs=10**9)}
+    found = choose(T32, Known(), budgets, clock, SearchOptions(rounds=1, per_round=4), 0)  # type: ignore[arg-type]
+    front = [(row["ms"], row["top1"]) for row in found["front"]]
+    assert found["axis"] == "ms" and front == sorted(front)
+    for ms, top1 in found["tried"]:
+        assert any(own <= ms and better >= top1 for own, better in front)
+    for row in found["front"]:
+        low, high = row["top1_interval"]
+        assert low <= row["top1"] <= high
 
 
 def test_a_wider_budget_never_gets_a_worse_child() -> None:

@@ -30,7 +30,9 @@ def choose(
     how: SearchOptions,
     seed: int,
 ) -> dict[str, Any]:
-    """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (MACs, top-1) of every child scored.
+    """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (cost, top1) of every child scored.
+
+    Costs of the front are predicted milliseconds (`axis` is "ms") where every budget limits them, else multiply-adds ("macs").
 
     The search goes by predicted milliseconds; the best of what it finds are measured, the best first, until one is within
     the limit twice. Where none is, the choice is made again: children measured go by their measurements, and predictions
@@ -85,14 +87,17 @@ def choose(
                 f"no child that was found measures within {name} here; the smallest takes {seen[least]:.3g} ms. What was "
                 "trained and scored is kept: on a quieter machine remove the search's timed.json and `resume` it"
             )
+    in_ms = timed is not None and all(math.isfinite(budget.ms) for budget in budgets.values())
+    price: Callable[[Genes], float] = timed if timed is not None and in_ms else lambda genes: counting(genes).macs
     scores = sorted((genes, top1) for genes, top1 in scorer.known.items() if math.isfinite(top1))
     return {
         "winners": [won[name] for name in budgets],
         "front": [
             _row(genes, top1, counting, None if timed is None else timed(genes), scorer.n)
-            for genes, top1 in _front(scores, counting)
+            for genes, top1 in _front(scores, price)
         ],
-        "tried": [(counting(genes).macs, top1) for genes, top1 in scores],
+        "axis": "ms" if in_ms else "macs",
+        "tried": [(price(genes), top1) for genes, top1 in scores],
         "scored": len(scores),
         "failed": len(scorer.known) - len(scores),
         "n": scorer.n,
@@ -154,10 +159,10 @@ def _within(
     return admits
 
 
-def _front(scores: list[tuple[Genes, float]], counting: Counting) -> list[tuple[Genes, float]]:
-    """Those that are more accurate than everything with as few multiply-adds, the cheapest first."""
+def _front(scores: list[tuple[Genes, float]], price: Callable[[Genes], float]) -> list[tuple[Genes, float]]:
+    """Those that are more accurate than everything as cheap, the cheapest first."""
     kept: list[tuple[Genes, float]] = []
-    for genes, top1 in sorted(scores, key=lambda one: (counting(one[0]).macs, -one[1], one[0])):
+    for genes, top1 in sorted(scores, key=lambda one: (price(one[0]), -one[1], one[0])):
         if not kept or top1 > kept[-1][1]:
             kept.append((genes, top1))
     return kept

@@ -8,6 +8,7 @@ from typing import Any
 from .costs import cost
 from .data import ImageData
 from .errors import BudgetError
+from .evals.intervals import wilson
 from .feed import Watcher
 from .jobs import regularised, scale
 from .recipe import Recipe
@@ -63,11 +64,15 @@ def train_foils(
     outcomes = train_all(
         trials, scored_on, run.file("against"), workers=how.processes, cluster=how.cluster, watcher=watcher
     )
-    scores = [{"top1": own.top1, "n": own.n, "failed": own.failed} for own in outcomes]
+    scores = [
+        {"top1": own.top1, "top1_interval": wilson(round(own.top1 * own.n), own.n), "n": own.n, "failed": own.failed}
+        for own in outcomes
+    ]
     return {"rows": [row | own for row, own in zip(rows, scores, strict=True)]}
 
 
 def foils_of(run: Run) -> list[dict[str, Any]]:
-    """A row a network: `against`, `budget`, `spec`, `resolution`, `macs`, `params`, `top1`, `n`, `failed` or nothing."""
+    """A row a network: `against`, `budget`, `spec`, `resolution`, `macs`, `params`, `top1`,
+    `top1_interval`, `n`, `failed` or nothing."""
     rows: list[dict[str, Any]] = run.read("foils.json")["rows"] if run.has("foils.json") else []
     return rows

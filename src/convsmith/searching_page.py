@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from . import plot
-from .evals.intervals import wilson
 from .foils import foils_of
 from .reports.scaling import ScalingPage, Table, render_scaling
 from .reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
@@ -23,13 +21,16 @@ def write_page(run: Run) -> Path:
     found, config = run.read("front.json"), run.read("config.json")
     n, names = found["n"], _axes(run)
     epochs = [record for record in run.metrics() if record.get("event") == "epoch"]
-    front = [_point(row, n) for row in found["front"]]
-    winners = [_point(row, n, row["budget"]) for row in found["winners"]]
-    drawings = {"front": front_of_children(_tried(run, found), front, winners)}
+    axis = found["axis"]
+    tried = [Point(cost, top1) for cost, top1 in found["tried"]]
+    front = [_point(row, axis) for row in found["front"]]
+    winners = [_point(row, axis, row["budget"]) for row in found["winners"]]
+    drawings = {"front": front_of_children(tried, front, winners, unit="ms" if axis == "ms" else "MACs")}
     captions = {
         "front": f"Top-1 on the {n} held-out images that chose the children. Whiskers are 95 % intervals of one score; the "
         "best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point of "
         "the front for its card."
+        + (" Milliseconds are predicted; those of what is handed over are measured." if axis == "ms" else "")
     }
     if epochs:
         drawings["ends"] = learning_ends(epochs)
@@ -40,7 +41,7 @@ def write_page(run: Run) -> Path:
     foils: dict[str, list[Point]] = {}
     for row in foils_of(run):
         if not row["failed"]:
-            foils.setdefault(row["against"], []).append(_point(row, row["n"]))
+            foils.setdefault(row["against"], []).append(_point(row, "macs"))
     if foils:
         handed = [Point(row["macs"], row["top1"], tuple(row["top1_interval"]), row["budget"]) for row in shown(run)]
         drawings["foils"] = beside_foils(handed, foils)
@@ -122,6 +123,7 @@ def _page(
         (
             str(number),
             f"{row['top1']:.2%}",
+            _interval(row),
             human(row["macs"]),
             human(row["params"]),
             "–" if row["ms"] is None else f"{row['ms']:.3g}",
@@ -133,6 +135,7 @@ def _page(
         (
             f"{row['against']} for {row['budget']}",
             row["failed"] or f"{row['top1']:.2%}",
+            "–" if row["failed"] else _interval(row),
             human(row["macs"]),
             human(row["params"]),
             f"{row['resolution']} px",
@@ -159,11 +162,15 @@ def _page(
                 tuple(rows),
             ),
             *(
-                [Table("Trained alone", ("network", "top-1", "MACs", "params", "side"), tuple(against))]
+                [Table("Trained alone", ("network", "top-1", "95 %", "MACs", "params", "side"), tuple(against))]
                 if against
                 else []
             ),
-            Table("The front", ("child", "held-out top-1", "MACs", "params", "ms, predicted", "genes"), tuple(front)),
+            Table(
+                "The front",
+                ("child", "held-out top-1", "95 %", "MACs", "params", "ms, predicted", "genes"),
+                tuple(front),
+            ),
         ),
         notes=(
             "One set of weights was trained; every child is a part of it with norm statistics of its own, trained no further.",
@@ -200,13 +207,13 @@ def _card(number: int, row: dict[str, Any], names: list[str]) -> str:
     )
 
 
-def _point(row: dict[str, Any], n: int, name: str = "") -> Point:
-    return Point(row["macs"], row["top1"], wilson(round(row["top1"] * n), n), name)
+def _point(row: dict[str, Any], axis: str, name: str = "") -> Point:
+    return Point(row[axis], row["top1"], tuple(row["top1_interval"]), name)
 
 
-def _tried(run: Run, found: dict[str, Any]) -> list[Point]:
-    """Every child that was scored; its cost as `front.json` has it."""
-    return [Point(macs, top1) for macs, top1 in found["tried"] if math.isfinite(top1)]
+def _interval(row: dict[str, Any]) -> str:
+    low, high = row["top1_interval"]
+    return f"{100 * low:.1f} – {100 * high:.1f}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -115,11 +115,12 @@ def finished(run: Run, json: bool) -> None:
                 row["against"],
                 row["budget"],
                 row["failed"] or f"{row['top1']:.2%}",
+                "-" if row["failed"] else f"{100 * row['top1_interval'][0]:.1f} to {100 * row['top1_interval'][1]:.1f}",
                 human(row["macs"]),
                 human(row["params"]),
             ]
             for row in foils
         ]
-        out.print(table(None, "<trained alone <for top-1 MACs params", alone))
+        out.print(table(None, "<trained_alone <for top-1 interval MACs params", alone))
     out.print(f"children {run.file('children')}", soft_wrap=True)
     out.print(f"report   {run.file('report.html')}", soft_wrap=True)

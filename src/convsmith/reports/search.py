@@ -19,16 +19,18 @@ __all__ = ["Point", "beside_foils", "front_of_children", "learning_ends", "with_
 
 @dataclass(frozen=True)
 class Point:
-    """A child: its multiply-adds, its top-1 as a share with the ends of an interval, and a name or nothing."""
+    """A child: what it costs, its top-1 as a share with the ends of an interval, and a name or nothing."""
 
-    macs: float
+    cost: float
     top1: float
     interval: tuple[float, float] | None = None
     name: str = ""
 
 
-def front_of_children(tried: Sequence[Point], front: Sequence[Point], winners: Sequence[Point]) -> Figure:
-    """Held-out top-1 against multiply-adds: all that were scored, the front with intervals, the budgets' children.
+def front_of_children(
+    tried: Sequence[Point], front: Sequence[Point], winners: Sequence[Point], *, unit: str = "MACs"
+) -> Figure:
+    """Held-out top-1 against cost in `unit`: all that were scored, the front with intervals, the budgets' children.
 
     The front's points have the ids `child-1`, `child-2`, ... for `with_cards`.
     """
@@ -38,35 +40,35 @@ def front_of_children(tried: Sequence[Point], front: Sequence[Point], winners: S
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.plot(
-            [one.macs for one in tried], [100 * one.top1 for one in tried], "o", color=GREY, markersize=2.5, alpha=0.5,
+            [one.cost for one in tried], [100 * one.top1 for one in tried], "o", color=GREY, markersize=2.5, alpha=0.5,
             linestyle="none", label="scored",
         )  # fmt: skip
-        axes.plot([one.macs for one in front], [100 * one.top1 for one in front], color=BLUE, linewidth=1.0)
+        axes.plot([one.cost for one in front], [100 * one.top1 for one in front], color=BLUE, linewidth=1.0)
         for number, one in enumerate(front, 1):
             if one.interval is not None:
                 axes.vlines(
-                    one.macs, 100 * one.interval[0], 100 * one.interval[1], color=BLUE, linewidth=0.8, alpha=0.6
+                    one.cost, 100 * one.interval[0], 100 * one.interval[1], color=BLUE, linewidth=0.8, alpha=0.6
                 )
             axes.plot(
-                [one.macs], [100 * one.top1], "o", color=BLUE, markersize=5, gid=f"child-{number}",
+                [one.cost], [100 * one.top1], "o", color=BLUE, markersize=5, gid=f"child-{number}",
                 label="front" if number == 1 else None,
             )  # fmt: skip
         axes.plot(
-            [one.macs for one in winners], [100 * one.top1 for one in winners], "s", color=ORANGE, markersize=8,
+            [one.cost for one in winners], [100 * one.top1 for one in winners], "s", color=ORANGE, markersize=8,
             markerfacecolor="none", linestyle="none", label="handed over",
         )  # fmt: skip
         at: dict[tuple[float, float], list[str]] = {}
         for one in winners:  # several budgets may have been handed the same child
-            at.setdefault((one.macs, 100 * one.top1), []).append(one.name)
+            at.setdefault((one.cost, 100 * one.top1), []).append(one.name)
         for place, names in at.items():
             axes.annotate(", ".join(names), place, xytext=(4, -11), textcoords="offset points", size=7)
-        costs = [one.macs for one in (*tried, *front)]
-        _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, "MACs")
+        costs = [one.cost for one in (*tried, *front)]
+        _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, unit, form="{:.3g}" if unit == "ms" else "")
         axes.set_ylabel("held-out top-1, %")
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=3)
         figure.set_label(
-            f"Top-1 on held-out images of {len(tried)} children against MACs, {len(front)} of them on the front."
+            f"Top-1 on held-out images of {len(tried)} children against {unit}, {len(front)} of them on the front."
         )
     return figure
 
@@ -82,16 +84,16 @@ def beside_foils(winners: Sequence[Point], foils: Mapping[str, Sequence[Point]])
         for (name, points), color, marker in zip(foils.items(), (BLUE, INK, GREY) * 3, "oD^" * 3, strict=False):
             lines[f"{name}, alone"] = (points, color, marker)
         for name, (points, color, marker) in lines.items():
-            points = sorted(points, key=lambda one: one.macs)
+            points = sorted(points, key=lambda one: one.cost)
             axes.plot(
-                [one.macs for one in points], [100 * one.top1 for one in points], marker + "-", color=color, markersize=5,
+                [one.cost for one in points], [100 * one.top1 for one in points], marker + "-", color=color, markersize=5,
                 linewidth=0.9, label=name,
             )  # fmt: skip
             for one in points:
                 if one.interval is not None:
                     low, high = one.interval
-                    axes.vlines(one.macs, 100 * low, 100 * high, color=color, linewidth=0.8, alpha=0.6)
-        costs = [one.macs for points, *_ in lines.values() for one in points]
+                    axes.vlines(one.cost, 100 * low, 100 * high, color=color, linewidth=0.8, alpha=0.6)
+        costs = [one.cost for points, *_ in lines.values() for one in points]
         _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, "MACs")
         axes.set_ylabel("validation top-1, %")
         axes.grid(axis="y")
