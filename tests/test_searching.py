@@ -366,6 +366,7 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
         (["--to", "1k-macs"], "no network of t32's space meets 1k-macs: its smallest has"),
         (["--to", "2M-macs,2M-macs"], "named twice"),
         (["--to", "2M-mac"], "2M-mac"),
+        (["--to", "2M-macs,0.0001ms"], "no network of t32's space is within 0.0001ms here: its smallest takes"),
         (["--to", "2M-macs", "--space", "t33"], "--space t33: unknown model 't33'; did you mean 't32'?"),
         (["--to", "2M-macs", "--rounds", "-1"], "--rounds"),
         (["--to", "2M-macs", "--against", "efficientnet_b0@tinny"], "tinny"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 from .costs import cost
 from .data import ImageData, divided
 from .errors import UserError
-from .feed import Source
+from .feed import Source, Watcher
 from .foils import parsed
 from .jobs import Options, regularised, source_of
+from .latency import Runtime
 from .recipe import Recipe
 from .recipes import changed, settle
 from .recipes import recipe as named_recipe
 from .search_options import SearchOptions, named_budgets, space_of
+from .stopwatch import Stopwatch
 from .supernet import Space, refuse_recipe
 from .units import Budget
 
@@ -71,6 +74,23 @@ class Request:
             )
         recipe = settle(self.recipe, space.biggest())
         return replace(space, base=regularised(space.base, recipe)), recipe
+
+    def refuse_slow(self, space: Space) -> None:
+        """Refuse a limit in milliseconds that not even the smallest network meets here, in the better of two measurements.
+
+        Raises:
+            UserError: which limit it is, and what the smallest takes.
+        """
+        limits = {name: budget.ms for name, budget in self.budgets.items() if math.isfinite(budget.ms)}
+        if not limits:
+            return
+        with Stopwatch(Runtime.ORT, self.how.threads, Watcher()) as watch:
+            least = min(watch(space.smallest()).median_ms for _ in range(2))
+        for name, limit in limits.items():
+            if least > limit:
+                raise UserError(
+                    f"no network of {space.base.name}'s space is within {name} here: its smallest takes {least:.3g} ms"
+                )
 
 
 def _refuse_impossible(space: Space, budgets: Iterable[Budget]) -> None:

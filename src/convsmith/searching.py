@@ -65,6 +65,7 @@ def search(
                 watcher.note(f"started again by torchrun: going on with {before}")
                 return Run.open(before), images
             space, recipe = request.settled(images)
+            request.refuse_slow(space)
             run = Run.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
             remember(str(run.path.resolve()))
             watcher.stage("run", str(run.path))
