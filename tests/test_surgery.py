@@ -145,7 +145,7 @@ def test_groups_that_do_not_divide_a_width_are_told() -> None:
 
 def test_a_run_without_weights_is_not_taken_for_its_random_ones(tmp_path: Path) -> None:
     spec = cs.spec("resnet18")
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"verb": "train"}')
     (tmp_path / "spec.json").write_text(spec.to_json())
     for verb in (cs.diagnose, lambda run: cs.convert(run, "group")):
         with pytest.raises(UserError, match=r"has no weights yet .*`convsmith resume"):
@@ -156,7 +156,7 @@ def test_a_run_without_weights_is_not_taken_for_its_random_ones(tmp_path: Path) 
     ("arguments", "says"),
     [(["--out", "nowhere/x.json"], "there is no folder nowhere"), (["--plot", "nowhere/x.svg"], "there is no folder nowhere"),
      (["--plot", "x.gif"], "a picture is"), (["--out", "x.txt"], "a .json for the spec"),
-     (["--live", "--out", "x.json"], "written to a .pt2"), (["--resolution", "0"], "at least 1")],
+     (["--live", "--out", "x.json"], "written to a .pt2"), (["--resolution", "0"], "Must be >= 1")],
 )  # fmt: skip
 def test_a_place_that_cannot_be_written_to_is_told_before_any_work(
     arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
