@@ -32,7 +32,7 @@ def choose(
 ) -> dict[str, Any]:
     """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (cost, top1) of every child scored.
 
-    Costs of the front are predicted milliseconds (`axis` is "ms") where every budget limits them, else multiply-adds ("macs").
+    A cost is predicted milliseconds (`axis` is "ms") where every budget limits them, else multiply-adds ("macs").
 
     The search goes by predicted milliseconds; the best of what it finds are measured, the best first, until one is within
     the limit twice. Where none is, the choice is made again: children measured go by their measurements, and predictions
@@ -91,7 +91,7 @@ def choose(
     price: Callable[[Genes], float] = timed if timed is not None and in_ms else lambda genes: counting(genes).macs
     scores = sorted((genes, top1) for genes, top1 in scorer.known.items() if math.isfinite(top1))
     return {
-        "winners": [won[name] for name in budgets],
+        "winners": [won[name] | {"cost": price(won[name]["genes"])} for name in budgets],
         "front": [
             _row(genes, top1, counting, None if timed is None else timed(genes), scorer.n)
             for genes, top1 in _front(scores, price)

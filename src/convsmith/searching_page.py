@@ -24,13 +24,17 @@ def write_page(run: Run) -> Path:
     axis = found["axis"]
     tried = [Point(cost, top1) for cost, top1 in found["tried"]]
     front = [_point(row, axis) for row in found["front"]]
-    winners = [_point(row, axis, row["budget"]) for row in found["winners"]]
+    winners = [_point(row, "cost", row["budget"]) for row in found["winners"]]
     drawings = {"front": front_of_children(tried, front, winners, unit="ms" if axis == "ms" else "MACs")}
     captions = {
         "front": f"Top-1 on the {n} held-out images that chose the children. Whiskers are 95 % intervals of one score; the "
         "best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point of "
         "the front for its card."
-        + (" Milliseconds are predicted; those of what is handed over are measured." if axis == "ms" else "")
+        + (
+            " Milliseconds are predicted here; what is handed over was measured, and the table has that."
+            if axis == "ms"
+            else ""
+        )
     }
     if epochs:
         drawings["ends"] = learning_ends(epochs)
