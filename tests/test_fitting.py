@@ -16,8 +16,10 @@ from convsmith.costs import cost
 from convsmith.data import load_data
 from convsmith.errors import UserError
 from convsmith.families import spec
+from convsmith.feed import Watcher
 from convsmith.fitting import fit_scaling, planned
 from convsmith.fitting_page import findings, written
+from convsmith.fitting_time import afforded
 from convsmith.jobs import Options
 from convsmith.scaling import Compound, rule
 from convsmith.scaling.candidates import apart, sampled, triples, twice
@@ -53,6 +55,23 @@ def test_random_shapes_spread_evenly_over_the_cost() -> None:
     assert all(cost(made).macs / cost(BASE).macs == point.share for point, made in found)
     steps = [math.log(b / a) for a, b in itertools.pairwise(shares)]
     assert max(steps) < 3.5 * math.log(1.05 / 0.05) / 12
+
+
+def test_hours_are_kept_with_the_study_and_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
+    images, watcher = load_data("digits"), Watcher()
+    plan = planned(
+        base=spec("mobilenetv2_035").with_resolution(16), rule="compound", images=images, trials=4, seeds=1, front=0.4,
+        resolution=None, against=(), options=Options(),
+    )  # fmt: skip
+    afforded(plan, images, 100.0, 1, tmp_path / "study", watcher, keep=False)
+    assert not list(tmp_path.iterdir())
+    first = afforded(plan, images, 100.0, 1, tmp_path / "study", watcher)
+    assert first.recipe.epochs >= 1
+    assert afforded(plan, images, 100.0, 1, tmp_path / "study", watcher).recipe.epochs == first.recipe.epochs
+    with pytest.raises(UserError, match="was begun with --hours 100"):
+        afforded(plan, images, 50.0, 1, tmp_path / "study", watcher)
+    with pytest.raises(UserError, match="one epoch of every training takes"):
+        afforded(plan, images, 1e-9, 1, tmp_path / "other", watcher)
 
 
 @given(st.floats(-0.8, -0.02), st.floats(0.05, 0.7))

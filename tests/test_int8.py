@@ -142,4 +142,6 @@ def test_a_network_whose_signal_dies_is_refused_before_training(tmp_path: Path) 
     with pytest.raises(UserError, match="would not train: branch variance"):
         sound(nf((1, 1, 1, 1)).with_style(norm=NoNorm()), tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["nf-signal.svg"]
+    with pytest.raises(UserError, match="`convsmith diagnose` draws where"):  # a dry run, which writes nothing
+        sound(nf((1, 1, 1, 1)).with_style(norm=NoNorm()), None)
     sound(nf((1, 1, 1, 1)), tmp_path)

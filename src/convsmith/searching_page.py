@@ -25,7 +25,7 @@ def write_page(run: Run) -> Path:
     tried = [Point(cost, top1) for cost, top1 in found["tried"]]
     front = [_point(row, axis) for row in found["front"]]
     winners = [_point(row, "cost", row["budget"]) for row in found["winners"]]
-    drawings = {"front": front_of_children(tried, front, winners, unit="ms" if axis == "ms" else "MACs")}
+    drawings = {"front": front_of_children(tried, front, winners, unit="predicted ms" if axis == "ms" else "MACs")}
     captions = {
         "front": f"Top-1 on the {n} held-out images that chose the children. Whiskers are 95 % intervals of one score; the "
         "best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point of "

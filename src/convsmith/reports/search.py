@@ -63,7 +63,7 @@ def front_of_children(
         for place, names in at.items():
             axes.annotate(", ".join(names), place, xytext=(4, -11), textcoords="offset points", size=7)
         costs = [one.cost for one in (*tried, *front)]
-        _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, unit, form="{:.3g}" if unit == "ms" else "")
+        _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, unit, form="{:.3g}" if unit.endswith("ms") else "")
         axes.set_ylabel("held-out top-1, %")
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=3)
