@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import convsmith as cs
 from convsmith.cli import main
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
+from convsmith.jobs import with_recipe
 
 VERBS = [
     "doctor",
@@ -189,6 +191,20 @@ def test_a_mistake_is_told_in_one_breath_with_exit_code_2(
     assert out == ""
     assert said in err.replace("\n", " ")
     assert "Traceback" not in err
+
+
+def test_in_python_a_recipe_may_be_named_by_itself() -> None:
+    own = cs.Options(seed=3, settings=("batch=8",))
+    assert with_recipe(own, "resnet-rs") == cs.Options(recipe="resnet-rs", seed=3, settings=("batch=8",))
+    assert with_recipe(own, None) is own and with_recipe(None, None) == cs.Options()
+    for verb in (cs.design, cs.train, cs.search):
+        assert inspect.signature(verb).parameters["recipe"].default is None
+    with pytest.raises(cs.UserError, match="did you mean 'quick'"):
+        cs.train("resnet18", "digits", recipe="quik")
+    with pytest.raises(cs.UserError, match="int8=True"):
+        cs.export("resnet18", must="ms<=5")
+    figure = cs.diagnose(cs.build(cs.spec("resnet18").with_resolution(32)), resolution=32).plot()
+    assert figure.axes
 
 
 @pytest.mark.parametrize("config", ["{}", "[]", "{"])

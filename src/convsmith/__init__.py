@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .families import names
     from .feed import Watcher
     from .jobs import Options, design, resume, scale, train
+    from .labelling import pseudo_label
     from .ledger import published
     from .machine import this_machine
     from .model import Model, build
@@ -96,6 +97,7 @@ _HOME = {
     "families": "names",
     "feed": "Watcher",
     "jobs": "Options design resume scale train",
+    "labelling": "pseudo_label",
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model build",
@@ -205,6 +207,7 @@ __all__ = [
     "pick",
     "plan",
     "predict",
+    "pseudo_label",
     "published",
     "report",
     "resume",

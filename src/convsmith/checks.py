@@ -19,6 +19,7 @@ from .latency import Runtime, Subject, Timing, compile_subject, eager_subject, i
 from .reports import render, write_report
 from .resolve import Target, device, resolve
 from .runs import Run
+from .shrinking import Shrunk, export_int8
 from .training import save_atomically
 
 __all__ = ["evaluate", "export", "measure", "report"]
@@ -59,9 +60,25 @@ def export(
     path: str | Path | None = None,
     *,
     dynamic_batch: bool = True,
+    int8: bool = False,
+    must: str = "",
     watcher: Watcher | None = None,
-) -> Exported:
-    """A run, or any network that can be built, as an ONNX file that onnxruntime has run and that equals the network."""
+) -> Exported | Shrunk:
+    """A run, or any network that can be built, as an ONNX file that onnxruntime has run and that equals the network.
+
+    With `int8` a run in eight bits instead, held against the float file; `must` are conditions that it has to meet, such as
+    `ms<=5,drop<=0.5` (`shrinking.export_int8`).
+
+    Raises:
+        UserError: what cannot be exported, or a place that cannot be written to.
+        CheckFailed: a condition is broken; nothing is written.
+    """
+    if int8:
+        if not dynamic_batch:
+            raise UserError("a file in eight bits leaves the batch free")
+        return export_int8(model, path, must=must, watcher=watcher)
+    if must:
+        raise UserError("conditions are of files in eight bits: give int8=True")
     target = _target(model)
     samples = None
     if target.run is not None:

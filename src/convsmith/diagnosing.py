@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -16,6 +17,9 @@ from .feed import samples_of
 from .model import build
 from .resolve import Target, resolve
 from .signal import Expectation, Trace, Verdict, expected, trace, verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Diagnosis", "diagnose", "images_of", "weighted"]
 
@@ -37,6 +41,12 @@ class Diagnosis:
         pairs = [(found[one.path].var, one.var) for one in self.theory if one.path in found and math.isfinite(one.var)]
         ratios = [max(a / b, b / a) for a, b in pairs if a > 0 and b > 0]
         return max(ratios) if ratios else None
+
+    def plot(self) -> Figure:
+        """The signal propagation plot, theory in it where there is one: a matplotlib figure."""
+        from .reports.propagation import signal_plot
+
+        return signal_plot([self.trace], self.theory)
 
 
 def diagnose(

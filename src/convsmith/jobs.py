@@ -48,6 +48,7 @@ __all__ = [
     "start",
     "train",
     "train_job",
+    "with_recipe",
 ]
 
 # ---- design and train ------------------------------------------------------------------------------------------------
@@ -190,12 +191,16 @@ def design(
     to: str | Budget,
     base: str | Path | ArchSpec = "efficientnet_b0",
     rule: str = "compound",
+    recipe: str | Recipe | None = None,
     options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
-    """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report."""
+    """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report.
+
+    `recipe` is short for the options' own.
+    """
     watcher = watcher or Watcher()
-    return start(design_job(data, to, base, rule, options or Options(), watcher), watcher)
+    return start(design_job(data, to, base, rule, with_recipe(options, recipe), watcher), watcher)
 
 
 def train(
@@ -203,12 +208,13 @@ def train(
     data: str | Path,
     *,
     resolution: int | None = None,
+    recipe: str | Recipe | None = None,
     options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
-    """Train `model` on `data` by a recipe, then evaluate, export, measure and report."""
+    """Train `model` on `data` by a recipe, then evaluate, export, measure and report. `recipe` is short for the options' own."""
     watcher = watcher or Watcher()
-    return start(train_job(model, data, resolution, options or Options(), watcher), watcher)
+    return start(train_job(model, data, resolution, with_recipe(options, recipe), watcher), watcher)
 
 
 def start(job: Job, watcher: Watcher) -> Run:
@@ -273,6 +279,12 @@ def source_of(data: str | Path, options: Options) -> Source:
         cache=None if options.cache is None else str(Path(options.cache).resolve()),
         cache_side=options.cache_side,
     )
+
+
+def with_recipe(options: Options | None, recipe: str | Recipe | None) -> Options:
+    """The options, or the usual ones, by another recipe where one is given."""
+    options = options or Options()
+    return options if recipe is None else replace(options, recipe=recipe)
 
 
 def _recipe(options: Options) -> Recipe:

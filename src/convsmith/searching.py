@@ -14,7 +14,7 @@ from .data import ImageData
 from .errors import UserError
 from .exporting import Exported, export_onnx
 from .feed import Source, Watcher, samples_of, shape_of
-from .jobs import Options
+from .jobs import Options, with_recipe
 from .machine import this_machine
 from .model import Model
 from .parts import PARTS
@@ -42,6 +42,7 @@ def search(
     data: str | Path,
     *,
     to: str | Sequence[str],
+    recipe: str | Recipe | None = None,
     options: Options | None = None,
     how: SearchOptions | None = None,
     watcher: Watcher | None = None,
@@ -51,11 +52,12 @@ def search(
     `to` is budgets joined by commas, each its own (`2M-macs,5ms`); `+` joins limits of one (`5ms+1M-params`). A tenth of
     the training images is held out: the children are chosen by these, so that the validation images, which the winners'
     scores and the report are of, have had no part in it. A child of a budget in milliseconds is exported and measured.
+    `recipe` is short for the options' own.
 
     Raises:
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
-    options, how, watcher = options or Options(), how or SearchOptions(), watcher or Watcher()
+    options, how, watcher = with_recipe(options, recipe), how or SearchOptions(), watcher or Watcher()
     request = Request.of(data, to, options, how)
     with joined(device()) as ranks:
 

@@ -232,14 +232,11 @@ def export(
         record = export_child(
             Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching()
         ).to_record()
-    elif int8:
-        from ..shrinking import export_int8
-
-        record = export_int8(model, out_file, must=must, watcher=watching()).to_record()
     else:
         from ..checks import export as exported
 
-        record = exported(model, out_file, dynamic_batch=not static_batch, watcher=watching()).to_record()
+        found = exported(model, out_file, dynamic_batch=not static_batch, int8=int8, must=must, watcher=watching())
+        record = found.to_record()
     record |= {"format": to}
     if json:
         emit(record)
