@@ -322,8 +322,8 @@ def table(study: Study, lengths: Sequence[int]) -> None:
     save("supernet", "One set of weights, any child", "the same specs trained alone", sorted(rows, key=_section), raw=raw,
         note="top-1 with the 95 % interval of the validation images; one seed. Trained on: by labels for 15 % of the steps at 5 % "
         "of the peak rate, points gained. Labels first: for half of the steps; it was tried after the first lengths had been "
-        "seen. Batch 32, SGD; the space T32 on 20,000 training images. Lengths were run at different times: 12,500 steps on "
-        "2026-11-26, on an EPYC without AVX-512; the shorter ones the day before.",
+        "seen. Batch 32, SGD; the space T32 on 20,000 training images. Rows are kept from run to run: the machine "
+        "is the last run's.",
     )  # fmt: skip
     drawn_curves(study.out, raw)
 
