@@ -149,6 +149,9 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
         (["list", "--family", "resnets"], "did you mean 'resnet'?"),
         (["scale", "resnet18"], "--to"),
         (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),
+        (["scale", "resnet18", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
+        (["search", "digits", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
+        (["show", "resnet18@0"], "unknown model 'resnet18@0'"),
         (["scale", "resnet18", "--to", "5ms", "--threads", "0"], "--threads. Must be >= 1"),
         (["scale", "resnet18", "--to", "1k-macs"], "nearest budget that can be met is"),
         (["scale", "resnet18", "--to", "1G-macs", "--rule", "compond"], "compound"),
@@ -224,6 +227,13 @@ def test_what_is_emitted_is_json_whatever_it_holds(capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert json.loads(text) == {"limit": None, "rows": [{"top1": None, "n": 3}, [1.5, None]]}
     assert "Infinity" not in text and "NaN" not in text
+
+
+def test_a_name_may_carry_its_resolution(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "show", "mobilenetv1_025@192", "--json")
+    assert code == 0
+    assert json.loads(out)["spec"]["input"]["resolution"] == 192
+    assert [row["resolution"] for row in json.loads(out)["published"]] == [192]
 
 
 def test_with_json_an_error_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ class Target:
 
 
 def resolve(text: str | Path) -> Target:
-    """A name, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME` or `tv:NAME`."""
+    """A name, also with `@SIDE` behind it, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME` or `tv:NAME`."""
     text = str(text)
     if text.startswith(("timm:", "tv:")):
         return Target(label=text, foreign=text)
@@ -68,6 +68,9 @@ def resolve(text: str | Path) -> Target:
         return Target(label=found.name, spec=found)
     if text in names():  # before folders: one that happens to be called resnet18 must not hide the network
         return Target(label=text, spec=family_member(text))
+    name, _, side = text.rpartition("@")
+    if name in names() and side.isdigit() and int(side):  # as `pick` and `list` name a network at another resolution
+        return Target(label=text, spec=family_member(name).with_resolution(int(side)))
     if path.is_dir():
         run = Run.open(path)
         return Target(label=path.name, spec=run.spec, run=run)

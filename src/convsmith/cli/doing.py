@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import COUNT, NATURAL, POSITIVE, RULE, SEED, Json
+from .options import BUDGET, COUNT, NATURAL, POSITIVE, RULE, SEED, Json
 from .output import emit, err, out, watching
 from .places import writable
 
@@ -83,7 +83,7 @@ def design(
     data: str,
     /,
     *,
-    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
+    to: Annotated[str, BUDGET],
     base: Annotated[
         str | None, Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.")
     ] = None,

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from ..errors import UserError, nearest
 from ..ledger import Row, Verdict, families, published
 from ..units import human
-from .options import COUNT, NATURAL, POSITIVE, RULE, Json, RuntimeName, Seed
+from .options import BUDGET, COUNT, NATURAL, POSITIVE, RULE, Json, RuntimeName, Seed
 from .output import emit, err, machine_line, out, table, watching
 from .places import writable
 
@@ -123,7 +123,7 @@ def list_(
         out.print(table(None, columns, [*counts, ["all", *_verdicts(rows)]]))
     err.print(
         "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with a print within the print's "
-        "rounding or 1 %; any other has its reason in `convsmith show NAME`.",
+        "rounding or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
         style="dim",
     )
 
@@ -192,7 +192,7 @@ def scale(
     model: str,
     /,
     *,
-    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
+    to: Annotated[str, BUDGET],
     rule: Annotated[str, Parameter(help=RULE)] = "compound",
     classes: Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT)] = None,
     epochs: Annotated[

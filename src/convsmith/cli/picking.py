@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..units import human
-from .options import COUNT, Json, RuntimeName
+from .options import BUDGET, COUNT, Json, RuntimeName
 from .output import emit, err, machine_line, out, table, watching
 
 __all__ = ["pick"]
@@ -19,7 +19,7 @@ def pick(
     pattern: str = "*",
     /,
     *,
-    to: Annotated[str, Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.")],
+    to: Annotated[str, BUDGET],
     family: Annotated[str | None, Parameter(help="Only this family.")] = None,
     top: Annotated[int, Parameter(help="How many published networks to show.", validator=COUNT)] = 8,
     published_only: Annotated[bool, Parameter(help="No scaled members.")] = False,

@@ -21,7 +21,13 @@ def search(
     data: str,
     /,
     *,
-    to: Annotated[str, Parameter(help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.")],
+    to: Annotated[
+        str,
+        Parameter(
+            help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.",
+            allow_leading_hyphen=True,
+        ),
+    ],
     space: Annotated[str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.")] = "t32",
     labels_first: Annotated[
         float,
