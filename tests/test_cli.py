@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import convsmith as cs
 from convsmith.cli import main
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
+from convsmith.doctor import Doctor
 from convsmith.jobs import with_recipe
 
 VERBS = [
@@ -380,3 +382,12 @@ def test_doctor_says_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert record["machine"]["packages"]
     assert record["verdict"].split(":")[0] in {"quiet", "fair", "noisy"}
+
+
+def test_doctor_minds_the_last_minute_too() -> None:
+    def verdict(noise: float, load: float) -> str:
+        return Doctor(replace(cs.this_machine(), cores=2), 2, "none", load, noise, 20).verdict
+
+    assert verdict(0.01, 0.1).startswith("quiet: ")
+    assert verdict(0.01, 4.0).startswith("fair: quiet just now, but 4.0 processes ran on 2 cores")
+    assert verdict(0.3, 0.1).startswith("noisy: ")

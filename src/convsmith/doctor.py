@@ -32,8 +32,8 @@ class Doctor:
     def verdict(self) -> str:
         if self.noise <= QUIET and self.load >= self.machine.cores:
             return (
-                f"quiet just now, but busy in the last minute ({self.load:.1f} processes on {self.machine.cores} cores): "
-                "mind the intervals"
+                f"fair: quiet just now, but {self.load:.1f} processes ran on {self.machine.cores} cores in the last minute; mind the "
+                "intervals"
             )
         if self.noise <= QUIET:
             return f"quiet: networks about {max(1, round(100 * self.noise))} % apart can be told apart"
