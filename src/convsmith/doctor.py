@@ -31,10 +31,8 @@ class Doctor:
     @property
     def verdict(self) -> str:
         if self.noise <= QUIET and self.load >= self.machine.cores:
-            return (
-                f"fair: quiet just now, but {self.load:.1f} processes ran on {self.machine.cores} cores in the last minute; mind the "
-                "intervals"
-            )
+            busy = f"{self.load:.1f} processes ran on {self.machine.cores} cores in the last minute"
+            return f"fair: quiet just now, but {busy}; mind the intervals"
         if self.noise <= QUIET:
             return f"quiet: networks about {max(1, round(100 * self.noise))} % apart can be told apart"
         if self.noise <= NOISY:
