@@ -110,12 +110,11 @@ def measure(
     """
     watcher, runtime = watcher or Watcher(), Runtime(runtime)
     subjects: list[Subject] = []
-    for model in models:
-        if not isinstance(model, nn.Module):
-            _target(model)  # a name that leads nowhere is told before the first is prepared
+    # A name that leads nowhere is told before the first is prepared.
+    found = [model if isinstance(model, nn.Module) else _target(model) for model in models]
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        for index, model in enumerate(models):
-            name = f"{type(model).__name__} {index + 1}" if isinstance(model, nn.Module) else _target(model).label
+        for index, model in enumerate(found):
+            name = model.label if isinstance(model, Target) else f"{type(model).__name__} {index + 1}"
             watcher.stage("prepare", name)
             file = Path(scratch) / f"{index}.onnx"
             subjects.append(_subject(name, model, runtime, file, threads, batch, resolution))
@@ -150,7 +149,7 @@ def _target(model: str | Path | ArchSpec | Run) -> Target:
 
 def _subject(
     name: str,
-    model: str | Path | ArchSpec | Run | nn.Module,
+    model: Target | nn.Module,
     runtime: Runtime,
     file: Path,
     threads: int,
@@ -161,12 +160,11 @@ def _subject(
         side = resolution or 224
         module, shape = model, (3, side, side)
     else:
-        target = _target(model)
-        if target.onnx is not None:
+        if model.onnx is not None:
             if runtime is not Runtime.ORT:
-                raise UserError(f"{target.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
-            return ort_subject(name, target.onnx, batch=batch, threads=threads)
-        module, shape = target.module(), target.input_shape(resolution)
+                raise UserError(f"{model.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
+            return ort_subject(name, model.onnx, batch=batch, threads=threads)
+        module, shape = model.module(), model.input_shape(resolution)
     if runtime is Runtime.EAGER:
         return eager_subject(name, module, input_shape=shape, batch=batch)
     if runtime is Runtime.COMPILE:

@@ -40,7 +40,8 @@ class Request:
 
     @classmethod
     def of(cls, data: str | Path, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
-        """
+        """What `search` was given, understood.
+
         Raises:
             UserError: what cannot be understood, or no supernet can be trained by.
         """

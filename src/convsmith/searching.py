@@ -103,9 +103,7 @@ def export_child(
 ) -> Exported:
     """Child `number` of a search's front as an ONNX file, which onnxruntime has run on real images."""
     found = run if isinstance(run, Run) else Run.open(run)
-    watcher = watcher or Watcher()
-    model = child_model(found, number, watcher)
-    images = Source(**found.read("config.json")["source"]).load(watcher)
+    model, images = _child(found, number, watcher or Watcher())
     out = Path(path) if path else found.file(f"child-{number}.onnx")
     samples = samples_of(model.spec, images)
     return export_onnx(model, out, input_shape=shape_of(model.spec), dynamic_batch=dynamic_batch, samples=samples)
@@ -113,21 +111,26 @@ def export_child(
 
 def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:
     """Child `number` of a search's front, counted from 1 as its report does, cut out and fit to be evaluated."""
+    return _child(run, number, watcher or Watcher())[0]
+
+
+def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
+    """The child, and the data that it was calibrated with."""
     if not run.has("space.json"):
         raise UserError(f"{run.path} is not a search; it has no children")
     front = run.read("front.json")["front"]
     if not 1 <= number <= len(front):
         raise UserError(f"{run.path}'s front has children 1 to {len(front)}; got {number}")
     source = Source(**run.read("config.json")["source"])
-    images = source.load(watcher or Watcher())
+    images = source.load(watcher)
     if not unchanged(run, images):
         raise UserError(
             f"the data at {source.what} is not what {run.path} was made with: the child's norm statistics would not be those "
             "that it was scored with"
         )
     space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
-    state = Search(run, space, images, watcher or Watcher())
-    return state.examiner.child(space.spec(tuple(front[number - 1]["genes"])))
+    state = Search(run, space, images, watcher)
+    return state.examiner.child(space.spec(tuple(front[number - 1]["genes"]))), images
 
 
 def _describe(run: Run, request: Request, space: Space, recipe: Recipe, images: ImageData, options: Options) -> None:

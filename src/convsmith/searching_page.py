@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,9 @@ def shown(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def missed(row: dict[str, Any]) -> str:
-    """How far a row of `shown` is over its limit of milliseconds as it was shipped; empty where it is not."""
-    limit = row["met"].get("ms")
+def missed(met: Mapping[str, Mapping[str, float]]) -> str:
+    """How far what was shipped is over its limit of milliseconds, by the `met` of its row or run; empty where it is not."""
+    limit = met.get("ms")
     if limit is None or limit["slack"] >= 0:
         return ""
     return f"as shipped it took {limit['is']:.3g} ms, {-limit['slack']:.1%} over its limit: the machine was not quiet"
@@ -121,7 +122,7 @@ def _page(
         findings.append(
             f"{row['budget']}: top-1 {scores['top1']:.2%} [{low:.1%}, {high:.1%}] on {scores['n']} validation images, "
             f"{human(row['macs'])} MACs, {latency['median_ms']:.3g} ms measured after export"
-            + (f"; {said}." if (said := missed({"met": child.read("config.json")["met"]})) else ".")
+            + (f"; {said}." if (said := missed(child.read("config.json")["met"])) else ".")
         )
     front = [
         (

@@ -36,9 +36,11 @@ LOOKED_AT, TRIED = 250, 3
 
 @dataclass(frozen=True)
 class SearchRehearsal:
-    """An estimate: `seconds_a_step` is the mean of the sandwiches tried, `seconds_a_child` of drawn children in one process,
-    `scored` how many will be, more where budgets in milliseconds are missed at first; measuring and handing over are left out.
-    `memory_gib` is this process's peak so far."""
+    """An estimate, without measuring and handing over.
+
+    `seconds_a_step` is the mean of the sandwiches tried, `seconds_a_child` that of drawn children in one process, `scored` how
+    many will be, more where budgets in milliseconds are missed at first; `memory_gib` is this process's peak so far.
+    """
 
     space: str
     networks: int

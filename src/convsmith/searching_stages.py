@@ -22,7 +22,7 @@ from .data import ImageData, eval_batches
 from .errors import Stopped
 from .evals.intervals import wilson
 from .farm import Farm
-from .feed import Feed, Watcher, contents, fingerprint, normaliser
+from .feed import Feed, Watcher, fingerprint, normaliser
 from .foils import train_foils
 from .latency import Runtime
 from .parts import PARTS
@@ -32,7 +32,7 @@ from .runs import Run
 from .scoring import Examiner, Scorer, examined
 from .search_options import SearchOptions, named_budgets
 from .search_request import in_three
-from .searching_page import write_page
+from .searching_page import missed, write_page
 from .stages import stage_rows
 from .stopwatch import Stopwatch
 from .supernet import Genes, RolledBack, Space, Supernet, Watched, skeletons, train_supernet
@@ -81,7 +81,7 @@ class Search:
         supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
         supernet.model.to(device())
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
-        digest.update(f"{space.key} {fingerprint(parts)} {contents(images)} {CALIBRATION}".encode())
+        digest.update(f"{space.key} {fingerprint(parts)} {run.read('data.json')['contents']} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
         self.examiner = Examiner(supernet, parts, calibration_of(space, parts), device=device())
 
@@ -214,12 +214,8 @@ def _finish(state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
         weights = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
         save_atomically(child.file("model.safetensors"), lambda path: save_file(weights, path))
     carry_on(child, state.watcher, state.images, Ranks())
-    for name, met in child.read("config.json")["met"].items():
-        if met["slack"] < 0:  # milliseconds: the others were counted
-            state.watcher.note(
-                f"{row['budget']}: as shipped it took {met['is']:.3g} {name}, {-met['slack']:.1%} over its limit; to choose it "
-                f"{row['ms']:.3g} had been measured: the machine is not quiet"
-            )
+    if said := missed(child.read("config.json")["met"]):
+        state.watcher.note(f"{row['budget']}: {said}; to choose it {row['ms']:.3g} had been measured")
 
 
 def _describe_child(child: Run, state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 
-__all__ = ["picture"]
+__all__ = ["picture", "writable"]
 
 
 def writable(path: Path | None) -> None:

@@ -113,7 +113,7 @@ def finished(run: Run, json: bool) -> None:
     ]
     out.print(table(None, "<budget top-1 interval MACs params ms", cells))
     for row in rows:
-        if said := missed(row):
+        if said := missed(row["met"]):
             out.print(f"missed   {row['budget']}: {said}", soft_wrap=True)
     if foils := foils_of(run):
         alone = [
