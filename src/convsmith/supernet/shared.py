@@ -8,14 +8,14 @@ the views, and are exactly zero outside them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -44,11 +44,12 @@ class Supernet:
         check(space)
         self.space = space
         self.model: Model = build(space.biggest(), seed=seed, device=device).to(memory_format=torch.channels_last)
+        self._shared = _places(self.model)
 
     def over(self, model: Model) -> Supernet:
         """The same space over another network of the biggest's shape, such as a moving average of `model`."""
         other = copy(self)
-        other.model = model
+        other.model, other._shared = model, _places(model)
         return other
 
     def child(self, spec: ArchSpec, *, regularised: bool = False) -> Child:
@@ -57,12 +58,11 @@ class Supernet:
         Raises:
             UserError: a spec that is not in the space.
         """
-        network, parts = _network(self.space, spec, regularised)
-        return Child(spec, self.model, network, parts)
+        return Child(spec, _network(self.space, spec, regularised), self._shared)
 
     def extract(self, spec: ArchSpec) -> Model:
         """A stand-alone network of `spec` with copies of its weights, in training mode, its running statistics fresh."""
-        _, parts = _network(self.space, spec, False)
+        parts = _network(self.space, spec, False).parts
         like = next(self.model.parameters())
         own: Model = blank(spec).to(like.dtype).to_empty(device=like.device)
         shared = dict(self.model.named_parameters())
@@ -102,23 +102,22 @@ class Child:
     sees the new weights.
     """
 
-    def __init__(self, spec: ArchSpec, whole: nn.Module, network: nn.Module, parts: dict[str, Cut]) -> None:
+    def __init__(self, spec: ArchSpec, network: _Blank, shared: dict[str, _Place]) -> None:
         self.spec = spec
-        self._whole = whole
         self._network = network
-        self._parts = parts
+        self._shared = shared
 
     def views(self) -> dict[str, Tensor]:
         """Views of the shared weights by the child's own names for them; autograd leads from each to the whole."""
-        shared = dict(self._whole.named_parameters())
-        return {name: cut(shared[name], how) for name, how in self._parts.items()}
+        return {name: cut(self._shared[name].held, how) for name, how in self._network.parts.items()}
 
     def __call__(self, images: Tensor) -> Tensor:
         given = self.views()
-        for name, buffer in self._network.named_buffers():  # what a norm writes while it trains, and nobody reads
-            given[name] = torch.ones(buffer.shape, dtype=buffer.dtype, device=images.device)
+        for name, place in self._network.written.items():
+            given[name] = torch.ones_like(place.held, device=images.device)
         images = resized(images, self.spec.input.resolution)
-        out: Tensor = functional_call(self._network, given, (images,), tie_weights=False)
+        with _lent(self._network.places, given):
+            out: Tensor = self._network.module(images)
         return out
 
 
@@ -151,32 +150,85 @@ def resized(images: Tensor, side: int) -> Tensor:
 # ---- networks without storage --------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)
-def _network(space: Space, spec: ArchSpec, regularised: bool) -> tuple[nn.Module, dict[str, Cut]]:
-    """The modules of a child and the parts of the biggest's weights that are its own.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a module holds a tensor, which may be another one tomorrow. To look for places takes longer than to use them."""
 
-    The units are the ordinary ones, each built once: random children seldom recur, their units always do, and making
+    holder: dict[str, Tensor | None]
+    name: str
+
+    @property
+    def held(self) -> Tensor:
+        found = self.holder[self.name]
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """A module without storage, the parts of the biggest's weights that are its own, and the places for them.
+
+    `written` are the places of buffers that a norm writes while it trains, and nobody reads.
+    """
+
+    module: nn.Module
+    parts: dict[str, Cut]
+    places: dict[str, _Place]
+    written: dict[str, _Place]
+
+
+def _places(model: nn.Module, prefix: str = "", *, of: str = "_parameters") -> dict[str, _Place]:
+    """By full name, where each parameter of `model` is held, or each of its `_buffers`."""
+    return {
+        f"{path}.{name}" if path else name: _Place(holder, name)
+        for path, module in model.named_modules(prefix=prefix)
+        for holder in (getattr(module, of),)
+        for name, tensor in holder.items()
+        if tensor is not None
+    }
+
+
+@contextmanager
+def _lent(places: dict[str, _Place], given: dict[str, Tensor]) -> Iterator[None]:
+    """`given` in their places for a while, as `torch.func.functional_call` does, which looks for the places every time."""
+    own = [place.held for place in places.values()]
+    try:
+        for name, place in places.items():
+            place.holder[place.name] = given[name]
+        yield
+    finally:
+        for place, tensor in zip(places.values(), own, strict=True):
+            place.holder[place.name] = tensor
+
+
+@lru_cache(maxsize=64)
+def _network(space: Space, spec: ArchSpec, regularised: bool) -> _Blank:
+    """A child of the ordinary units, each built once: random children seldom recur, their units always do, and making
     modules takes longer than a small child's step.
     """
     genes = space.genes(spec)
-    units: dict[str, nn.Module] = {}
-    parts: dict[str, Cut] = {}
     whole = {node.path: node for node in plan(space.biggest())}
+    units: dict[str, _Blank] = {}
     for node in plan(space.spec(genes)):
         if not regularised:
             node = replace(node, drop_path=0.0)
-        units[node.path], own = _unit(node, whole[node.path], spec.style, regularised)
-        parts |= {f"{node.path}.{name}": how for name, how in own.items()}
+        units[node.path] = _unit(node, whole[node.path], spec.style, regularised)
     stages: list[list[nn.Module]] = [[] for _ in spec.stages]
     for path, unit in units.items():
         if path.startswith("stages."):
-            stages[int(path.split(".")[1])].append(unit)
+            stages[int(path.split(".")[1])].append(unit.module)
     body = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
-    return nn.Sequential(OrderedDict(stem=units["stem"], stages=body, head=units["head"])), parts
+    module = nn.Sequential(OrderedDict(stem=units["stem"].module, stages=body, head=units["head"].module))
+    parts, places, written = (
+        {name: value for unit in units.values() for name, value in getattr(unit, field).items()}
+        for field in ("parts", "places", "written")
+    )
+    return _Blank(module, parts, places, written)
 
 
 @lru_cache(maxsize=16384)
-def _unit(node: Node, whole: Node, style: Style, regularised: bool) -> tuple[nn.Module, dict[str, Cut]]:
+def _unit(node: Node, whole: Node, style: Style, regularised: bool) -> _Blank:
+    """One unit of a child, under its names in the network."""
     unit = blank_unit(node, style)
     parts = cuts(unit, blank_unit(whole, style))
     for module in unit.modules():
@@ -184,4 +236,10 @@ def _unit(node: Node, whole: Node, style: Style, regularised: bool) -> tuple[nn.
             module.running_mean = module.running_var = module.num_batches_tracked = None
         if not regularised and isinstance(module, (nn.Dropout, DropPath)):
             module.eval()
-    return unit, parts
+    written = _places(unit, node.path, of="_buffers")
+    return _Blank(
+        unit,
+        {f"{node.path}.{name}": how for name, how in parts.items()},
+        _places(unit, node.path) | written,
+        written,
+    )
