@@ -55,13 +55,13 @@ TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
 
 
-def recipe(epochs: int, *, floor: float = 0.05, batch: int = 32) -> Recipe:
+def recipe(epochs: int, *, floor: float = 0.05) -> Recipe:
     """BigNAS's schedule squeezed into `epochs`: it falls to 5 % after 65.5 % of the run, as 236 of 360 epochs, and stays."""
     return replace(
         named("quick"),
         name="supernet",
         epochs=epochs,
-        batch=batch,
+        batch=32,
         optimiser=SGD(momentum=0.9, nesterov=True),
         rate=0.8,
         decay=1e-5,
@@ -150,8 +150,8 @@ ABLATIONS = (
 class Study:
     """Trainings on `images`, on the device `where`, each done once and kept in `out`."""
 
-    def __init__(self, images: ImageData, out: Path, *, where: torch.device = CPU, batch: int = 32) -> None:
-        self.images, self.data, self.out, self.where, self.batch = images, fingerprint(images), out, where, batch
+    def __init__(self, images: ImageData, out: Path, *, where: torch.device = CPU) -> None:
+        self.images, self.data, self.out, self.where = images, fingerprint(images), out, where
         (out / "alone").mkdir(parents=True, exist_ok=True)
         self.space = T32.with_classes(len(images.classes))
         self.prepare = normaliser(self.space.biggest(), where)
@@ -160,7 +160,7 @@ class Study:
         self.calibration = [self.prepare(batch.images) for batch in batches]
 
     def recipe(self, epochs: int, *, floor: float = 0.05) -> Recipe:
-        return recipe(epochs, floor=floor, batch=self.batch)
+        return recipe(epochs, floor=floor)
 
     def top1(self, model: Model) -> float:
         batches = validation_batches(model.spec, self.images)()
