@@ -1,6 +1,6 @@
 """On a CUDA device: training steps, layers and the sandwich against their references.
 
-    python bench/gpu.py
+    python bench/gpu.py [--only networks,layers,...]
 
 Bfloat16 by autocast, as the library trains there, and channels last, unless a row says otherwise. A call ends when the device
 has done its work.
@@ -8,12 +8,13 @@ has done its work.
 
 from __future__ import annotations
 
+import argparse
 import gc
+import json
 import sys
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import timm
 import torch
@@ -23,8 +24,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import convsmith as cs
-from common import Row, answer, inverse, judged, rounds, save, spread
-from convsmith.latency import ratio
+from common import RESULTS, Row, answer, inverse, judged, rounds, save, spread
+from convsmith.latency import Ratio, ratio
 from convsmith.layers import EvoNormKind, LambdaLayer
 from convsmith.layers.evonorm import evonorm
 from convsmith.recipes import recipe
@@ -231,17 +232,16 @@ PARTS = {"networks": networks, "layers": layers, "sandwiches": sandwiches, "comp
 def main() -> None:
     if not torch.cuda.is_available():
         sys.exit("no CUDA device here")
-    rows: list[Row] = []
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS))
+    path = RESULTS / "gpu.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))["raw"] if path.exists() else {}  # other parts' rows are kept
     note = " ".join(__doc__.split("\n\n", 2)[2].split())
-    failed = 0
-    for name, part in PARTS.items():
-        try:
-            rows += part()
-        except Exception:  # which must not take the other parts' minutes with it
-            print(f"{name}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
-            failed = 1
-        save("gpu", f"On an {torch.cuda.get_device_name(0)}", "reference", rows, note)
-    sys.exit(failed)
+    for name in parser.parse_args().only.split(","):
+        raw[name] = [asdict(row) for row in PARTS[name]()]
+        found = [one for part in PARTS for one in raw.get(part, [])]
+        rows = [Row(**one | {"ratio": one["ratio"] and Ratio(**one["ratio"])}) for one in found]
+        save("gpu", f"On an {torch.cuda.get_device_name(0)}", "reference", rows, note, raw=raw)
 
 
 if __name__ == "__main__":

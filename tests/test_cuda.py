@@ -30,6 +30,8 @@ from supernets import PLAIN, TINY, Feed, noise, stirred, undropped
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+    # The first product of a thread of autograd's, as torch says once.
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"),
 ]
 
 CUDA = torch.device("cuda")
@@ -54,10 +56,14 @@ def on_both(model: nn.Module, x: Tensor) -> tuple[dict[str, Tensor], dict[str, T
 
 
 def assert_same(here: dict[str, Tensor], there: dict[str, Tensor], tolerance: float) -> None:
-    """Each tensor by the norm of the difference: sums are added in another order."""
+    """Each tensor by the norm of the difference, since sums are added in another order.
+
+    What is 0 but for rounding, such as the gradient of a bias before a norm, by the largest of them all.
+    """
     assert here.keys() == there.keys()
+    most = max(float(one.norm()) for one in here.values())
     for name, one in here.items():
-        assert (one - there[name]).norm() <= tolerance * one.norm() + 1e-12, name
+        assert (one - there[name]).norm() <= tolerance * max(float(one.norm()), 1e-3 * most), name
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -95,7 +101,7 @@ def test_our_layers_are_the_cpus_and_near_it_in_bfloat16(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:TensorFloat32")  # the compiler's advice to reckon less exactly
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.parametrize("name", LAYERS)
 def test_our_layers_compile(name: str) -> None:
     torch.manual_seed(0)
