@@ -16,7 +16,8 @@ NAMES = (
     *("signal_figures", "surgery", "int8_nf", "sandwich", "children", "collapse", "kills", "search_kills"),
 )
 # Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.
-STUDIES = ("throughput", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet")
+# `gpu` is for a machine that has one.
+STUDIES = ("throughput", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu")
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}
 

@@ -2,8 +2,9 @@
 
     python bench/gpu.py [--only networks,layers,...]
 
-Bfloat16 by autocast, as the library trains there, and channels last, unless a row says otherwise. A call ends when the device
-has done its work.
+Bfloat16 by autocast, as the library trains there, and channels last, unless a row says otherwise. Lambda layers on maps of
+32 x 256 x 32 x 32, EvoNorm of 64 x 64 x 56 x 56, forward and backward. Sandwiches are T32's, gradients only. A call ends when
+the device has done its work. The goals are those of a CPU.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import argparse
 import gc
 import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
@@ -161,19 +161,16 @@ def together(count: int, autocast: torch.dtype | None) -> Callable[[], object]:
     return synced(step)
 
 
-def alone(
-    count: int, autocast: torch.dtype | None, *, biggest: bool = False, fast: bool = False
-) -> Callable[[], object]:
+def alone(count: int, autocast: torch.dtype | None, *, biggest: bool = False) -> Callable[[], object]:
     images, labels = batch_of(count)
     specs = (T32.biggest(), *(() if biggest else drawn(T32, seed=0, step=3, randoms=2)))
     models = [cs.build(spec, seed=0).to(WHERE, memory_format=torch.channels_last).train() for spec in specs]
-    called = [torch.compile(model) if fast else model for model in models]
 
     def step() -> None:
-        for model, call in zip(models, called, strict=True):
+        for model in models:
             model.zero_grad(set_to_none=True)
             with torch.autocast("cuda", dtype=autocast, enabled=autocast is not None):
-                logits = call(resized(images, model.spec.input.resolution))
+                logits = model(resized(images, model.spec.input.resolution))
                 loss = F.cross_entropy(logits.float(), labels, label_smoothing=0.1)
             loss.backward()
 
@@ -205,28 +202,7 @@ def sandwiches() -> list[Row]:
     return rows
 
 
-# ---- compiled --------------------------------------------------------------------------------------------------------
-
-
-def compiled() -> list[Row]:
-    rows = []
-    batch, channels, side = EVONORM_MAPS
-    for kind in (EvoNormKind.S0, EvoNormKind.B0):
-        plain = nn.Sequential(nn.BatchNorm2d(channels), nn.SiLU())
-        fast = [torch.compile(one, fullgraph=True, dynamic=False) for one in (evonorm(kind, channels), plain)]
-        what, shape = f"EvoNorm-{kind.upper()}, compiled", (batch, channels, side, side)
-        rows.append(against(what, fast[0], "BN + SiLU, compiled", fast[1], shape, 1.3))
-    began = time.perf_counter()
-    step = alone(256, None, biggest=True, fast=True)
-    step()
-    took = time.perf_counter() - began
-    quick, plain = rounds(step, alone(256, None, biggest=True), n=N)
-    what = f"T32's biggest child, batch 256, float32, compiled in {took:.0f} s"
-    rows.append(Row(what, spread(quick), f"eager: {spread(plain)}", ratio(quick, plain), N, ""))
-    return rows
-
-
-PARTS = {"networks": networks, "layers": layers, "sandwiches": sandwiches, "compiled": compiled}
+PARTS = {"networks": networks, "layers": layers, "sandwiches": sandwiches}
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ from convsmith.costs import cost
 from convsmith.data import ImageData, eval_batches, load_data
 from convsmith.evals import score
 from convsmith.evals.intervals import wilson
-from convsmith.feed import Feed, fingerprint, normaliser, validation_batches
+from convsmith.feed import Feed, normaliser, validation_batches
 from convsmith.model import Model
 from convsmith.plot import BLUE, GREY, INK, ORANGE, _figure
 from convsmith.recipe import SGD, Augment, Recipe
@@ -148,24 +148,21 @@ ABLATIONS = (
 
 
 class Study:
-    """Trainings on `images`, on the device `where`, each done once and kept in `out`."""
-
-    def __init__(self, images: ImageData, out: Path, *, where: torch.device = CPU) -> None:
-        self.images, self.data, self.out, self.where = images, fingerprint(images), out, where
+    def __init__(self, images: ImageData, out: Path) -> None:
+        self.images, self.out = images, out
         (out / "alone").mkdir(parents=True, exist_ok=True)
+        for key, outcome in _saved()["raw"].get("alone", {}).items():  # a key holds all that a training depends on
+            _keep(out / "alone" / f"{key}.json", outcome)
         self.space = T32.with_classes(len(images.classes))
-        self.prepare = normaliser(self.space.biggest(), where)
+        self.prepare = normaliser(self.space.biggest(), CPU)
         chosen = np.sort(np.random.default_rng(0).permutation(len(images.train))[:CALIBRATION])
         batches = eval_batches(images.train.take(chosen), resolution=32, batch=250)
         self.calibration = [self.prepare(batch.images) for batch in batches]
 
-    def recipe(self, epochs: int, *, floor: float = 0.05) -> Recipe:
-        return recipe(epochs, floor=floor)
-
     def top1(self, model: Model) -> float:
         batches = validation_batches(model.spec, self.images)()
         found = score(
-            model.eval(), batches, classes=self.images.classes, normalise=self.prepare, device=self.where, thumbnails=0
+            model.eval(), batches, classes=self.images.classes, normalise=self.prepare, device=CPU, thumbnails=0
         )
         return float(found.top1)
 
@@ -176,21 +173,21 @@ class Study:
         """Trained, or as it was trained before; `curve` files hold both ends' top-1 after every epoch."""
         stem = f"{method.name.replace(' ', '-')}-{epochs}"
         weights, curve = self.out / f"{stem}.safetensors", self.out / f"{stem}.curve.json"
-        supernet = Supernet(self.space, seed=0, device=self.where)
+        supernet = Supernet(self.space, seed=0)
         if weights.exists():
             supernet.model.load_state_dict(load_file(weights))
             return supernet
-        own = self.recipe(epochs, floor=method.floor)
+        own = recipe(epochs, floor=method.floor)
         ends = {"smallest": self.space.smallest(), "biggest": self.space.biggest()}
         seen: list[dict[str, float]] = json.loads(curve.read_text()) if curve.exists() else []
         for record in train_supernet(
             supernet,
             own,
-            Feed(self.space.biggest(), self.images, own, 0, workers=0 if self.where == CPU else 1),
+            Feed(self.space.biggest(), self.images, own, 0, 0),
             prepare=self.prepare,
             evaluate=lambda shipped: {name: self.top1(self.cut_out(shipped, spec)) for name, spec in ends.items()},
             checkpoint=self.out / f"{stem}.pt",
-            device=self.where,
+            device=CPU,
             seed=0,
             labels_first=method.labels_first,
             draw=method.draw,
@@ -207,7 +204,7 @@ class Study:
 
     def alone(self, epochs: int, specs: dict[str, ArchSpec]) -> dict[str, float]:
         """The same specs, each trained by itself: as many steps on as many images by the same recipe."""
-        trials = [Trial(self._own(spec), self.recipe(epochs), 0) for spec in specs.values()]
+        trials = [Trial(self._own(spec), recipe(epochs), 0) for spec in specs.values()]
         outcomes = train_all(trials, self.images, self.out / "alone")
         return {name: outcome.top1 for name, outcome in zip(specs, outcomes, strict=True)}
 
@@ -244,20 +241,13 @@ class Study:
 
         def make() -> float:
             model = self.cut_out(self._net(WHOLE, epochs), self._own(spec))
-            own = replace(self.recipe(1), rate=0.8 * share, schedule=Constant(), warmup=0.0)
+            own = replace(recipe(1), rate=0.8 * share, schedule=Constant(), warmup=0.0)
             feed = Feed(model.spec, self.images, own, 1, 0)
             last = round(0.15 * epochs * feed.steps_per_epoch)
             path = self.out / f"tuned {epochs} {name}.pt"
             own = replace(own, epochs=-(-last // feed.steps_per_epoch))
             for record in fit(
-                model,
-                own,
-                feed,
-                prepare=self.prepare,
-                evaluate=lambda m: {},
-                checkpoint=path,
-                device=self.where,
-                seed=1,
+                model, own, feed, prepare=self.prepare, evaluate=lambda m: {}, checkpoint=path, device=CPU, seed=1
             ):
                 if getattr(record, "step", 0) == last:
                     break
@@ -459,8 +449,6 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     study = Study(load_data(asked.train, val=asked.val), asked.out)
-    for key, outcome in _saved()["raw"].get("alone", {}).items():  # a key holds all that a training depends on
-        _keep(study.out / "alone" / f"{key}.json", outcome)
     for part in asked.only.split(","):
         PARTS[part](study, [int(epochs) for epochs in asked.lengths.split(",")])
 
