@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..errors import UserError
 from .options import COUNT, POSITIVE, SEED, Json
 from .output import emit, out, table, watching
 
@@ -35,8 +36,11 @@ def ladder(
         bool, Parameter(help="The 2 x 2 x 2 study of training, architecture and scaling instead.")
     ] = False,
     grow: Annotated[
-        float, Parameter(help="With --factors: how many times MODEL's MACs both scalings reach.", validator=POSITIVE)
-    ] = 2.0,
+        float | None,
+        Parameter(
+            help="With --factors: how many times MODEL's MACs both scalings reach; 2 by default.", validator=POSITIVE
+        ),
+    ] = None,
     resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
     val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
@@ -58,6 +62,9 @@ def ladder(
     from ..jobs import Options
     from ..machine import this_machine
 
+    if grow is not None and not factors:
+        raise UserError("--grow is for the study of --factors; the ladder does not scale")
+    grow = 2.0 if grow is None else grow
     short = () if epochs is None else (f"epochs={epochs}",)
     options = Options(
         recipe=recipe,

@@ -25,16 +25,25 @@ def doctor(
     data: str | None = None,
     /,
     *,
-    model: Annotated[str, Parameter(help="With DATA: the network to train on it.")] = "resnet18",
-    recipe: Annotated[str, Parameter(help="With DATA: the recipe whose augmentation and batch it is.")] = "quick",
-    workers: Annotated[int, Parameter(help="With DATA: processes that read images.", validator=NATURAL)] = 0,
+    model: Annotated[str | None, Parameter(help="With DATA: the network to train on it; resnet18 by default.")] = None,
+    recipe: Annotated[
+        str | None, Parameter(help="With DATA: the recipe whose augmentation and batch it is; quick by default.")
+    ] = None,
+    workers: Annotated[
+        int | None, Parameter(help="With DATA: processes that read images; none by default.", validator=NATURAL)
+    ] = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
     """The machine, its versions and threads, and whether it is quiet enough to time on; with DATA, where training's time goes."""
     if data is not None:
-        _feeding(data, model, recipe, workers, json=json)
+        _feeding(data, model or "resnet18", recipe or "quick", workers or 0, json=json)
         return
+    for name, value in (("--model", model), ("--recipe", recipe), ("--workers", workers)):
+        if value is not None:
+            raise UserError(
+                f"{name} says how DATA would be trained on; give DATA too: convsmith doctor DATA {name} {value}"
+            )
     from ..doctor import examine
 
     found = examine(seed=seed)
