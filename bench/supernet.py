@@ -18,7 +18,7 @@ import random
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,8 +26,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import kendalltau
-from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from common import RESULTS, Row, save
@@ -43,13 +41,13 @@ from convsmith.plot import BLUE, GREY, INK, ORANGE, _figure
 from convsmith.recipe import SGD, Augment, Recipe
 from convsmith.recipes import recipe as named
 from convsmith.schedules import Constant, Exponential
-from convsmith.supernet import T32, Space, Supernet, train_supernet
-from convsmith.supernet.sandwich import Draw, Gradients, Sandwich, drawn, sandwich
+from convsmith.supernet import T32, Supernet, train_supernet
 from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomically
 from convsmith.trials import Trial, train_all
+from supernet_methods import ABLATIONS, LABELS_FIRST, WHOLE, Method
 
 # Epochs of the method and of the same networks alone; of labels first; of training on; of the ranking; of the ablations.
-LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), 5, 2
+LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5, 10), (2, 5, 20), 5, 2
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
@@ -81,67 +79,6 @@ def children() -> dict[str, ArchSpec]:
     named = {f"random {i}": spec for i, spec in enumerate(some, 1)}
     first = {"smallest": T32.smallest(), **{f"random {i}": some[i - 1] for i in (2, 4, 6)}, "biggest": T32.biggest()}
     return first | named
-
-
-# ---- what is left out in the ablations -------------------------------------------------------------------------------
-
-
-def without_ends(
-    supernet: Supernet,
-    images: Tensor,
-    labels: Tensor,
-    children: Sequence[ArchSpec],
-    recipe: Recipe,
-    *,
-    labelled: bool = False,
-    share: float = 1.0,
-    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
-    autocast: torch.dtype | None = None,
-) -> Sandwich:
-    """Drawn children alone, which learn from labels, since there is nobody to learn from: no sandwich."""
-    losses = _labelled(supernet, images, labels, children, recipe)
-    for parameter in supernet.model.parameters():  # what no child of this step used
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-    with torch.no_grad():
-        return Sandwich(supernet.child(children[0])(images), losses[0], losses[1:])
-
-
-def four_drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]:
-    rng = random.Random(f"{seed} {step}")
-    return tuple(space.sample(rng) for _ in range(randoms + 2))
-
-
-def _labelled(
-    supernet: Supernet, images: Tensor, labels: Tensor, children: Sequence[ArchSpec], recipe: Recipe
-) -> tuple[Tensor, ...]:
-    losses = []
-    for spec in children:
-        loss = F.cross_entropy(supernet.child(spec)(images), labels, label_smoothing=recipe.smoothing)
-        loss.backward()
-        losses.append(loss.detach())
-    return tuple(losses)
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to train the supernet."""
-
-    name: str
-    floor: float = 0.05
-    labels_first: float = 0.0
-    draw: Draw = drawn
-    gradients: Gradients = sandwich
-
-
-WHOLE = Method("whole")
-LABELS_FIRST = Method("labels first", labels_first=0.5)
-ABLATIONS = (
-    LABELS_FIRST,
-    Method("without distillation", labels_first=1.0),
-    Method("without sandwich and distillation", draw=four_drawn, gradients=without_ends),
-    Method("without constant ending", floor=0.0),
-)
 
 
 # ---- trainings -------------------------------------------------------------------------------------------------------
