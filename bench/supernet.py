@@ -47,7 +47,7 @@ from convsmith.trials import Trial, train_all
 from supernet_methods import ABLATIONS, LABELS_FIRST, WHOLE, Method
 
 # Epochs of the method and of the same networks alone; of labels first; of training on; of the ranking; of the ablations.
-LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5, 10), (2, 5, 20), 5, 2
+LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), 5, 2
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
