@@ -47,7 +47,7 @@ from convsmith.trials import Trial, train_all
 from supernet_methods import ABLATIONS, LABELS_FIRST, WHOLE, Method
 
 # Epochs of the method and of the same networks alone; of labels first; of training on; of the ranking; of the ablations.
-LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), 5, 2
+LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), (5, 20), 2
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
@@ -249,8 +249,8 @@ def table(study: Study, lengths: Sequence[int]) -> None:
     raw["alone"] = {path.stem: json.loads(path.read_text()) for path in sorted((study.out / "alone").glob("*.json"))}
     for epochs in lengths:
         rows += _compared(study, epochs, raw)
-        if epochs == RANKED:
-            rows += _ranked(study)
+        if epochs in RANKED:
+            rows += _ranked(study, epochs)
         if epochs == ABLATED:
             rows += _ablated(study)
         raw["curves"][str(epochs)] = json.loads((study.out / f"whole-{epochs}.curve.json").read_text())
@@ -272,7 +272,7 @@ def _section(row: Row) -> tuple[int, str]:
 
 
 def _specs(epochs: int) -> dict[str, ArchSpec]:
-    return children() if epochs == RANKED else first_five()
+    return children() if epochs in RANKED else first_five()
 
 
 def _compared(study: Study, epochs: int, raw: dict) -> list[Row]:
@@ -304,13 +304,13 @@ def _compared(study: Study, epochs: int, raw: dict) -> list[Row]:
     return rows
 
 
-def _ranked(study: Study) -> list[Row]:
+def _ranked(study: Study, epochs: int) -> list[Row]:
     """Whether children stand in the order of the same networks alone, and whether counting MACs says as much."""
-    specs, steps = children(), RANKED * (len(study.images.train) // 32)
-    theirs, macs = list(study.alone(RANKED, specs).values()), [cost(spec).macs for spec in specs.values()]
+    specs, steps = children(), epochs * (len(study.images.train) // 32)
+    theirs, macs = list(study.alone(epochs, specs).values()), [cost(spec).macs for spec in specs.values()]
     null, rows = kendalltau(macs, theirs).statistic, []
-    for method in (WHOLE, LABELS_FIRST):
-        ours = [study.cut(method, RANKED, name, spec) for name, spec in specs.items()]
+    for method in (WHOLE, LABELS_FIRST) if epochs in SHORT else (WHOLE,):
+        ours = [study.cut(method, epochs, name, spec) for name, spec in specs.items()]
         what = f"{steps} steps: Kendall tau with alone, {method.name}"
         tau = kendalltau(ours, theirs).statistic
         rows.append(Row(what, f"{tau:.2f}", f"MACs alone {null:.2f}", None, len(ours), ""))
