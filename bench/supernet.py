@@ -350,7 +350,7 @@ def drawn_curves(out: Path, raw: dict) -> None:
         left.set_xlabel("step")
         left.set_ylabel("top-1, %")
         left.legend(
-            frameon=False, fontsize=6.5, loc="lower right", title="solid: biggest, dashed: smallest", title_fontsize=6.5
+            frameon=False, fontsize=6.5, loc="lower right", title="solid: biggest\ndashed: smallest", title_fontsize=6.5
         )
         for method, style in ((WHOLE, "o-"), (LABELS_FIRST, "o:")):
             for at, (name, spec) in enumerate(first_five().items()):
