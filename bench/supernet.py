@@ -46,8 +46,9 @@ from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomicall
 from convsmith.trials import Trial, train_all
 from supernet_methods import ABLATIONS, LABELS_FIRST, WHOLE, Method
 
-# Epochs of the method and of the same networks alone; of labels first; of training on; of the ranking; of the ablations.
-LENGTHS, SHORT, TUNED, RANKED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), (5, 20), 2
+# Epochs of the method and of the same networks alone; of labels first; of training on; of the ablations.
+LENGTHS, SHORT, TUNED, ABLATED = (2, 5, 10, 20), (2, 5), (2, 5, 20), 2
+RANKED = {5: 9, 20: 8}  # after how many epochs, and how many children
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
@@ -272,7 +273,7 @@ def _section(row: Row) -> tuple[int, str]:
 
 
 def _specs(epochs: int) -> dict[str, ArchSpec]:
-    return children() if epochs in RANKED else first_five()
+    return dict(list(children().items())[: RANKED.get(epochs, 5)])
 
 
 def _compared(study: Study, epochs: int, raw: dict) -> list[Row]:
@@ -306,7 +307,7 @@ def _compared(study: Study, epochs: int, raw: dict) -> list[Row]:
 
 def _ranked(study: Study, epochs: int) -> list[Row]:
     """Whether children stand in the order of the same networks alone, and whether counting MACs says as much."""
-    specs, steps = children(), epochs * (len(study.images.train) // 32)
+    specs, steps = _specs(epochs), epochs * (len(study.images.train) // 32)
     theirs, macs = list(study.alone(epochs, specs).values()), [cost(spec).macs for spec in specs.values()]
     null, rows = kendalltau(macs, theirs).statistic, []
     for method in (WHOLE, LABELS_FIRST) if epochs in SHORT else (WHOLE,):
