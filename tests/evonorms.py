@@ -133,7 +133,7 @@ def core(kind: EvoNormKind, x: Tensor, v: float = 1.0, groups: int = 4, eps: flo
         return made(x)
 
 
-def close(ours: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
+def assert_close(ours: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
     torch.testing.assert_close(ours, expected, rtol=tolerance, atol=tolerance)
 
 

@@ -30,7 +30,7 @@ from evonorms import (
     SAMPLE,
     TIMM,
     TRAINED,
-    close,
+    assert_close,
     core,
     golden,
     golden_input,
@@ -47,10 +47,10 @@ from evonorms import (
 def test_golden_vectors(kind: EvoNormKind, layout: torch.memory_format) -> None:
     # Written with ten digits; the parameters are doubles, their decimals are not exact.
     norm, x = golden(kind), golden_input().contiguous(memory_format=layout)
-    close(norm(x).flatten(), torch.tensor(TRAINED[kind], dtype=torch.float64), 1e-7)
+    assert_close(norm(x).flatten(), torch.tensor(TRAINED[kind], dtype=torch.float64), 1e-7)
     if kind.batch:
-        close(norm.running_var, torch.tensor(RUNNING_VAR, dtype=torch.float64), 1e-10)
-        close(norm.eval()(x).flatten(), torch.tensor(EVALUATED[kind], dtype=torch.float64), 1e-7)
+        assert_close(norm.running_var, torch.tensor(RUNNING_VAR, dtype=torch.float64), 1e-10)
+        assert_close(norm.eval()(x).flatten(), torch.tensor(EVALUATED[kind], dtype=torch.float64), 1e-7)
 
 
 # Moments of the core for x ~ N(0, 1) on an infinite map, by quadrature.
@@ -104,12 +104,12 @@ def test_outputs_and_gradients_are_timms(kind: EvoNormKind, layout: torch.memory
     grad = torch.randn(x.shape)
     for mode in (True, False):
         ours, expected = norm.train(mode)(x), oracle.train(mode)(x)
-        close(ours, expected, 1e-5)
+        assert_close(ours, expected, 1e-5)
         for mine, other in zip(gradients(ours, x, norm, grad), gradients(expected, x, oracle, grad), strict=True):
-            close(mine, other, 2e-4)  # sums of 252 products in float32, in other orders
+            assert_close(mine, other, 2e-4)  # sums of 252 products in float32, in other orders
         if kind.batch and mode:
             n = 4 * 9 * 7
-            close((norm.running_var - 0.9) * n / (n - 1), oracle.running_var - 0.9, 1e-6)
+            assert_close((norm.running_var - 0.9) * n / (n - 1), oracle.running_var - 0.9, 1e-6)
             oracle.running_var.copy_(norm.running_var)
 
 
@@ -119,7 +119,7 @@ def test_dividing_without_the_gate_is_timms_a_variant(kind: EvoNormKind, oracle:
     other = oracle(64, groups=32, apply_act=False)
     x = maps(2, 64, 5, 5).float()
     assert set(norm.state_dict()) == set(other.state_dict()) == {"weight", "bias"}
-    close(norm(x), other(x), 1e-5)
+    assert_close(norm(x), other(x), 1e-5)
 
 
 # Gradients
@@ -155,11 +155,11 @@ def test_closed_forms_are_what_autograd_finds(
     x, grad = maps(5, 8, 3, 4, layout=layout).requires_grad_(), torch.randn(5, 8, 3, 4, dtype=torch.float64)
     expression, graph = forms(norm)
     out, expected = norm(x), expression(x)
-    close(out, expected)
+    assert_close(out, expected)
     truth = gradients(expected, x, norm, grad)
     for found in (gradients(out, x, norm, grad), gradients(graph(x), x, norm, grad)):
         for mine, other in zip(found, truth, strict=True):
-            close(mine, other)
+            assert_close(mine, other)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -194,9 +194,9 @@ def test_before_a_scale_free_layer_the_gradient_is_orthogonal_to_the_input(kind:
 def test_b0_and_b2_ignore_the_scale_of_their_input() -> None:
     x = maps(3, 8, 4, 4)
     for scale in (0.01, 3.0, 100.0):
-        close(core(B0, scale * x), core(B0, x))
-        close(core(B2, scale * x), core(B2, x))
-        close(core(S0, scale * x, v=1 / scale), core(S0, x))
+        assert_close(core(B0, scale * x), core(B0, x))
+        assert_close(core(B2, scale * x), core(B2, x))
+        assert_close(core(S0, scale * x, v=1 / scale), core(S0, x))
 
 
 @pytest.mark.parametrize("kind", (S0, B1, S1, S2))
@@ -208,7 +208,7 @@ def test_the_other_layers_do_not(kind: EvoNormKind) -> None:
 @pytest.mark.parametrize("kind", (B0, S0))
 def test_turning_the_signs_of_x_and_v_turns_the_sign(kind: EvoNormKind) -> None:
     x = maps(3, 8, 4, 4)
-    close(core(kind, -x, v=-0.8), -core(kind, x, v=0.8))
+    assert_close(core(kind, -x, v=-0.8), -core(kind, x, v=0.8))
 
 
 def test_no_layer_ignores_a_shift() -> None:
@@ -227,22 +227,22 @@ def test_bounds() -> None:
 def test_b0_on_one_image_is_two_straight_branches() -> None:
     x = maps(1, 8, 5, 5)
     std = x.var((2, 3), correction=0, keepdim=True).sqrt()
-    close(core(B0, x, v=0.7), torch.where(x <= 0, x / std, x / (std + 0.7 * x)))
+    assert_close(core(B0, x, v=0.7), torch.where(x <= 0, x / std, x / (std + 0.7 * x)))
 
 
 def test_s0_has_its_limits_at_v_0_and_infinity_and_at_1_and_c_groups() -> None:
     x = maps(3, 8, 5, 5)
     std = x.unflatten(1, (4, 2)).var((2, 3, 4), correction=0).sqrt().repeat_interleave(2, 1)[..., None, None]
-    close(core(S0, x, v=0.0), x / (2 * std))
-    close(core(S0, x, v=1e9), F.relu(x) / std)
-    close(core(S0, x, groups=8), F.silu(x) / x.var((2, 3), correction=0, keepdim=True).sqrt())
-    close(core(S0, x, groups=1), F.silu(x) / x.var((1, 2, 3), correction=0, keepdim=True).sqrt())
+    assert_close(core(S0, x, v=0.0), x / (2 * std))
+    assert_close(core(S0, x, v=1e9), F.relu(x) / std)
+    assert_close(core(S0, x, groups=8), F.silu(x) / x.var((2, 3), correction=0, keepdim=True).sqrt())
+    assert_close(core(S0, x, groups=1), F.silu(x) / x.var((1, 2, 3), correction=0, keepdim=True).sqrt())
 
 
 @pytest.mark.parametrize("kind", SAMPLE)
 def test_s_layers_see_single_images_in_both_modes(kind: EvoNormKind) -> None:
     norm, x = layer(kind), maps(3, 8, 4, 4)
-    close(norm(x)[1:2], norm(x[1:2]))
+    assert_close(norm(x)[1:2], norm(x[1:2]))
     assert torch.equal(norm(x), norm.eval()(x))
     assert not dict(norm.named_buffers())
 
@@ -253,7 +253,7 @@ def test_b_layers_see_the_batch_in_training_only(kind: EvoNormKind) -> None:
     x[0] *= 5
     assert (norm(x)[1:2] - norm(x[1:2])).norm() > 0.05 * norm(x[1:2]).norm()
     norm.eval()
-    close(norm(x)[1:2], norm(x[1:2]))
+    assert_close(norm(x)[1:2], norm(x[1:2]))
 
 
 @pytest.mark.parametrize("kind", BATCH)
@@ -262,8 +262,8 @@ def test_with_the_batchs_variance_as_running_variance_evaluation_is_training(kin
     trained = norm(x)
     before = norm.running_var.clone()
     norm.running_var.copy_(x.var((0, 2, 3), correction=0))
-    close(norm.eval()(x), trained)
-    close(before, 0.9 + 0.1 * x.var((0, 2, 3), correction=0))
+    assert_close(norm.eval()(x), trained)
+    assert_close(before, 0.9 + 0.1 * x.var((0, 2, 3), correction=0))
     assert torch.equal(norm.running_var, x.var((0, 2, 3), correction=0))  # evaluation moves nothing
 
 
@@ -271,9 +271,9 @@ def test_with_the_batchs_variance_as_running_variance_evaluation_is_training(kin
 def test_pixels_may_be_shuffled_and_channels_within_what_is_shared(kind: EvoNormKind) -> None:
     norm, x = layer(kind, drawn=False), maps(2, 8, 4, 5)
     pixels = torch.randperm(20)
-    close(norm(x.flatten(2)[..., pixels].view_as(x)), norm(x).flatten(2)[..., pixels].view_as(x))
+    assert_close(norm(x.flatten(2)[..., pixels].view_as(x)), norm(x).flatten(2)[..., pixels].view_as(x))
     within, across = torch.tensor([1, 0, 3, 2, 5, 4, 7, 6]), torch.tensor([2, 1, 0, 3, 4, 5, 6, 7])
-    close(norm(x[:, within]), norm(x)[:, within])
+    assert_close(norm(x[:, within]), norm(x)[:, within])
     moved = (norm(x[:, across]) - norm(x)[:, across]).abs().max()
     assert moved < 1e-10 if kind.batch else moved > 1e-3
 
@@ -281,9 +281,9 @@ def test_pixels_may_be_shuffled_and_channels_within_what_is_shared(kind: EvoNorm
 def test_constant_maps_are_divided_by_what_eps_leaves() -> None:
     x = torch.full((2, 4, 3, 3), 0.25, dtype=torch.float64)
     x[1] = -0.5
-    close(core(S0, x, eps=EPS), x * torch.sigmoid(x) / EPS**0.5, 1e-8)
+    assert_close(core(S0, x, eps=EPS), x * torch.sigmoid(x) / EPS**0.5, 1e-8)
     bvar = x.var((0, 2, 3), correction=0)[:, None, None]
-    close(core(B0, x, eps=EPS), x / torch.maximum((EPS + bvar).sqrt(), x + EPS**0.5), 1e-8)
+    assert_close(core(B0, x, eps=EPS), x / torch.maximum((EPS + bvar).sqrt(), x + EPS**0.5), 1e-8)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 1, 1), (1, 4, 1, 1), (0, 4, 3, 3)])
@@ -301,7 +301,7 @@ def test_one_pixel_and_no_image_are_no_errors(kind: EvoNormKind, shape: tuple[in
 def test_large_means_cost_no_digits(kind: EvoNormKind) -> None:
     norm, x = layer(kind, eps=1e-5), maps(2, 8, 16, 16) + 100.0
     # x and the moments round by 100 * 6e-8, which R of B2 keeps where it is near 0; E[x^2] - E[x]^2 would err by 1e-3.
-    close(norm.float()(x.float()).double(), norm.double()(x), 5e-5)
+    assert_close(norm.float()(x.float()).double(), norm.double()(x), 5e-5)
 
 
 # The part

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convsmith.layers import EvoNormKind
 from convsmith.layers.evonorm import evonorm
-from evonorms import B0, B1, KINDS, S0, S1, TIMM, close, gradients, layer, maps
+from evonorm import saved
+from evonorms import B0, B1, KINDS, S0, S1, TIMM, assert_close, gradients, layer, maps
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -19,13 +20,13 @@ def test_layouts_agree_and_the_output_keeps_the_inputs(kind: EvoNormKind) -> Non
     strange = torch.empty(4, 5, 8, 3, dtype=torch.float64).permute(3, 2, 0, 1).copy_(plain.detach()).requires_grad_()
     assert norm(last).is_contiguous(memory_format=torch.channels_last)
     for x in (last, strange):
-        close(norm(x), norm(plain))
+        assert_close(norm(x), norm(plain))
         for ours, expected in zip(
             gradients(norm(x), x, norm, grad), gradients(norm(plain), plain, norm, grad), strict=True
         ):
-            close(ours, expected)
+            assert_close(ours, expected)
     expanded = torch.autograd.grad(norm(last).sum(), [last])[0]  # a gradient with strides of 0
-    close(expanded, torch.autograd.grad(norm(plain), [plain], torch.ones_like(plain))[0])
+    assert_close(expanded, torch.autograd.grad(norm(plain), [plain], torch.ones_like(plain))[0])
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -39,7 +40,7 @@ def test_coarse_inputs_get_float32_statistics(kind: EvoNormKind, dtype: torch.dt
     expected = norm(exact)
     assert out.dtype is dtype
     step = torch.finfo(dtype).eps
-    close(out.float(), expected, step)  # one rounding, at the end
+    assert_close(out.float(), expected, step)  # one rounding, at the end
     found, truth = (
         gradients(out, x, norm, out.detach() * 0 + 1),
         gradients(expected, exact, norm, exact.detach() * 0 + 1),
@@ -49,27 +50,14 @@ def test_coarse_inputs_get_float32_statistics(kind: EvoNormKind, dtype: torch.dt
         torch.testing.assert_close(mine.float(), other, rtol=2 * step, atol=2 * step)
 
 
-def saved_bytes(module: nn.Module, x: Tensor) -> int:
-    sizes: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        module(x)
-    return sum(sizes.values())
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_map_waits_for_the_backward_pass(kind: EvoNormKind) -> None:
-    x = torch.randn(4, 64, 16, 16, requires_grad=True)
-    one = x.numel() * x.element_size()
-    batch_norm = saved_bytes(nn.Sequential(nn.BatchNorm2d(64), nn.SiLU()), x)
-    assert 2 * one <= batch_norm  # the input and the normalised map
-    ours = saved_bytes(evonorm(kind, 64), x)
-    assert one <= ours < 1.05 * one < batch_norm + one
-    assert saved_bytes(TIMM[kind](64), x) >= 3 * one
+    shape = (4, 64, 16, 16)
+    batch_norm = saved(nn.Sequential(nn.BatchNorm2d(64), nn.SiLU()), shape)
+    assert batch_norm >= 2  # the input and the normalised map
+    ours = saved(evonorm(kind, 64), shape)
+    assert 1 <= ours < 1.05 < batch_norm + 1
+    assert saved(TIMM[kind](64), shape) >= 3
 
 
 @pytest.mark.parametrize("kind", (S0, S1, B0, B1))
@@ -77,10 +65,10 @@ def test_a_layer_compiles_to_itself_without_breaks(kind: EvoNormKind) -> None:
     norm, x = layer(kind), maps(3, 8, 4, 4).requires_grad_()
     out = norm(x)
     compiled = torch.compile(norm, backend="aot_eager", fullgraph=True)(x)
-    close(compiled, out)
+    assert_close(compiled, out)
     grad = torch.randn_like(out)
     for ours, expected in zip(gradients(compiled, x, norm, grad), gradients(out, x, norm, grad), strict=True):
-        close(ours, expected)
+        assert_close(ours, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,7 +77,7 @@ def test_an_exported_program_holds_the_expression(kind: EvoNormKind) -> None:
     program = torch.export.export(norm, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=2)},))
     assert not [node for node in program.graph.nodes if "slice" in str(node.target) or "split" in str(node.target)]
     wider = maps(5, 8, 4, 4)
-    close(program.module()(wider), norm(wider))
+    assert_close(program.module()(wider), norm(wider))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 __all__ = ["by_convolution", "by_rows", "by_tiles", "position_term"]
 
 # Tiles are handled so many at a time that A stays within this many numbers: 16 MiB in float32, about a last-level cache. A
-# GPU is idle between small products: eight times as many took 0.4 of the time there at scope 23, more hardly less.
+# GPU is idle between small products: eight times as many took half the time there at scope 23; more take memory for little.
 _CHUNK, _CHUNK_ELSEWHERE = 1 << 22, 1 << 25
 
 
