@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from common import Row, answer, save
 from convsmith.exporting import export_onnx
-from convsmith.feed import shape_of
+from convsmith.jobs.feed import shape_of
 from convsmith.supernet import T32, Supernet
 from convsmith.supernet.shared import resized
 

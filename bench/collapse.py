@@ -15,10 +15,10 @@ import torch
 from common import Row, answer, save
 from convsmith import plot
 from convsmith.data import load_data
-from convsmith.feed import Feed, normaliser
-from convsmith.plot import BLUE, GREY, ORANGE, _figure
+from convsmith.jobs.feed import Feed, normaliser
+from convsmith.plot import BLUE, GREY, ORANGE, blank
+from convsmith.recipe import Schedule
 from convsmith.recipes import recipe
-from convsmith.schedules import Schedule
 from convsmith.supernet import T32, RolledBack, Supernet, Watched, train_supernet
 
 EPOCHS, FROM, TO, TIMES = 10, 150, 200, 20.0
@@ -63,7 +63,7 @@ def main() -> None:
     calm, jumped = trained(jumps=False), trained(jumps=True)
     falls = [record for record in jumped if isinstance(record, RolledBack)]
     ends = [[record for record in run if isinstance(record, Watched)][-1] for run in (calm, jumped)]
-    with _figure(3.2) as figure:
+    with blank(3.2) as figure:
         axes = figure.subplots()
         axes.axvspan(FROM, TO, color=GREY, alpha=0.15, linewidth=0)
         for run, color, name in ((calm, BLUE, "undisturbed"), (jumped, ORANGE, "disturbed")):

@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import convsmith as cs
 from common import Row, answer, rounds, save, spread
-from convsmith import costs, plans
+from convsmith import costs
+from convsmith.arch import plans
 from convsmith.latency import ratio
 
 CALLS = 20_000

@@ -24,9 +24,9 @@ from convsmith.arch import ArchSpec
 from convsmith.evals.intervals import wilson
 from convsmith.exporting import export_onnx, ort_subject
 from convsmith.exporting.int8 import quantise
+from convsmith.jobs.ship.quantise import export_int8
 from convsmith.latency import interleave, ratio
 from convsmith.runs import Run
-from convsmith.shrinking import export_int8
 from convsmith.surgery import restyled
 
 SIDE, ROUNDS = 224, 40

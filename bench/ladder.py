@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from common import Row, save
-from convsmith.climbing import climb
 from convsmith.codec import to_json
-from convsmith.jobs import Options
+from convsmith.jobs.options import Options
+from convsmith.jobs.studies.climb import climb
 from small import divided, resnet_rs
 
 # What a table by size would leave out for a network this small is set, so that the study has its step.

@@ -15,13 +15,13 @@ from scipy.stats import kendalltau
 
 from common import Row, answer, save
 from convsmith import plot
-from convsmith.calibrating import ANCHORS, calibrate
 from convsmith.costs import cost
 from convsmith.families import spec as member
-from convsmith.feed import Watcher
-from convsmith.profiling import Exported, exported, timed
+from convsmith.jobs.timing.calibrate import ANCHORS, calibrate
+from convsmith.jobs.timing.profile import Exported, exported, timed
 from convsmith.reports.fronts import predicted_against_measured
 from convsmith.speed import members
+from convsmith.watcher import Watcher
 
 NETWORKS, SEED = 60, 1
 

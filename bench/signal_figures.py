@@ -23,9 +23,8 @@ import convsmith as cs
 from broken import BROKEN, he, nf, preact
 from common import Row, answer, save
 from convsmith import plot
-from convsmith.arch import Act, ArchSpec, Padding
+from convsmith.arch import Act, ArchSpec, Padding, plan
 from convsmith.parts import NoNorm, PlainConv
-from convsmith.plans import plan
 from convsmith.reports.propagation import signal_plot
 from convsmith.resolve import foreign
 from convsmith.signal import Trace, expected, trace, verdict

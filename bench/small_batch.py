@@ -19,10 +19,10 @@ from common import Row, save
 from convsmith.arch import ArchSpec
 from convsmith.data import load_data
 from convsmith.evals.intervals import student
+from convsmith.jobs.studies.trials import Trial, train_all
 from convsmith.layers.evonorm import EvoNormKind
 from convsmith.parts import EvoNorm, GroupNorm
 from convsmith.recipes import recipe
-from convsmith.trials import Trial, train_all
 
 BATCHES, SEEDS, EPOCHS, RATE = (128, 16, 4), (0, 1, 2), 5, 0.4
 

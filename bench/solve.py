@@ -13,10 +13,11 @@ import sys
 import time
 
 from common import Row, answer, save
-from convsmith import costs, plans
+from convsmith import costs
+from convsmith.arch import plans
 from convsmith.costs import cost
 from convsmith.families import spec
-from convsmith.jobs import scale
+from convsmith.jobs.scale import scale
 from convsmith.scaling import Compound, fit
 from convsmith.units import Budget
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from scipy.stats import kendalltau
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -35,15 +35,17 @@ from convsmith.costs import cost
 from convsmith.data import ImageData, eval_batches, load_data
 from convsmith.evals import score
 from convsmith.evals.intervals import wilson
-from convsmith.feed import Feed, normaliser, validation_batches
+from convsmith.files import write_text
+from convsmith.jobs.feed import Feed, normaliser, validation_batches
+from convsmith.jobs.studies.trials import Trial, train_all
 from convsmith.model import Model
-from convsmith.plot import BLUE, GREY, INK, ORANGE, _figure
-from convsmith.recipe import SGD, Augment, Recipe
+from convsmith.plot import BLUE, GREY, INK, ORANGE, blank
+from convsmith.recipe import SGD, Augment, Constant, Exponential, Recipe
 from convsmith.recipes import recipe as named
-from convsmith.schedules import Constant, Exponential
 from convsmith.supernet import T32, Supernet, train_supernet
-from convsmith.training import EpochDone, fit, forget_checkpoint, save_atomically
-from convsmith.trials import Trial, train_all
+from convsmith.training import fit, forget_checkpoint
+from convsmith.watcher import EpochDone
+from convsmith.weights import write as write_weights
 from supernet_methods import ABLATIONS, LABELS_FIRST, WHOLE, Method
 
 # Epochs of the method and of the same networks alone; of labels first; of training on; of the ablations.
@@ -135,8 +137,7 @@ class Study:
                 seen = [*[one for one in seen if one["step"] < record.step], {"step": record.step, **record.scores}]
                 _keep(curve, seen)
                 print(stem, record.epoch, record.scores, f"{record.seconds:.0f} s", file=sys.stderr, flush=True)
-        state = {key: value.contiguous() for key, value in supernet.model.state_dict().items()}
-        save_atomically(weights, lambda path: save_file(state, path))
+        write_weights(weights, supernet.model.state_dict())
         forget_checkpoint(self.out / f"{stem}.pt")
         return supernet
 
@@ -209,7 +210,7 @@ def _saved() -> dict:
 
 
 def _keep(path: Path, value: object) -> None:
-    save_atomically(path, lambda temporary: temporary.write_text(json.dumps(value)) and None)
+    write_text(path, json.dumps(value))
 
 
 # ---- the parts -------------------------------------------------------------------------------------------------------
@@ -340,7 +341,7 @@ def _ablated(study: Study) -> list[Row]:
 
 def drawn_curves(out: Path, raw: dict) -> None:
     """docs/supernet-study.svg: the ends after every epoch, and children less the same networks alone, by length."""
-    with _figure(3.2) as figure:
+    with blank(3.2) as figure:
         left, right = figure.subplots(1, 2)
         lengths = sorted(raw["curves"], key=int)
         for epochs, color in zip(lengths, (GREY, ORANGE, BLUE, INK), strict=False):

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 import convsmith as cs
 from common import Row, answer, save
-from convsmith.converting import Conversion, convert
 from convsmith.exporting.fold import after, foldable
+from convsmith.jobs.convert import Conversion, convert
 from convsmith.resolve import foreign
 from convsmith.signal import Trace, trace
 from convsmith.surgery import operate

@@ -37,11 +37,13 @@ from torch import Tensor, nn
 
 import convsmith as cs
 from common import Row, inverse, judged, save, spread, timed
-from convsmith.feed import Feed, Source, Watcher, normaliser
+from convsmith.jobs.feed import Feed, normaliser
+from convsmith.jobs.source import Source
 from convsmith.latency import Latency, Runtime, Subject, summarise
 from convsmith.recipe import SGD, Augment, Precision
 from convsmith.recipes import QUICK
-from convsmith.training import StepDone, fit, loop
+from convsmith.training import fit, loop
+from convsmith.watcher import StepDone, Watcher
 from training import step_of, theirs
 
 NAME = "mobilenetv2_035"

@@ -20,9 +20,9 @@ from convsmith.arch import ArchSpec
 from convsmith.costs import cost
 from convsmith.data import load_data
 from convsmith.families import spec
+from convsmith.jobs.studies.trials import Trial, train_all
 from convsmith.recipes import recipe
 from convsmith.scaling import Compound, InverseCompound, Tiny, fit
-from convsmith.trials import Trial, train_all
 from convsmith.units import Budget, RoundDepth, Rounding
 from pseudo import points, told
 from small import divided

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from common import Row, save
-from convsmith.jobs import Options, resume, train
+from convsmith.jobs.options import Options
+from convsmith.jobs.train.begin import resume, train
 from convsmith.runs import Run
 from pseudo import told
 from small import divided

@@ -18,8 +18,9 @@ from convsmith.model import build
 from convsmith.parts import SE, BatchNorm, ConvStem, GroupNorm, MBConv, PlainConv, PooledClassifier
 from convsmith.recipes import QUICK
 from convsmith.supernet import Axes, Space, Supernet, train_supernet
-from convsmith.training import EpochDone, Ranks, fit, joined
+from convsmith.training import Ranks, fit, joined
 from convsmith.training.ranks import ALONE
+from convsmith.watcher import EpochDone
 
 CPU = torch.device("cpu")
 FAST = replace(QUICK, epochs=2, batch=8, rate=0.4, warmup=1)

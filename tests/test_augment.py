@@ -17,9 +17,17 @@ from convsmith.data import train_batches
 from convsmith.data.augment import DRAWS, altered, followed
 from convsmith.data.operations import blended, brightened, contrasted, luminance, operated, saturated
 from convsmith.data.sample import uniform
-from convsmith.policies import SUB_POLICIES, AutoAugment, ColourJitter, Operation, RandAugment, Untouched
-from convsmith.recipe import Augment
-from convsmith.sized import BySize, Size
+from convsmith.recipe import (
+    SUB_POLICIES,
+    Augment,
+    AutoAugment,
+    BySize,
+    ColourJitter,
+    Operation,
+    RandAugment,
+    Size,
+    Untouched,
+)
 from data_food import array_split
 
 PLUS, MINUS = np.array([0.9, 0.4]), np.array([0.1, 0.4])

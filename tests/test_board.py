@@ -10,7 +10,8 @@ import pytest
 
 from convsmith.codec import to_json
 from convsmith.errors import UserError
-from convsmith.jobs import Options, resume, train
+from convsmith.jobs.options import Options
+from convsmith.jobs.train.begin import resume, train
 from convsmith.runs import Run
 from test_survival import SMALL
 

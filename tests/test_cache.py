@@ -29,9 +29,8 @@ from convsmith.data import (
     least_side,
 )
 from convsmith.errors import DataError, UserError
-from convsmith.feed import Watcher
 from convsmith.recipe import Augment
-from convsmith.training import Record, StepDone
+from convsmith.watcher import Record, StepDone, Watcher
 from data_food import array_split, noise
 from test_data import BOTH, same, stream
 from test_survival import damage, nobody

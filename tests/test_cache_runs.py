@@ -23,10 +23,13 @@ from convsmith.data import (
     Split,
 )
 from convsmith.errors import UserError
-from convsmith.feed import Feed, Source, Watcher, contents
-from convsmith.jobs import Options, resume, train
+from convsmith.jobs.feed import Feed
+from convsmith.jobs.options import Options
+from convsmith.jobs.source import Source, contents
+from convsmith.jobs.train.begin import resume, train
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK
+from convsmith.watcher import Watcher
 from data_food import noise, write_classes
 from test_cache import Listening
 from test_survival import SMALL

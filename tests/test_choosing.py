@@ -7,10 +7,10 @@ import random
 import pytest
 from hypothesis import given, settings, strategies
 
-from convsmith.choosing import choose
 from convsmith.costs import cost
 from convsmith.errors import UserError
-from convsmith.searching import SearchOptions, Selector
+from convsmith.jobs.search.begin import SearchOptions, Selector
+from convsmith.jobs.search.choose import choose
 from convsmith.supernet import T32, Counting, Genes, Space
 from convsmith.units import Budget
 from supernets import TINY

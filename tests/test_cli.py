@@ -20,8 +20,8 @@ import convsmith as cs
 from convsmith.cli import main
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
-from convsmith.doctor import Doctor
-from convsmith.jobs import with_recipe
+from convsmith.jobs.options import with_recipe
+from convsmith.jobs.timing.doctor import Doctor
 
 VERBS = [
     "doctor",
@@ -35,7 +35,7 @@ VERBS = [
     "ladder",
     "pick",
     "calibrate",
-    "predict",
+    "estimate",
     "diagnose",
     "convert",
     "pseudo-label",

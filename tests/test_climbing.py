@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from convsmith.cli import main
-from convsmith.climbing import climb
 from convsmith.costs import cost
 from convsmith.errors import UserError
-from convsmith.jobs import Options
+from convsmith.jobs.options import Options
+from convsmith.jobs.studies.climb import climb
 from convsmith.resolve import spec
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from convsmith.data import ArraySplit, ImageData
-from convsmith.farm import Farm
-from convsmith.scoring import Examiner, examined
+from convsmith.jobs.search.scores import Examiner, examined
+from convsmith.jobs.studies.farm import Farm
 from convsmith.supernet import T32, Supernet
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'convsmith[cluster]'")

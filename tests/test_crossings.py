@@ -13,13 +13,12 @@ import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from convsmith.arch import Act, ArchSpec, Conv, Mixer, Norm, Padding, grown
+from convsmith.arch import Act, ArchSpec, Conv, Mixer, Norm, Padding, grown, plan
 from convsmith.costs import cost, operations
 from convsmith.exporting import export_onnx
 from convsmith.families import FAMILIES
 from convsmith.model import build
 from convsmith.parts import BatchNorm, EvoNorm, EvoNormKind, GroupNorm, Lambda, NoNorm, PlainConv, ScaledWS
-from convsmith.plans import plan
 from convsmith.resolve import from_json
 from convsmith.units import RoundDepth, Rounding
 

@@ -18,15 +18,16 @@ import convsmith as cs
 from convsmith.arch import ArchSpec
 from convsmith.cli import main
 from convsmith.codec import to_json
-from convsmith.doctor import examine
-from convsmith.jobs import Options
+from convsmith.jobs.options import Options
+from convsmith.jobs.search.begin import SearchOptions
+from convsmith.jobs.timing.doctor import examine
 from convsmith.layers import EvoNormKind, LambdaLayer, ScaledWSConv2d
 from convsmith.layers.evonorm import evonorm
 from convsmith.model import build
 from convsmith.runs import Run
-from convsmith.searching import SearchOptions
 from convsmith.supernet import Supernet, drawn, sandwich, train_supernet
-from convsmith.training import StepDone, fit
+from convsmith.training import fit
+from convsmith.watcher import StepDone
 from specs import specs
 from supernets import PLAIN, TINY, Feed, noise, stirred, undropped
 

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from convsmith.arch import ArchSpec, Padding, grown
+from convsmith.arch import ArchSpec, Padding, grown, plan
 from convsmith.costs import cost
 from convsmith.families import FAMILIES, names, spec
 from convsmith.families.efficientnet import B0
 from convsmith.families.tinynet import SIZES as TINY
 from convsmith.model import build
 from convsmith.parts import MBConv
-from convsmith.plans import plan
 from convsmith.units import RoundDepth, Rounding
 from convsmith.weights.maps import Dialect, dialects
 from convsmith.weights.maps import names as key_names

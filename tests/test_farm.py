@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from convsmith.errors import UserError
-from convsmith.farm import Farm, orphaned
+from convsmith.jobs.studies.farm import Farm, orphaned
 
 
 def added(shared: int, item: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convsmith.cli.app import main
-from convsmith.feeding import DataTimes
+from convsmith.jobs.timing.pipeline import DataTimes
 
 
 def times(*, decode: float, augment: float, step: float, workers: int = 0, cores: int = 8) -> DataTimes:

@@ -16,14 +16,14 @@ from convsmith.costs import cost
 from convsmith.data import load_data
 from convsmith.errors import UserError
 from convsmith.families import spec
-from convsmith.feed import Watcher
-from convsmith.fitting import fit_scaling, planned
-from convsmith.fitting_page import findings, written
-from convsmith.fitting_time import afforded
-from convsmith.jobs import Options
+from convsmith.jobs.options import Options
+from convsmith.jobs.studies.scaling import fit_scaling, planned
+from convsmith.jobs.studies.scaling_page import findings, written
+from convsmith.jobs.studies.scaling_time import afforded
 from convsmith.scaling import Compound, rule
 from convsmith.scaling.candidates import apart, sampled, triples, twice
 from convsmith.scaling.law import Law
+from convsmith.watcher import Watcher
 
 BASE = spec("mobilenetv2_100").with_resolution(64)
 

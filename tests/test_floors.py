@@ -3,134 +3,123 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import convsmith
 
 PACKAGE = Path(convsmith.__file__).parent
 
-# Each floor may import the floors below it, and itself where it says so. docs/how-it-works.md draws this table.
-FLOORS: list[tuple[set[str], str]] = [
-    (
-        {
-            "errors",
-            "units",
-            "arch",
-            "plans",
-            "codec",
-            "machine",
-            "recipe",
-            "schedules",
-            "policies",
-            "sized",
-            "evolution",
-        },
-        "values",
-    ),
-    ({"layers"}, "modules"),
-    ({"parts"}, "parts"),
-    ({"model", "costs", "stages", "latency"}, "readers of a plan"),
-    ({"families", "ledger", "scaling"}, "tables and rules"),
-    ({"data", "training", "evals", "exporting", "weights", "speed", "signal"}, "work on models"),
-    ({"runs", "resolve", "recipes", "plot", "reports", "supernet", "surgery", "doctor"}, "edges"),
-    (
-        {
-            "feed",
-            "jobs",
-            "checks",
-            "rehearsal",
-            "ladder",
-            "climbing",
-            "stopwatch",
-            "farm",
-            "trials",
-            "scoring",
-            "searching",
-            "searching_page",
-            "searching_stages",
-            "foils",
-            "choosing",
-            "search_options",
-            "search_request",
-            "searching_rehearsal",
-            "timing",
-            "fitting",
-            "fitting_page",
-            "fitting_time",
-            "picking",
-            "profiling",
-            "calibrating",
-            "carrying",
-            "diagnosing",
-            "shrinking",
-            "labelling",
-            "feeding",
-            "converting",
-        },
-        "verbs",
-    ),
-    ({"cli"}, "command line"),
+# Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
+FLOORS: list[set[str]] = [
+    {"errors", "units", "machine", "tagged"},
+    {"codec", "files", "watcher", "arch", "recipe", "evolution"},
+    {"layers"},
+    {"parts"},
+    {"model", "costs", "latency"},
+    {"stages", "families", "ledger", "scaling"},
+    {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
+    {"recipes", "supernet", "surgery", "plot", "runs"},
+    {"reports", "resolve"},
+    {"jobs.source", "jobs.feed"},
+    {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},
+    {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.pseudo"},
+    {"jobs.train"},
+    {"jobs.studies"},
+    {"jobs.search"},
+    {"cli"},
 ]
-FLOOR_OF = {name: floor for floor, (names, _) in enumerate(FLOORS) for name in names}
-# Siblings that are layers of one floor; on the fifth floor (data, training, evals, exporting, weights) there are none.
-SIBLINGS_MAY_MEET = {0, 3, 6, 7}
-WITHOUT_TORCH = FLOORS[0][0] | {"ledger", "plot", "reports"}
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+# Floors on which one may import another, in one direction: the rest of the rooms of a floor have never heard of each other.
+NEIGHBOURS = {
+    "units": {"errors"},
+    "recipe": {"arch"},
+    "arch": {"codec"},  # a value knows how to write itself
+    "jobs.convert": {"jobs.diagnose"},
+    "ledger": {"families"},
+}
+WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "reports", "cli"}
 
 
 def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name[:2] != "__")
 
 
-def top(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room(module: str) -> str:
+    """The room that a dotted name below the package belongs to; "" where it has none, as the package itself."""
+    words = module.split(".")
+    return next((name for n in (2, 1) if (name := ".".join(words[:n])) in FLOOR_OF), "")
 
 
 def imported(path: Path, *, only_at_start: bool = False) -> set[str]:
-    """Top-level names that a module imports: our own as `.name`, others as `name`. Imports for types do not count."""
+    """What a module imports, by full dotted name below the package, or as `/name` from elsewhere. Imports for types do
+    not count."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             node.body = [ast.Pass()]
-    if only_at_start:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
-                node.body = [ast.Pass()]
+        if only_at_start and isinstance(node, ast.FunctionDef):
+            node.body = [ast.Pass()]
     found = set()
-    depth = len(path.relative_to(PACKAGE).parts)
+    package = list(path.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            if node.level == 0:
-                found.add((node.module or "").split(".")[0])
-            elif node.level == depth:
-                names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-                found |= {f".{name}" for name in names}
+            found |= {f"/{alias.name.split('.')[0]}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(f"/{(node.module or '').split('.')[0]}")
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            target = ".".join(word for word in base if word)
+            names = {f"{target}.{alias.name}".lstrip(".") for alias in node.names}
+            files = {dotted(path) for path in modules()}
+            found |= {name if name in files else target for name in names}
     return found
 
 
 def test_every_module_has_a_floor() -> None:
-    assert {top(path) for path in modules()} == set(FLOOR_OF)
+    homeless = {dotted(path) for path in modules() if not room(dotted(path))} - {"jobs"}
+    assert homeless == set()
+    empty = {name for name in FLOOR_OF if not any(room(dotted(path)) == name for path in modules())}
+    assert empty == set()
 
 
 def test_imports_run_downwards() -> None:
     wrong = []
     for path in modules():
-        here = FLOOR_OF[top(path)]
+        here = room(dotted(path))
         for name in imported(path):
-            if not name.startswith(".") or name[1:] == top(path):
+            there = room(name)
+            if not there or there == here:
                 continue
-            there = FLOOR_OF[name[1:]]
-            if there > here or (there == here and here not in SIBLINGS_MAY_MEET):
-                wrong.append(f"{path.relative_to(PACKAGE)} imports {name[1:]}")
-    # arch.to_json reads the codec late: a value knows how to write itself.
+            if FLOOR_OF[there] > FLOOR_OF[here] or (
+                FLOOR_OF[there] == FLOOR_OF[here] and there not in NEIGHBOURS.get(here, set())
+            ):
+                wrong.append(f"{dotted(path)} imports {name}")
     assert wrong == []
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    """Late imports count: one inside a function is a circle all the same."""
+    files = {dotted(path) for path in modules()}
+    graph = {
+        dotted(path): {name for name in imported(path) if name in files and name != dotted(path)} for path in modules()
+    }
+    # A package is its files' shelf: a file may name a sibling, the shelf lists all of them.
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise AssertionError(f"imports go round: {' -> '.join(reversed(error.args[1]))}") from None
+    assert set(order) == files
 
 
 def test_values_and_tables_need_no_torch() -> None:
     for path in modules():
-        if top(path) in WITHOUT_TORCH:
-            assert not imported(path, only_at_start=True) & {"torch", "torchvision"}, path
+        if room(dotted(path)) in WITHOUT_TORCH:
+            assert not imported(path, only_at_start=True) & {"/torch", "/torchvision"}, path
 
 
 def test_no_file_outgrows_one_idea() -> None:

@@ -11,8 +11,7 @@ from timm.optim import RMSpropTF as TimmRMSpropTF
 from torch import nn
 
 import convsmith as cs
-from convsmith.arch import Ramp
-from convsmith.plans import plan
+from convsmith.arch import Ramp, plan
 from convsmith.recipe import RMSPropTF
 from convsmith.recipes import QUICK, changed
 from convsmith.training import parameter_groups

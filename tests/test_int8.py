@@ -22,7 +22,7 @@ from convsmith.exporting.int8 import quantise
 from convsmith.exporting.must import Condition, conditions
 from convsmith.exporting.ort import session
 from convsmith.families import FAMILIES
-from convsmith.jobs import sound
+from convsmith.jobs.train.begin import sound
 from convsmith.layers import Gained, Residual, ScaledWSConv2d
 from convsmith.parts import NoNorm
 

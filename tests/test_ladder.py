@@ -16,8 +16,8 @@ from convsmith.arch import ArchSpec, Image, Stage
 from convsmith.errors import UserError
 from convsmith.evals.intervals import student
 from convsmith.families.resnet_rs import BLOCK, STYLE
-from convsmith.jobs import regularised
-from convsmith.ladder import FACTORS, Step, bare, climbed, effects, factors, ladder, plain
+from convsmith.jobs.studies.ladder import FACTORS, Step, bare, climbed, effects, factors, ladder, plain
+from convsmith.jobs.train.begin import regularised
 from convsmith.model import build
 from convsmith.parts import DeepStem, Halving, PooledClassifier
 from convsmith.recipes import QUICK, changed, recipe, settle

@@ -9,13 +9,12 @@ import torch
 from hypothesis import given
 from torch import nn
 
-from convsmith.arch import Act, ArchSpec, Stage
+from convsmith.arch import Act, ArchSpec, Stage, plan
 from convsmith.errors import UserError
 from convsmith.families import names, spec
 from convsmith.layers import Conv2d, DropPath, Residual, SqueezeExcite
 from convsmith.model import build
 from convsmith.parts import PARTS, BasicBlock, Bottleneck, DeepStem, GroupNorm, Shortcut
-from convsmith.plans import plan
 from specs import specs
 
 SMALL = spec("efficientnet_b0").with_resolution(64).with_classes(7)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import convsmith as cs
-from convsmith.arch import Act, ArchSpec, Image, Padding, Stage, Style
+from convsmith.arch import Act, ArchSpec, Image, Padding, Stage, Style, plan
 from convsmith.layers import ScaledWSConv2d, standardised
 from convsmith.parts import (
     SE,
@@ -28,7 +28,6 @@ from convsmith.parts import (
 )
 from convsmith.parts.acts import activation
 from convsmith.parts.gains import EXACT, RELEASED
-from convsmith.plans import plan
 
 
 def filters() -> torch.Tensor:

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 import convsmith as cs
-from convsmith.arch import Act, ArchSpec, Conv, Image, Padding, Stage, Style
+from convsmith.arch import Act, ArchSpec, Conv, Image, Padding, Stage, Style, plan
 from convsmith.families import names
 from convsmith.layers import Conv2d, Gained, Residual, ScaledWSConv2d
 from convsmith.model import Model
 from convsmith.parts import SE, ConvStem, NFBottleneck, NFRegNetBlock, NoNorm, PlainConv, PooledClassifier, ScaledWS
-from convsmith.plans import plan
 
 
 def network(

@@ -6,8 +6,8 @@ import pytest
 
 from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
+from convsmith.jobs.timing.pick import pick
 from convsmith.ledger import published
-from convsmith.picking import pick
 from convsmith.units import Budget
 
 

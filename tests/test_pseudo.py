@@ -16,7 +16,7 @@ from convsmith.cli.app import main
 from convsmith.data import JoinedSplit, load_data
 from convsmith.data.pseudo import chosen, read_pseudo, unlabelled, with_pseudo
 from convsmith.errors import DataError, UserError
-from convsmith.labelling import pseudo_label
+from convsmith.jobs.pseudo import pseudo_label
 
 MODEL = "mobilenetv2_035"
 

@@ -23,12 +23,13 @@ from convsmith.arch import Act
 from convsmith.codec import to_json
 from convsmith.data import ArraySplit, train_batches
 from convsmith.errors import UserError
-from convsmith.feed import Watcher
-from convsmith.jobs import Options, design_job
+from convsmith.jobs.options import Options
+from convsmith.jobs.train.begin import design_job
 from convsmith.parts import BatchNorm, GroupNorm
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK, changed
 from convsmith.training.ranks import ALONE, joined, met
+from convsmith.watcher import Watcher
 from ranks_driver import apart, trained
 from test_survival import SMALL
 

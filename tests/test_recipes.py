@@ -14,15 +14,26 @@ import convsmith as cs
 from convsmith.arch import Ramp
 from convsmith.codec import from_data, from_json, to_data, to_json
 from convsmith.errors import UserError
-from convsmith.jobs import regularised
-from convsmith.policies import AutoAugment, ColourJitter, RandAugment, Untouched
-from convsmith.recipe import KINDS, SGD, Recipe, RMSPropTF
+from convsmith.jobs.train.begin import regularised
+from convsmith.recipe import (
+    KINDS,
+    SGD,
+    AutoAugment,
+    BySize,
+    ColourJitter,
+    Cosine,
+    Exponential,
+    Linear,
+    RandAugment,
+    Recipe,
+    RMSPropTF,
+    Size,
+    Untouched,
+)
 from convsmith.recipes import PAPERS, QUICK, RECIPES, changed, differences, finetune_grid, recipe, settle
 from convsmith.recipes.nf import REGNET_TABLE
 from convsmith.recipes.resnet_rs import EFFICIENTNET_RS_MAGNITUDE
 from convsmith.recipes.resnet_rs import TABLE as RESNET_RS_TABLE
-from convsmith.schedules import Cosine, Exponential, Linear
-from convsmith.sized import BySize, Size
 
 NAMES = ["quick", "efficientnet", "resnet-rs", "nf", "nf-regnet", "evonorm", "tinynet", "lambda", "bignas", "finetune"]
 

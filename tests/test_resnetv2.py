@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 import convsmith as cs
-from convsmith.arch import Act, ArchSpec, Image, Padding, Stage, Style
+from convsmith.arch import Act, ArchSpec, Image, Padding, Stage, Style, plan
 from convsmith.families import spec
 from convsmith.layers import Residual
 from convsmith.model import Model, build
 from convsmith.parts import BatchNorm, ConvStem, DeepStem, Halving, PlainConv, PooledClassifier, PreActBottleneck
-from convsmith.plans import plan
 from convsmith.weights.maps import Dialect, names, renamed
 
 

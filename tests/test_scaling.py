@@ -12,7 +12,7 @@ from convsmith.arch import ArchSpec
 from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
 from convsmith.families import FAMILIES, spec
-from convsmith.jobs import scale
+from convsmith.jobs.scale import scale
 from convsmith.scaling import RULES, Rule, fit, rule
 from convsmith.scaling.compound import Compound
 from convsmith.units import Budget, Cost

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convsmith.recipe import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Steps
 from convsmith.recipes import recipe
-from convsmith.schedules import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Steps
 from convsmith.training import rate_at
 
 PER_EPOCH = 100

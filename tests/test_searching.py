@@ -17,15 +17,17 @@ from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.evals import score
 from convsmith.exporting import export_onnx
-from convsmith.feed import Source, Watcher, normaliser, shape_of, trained, validation_batches
-from convsmith.foils import foils_of
-from convsmith.jobs import Options
+from convsmith.jobs.feed import normaliser, shape_of, trained, validation_batches
+from convsmith.jobs.options import Options
+from convsmith.jobs.search.begin import SearchOptions, child_model, resume_search, search, space_of
+from convsmith.jobs.search.foils import foils_of
+from convsmith.jobs.search.page import missed, shown
+from convsmith.jobs.search.request import in_three
+from convsmith.jobs.source import Source
 from convsmith.runs import Run
-from convsmith.search_request import in_three
-from convsmith.searching import SearchOptions, child_model, resume_search, search, space_of
-from convsmith.searching_page import missed, shown
 from convsmith.supernet import SPACES, Axes, Space
 from convsmith.units import Budget
+from convsmith.watcher import Watcher
 from supernets import TINY
 
 TO = "450k-macs,1000ms"

@@ -14,12 +14,11 @@ from torch.nn import functional as F
 
 import convsmith as cs
 from broken import BROKEN, Broken, he, nf, preact
-from convsmith.arch import Act, Padding
+from convsmith.arch import Act, Padding, plan
 from convsmith.cli.app import main
 from convsmith.errors import UserError
 from convsmith.parts import NoNorm, PlainConv, ScaledWS
 from convsmith.parts.gains import EXACT
-from convsmith.plans import plan
 from convsmith.resolve import foreign
 from convsmith.signal import Trace, expected, gain, moments, trace, verdict
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convsmith import profiling
 from convsmith.arch import ArchSpec
-from convsmith.calibrating import Steady, calibration, place, this_device
 from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.families import FAMILIES, spec
-from convsmith.feed import Watcher
+from convsmith.jobs.timing import profile as profiling
+from convsmith.jobs.timing.calibrate import Steady, calibration, place, this_device
+from convsmith.jobs.timing.profile import Network, _shape, networks_for, timed
 from convsmith.latency import Runtime, Subject, Timing, summarise
-from convsmith.profiling import Network, _shape, networks_for, timed
 from convsmith.speed import Device, DeviceModel, Observed, kernels, members
 from convsmith.speed.features import OTHERS, convolutions, others
+from convsmith.watcher import Watcher
 
 DEVICE = Device("a processor", "a system", "ort", "1.0", 1)
 

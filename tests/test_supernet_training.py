@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from convsmith.errors import Stopped, UserError
-from convsmith.recipe import Recipe
+from convsmith.recipe import Recipe, Schedule
 from convsmith.recipes.bignas import BIGNAS as BIGNAS_RECIPE
-from convsmith.schedules import Schedule
 from convsmith.supernet import RolledBack, Supernet, Watched, sandwich, train_supernet
 from convsmith.supernet.sandwich import Sandwich
 from convsmith.supernet.shared import resized
 from convsmith.supernet.watchdog import Watch
-from convsmith.training import EpochDone, Started, StepDone, TrainingDiverged, fit, rate_at
+from convsmith.training import TrainingDiverged, fit, rate_at
+from convsmith.watcher import EpochDone, Started, StepDone
 from supernets import CPU, PLAIN, TINY, Feed
 
 

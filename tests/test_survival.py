@@ -22,8 +22,9 @@ from convsmith.cli import main
 from convsmith.codec import to_json
 from convsmith.errors import Stopped, UserError
 from convsmith.parts import SE, ConvStem, GroupNorm, MBConv, PlainConv, PooledClassifier
-from convsmith.training import Started, Termination, load_checkpoint, save_checkpoint
+from convsmith.training import Termination, load_checkpoint, save_checkpoint
 from convsmith.training.checkpoint import previous, restore_checkpoint
+from convsmith.watcher import Started
 from test_training import digest, run
 
 SMALL = ArchSpec(

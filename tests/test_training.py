@@ -17,23 +17,14 @@ from torch import Tensor, nn
 from convsmith.arch import Act, ArchSpec, Image, Stage, Style
 from convsmith.codec import from_data, to_data
 from convsmith.errors import UserError
+from convsmith.files import whole
 from convsmith.model import build
 from convsmith.parts import SE, BatchNorm, ConvStem, MBConv, PlainConv, PooledClassifier
-from convsmith.recipe import KINDS, SGD, AdamW, Precision, Recipe, RMSPropTF
+from convsmith.recipe import KINDS, SGD, AdamW, Exponential, Precision, Recipe, RMSPropTF
 from convsmith.recipes import QUICK, RECIPES, changed, recipe
-from convsmith.schedules import Exponential
-from convsmith.training import (
-    EpochDone,
-    Started,
-    StepDone,
-    TrainingDiverged,
-    fit,
-    load_checkpoint,
-    parameter_groups,
-    rate_at,
-    save_atomically,
-)
+from convsmith.training import TrainingDiverged, fit, load_checkpoint, parameter_groups, rate_at
 from convsmith.training.average import averaged
+from convsmith.watcher import EpochDone, Started, StepDone
 
 TINY = ArchSpec(
     name="tiny",
@@ -213,12 +204,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
 
-    def fails(temporary: Path) -> None:
-        temporary.write_text("half of the n")
+    with (
+        pytest.raises(UserError, match="No space left on device; what was there before is untouched"),
+        whole(path) as new,
+    ):
+        new.write_text("half of the n")
         raise OSError(28, "No space left on device")
-
-    with pytest.raises(UserError, match="No space left on device; what was there before is untouched"):
-        save_atomically(path, fails)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -16,9 +16,9 @@ import pytest
 from convsmith.data import load_data
 from convsmith.errors import UserError
 from convsmith.families import spec
-from convsmith.jobs import regularised
+from convsmith.jobs.studies.trials import Outcome, Trial, train_all
+from convsmith.jobs.train.begin import regularised
 from convsmith.recipes import changed, recipe
-from convsmith.trials import Outcome, Trial, train_all
 
 QUICK = changed(recipe("quick"), ("epochs=1",))
 
@@ -51,7 +51,7 @@ def test_a_training_that_diverges_is_an_outcome_with_its_reason(tmp_path: Path) 
 
 def test_a_result_that_is_no_result_is_named(tmp_path: Path) -> None:
     trial, data = networks(1)[0], images()
-    from convsmith.feed import fingerprint
+    from convsmith.jobs.source import fingerprint
 
     path = tmp_path / f"{trial.key(fingerprint(data))}.json"
     path.write_text("{}")

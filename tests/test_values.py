@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convsmith.arch import ArchSpec, Image, Stage, grown
+from convsmith.arch import ArchSpec, Image, Stage, grown, plan
 from convsmith.codec import from_json, to_data, to_json
 from convsmith.errors import BudgetError, UserError, nearest
 from convsmith.families import names, spec
 from convsmith.parts import PARTS, BatchNorm, GroupNorm, MBConv, PooledClassifier
-from convsmith.plans import plan
 from convsmith.units import Budget, Cost, RoundDepth, Rounding, count, human
 from specs import specs
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Head,
         Image,
         Mixer,
+        Node,
         Norm,
         Padding,
         Part,
@@ -30,17 +31,25 @@ if TYPE_CHECKING:
         Stem,
         Style,
         grown,
+        plan,
     )
-    from .calibrating import calibrate, predict
-    from .checks import evaluate, export, measure, report
-    from .converting import convert
     from .costs import cost, operations
-    from .diagnosing import diagnose
     from .errors import UserError
     from .families import names
-    from .feed import Watcher
-    from .jobs import Options, design, resume, scale, train
-    from .labelling import pseudo_label
+    from .jobs.convert import convert
+    from .jobs.diagnose import diagnose
+    from .jobs.evaluate import evaluate
+    from .jobs.options import Options
+    from .jobs.pseudo import pseudo_label
+    from .jobs.scale import scale
+    from .jobs.search.begin import search
+    from .jobs.search.options import SearchOptions
+    from .jobs.ship.export import export
+    from .jobs.ship.report import report
+    from .jobs.timing.calibrate import calibrate, estimate
+    from .jobs.timing.measure import measure
+    from .jobs.timing.pick import pick
+    from .jobs.train.begin import design, resume, train
     from .ledger import published
     from .machine import this_machine
     from .model import Model, build
@@ -69,53 +78,60 @@ if TYPE_CHECKING:
         ScaledWS,
         Shortcut,
     )
-    from .picking import pick
-    from .plans import Node, plan
-    from .policies import AutoAugment, ColourJitter, RandAugment
-    from .recipe import SGD, AdamW, Augment, Recipe, RMSPropTF
+    from .recipe import (
+        SGD,
+        AdamW,
+        Augment,
+        AutoAugment,
+        BySize,
+        ColourJitter,
+        Cosine,
+        Exponential,
+        RandAugment,
+        Recipe,
+        RMSPropTF,
+    )
     from .resolve import create, from_json, spec
     from .runs import Run
     from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, fit
-    from .schedules import Cosine, Exponential
-    from .search_options import SearchOptions
-    from .searching import search
     from .signal import gain
-    from .sized import BySize
     from .units import Budget, Cost, Rounding
+    from .watcher import Watcher
     from .weights import to_timm
 
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
-    "arch": "Act ArchSpec Block Conv Head Image Mixer Norm Padding Part Ramp Stage Stem Style grown",
-    "calibrating": "calibrate predict",
-    "converting": "convert",
-    "diagnosing": "diagnose",
-    "signal": "gain",
-    "checks": "evaluate export measure report",
+    "arch": "Act ArchSpec Block Conv Head Image Mixer Node Norm Padding Part Ramp Stage Stem Style grown plan",
     "costs": "cost operations",
     "errors": "UserError",
     "families": "names",
-    "feed": "Watcher",
-    "jobs": "Options design resume scale train",
-    "labelling": "pseudo_label",
+    "jobs.convert": "convert",
+    "jobs.diagnose": "diagnose",
+    "jobs.evaluate": "evaluate",
+    "jobs.options": "Options",
+    "jobs.pseudo": "pseudo_label",
+    "jobs.scale": "scale",
+    "jobs.search.begin": "search",
+    "jobs.search.options": "SearchOptions",
+    "jobs.ship.export": "export",
+    "jobs.ship.report": "report",
+    "jobs.timing.calibrate": "calibrate estimate",
+    "jobs.timing.measure": "measure",
+    "jobs.timing.pick": "pick",
+    "jobs.train.begin": "design resume train",
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model build",
     "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm EvoNormKind "
     "GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm PlainConv "
     "PooledClassifier PreActBottleneck ScaledWS Shortcut",
-    "picking": "pick",
-    "plans": "Node plan",
-    "policies": "AutoAugment ColourJitter RandAugment",
-    "recipe": "SGD AdamW Augment RMSPropTF Recipe",
+    "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "resolve": "create from_json spec",
     "runs": "Run",
     "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width fit",
-    "schedules": "Cosine Exponential",
-    "search_options": "SearchOptions",
-    "searching": "search",
-    "sized": "BySize",
+    "signal": "gain",
     "units": "Budget Cost Rounding",
+    "watcher": "Watcher",
     "weights": "to_timm",
 }
 _MODULE_OF = {name: module for module, listed in _HOME.items() for name in listed.split()}
@@ -195,6 +211,7 @@ __all__ = [
     "create",
     "design",
     "diagnose",
+    "estimate",
     "evaluate",
     "export",
     "fit",
@@ -206,7 +223,6 @@ __all__ = [
     "operations",
     "pick",
     "plan",
-    "predict",
     "pseudo_label",
     "published",
     "report",

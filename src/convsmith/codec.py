@@ -19,19 +19,19 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from .arch import Part
 from .errors import UserError, nearest
+from .tagged import Tagged
 
 __all__ = ["from_data", "from_json", "to_data", "to_json"]
 
 T = TypeVar("T")
-Kinds = tuple[type[Part], ...]
+Kinds = tuple[type[Tagged], ...]
 
 
 def to_data(value: Any) -> Any:
     """A frozen value as plain dicts, lists, numbers and strings, in the order of its fields."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        tag = {"kind": value.kind} if isinstance(value, Part) else {}
+        tag = {"kind": value.kind} if isinstance(value, Tagged) else {}
         return tag | {field.name: to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
@@ -47,7 +47,7 @@ def to_json(value: Any) -> str:
     return json.dumps(to_data(value), indent=1) + "\n"
 
 
-def from_json(cls: type[T], text: str, kinds: Sequence[type[Part]], *, source: str = "spec") -> T:
+def from_json(cls: type[T], text: str, kinds: Sequence[type[Tagged]], *, source: str = "spec") -> T:
     """The value of type `cls` that `text` says, or a `UserError` that lists everything wrong with it."""
     try:
         data = json.loads(text)
@@ -56,7 +56,7 @@ def from_json(cls: type[T], text: str, kinds: Sequence[type[Part]], *, source: s
     return from_data(cls, data, kinds, source=source)
 
 
-def from_data(cls: type[T], data: Any, kinds: Sequence[type[Part]], *, source: str = "spec") -> T:
+def from_data(cls: type[T], data: Any, kinds: Sequence[type[Tagged]], *, source: str = "spec") -> T:
     """As `from_json`, from plain data."""
     try:
         # Through text again, because strict JSON mode is the one that reads lists as tuples and names as enums.
@@ -76,7 +76,7 @@ def from_data(cls: type[T], data: Any, kinds: Sequence[type[Part]], *, source: s
 def _model(cls: type, kinds: Kinds) -> type[pydantic.BaseModel]:
     hints = typing.get_type_hints(cls)
     fields: dict[str, Any] = {}
-    if issubclass(cls, Part):
+    if issubclass(cls, Tagged):
         fields["kind"] = (Literal[cls.kind], cls.kind)
     for field in dataclasses.fields(cls):
         default = ... if field.default is dataclasses.MISSING else field.default
@@ -101,7 +101,7 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
         return tuple[tuple(item if item is ... else _annotation(item, kinds) for item in typing.get_args(hint))]  # type: ignore[misc]
     if not (inspect.isclass(hint) and dataclasses.is_dataclass(hint)):
         return hint
-    if hint in kinds or not issubclass(hint, Part):
+    if hint in kinds or not issubclass(hint, Tagged):
         return _model(hint, kinds)
     choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
     union: Any = typing.Union[choices]  # noqa: UP007

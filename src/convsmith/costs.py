@@ -18,8 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from .arch import ArchSpec, Style
-from .plans import Node, plan
+from .arch import ArchSpec, Node, Style, plan
 from .units import Cost
 
 __all__ = ["cost", "node_cost", "node_costs", "operations"]

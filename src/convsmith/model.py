@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .arch import ArchSpec
+from .arch import ArchSpec, plan
 from .errors import UserError
 from .parts.heads.classifier import Classifier
-from .plans import plan
 
 __all__ = ["Feature", "FeatureInfo", "Features", "Model", "build"]
 

@@ -18,7 +18,7 @@ from .parts import PARTS
 from .runs import Run
 from .weights import Origin, fitted, obtain, read
 
-__all__ = ["Target", "create", "foreign", "from_json", "load_weights", "resolve", "spec"]
+__all__ = ["Target", "create", "foreign", "from_json", "load_weights", "resolve", "spec", "target_of"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,15 @@ def resolve(text: str | Path) -> Target:
         f"unknown model '{text}'{nearest(text, names())}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
     )
+
+
+def target_of(model: str | Path | ArchSpec | Run) -> Target:
+    """What a MODEL argument stands for, be it a name, a path, a spec or a run."""
+    if isinstance(model, ArchSpec):
+        return Target(label=model.name, spec=model)
+    if isinstance(model, Run):
+        return Target(label=model.path.name, spec=model.spec, run=model)
+    return resolve(model)
 
 
 def _refuse_missing(path: Path) -> None:

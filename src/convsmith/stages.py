@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from .arch import ArchSpec
+from .arch import ArchSpec, Node, plan
 from .costs import node_costs
 from .parts import PooledClassifier
-from .plans import Node, plan
 from .units import Cost
 
 __all__ = ["StageRow", "stage_rows"]

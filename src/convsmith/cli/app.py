@@ -10,19 +10,27 @@ import cyclopts
 from rich.markup import escape
 
 from ..errors import CheckFailed, Stopped, UserError
-from . import (
-    calibrating,
-    converting,
-    diagnosing,
-    doing,
-    fitting_scaling,
-    labelling,
-    laddering,
-    looking,
-    picking,
-    searching,
-)
+from .calibrate import calibrate
+from .convert import convert
+from .design import demo, design
+from .diagnose import diagnose
+from .doctor import doctor
+from .estimate import estimate
+from .evaluate import evaluate
+from .export import export
+from .fit_scaling import fit_scaling
+from .ladder import ladder
+from .list_ import list_
+from .measure import measure
 from .output import err, out
+from .pick import pick
+from .pseudo_label import pseudo_label
+from .report import report
+from .resume import resume
+from .scale import scale
+from .search import search
+from .show import show
+from .train import train
 
 __all__ = ["app", "main"]
 
@@ -50,19 +58,11 @@ app = cyclopts.App(
     result_action="return_value",
 )
 
-for verb in (
-    *(looking.doctor, looking.list_, looking.show, looking.scale, looking.measure),
-    *(doing.design, doing.train, doing.evaluate, doing.export, doing.report, doing.resume, doing.demo),
-    fitting_scaling.fit_scaling,
-    laddering.ladder,
-    picking.pick,
-    calibrating.calibrate,
-    calibrating.predict,
-    diagnosing.diagnose,
-    converting.convert,
-    labelling.pseudo_label,
-    searching.search,
-):
+VERBS = (
+    *(doctor, list_, show, scale, measure, pick, calibrate, estimate, diagnose, convert),
+    *(design, train, search, resume, evaluate, pseudo_label, export, report, demo, fit_scaling, ladder),
+)
+for verb in VERBS:
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
 
 

@@ -16,8 +16,7 @@ from ..machine import this_machine
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..feed import Watcher
-    from ..training import Record
+    from ..watcher import Record, Watcher
 
 __all__ = ["emit", "err", "out", "table", "watching"]
 
@@ -60,8 +59,8 @@ def table(title: str | None, columns: str, rows: list[list[str]], *, caption: st
 def watching() -> Watcher:
     """Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere."""
     # Here, because the watcher's base class lives beside what imports torch.
-    from ..feed import Watcher
-    from ..training import EpochDone, StepDone, rank_here
+    from ..training import rank_here
+    from ..watcher import EpochDone, StepDone, Watcher
 
     if rank_here() > 0:  # the first of several processes speaks for all
         return Watcher()

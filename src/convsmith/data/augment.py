@@ -13,9 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..policies import MOST_LAYERS, SUB_POLICIES, AutoAugment, ColourJitter, Operation, Policy, RandAugment, Untouched
-from ..recipe import Augment
-from ..sized import BySize
+from ..recipe import (
+    SUB_POLICIES,
+    Augment,
+    AutoAugment,
+    BySize,
+    ColourJitter,
+    Operation,
+    Policy,
+    RandAugment,
+    Untouched,
+)
+from ..recipe.policies import MOST_LAYERS
 from .operations import brightened, contrasted, operated, saturated
 
 __all__ = ["DRAWS", "altered", "box", "followed"]

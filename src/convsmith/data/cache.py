@@ -23,18 +23,20 @@ from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..files import unfinished
+from ..watcher import Watcher
 from .batches import shortened
 from .pictures import Cut, decoded, unwarned
 from .split import EncodedSplit, FileSplit, JoinedSplit, Split, as_channels
 
-__all__ = ["CHECKED_BYTES", "Cache", "CachedSplit", "Listener", "Pixels"]
+__all__ = ["CHECKED_BYTES", "Cache", "CachedSplit", "Pixels"]
 
 # Up to here the pixels are held against their checksum whenever training begins: 1.7 GiB a second, so at most seconds.
 CHECKED_BYTES = 4 * 2**30
@@ -42,13 +44,6 @@ CHECKED_BYTES = 4 * 2**30
 _VERSION = 1
 _BLOCK = 16 * 2**20
 _CHUNK = 8  # images that a thread decodes before it hands them over
-
-
-class Listener(Protocol):
-    """Told how far the building is, and what the user should know."""
-
-    def count(self, what: str, done: int, total: int) -> None: ...
-    def note(self, text: str) -> None: ...
 
 
 class Pixels:
@@ -114,7 +109,7 @@ class Cache:
     place: str
     splits: tuple[Split, ...]
     side: int
-    listener: Listener | None = None
+    listener: Watcher | None = None
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Any, ...]]:
         """Who listens stays in this process."""
@@ -221,7 +216,7 @@ class Cache:
         self._sweep(f".{self._stem}", ".tmp")  # left by a process that was killed: nobody else is here
         key = self._key(images)
         data, shapes, digest = self._data(key), [], hashlib.sha256()
-        with _written(data) as file:
+        with unfinished(data) as temporary, temporary.open("wb") as file:
             for image in _reduced(images, self.side):
                 shapes.append(image.shape)
                 digest.update(image.ravel().data)
@@ -231,8 +226,8 @@ class Cache:
             size = file.tell()
         record = {"version": _VERSION, "side": self.side, "key": key, "pixels": data.name, "bytes": size}
         try:
-            with _written(self._index) as file:
-                file.write(json.dumps(record | {"sha256": digest.hexdigest(), "shapes": shapes}).encode())
+            with unfinished(self._index) as temporary:
+                temporary.write_text(json.dumps(record | {"sha256": digest.hexdigest(), "shapes": shapes}))
         except OSError:
             data.unlink()
             raise
@@ -332,21 +327,6 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
                 yield from coming.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name once it is whole and on the disk, and leaves nothing where that fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _shapes(index: dict[str, Any]) -> np.ndarray:

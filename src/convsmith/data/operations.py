@@ -13,7 +13,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from ..policies import Operation
+from ..recipe import Operation
 
 __all__ = ["blended", "brightened", "contrasted", "operated", "saturated"]
 

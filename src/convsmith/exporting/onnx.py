@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import onnxruntime
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 
 from ..errors import CheckFailed, UserError
+from ..files import unfinished
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
 from .ort import session
@@ -89,7 +89,7 @@ def export_onnx(
         raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
     prepared, folded = fold_batch_norm(reference, input_shape=input_shape) if fold else (reference, 0)
     prepared = fold_constants(fold_filters(prepared))
-    with _written_whole(path) as temporary:
+    with _writing(path) as temporary:
         program = _program(prepared, input_shape, dynamic_batch, opset)
         program.save(temporary, external_data=False)
         difference, relative = _difference(reference, temporary, images, dynamic_batch)
@@ -123,21 +123,13 @@ def _images(samples: torch.Tensor | None, input_shape: tuple[int, int, int]) -> 
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to: it becomes `path` if the block ends well, and vanishes if not."""
-    temporary = None
+def _writing(path: Path) -> Iterator[Path]:
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=".onnx", delete=False) as file:
-            temporary = Path(file.name)
-        yield temporary
-        temporary.chmod(0o644)  # temporary files are made private
-        temporary.replace(path)
+        with unfinished(path) as temporary:
+            yield temporary
     except OSError as error:
         full = "; the disk is full" if error.errno == errno.ENOSPC else ""
         raise ExportError(f"cannot write {path}: {error.strerror or error}{full}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _program(

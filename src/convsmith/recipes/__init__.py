@@ -1,4 +1,4 @@
-"""Recipes: one runnable document each. A new recipe is one file, one line in `RECIPES` and one in `PAPERS` if it has one."""
+"""Recipes: one runnable document each. A new one is a file and a line in `papers.PAPERS`, or in `RECIPES` if no paper has it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from typing import Any
 from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..recipe import KINDS, Recipe
-from . import bignas, efficientnet, evonorm, finetune, lambda_, nf, resnet_rs, tinynet
 from .differences import differences
 from .finetune import finetune_grid
 from .paper import Paper
+from .papers import PAPERS
 from .quick import QUICK
 from .settling import settle
 
 __all__ = ["PAPERS", "QUICK", "RECIPES", "Paper", "changed", "differences", "finetune_grid", "recipe", "settle"]
 
-PAPERS: tuple[Paper, ...] = (
-    *(efficientnet.PAPER, resnet_rs.PAPER, *nf.PAPERS, evonorm.PAPER),
-    *(tinynet.PAPER, lambda_.PAPER, bignas.PAPER, finetune.PAPER),
-)
 RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS))
 
 

@@ -18,9 +18,7 @@ The paper's text could not be read; numbers are those that a note and several po
 
 from __future__ import annotations
 
-from ..policies import AutoAugment
-from ..recipe import Augment, Recipe, RMSPropTF
-from ..schedules import Exponential
+from ..recipe import Augment, AutoAugment, Exponential, Recipe, RMSPropTF
 from .paper import CROPS, WARMED, Paper
 
 __all__ = ["BIGNAS", "PAPER"]

@@ -7,26 +7,21 @@ from typing import Any
 
 from ..arch import ArchSpec
 from ..codec import to_data
-from ..policies import AutoAugment, RandAugment
-from ..recipe import Recipe
-from ..schedules import Exponential
+from ..recipe import AutoAugment, Exponential, RandAugment, Recipe
 from ..units import human
 from .paper import Paper
+from .papers import PAPERS
 from .settling import settle
 
 __all__ = ["differences"]
 
 
-def differences(recipe: Recipe, spec: ArchSpec, *, images: int, papers: Sequence[Paper] | None = None) -> list[str]:
+def differences(recipe: Recipe, spec: ArchSpec, *, images: int, papers: Sequence[Paper] = PAPERS) -> list[str]:
     """One line for each thing that `recipe`, run for `spec` on `images` training images, does not do as its paper did.
 
     First what the user has changed, then what follows from the size of the run, then what this package does otherwise
     whatever it is asked. A recipe that stands for no paper has one line, which says so.
     """
-    if papers is None:
-        from . import PAPERS
-
-        papers = PAPERS
     paper = next((paper for paper in papers if paper.recipe.name == recipe.name), None)
     if paper is None:
         return [f"the recipe '{recipe.name}' follows no paper"]

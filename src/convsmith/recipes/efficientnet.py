@@ -20,10 +20,7 @@ Where each number comes from; "code" is the released TensorFlow code, "paper" ve
 
 from __future__ import annotations
 
-from ..policies import AutoAugment
-from ..recipe import Augment, Recipe, RMSPropTF
-from ..schedules import Exponential
-from ..sized import BySize, Size
+from ..recipe import Augment, AutoAugment, BySize, Exponential, Recipe, RMSPropTF, Size
 from .paper import CROPS, RESIZED, SELECTED, WARMED, Paper
 
 __all__ = ["DROPOUT", "EFFICIENTNET", "PAPER"]

@@ -14,8 +14,7 @@ The layers took over their baselines' settings unchanged (the paper), which are 
 
 from __future__ import annotations
 
-from ..recipe import SGD, Augment, Recipe
-from ..schedules import Steps
+from ..recipe import SGD, Augment, Recipe, Steps
 from .paper import CROPS, RESIZED, WARMED, Paper
 
 __all__ = ["EVONORM", "PAPER"]

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..recipe import SGD, Augment, Recipe
-from ..schedules import Cosine
+from ..recipe import SGD, Augment, Cosine, Recipe
 from .paper import CROPS, Paper
 
 __all__ = ["FINETUNE", "PAPER", "finetune_grid"]

@@ -15,8 +15,7 @@ From a published reproduction that transcribes the paper's table, not from the p
 
 from __future__ import annotations
 
-from ..recipe import SGD, Augment, Recipe
-from ..schedules import Cosine
+from ..recipe import SGD, Augment, Cosine, Recipe
 from .paper import CROPS, WARMED, Paper
 
 __all__ = ["LAMBDA", "PAPER"]

@@ -24,9 +24,7 @@ No clipping: adaptive gradient clipping belongs to the follow-up. Batch 256: not
 
 from __future__ import annotations
 
-from ..recipe import SGD, Augment, Recipe
-from ..schedules import Cosine
-from ..sized import BySize, Size
+from ..recipe import SGD, Augment, BySize, Cosine, Recipe, Size
 from .paper import CROPS, SELECTED, WARMED, Paper
 
 __all__ = ["NF", "NF_REGNET", "PAPERS", "REGNET_TABLE"]

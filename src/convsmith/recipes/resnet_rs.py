@@ -21,10 +21,7 @@ Where each number comes from; "TF1" and "Model Garden" are the two released trai
 from __future__ import annotations
 
 from ..arch import Ramp
-from ..policies import RandAugment
-from ..recipe import SGD, Augment, Recipe
-from ..schedules import Cosine
-from ..sized import BySize, Size
+from ..recipe import SGD, Augment, BySize, Cosine, RandAugment, Recipe, Size
 from .paper import CROPS, RESIZED, SELECTED, WARMED, Paper
 
 __all__ = ["EFFICIENTNET_RS_MAGNITUDE", "PAPER", "RESNET_RS", "TABLE"]

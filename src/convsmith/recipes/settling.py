@@ -6,9 +6,7 @@ from dataclasses import replace
 
 from ..arch import ArchSpec
 from ..costs import cost
-from ..policies import RandAugment
-from ..recipe import Recipe
-from ..sized import BySize, settled
+from ..recipe import BySize, RandAugment, Recipe, settled
 
 __all__ = ["settle"]
 

@@ -17,9 +17,7 @@ All from the released scripts, "the config used to train tinynets on ImageNet", 
 
 from __future__ import annotations
 
-from ..policies import ColourJitter
-from ..recipe import Augment, Recipe, RMSPropTF
-from ..schedules import Exponential
+from ..recipe import Augment, ColourJitter, Exponential, Recipe, RMSPropTF
 from .paper import RESIZED, Paper
 
 __all__ = ["PAPER", "TINYNET"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..plot import BLUE, GREY, INK, ORANGE, _figure, _short
+from ..plot import BLUE, GREY, INK, ORANGE, blank, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def ladder_bars(bars: Sequence[Bar]) -> Figure:
     ends = [end for bar in bars for end in (bar.interval or (bar.mean, bar.mean))]
     low, high = 100 * min(*ends, *(bar.mean for bar in bars)), 100 * max(ends)
     room = max(high - low, 0.5)
-    with _figure(0.8 + 0.42 * len(bars)) as figure:
+    with blank(0.8 + 0.42 * len(bars)) as figure:
         axes = figure.subplots()
         left = max(0.0, low - 0.25 * room)
         for place, bar in enumerate(bars):
@@ -58,7 +58,7 @@ def ladder_bars(bars: Sequence[Bar]) -> Figure:
                 size=8,
                 color=INK if sure or bar.gain is None else GREY,
             )
-        axes.set_yticks(range(len(bars)), [_short(bar.name, 24) for bar in bars])
+        axes.set_yticks(range(len(bars)), [short(bar.name, 24) for bar in bars])
         axes.set_ylim(len(bars) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.set_xlim(left, high + 0.45 * room)
@@ -75,7 +75,7 @@ def effect_points(bars: Sequence[Bar]) -> Figure:
     """What each factor and each meeting of factors is worth in points, about a line at 0. Raises ValueError for none."""
     if not bars:
         raise ValueError("no effects to draw")
-    with _figure(0.8 + 0.36 * len(bars)) as figure:
+    with blank(0.8 + 0.36 * len(bars)) as figure:
         axes = figure.subplots()
         axes.axvline(0, color=GREY, linewidth=0.8)
         for place, bar in enumerate(bars):
@@ -90,7 +90,7 @@ def effect_points(bars: Sequence[Bar]) -> Figure:
                 ha="center",
                 size=7.5,
             )
-        axes.set_yticks(range(len(bars)), [_short(bar.name.replace(" x ", " × "), 40) for bar in bars])
+        axes.set_yticks(range(len(bars)), [short(bar.name.replace(" x ", " × "), 40) for bar in bars])
         axes.set_ylim(len(bars) - 0.4, -0.7)
         axes.tick_params(axis="y", length=0)
         axes.margins(x=0.12)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..plot import BLUE, GREY, INK, ORANGE, _figure, _round_numbers, _short
+from ..plot import BLUE, GREY, INK, ORANGE, blank, round_numbers, short
 from ..units import human
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def accuracy_front(
     """
     if not dots:
         raise ValueError("no networks to draw")
-    with _figure(3.7) as figure:
+    with blank(3.7) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         if band:
@@ -95,7 +95,7 @@ def accuracy_front(
                 )
         for dot in dots if named else ():
             axes.annotate(
-                _short(dot.name, 22), (dot.cost, 100 * dot.top1), xytext=(5, 3), textcoords="offset points", size=7
+                short(dot.name, 22), (dot.cost, 100 * dot.top1), xytext=(5, 3), textcoords="offset points", size=7
             )
         costs = [dot.cost for dot in dots]
         form = "{:g}" if unit == "ms" else ""
@@ -116,7 +116,7 @@ def factor_curves(rows: Sequence[Factors]) -> Figure:
     line = sorted((row for row in rows if not row.tried), key=lambda row: row.share)
     if not line:
         raise ValueError("no factors to draw")
-    with _figure(3.4) as figure:
+    with blank(3.4) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         ends = {}
@@ -145,7 +145,7 @@ def _logarithmic(axes: Axes, low: float, high: float, label: str, *, form: str =
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     axes.set_xlim(low, high)
-    axes.set_xticks(_round_numbers(low, high))
+    axes.set_xticks(round_numbers(low, high))
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: form.format(value) if form else human(value).replace(".00", ""))
     )
@@ -157,7 +157,7 @@ def predicted_against_measured(predicted: Sequence[float], measured: Sequence[fl
     """Each network's predicted against its measured milliseconds, both logarithmic, with a band of 15 % about equality."""
     if not measured:
         raise ValueError("no networks to draw")
-    with _figure(4.2) as figure:
+    with blank(4.2) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -172,7 +172,7 @@ def predicted_against_measured(predicted: Sequence[float], measured: Sequence[fl
             axes.plot([x for x, _ in pairs], [y for _, y in pairs], "o", color=color, markersize=4)
         _logarithmic(axes, low, high, "measured, ms", form="{:g}")
         axes.set_ylim(low, high)
-        axes.set_yticks(_round_numbers(low, high), [f"{value:g}" for value in _round_numbers(low, high)])
+        axes.set_yticks(round_numbers(low, high), [f"{value:g}" for value in round_numbers(low, high)])
         axes.yaxis.set_minor_formatter("")
         axes.set_ylabel("predicted, ms")
         share = sum(inside) / len(inside)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -15,6 +13,7 @@ from markupsafe import Markup
 
 from .. import plot
 from ..errors import UserError
+from ..files import write_text
 from . import format as form
 from . import view
 from .facts import RunFacts
@@ -69,17 +68,8 @@ def render(runs: Sequence[Path]) -> str:
 
 def write_report(run: Path) -> Path:
     """Writes `report.html` into the run folder, whole or not at all, and returns its path."""
-    page = render([run]).encode("utf-8", errors="replace")
     target = run / "report.html"
-    handle, temporary = tempfile.mkstemp(dir=run, prefix=".report-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)  # mkstemp's files are their owner's alone; a report is for sharing
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(target, render([run]))
     return target
 
 

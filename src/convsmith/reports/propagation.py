@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..plot import BLUE, GREY, INK, ORANGE, _figure, _short
+from ..plot import BLUE, GREY, INK, ORANGE, blank, short
 from ..signal import Expectation, Point, Trace
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def signal_plot(traces: Sequence[Trace], theory: Sequence[Expectation] | None = 
     if not traces:
         raise ValueError("no trace to draw")
     branches = any(point.branch > 0 for trace in traces for point in trace.points)
-    with _figure(2.1 * (3 if branches else 2) + 0.5) as figure:
+    with blank(2.1 * (3 if branches else 2) + 0.5) as figure:
         panels = figure.subplots(3 if branches else 2, 1, sharex=True)
         titles = ["squared mean", "variance", "variance of the branch"][: len(panels)]
         for axes, title, at in zip(panels, titles, range(3), strict=False):
@@ -62,7 +62,7 @@ def _line(axes: Axes, points: Sequence[Point], at: int, colour: str, name: str) 
         return
     marker = "o" if len(shown) < 40 else None
     axes.plot(
-        *zip(*shown, strict=True), color=colour, marker=marker, markersize=3, linewidth=1.4, label=_short(name, 34)
+        *zip(*shown, strict=True), color=colour, marker=marker, markersize=3, linewidth=1.4, label=short(name, 34)
     )
     if at == 1 and all(point.low > _FLOOR for point in points):
         x = [point.index for point in points]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..plot import BLUE, GREY, INK, ORANGE, _figure
+from ..plot import BLUE, GREY, INK, ORANGE, blank
 from .fronts import _logarithmic
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def front_of_children(
     """
     if not front:
         raise ValueError("no children to draw")
-    with _figure(3.7) as figure:
+    with blank(3.7) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.plot(
@@ -77,7 +77,7 @@ def beside_foils(winners: Sequence[Point], foils: Mapping[str, Sequence[Point]])
     """Validation top-1 against multiply-adds: what was handed over, and networks of the same cost that were trained alone."""
     if not winners:
         raise ValueError("no children to draw")
-    with _figure(3.2) as figure:
+    with blank(3.2) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
         lines = {"cut out of the supernet": (winners, ORANGE, "s")}
@@ -106,7 +106,7 @@ def learning_ends(epochs: Sequence[Mapping[str, float]]) -> Figure:
     """Held-out top-1 of the smallest and the biggest child after each epoch: flat ends say that it has trained enough."""
     if not epochs:
         raise ValueError("no epochs to draw")
-    with _figure(3.0) as figure:
+    with blank(3.0) as figure:
         axes = figure.subplots()
         x = [row["epoch"] for row in epochs]
         for key, name, color, style in (("val_top1", "biggest", BLUE, "-"), ("smallest_top1", "smallest", INK, "--")):

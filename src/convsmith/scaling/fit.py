@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..arch import ArchSpec
+from ..arch import ArchSpec, plan
 from ..errors import BudgetError
 from ..latency import Latency
-from ..plans import plan
 from ..units import Budget, Cost, human
 from .rule import Rule
 

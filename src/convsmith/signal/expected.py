@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ..arch import Act, ArchSpec
+from ..arch import Act, ArchSpec, Node, plan
 from ..parts import BatchNorm, NFBottleneck, NFRegNetBlock, NoNorm, PlainConv, PreActBottleneck, ScaledWS
 from ..parts.acts import activation
 from ..parts.blocks.shortcut import Shortcut
 from ..parts.gains import RELEASED
-from ..plans import Node, plan
 from .gain import mean_and_variance
 
 __all__ = ["Expectation", "Init", "expected"]

@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..arch import ArchSpec, Style
-from ..plans import Node, plan
+from ..arch import ArchSpec, Node, Style, plan
 
 __all__ = ["Kernel", "kernels"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..arch import plan
 from ..costs import node_costs
-from ..plans import plan
 from ..units import Cost
 from .space import Genes, Space
 

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from ..errors import Stopped, UserError
 from ..model import Model
 from ..recipe import Precision, Recipe
-from ..training import EpochDone, Feed, Ranks, Started, StepDone, TrainingDiverged, rate_at
+from ..training import Feed, Ranks, TrainingDiverged, rate_at
 from ..training.average import averaged
 from ..training.checkpoint import restore_checkpoint, save_checkpoint
 from ..training.clip import clip_adaptively
 from ..training.memory import keeping_memory
 from ..training.optim import optimiser
 from ..training.ranks import ALONE
+from ..watcher import EpochDone, Started, StepDone
 from .sandwich import Draw, Gradients, assert_distinct, drawn, sandwich
 from .shared import Supernet
 from .watchdog import Watch, look

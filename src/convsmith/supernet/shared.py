@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..arch import ArchSpec, Style
+from ..arch import ArchSpec, Node, Style, plan
 from ..layers import DropPath, EvoNormB
 from ..model import Model, build
-from ..plans import Node, plan
 from .calibrate import calibrate
 from .slicing import Cut, blank, blank_unit, check, cut, cuts
 from .space import Space

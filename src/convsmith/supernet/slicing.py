@@ -17,11 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..arch import ArchSpec, Style
+from ..arch import ArchSpec, Node, Style, plan
 from ..errors import UserError
 from ..layers import EvoNormS, Ghost, LambdaLayer
 from ..model import Model
-from ..plans import Node, plan
 from .space import Space, has_mixer
 
 __all__ = ["Cut", "blank", "blank_unit", "check", "cut", "cuts"]

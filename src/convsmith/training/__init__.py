@@ -1,7 +1,7 @@
 """Training: one loop that knows no family and no task, and its ingredients."""
 
-from .checkpoint import forget_checkpoint, load_checkpoint, save_atomically, save_checkpoint
-from .loop import Batch, EpochDone, Feed, Record, Started, StepDone, TrainingDiverged, fit
+from .checkpoint import forget_checkpoint, load_checkpoint, save_checkpoint
+from .loop import Batch, Feed, TrainingDiverged, fit
 from .optim import parameter_groups
 from .ranks import Ranks, joined, rank_here, recalled, remember, world_here
 from .schedule import rate_at
@@ -9,12 +9,8 @@ from .stopping import Termination
 
 __all__ = [
     "Batch",
-    "EpochDone",
     "Feed",
     "Ranks",
-    "Record",
-    "Started",
-    "StepDone",
     "Termination",
     "TrainingDiverged",
     "fit",
@@ -26,7 +22,6 @@ __all__ = [
     "rate_at",
     "recalled",
     "remember",
-    "save_atomically",
     "save_checkpoint",
     "world_here",
 ]

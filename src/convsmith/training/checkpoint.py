@@ -1,55 +1,28 @@
-"""Files that are whole or not there, and checkpoints that say of themselves whether they are."""
+"""Checkpoints that say of themselves whether they are whole."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
 from ..errors import UserError, first_line
+from ..files import reason, unfinished
 
 __all__ = [
     "forget_checkpoint",
     "load_checkpoint",
     "previous",
     "restore_checkpoint",
-    "save_atomically",
     "save_checkpoint",
 ]
 
 # A checkpoint is torch's archive with this line behind it, which the archive's reader passes over: one file, one rename.
 MARK = b"convsmith sha256 "
 LINE = len(MARK) + 64 + 1
-
-
-def save_atomically(path: Path, write: Callable[[Path], None], *, keep: Path | None = None) -> None:
-    """Let `write` make a temporary file beside `path`, flush it to the disk, then rename it over `path`.
-
-    A process killed half-way, or a full disk, leaves the older file as it was; with `keep`, that is its name once the new
-    file is on the disk. Raises `UserError` naming the path.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise UserError(f"cannot write {path}: {_why(error)}; what was there before is untouched") from error
-    finally:
-        # On a folder that cannot be read any more there is nothing to tidy, and the first error is the one to tell.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-# ---- checkpoints -----------------------------------------------------------------------------------------------------
 
 
 def previous(path: Path) -> Path:
@@ -64,20 +37,17 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     by `restore_checkpoint`. Raises `UserError` that names the path and what is left.
     """
 
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
+    try:
+        with unfinished(path, keep=previous(path)) as temporary, temporary.open("wb") as file:
             summed = _Summed(file)
             torch.save(state, summed)  # type: ignore[arg-type]  # it needs no more than write and flush
             file.write(MARK + summed.digest.hexdigest().encode() + b"\n")
-
-    try:
-        save_atomically(path, write, keep=previous(path))
-    except UserError as error:
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         left = next(
             (file for file in (path, previous(path)) if os.path.exists(file)), None
         )  # a folder that may not be looked into raises nothing
         kept = f"the older checkpoint {left} is whole" if left else "no older one is to be seen"
-        raise UserError(f"cannot write the checkpoint {path}: {_why(error.__cause__ or error)}; {kept}") from error
+        raise UserError(f"cannot write the checkpoint {path}: {reason(error)}; {kept}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -114,7 +84,7 @@ def restore_checkpoint(path: Path) -> tuple[dict[str, Any] | None, str]:
     try:
         older.replace(path)
     except OSError as error:
-        raise UserError(f"cannot put {older} in the place of {path}: {_why(error)}; {older} is whole") from error
+        raise UserError(f"cannot put {older} in the place of {path}: {error}; {older} is whole") from error
     return state, told
 
 
@@ -151,9 +121,3 @@ def _verify(path: Path) -> None:
         raise ValueError("it is cut short, or is no checkpoint")
     if line != MARK + digest.hexdigest().encode() + b"\n":
         raise ValueError("its checksum does not agree: it is damaged")
-
-
-def _why(error: BaseException) -> str:
-    """The reason the system gave, which torch's writer hides behind one of its own."""
-    behind = error.__context__
-    return str(behind if isinstance(error, RuntimeError) and isinstance(behind, OSError) else error)

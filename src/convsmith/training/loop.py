@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import Stopped, UserError
 from ..recipe import Precision, Recipe
+from ..watcher import EpochDone, Record, Started, StepDone
 from .average import averaged
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .clip import clip_adaptively
@@ -29,7 +29,7 @@ from .optim import CLASSIFIER, optimiser
 from .ranks import ALONE, Ranks
 from .schedule import rate_at
 
-__all__ = ["Batch", "EpochDone", "Feed", "Record", "Started", "StepDone", "TrainingDiverged", "fit"]
+__all__ = ["Batch", "Feed", "TrainingDiverged", "fit"]
 
 # Seconds between checkpoints inside an epoch; an epoch's end always writes one.
 CHECKPOINT_EVERY = 60.0
@@ -61,44 +61,6 @@ class Feed(Protocol):
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps `first` to `last` - 1; the same ones wherever the stream is entered."""
         ...
-
-
-@dataclass(frozen=True)
-class Started:
-    """The first record: training begins after `step` steps that were done before. `damage` says what could not be read."""
-
-    step: int
-    steps: int
-    damage: str = ""
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """One optimisation step. `loss` is NaN where it was not read off the device."""
-
-    step: int
-    steps: int
-    epoch: int
-    loss: float
-    rate: float
-    images: int
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """One pass over the training images, and what the evaluation said of the model that would be shipped."""
-
-    epoch: int
-    step: int
-    train_loss: float
-    train_top1: float
-    rate: float
-    images_per_s: float
-    seconds: float
-    scores: dict[str, float]
-
-
-Record = Started | StepDone | EpochDone
 
 
 @keeping_memory

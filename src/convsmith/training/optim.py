@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..recipe import SGD, AdamW, Recipe, RMSPropTF
-from ..sized import BySize
+from ..recipe import SGD, AdamW, BySize, Recipe, RMSPropTF
 from .rmsprop import RMSPropTF as TensorFlowRMSProp
 
 __all__ = ["CLASSIFIER", "optimiser", "parameter_groups"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..schedules import Cosine, Schedule
+from ..recipe import Cosine, Schedule
 
 __all__ = ["rate_at"]
 

@@ -1,8 +1,9 @@
-"""Weights out of files, without running anything that a file says."""
+"""Weights into files and out of them, without running anything that a file says."""
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError, first_line
+from ..files import whole
 
-__all__ = ["read"]
+__all__ = ["read", "write"]
 
 # Checkpoints of training scripts hold the weights under one of these; averaged weights are what was evaluated.
 _NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -46,6 +48,14 @@ def read(path: Path) -> dict[str, Tensor]:
             "`model.state_dict()`, best as .safetensors"
         ) from None
     return unwrapped(loaded, str(path))
+
+
+def write(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a state dict as `.safetensors`, whole or not at all."""
+    from safetensors.torch import save_file
+
+    with whole(path) as temporary:
+        save_file({key: value.contiguous().cpu() for key, value in state.items()}, temporary)
 
 
 def unwrapped(loaded: Any, label: str) -> dict[str, Tensor]:

@@ -8,9 +8,8 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Block, Style
+from ...arch import Block, Node, Style
 from ...layers import Residual
-from ...plans import Node
 from ..units import conv_norm, odd
 from .shortcut import Shortcut, shortcut
 

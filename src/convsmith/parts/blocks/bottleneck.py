@@ -8,9 +8,8 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Block, Mixer, Style
+from ...arch import Block, Mixer, Node, Style
 from ...layers import Residual
-from ...plans import Node
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
 from .shortcut import Shortcut, shortcut

@@ -8,8 +8,7 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from ...arch import Block, Style
-from ...plans import Node
+from ...arch import Block, Node, Style
 from ..units import conv_norm, odd
 
 __all__ = ["DepthwiseSeparable"]

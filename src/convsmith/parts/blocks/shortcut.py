@@ -7,8 +7,7 @@ from enum import StrEnum
 
 from torch import nn
 
-from ...arch import Style
-from ...plans import Node
+from ...arch import Node, Style
 from ..units import conv_norm
 
 __all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "shortcut"]

@@ -8,9 +8,8 @@ from typing import ClassVar, Self, final
 
 from torch import Tensor, nn
 
-from ...arch import Head, Style
+from ...arch import Head, Node, Style
 from ...layers import Linear, LinearInit
-from ...plans import Node
 from ..units import conv_norm, opening
 
 __all__ = ["Classifier", "PooledClassifier"]

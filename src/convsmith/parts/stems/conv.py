@@ -9,9 +9,8 @@ from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Stem, Style
+from ...arch import Node, Stem, Style
 from ...layers import ConvNorm
-from ...plans import Node
 from ..units import conv_norm, max_pool, odd
 
 __all__ = ["ConvStem"]

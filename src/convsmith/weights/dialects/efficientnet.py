@@ -5,9 +5,8 @@ timm has one implementation for EfficientNet, MobileNetV1 and V2, MnasNet and Ti
 
 from __future__ import annotations
 
-from ...arch import ArchSpec
+from ...arch import ArchSpec, plan
 from ...parts import SE, DepthwiseSeparable, MBConv
-from ...plans import plan
 from ..rules import Rules
 
 __all__ = ["lite", "timm", "torchvision"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...arch import ArchSpec
-from ...plans import plan
+from ...arch import ArchSpec, plan
 from ..rules import Rules
 
 __all__ = ["timm"]

@@ -1,0 +1,41 @@
+"""Growing a spec: depth, width and resolution multiplied, and made whole numbers by a rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..units import Rounding
+from .spec import ArchSpec
+
+__all__ = ["grown"]
+
+
+def grown(
+    spec: ArchSpec, *, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0, rounding: Rounding
+) -> ArchSpec:
+    """`spec` with depth, width and resolution multiplied (EfficientNet, section 3.1):
+
+        L_i = d L_i,  C_i = w C_i,  (H, W) = r (H, W)
+
+    Every stage's depth and width, the stem's and the head's widths are scaled; kernels, strides, expansion ratios and
+    the classifier are not. `rounding` says how the products become integers. Factors of exactly 1 change nothing, even
+    where the spec's own widths are no multiples of the rounding's step.
+    """
+
+    def grow(channels: float) -> int:
+        return rounding.width(channels * width)
+
+    stages, stem, head = spec.stages, spec.stem, spec.head
+    if width != 1:
+        stages = tuple(replace(stage, width=grow(stage.width)) for stage in stages)
+        stem = stem if rounding.keep_stem else stem.widened(grow)
+        least = rounding.least_head
+        head = head.widened(lambda channels: max(least, grow(channels), int(channels) if rounding.keep_head else 0))
+    if depth != 1:
+        stages = tuple(replace(stage, depth=rounding.repeats(stage.depth * depth)) for stage in stages)
+    image = (
+        spec.input
+        if resolution == 1
+        else replace(spec.input, resolution=rounding.resolution(spec.input.resolution * resolution))
+    )
+    return replace(spec, input=image, stem=stem, stages=stages, head=head)

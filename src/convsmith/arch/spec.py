@@ -1,0 +1,135 @@
+"""An architecture is a frozen value.
+
+An `ArchSpec` says what a network *is*: a stem, stages of equal blocks, a head, and a style that holds for all of them.
+It is hashable, comparable, printable and survives JSON. It never holds what can be derived from it: no input widths, no
+feature-map sizes, no counts. `plans.plan` unrolls it; the model, the cost, the tables and the exporters read that plan.
+
+Nothing here imports torch. What a part *does* stands beside it, in its own file under `parts/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
+from itertools import groupby
+
+from ..tagged import at_least
+from .inputs import Image
+from .part import Block, Conv, Head, Mixer, Norm, Ramp, Stem, Style
+
+__all__ = ["ArchSpec", "Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of equal blocks. The stride belongs to the first of them.
+
+    Two kinds of block at one resolution are two stages, the second with stride 1.
+    """
+
+    block: Block
+    depth: int
+    width: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        at_least("stage.depth", self.depth, 1)
+        at_least("stage.width", self.width, 1)
+        at_least("stage.stride", self.stride, 1)
+
+
+@dataclass(frozen=True)
+class ArchSpec:
+    """A whole network as a value.
+
+    >>> import convsmith as cs
+    >>> spec = cs.spec("efficientnet_b0")
+    >>> spec == cs.from_json(spec.to_json())
+    True
+    """
+
+    name: str
+    input: Image
+    style: Style
+    stem: Stem
+    stages: tuple[Stage, ...]
+    head: Head
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError(f"{self.name}: a network needs at least one stage")
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks."""
+        return sum(stage.depth for stage in self.stages)
+
+    def to_json(self) -> str:
+        """This value as JSON text, a fixed point of `from_json`."""
+        from ..codec import to_json
+
+        return to_json(self)
+
+    def with_classes(self, classes: int) -> ArchSpec:
+        """The same network for another number of classes."""
+        at_least("classes", classes, 1)
+        return replace(self, head=replace(self.head, classes=classes))
+
+    def with_resolution(self, resolution: int) -> ArchSpec:
+        """The same network read at another resolution; its parameters do not change."""
+        return replace(self, input=replace(self.input, resolution=resolution))
+
+    def with_channels(self, channels: int) -> ArchSpec:
+        """The same network for images of another number of channels, normalised by the mean of the old numbers."""
+        mean, std = self.input.mean, self.input.std
+        grey = replace(
+            self.input,
+            channels=channels,
+            mean=(sum(mean) / len(mean),) * channels,
+            std=(sum(std) / len(std),) * channels,
+        )
+        return self if channels == self.input.channels else replace(self, input=grey)
+
+    def with_style(
+        self,
+        *,
+        norm: Norm | None = None,
+        conv: Conv | None = None,
+        drop_path: float | None = None,
+        zero_last: bool | None = None,
+        ramp: Ramp | None = None,
+    ) -> ArchSpec:
+        """The same network in another style, such as `spec.with_style(norm=GroupNorm())`; what is not given stays."""
+        own = self.style
+        style = Style(
+            norm=own.norm if norm is None else norm,
+            conv=own.conv if conv is None else conv,
+            drop_path=own.drop_path if drop_path is None else drop_path,
+            zero_last=own.zero_last if zero_last is None else zero_last,
+            ramp=own.ramp if ramp is None else ramp,
+        )
+        return replace(self, style=style)
+
+    def with_mixer(self, stage: int, mixer: Mixer | None, *, blocks: Collection[int] | None = None) -> ArchSpec:
+        """The same network with `mixer` where stage `stage` (counted from 0, as `spec.stages`) had its k x k convolutions.
+
+        `blocks` names which of the stage's blocks, from 0; without it all of them. A stage of two kinds of block becomes
+        several stages, each a run of equal blocks, the stride on the first. `None` puts the convolution back.
+
+        Raises:
+            ValueError: no such stage or block, or a block that has no place for a mixer.
+        """
+        if not -len(self.stages) <= stage < len(self.stages):
+            raise ValueError(f"{self.name} has stages 0 to {len(self.stages) - 1}; got {stage}")
+        stage %= len(self.stages)
+        old = self.stages[stage]
+        if "mixer" not in {field.name for field in fields(old.block)}:
+            raise ValueError(f"a {old.block.kind} block has no k x k convolution that a mixer could stand for")
+        chosen = range(old.depth) if blocks is None else blocks
+        if any(not 0 <= block < old.depth for block in chosen):
+            raise ValueError(f"stage {stage} of {self.name} has blocks 0 to {old.depth - 1}; got {sorted(chosen)}")
+        mixed = replace(old.block, mixer=mixer)  # type: ignore[call-arg]
+        runs: list[Stage] = []
+        for block, run in groupby(mixed if index in chosen else old.block for index in range(old.depth)):
+            runs.append(replace(old, block=block, depth=len(list(run)), stride=1 if runs else old.stride))
+        return replace(self, stages=(*self.stages[:stage], *runs, *self.stages[stage + 1 :]))

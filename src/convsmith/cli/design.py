@@ -1,0 +1,64 @@
+"""`convsmith design` and `convsmith demo`: the main job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..errors import UserError
+from .options import BUDGET, RULE
+from .output import watching
+
+if TYPE_CHECKING:
+    pass
+
+from .training import DEFAULTS, Training, carried_out
+
+__all__ = ["demo", "design"]
+
+
+def design(
+    data: str,
+    /,
+    *,
+    to: Annotated[str, BUDGET],
+    base: Annotated[
+        str | None, Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.")
+    ] = None,
+    rule: Annotated[str | None, Parameter(help=f"{RULE} Default: compound.")] = None,
+    how: Annotated[
+        Literal["scale", "search"],
+        Parameter(help="scale BASE by RULE, or cut the network out of a supernet of SPACE, as `search` does."),
+    ] = "scale",
+    space: Annotated[str | None, Parameter(help="With --how search: t32 (the default), bignas, or a model.")] = None,
+    training: Training = DEFAULTS,
+) -> None:
+    """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.
+
+    DATA is `digits`, a folder with a folder per class, an .npz with images and labels, or a named torchvision set.
+    """
+    if how == "search":
+        from .search import search
+
+        if base is not None or rule is not None:
+            raise UserError(
+                "--base and --rule are for --how scale; with --how search, --space says which networks there are"
+            )
+
+        # A comma joins the limits of one budget here, and several budgets there.
+        search(data, to=to.replace(",", "+"), space=space or "t32", training=training)
+        return
+    if space is not None:
+        raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
+    from ..jobs.train.begin import design_job
+
+    watcher = watching()
+    found = design_job(data, to, base or "efficientnet_b0", rule or "compound", training.options(), watcher)
+    carried_out(found, training)
+
+
+def demo(*, training: Training = DEFAULTS) -> None:
+    """The main job on 1,797 real handwritten digits: `design digits --to 2M-macs`."""
+    design("digits", to="2M-macs", training=replace(training, name=training.name or "demo"))

@@ -1,0 +1,40 @@
+"""`convsmith estimate`: milliseconds foretold by a calibration."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .calibrate import Folder
+from .options import COUNT, Json, RuntimeName
+from .output import emit, err, machine_line, out, table
+
+__all__ = ["estimate"]
+
+
+def estimate(
+    models: Annotated[list[str], Parameter(negative=())],
+    /,
+    *,
+    runtime: Annotated[RuntimeName, Parameter(help="ort or eager.")] = "ort",
+    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    resolution: Annotated[int | None, Parameter(help="Another input side for every network.", validator=COUNT)] = None,
+    folder: Folder = None,
+    json: Json = False,
+) -> None:
+    """Milliseconds of MODELS as the calibration expects them: nothing is built, exported or run."""
+    from ..jobs.timing.calibrate import CACHE, calibration
+    from ..resolve import spec as resolve_spec
+
+    specs = [resolve_spec(name, resolution=resolution) for name in models]
+    model = calibration(runtime, threads, folder or CACHE)
+    found = [(spec, model.predict(spec)) for spec in specs]
+    if json:
+        rows = [{"model": spec.name, "ms": one.ms, "low": one.low, "high": one.high} for spec, one in found]
+        emit({"device": str(model.device), "made": model.made, "predictions": rows})
+        return
+    body = [[spec.name, f"{one.ms:.3g}", f"{one.low:.3g} - {one.high:.3g}"] for spec, one in found]
+    out.print(table(f"ms per image, predicted for {model.device}", "<model ms 90_%_of_networks", body))
+    err.print(f"calibrated {model.made}; `convsmith measure` measures", style="dim", soft_wrap=True)
+    err.print(machine_line(), style="dim", soft_wrap=True)

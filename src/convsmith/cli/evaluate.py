@@ -1,0 +1,41 @@
+"""`convsmith evaluate`: what a run is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from .options import Json
+from .output import emit, out, watching
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run: Path,
+    data: str | None = None,
+    /,
+    *,
+    split: Annotated[Literal["val", "train"], Parameter(help="Which part of the data.")] = "val",
+    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
+    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
+    json: Json = False,
+) -> None:
+    """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
+    from ..jobs.evaluate import evaluate as evaluated
+
+    scores = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    if json:
+        emit(scores.to_record())
+        return
+    for name, value, interval in (
+        ("top-1", scores.top1, scores.top1_interval),
+        (f"top-{scores.k}", scores.top5, scores.top5_interval),
+    ):
+        out.print(f"{name} {value:.2%}  [{interval[0]:.2%}, {interval[1]:.2%}]  (95 %, n = {scores.n})", markup=False)
+    out.print(f"mean of classes {scores.per_class_mean:.2%}, loss {scores.loss:.4f}")

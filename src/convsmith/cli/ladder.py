@@ -1,0 +1,153 @@
+"""`convsmith ladder`: what each ingredient of a recipe buys on the user's own data."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from ..errors import UserError
+from .options import COUNT, POSITIVE, SEED, Json
+from .output import emit, out, table, watching
+
+if TYPE_CHECKING:
+    from ..jobs.options import Options
+
+__all__ = ["ladder"]
+
+
+def ladder(
+    model: str,
+    data: str,
+    /,
+    *,
+    recipe: Annotated[str, Parameter(help="The recipe at the top of the ladder.")] = "resnet-rs",
+    seeds: Annotated[
+        int, Parameter(help="Trainings of each step; 3 is the least that says anything.", validator=COUNT)
+    ] = 3,
+    epochs: Annotated[
+        int | None, Parameter(help="Epochs of the top; the baseline has 90/350 of them.", validator=COUNT)
+    ] = None,
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set drop_path=0.1.")] = (),
+    factors: Annotated[
+        bool, Parameter(help="The 2 x 2 x 2 study of training, architecture and scaling instead.")
+    ] = False,
+    grow: Annotated[
+        float | None,
+        Parameter(
+            help="With --factors: how many times MODEL's MACs both scalings reach; 2 by default.", validator=POSITIVE
+        ),
+    ] = None,
+    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
+    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
+    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
+    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
+    workers: Annotated[
+        int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
+    ] = None,
+    cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
+    seed: Annotated[int, Parameter(help="Seed of the split, where DATA has none.", validator=SEED)] = 0,
+    out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
+    dry_run: Annotated[bool, Parameter(help="List the steps; train nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Train MODEL on DATA by a recipe's ingredients one after another, and draw what each adds, with intervals.
+
+    The steps are those of ResNet-RS's additive study: a bare baseline, cosine, longer, EMA, label smoothing, stochastic
+    depth, RandAugment, dropout, less weight decay, SE, ResNet-D. A study that was stopped goes on from --out.
+    """
+    from ..jobs.options import Options
+    from ..machine import this_machine
+
+    if grow is not None and not factors:
+        raise UserError("--grow is for the study of --factors; the ladder does not scale")
+    grow = 2.0 if grow is None else grow
+    short = () if epochs is None else (f"epochs={epochs}",)
+    options = Options(
+        recipe=recipe,
+        settings=(*settings, *short),
+        val=val,
+        root=root,
+        download=download,
+        seed=seed,
+    )
+    workers = this_machine().cores if workers is None else workers
+    folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
+    if dry_run:
+        _listed(model, data, options, resolution, factors, grow, seeds, workers, json)
+        return
+    from ..jobs.studies.climb import climb
+
+    made = climb(
+        model,
+        data,
+        out=folder,
+        seeds=seeds,
+        resolution=resolution,
+        study_factors=factors,
+        grow=grow,
+        options=options,
+        workers=workers,
+        cluster=cluster,
+        command=shlex.join(["convsmith", *sys.argv[1:]]),
+        watcher=watching(),
+    )
+    if json:
+        emit(made.to_record())
+        return
+    rows = [
+        [rung.name, f"{rung.mean:.2%}", _ends(rung.interval), _points(rung.gain), _ends(rung.gain_interval)]
+        for rung in made.rungs
+    ]
+    if factors:
+        out.print(table(None, "<corner top-1 interval", [row[:3] for row in rows]))
+        worth = [[effect.name, _points(effect.mean), _ends(effect.interval)] for effect in made.effects]
+        out.print(table(None, "<factor points interval", worth))
+    else:
+        out.print(table(None, "<step top-1 interval gain interval", rows))
+    out.print(f"report  {made.report}", soft_wrap=True)
+
+
+def _listed(
+    model: str,
+    data: str,
+    options: Options,
+    resolution: int | None,
+    factors: bool,
+    grow: float,
+    seeds: int,
+    workers: int,
+    json: bool,
+) -> None:
+    from ..costs import cost
+    from ..jobs.studies.climb import hours_of, planned
+    from ..units import human
+
+    images, _, _, steps = planned(
+        model, data, resolution=resolution, study_factors=factors, grow=grow, options=options, watcher=watching()
+    )
+    hours = hours_of(steps, images, seeds=seeds, workers=workers)
+    rows = [(step.name, step.recipe.epochs, cost(step.spec)) for step in steps]
+    if json:
+        listed = [{"step": n, "epochs": e, "macs": c.macs, "params": c.params} for n, e, c in rows]
+        emit({"steps": listed, "trainings": seeds * len(steps), "hours": hours, "dry_run": True})
+        return
+    out.print(
+        table(None, "<step epochs MACs params", [[n, str(e), human(c.macs), human(c.params)] for n, e, c in rows])
+    )
+    out.print(
+        f"would train {seeds * len(steps)} networks, {seeds} of each, in about {hours:.2g} hours, {workers} beside each other; "
+        "nothing was trained and nothing was written",
+        soft_wrap=True,
+    )
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return "–" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+
+
+def _points(gain: float | None) -> str:
+    return "–" if gain is None else f"{100 * gain:+.2f}"

@@ -1,0 +1,105 @@
+"""`convsmith list`: the ledger of published variants."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..errors import UserError, nearest
+from ..ledger import Row, Verdict, families, published
+from ..units import human
+from .options import Json
+from .output import emit, err, out, table
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["list_", "row_record"]
+
+
+def list_(
+    pattern: str = "*",
+    /,
+    *,
+    family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
+    task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
+    json: Json = False,
+) -> None:
+    """The ledger: every published variant, our exact counts against the paper's print.
+
+    PATTERN is a shell pattern (`resnet*`) or a part of a name.
+    """
+    known = families()
+    # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
+    chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]
+    if not chosen:
+        raise UserError(f"unknown family '{family}'; families are {', '.join(known)}{nearest(str(family), known)}")
+    rows = [row for row in published(pattern) if row.family in chosen]
+    if not rows:
+        variants = {row.name for row in published()}
+        raise UserError(f"no variant matches '{pattern}'{nearest(pattern, variants)}")
+    if json:
+        emit({"task": task, "rows": [row_record(row) for row in rows]})
+        return
+    out.print(
+        table(
+            None,
+            "<name px params print MACs print top-1 <agrees",
+            [
+                [
+                    row.name,
+                    str(row.resolution),
+                    human(row.params),
+                    row.paper_params.text if row.paper_params else "-",
+                    human(row.macs),
+                    _print(row),
+                    f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
+                    _agreement(row),
+                ]
+                for row in rows
+            ],
+        )
+    )
+    shown = list(dict.fromkeys(row.family for row in rows))
+    if len(shown) > 1:
+        counts = [[name, *_verdicts([row for row in rows if row.family == name])] for name in shown]
+        columns = " ".join(["<family", "rows", *(verdict.value.replace(" ", "_") for verdict in Verdict)])
+        out.print("")
+        out.print(table(None, columns, [*counts, ["all", *_verdicts(rows)]]))
+    err.print(
+        "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with a print within the print's "
+        "rounding or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
+        style="dim",
+    )
+
+
+def _print(row: Row) -> str:
+    """The paper's multiply-adds as it prints them, and whether it counts each as two."""
+    if row.paper_macs is None:
+        return "-"
+    return row.paper_macs.text + (" (2x)" if row.unit == "2xMACs" else "")
+
+
+def _verdicts(rows: list[Row]) -> list[str]:
+    """How many rows there are, then how many of each verdict."""
+    return [str(len(rows)), *(str(sum(row.verdict is verdict for row in rows)) for verdict in Verdict)]
+
+
+def _agreement(row: Row) -> str:
+    if row.verdict is not Verdict.DIFFERS:
+        return row.verdict
+    return ", ".join(
+        f"{field} {printed.difference(ours):+.1%}"
+        for field, printed, ours in row.differences()
+        if not printed.agrees(ours)
+    )
+
+
+def row_record(row: Row) -> dict[str, object]:
+    """A row of the ledger for `--json`."""
+    record = dataclasses.asdict(row)
+    record["paper_params"] = row.paper_params.text if row.paper_params else None
+    record["paper_macs"] = row.paper_macs.text if row.paper_macs else None
+    return record | {"agrees": row.agrees if any(row.differences()) else None}

@@ -1,0 +1,83 @@
+"""`convsmith pick`: which network to take under a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ..units import human
+from .options import BUDGET, COUNT, Json, RuntimeName
+from .output import emit, err, machine_line, out, table, watching
+
+__all__ = ["pick"]
+
+
+def pick(
+    pattern: str = "*",
+    /,
+    *,
+    to: Annotated[str, BUDGET],
+    family: Annotated[str | None, Parameter(help="Only this family.")] = None,
+    top: Annotated[int, Parameter(help="How many published networks to show.", validator=COUNT)] = 8,
+    published_only: Annotated[bool, Parameter(help="No scaled members.")] = False,
+    counts_only: Annotated[bool, Parameter(help="Measure nothing.")] = False,
+    runtime: Annotated[RuntimeName, Parameter(help="onnxruntime, eager torch or torch.compile.")] = "ort",
+    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    rounds: Annotated[int, Parameter(help="Interleaved rounds.", validator=Number(gte=3))] = 30,
+    plot: Annotated[Path | None, Parameter(help="Draw accuracy against ms (or MACs) as .svg or .png.")] = None,
+    json: Json = False,
+) -> None:
+    """Rank the ledger's networks, and members scaled from them, that meet the budget: by published top-1, timed here.
+
+    PATTERN is a shell pattern (`resnet*`) or a part of a name. A scaled member's top-1 is interpolated between the published
+    ones of its family and marked ~.
+    """
+    from ..jobs.timing.pick import pick as picked
+
+    found = picked(
+        to,
+        pattern=pattern,
+        family=family,
+        top=top,
+        scaled=not published_only,
+        timed=not counts_only,
+        runtime=runtime,
+        threads=threads,
+        rounds=rounds,
+        watcher=watching(),
+    )
+    if plot is not None:
+        from .. import plot as drawing
+        from ..reports.fronts import Dot, accuracy_front
+
+        dots = [
+            Dot(one.latency.median_ms if one.latency else one.cost.macs, one.prior / 100,
+                "interpolated" if one.between else "published", name=one.name)
+            for one in found.picks
+        ]  # fmt: skip
+        drawing.save(accuracy_front(dots, unit="MACs" if counts_only else "ms", named=True), plot)
+    if json:
+        emit(found.to_record())
+        return
+    rows = [
+        [
+            one.name,
+            str(one.spec.input.resolution),
+            ("~" if one.between else "") + f"{one.prior:.1f}",
+            human(one.cost.macs),
+            human(one.cost.params),
+            "-" if one.latency is None else f"{one.latency.median_ms:.3g}",
+            "-" if one.latency is None else f"{one.latency.p10_ms:.3g} - {one.latency.p90_ms:.3g}",
+        ]
+        for one in found.picks
+    ]
+    out.print(table(f"under {to}", "<model px top-1 MACs params ms p10_-_p90", rows))
+    for note in found.notes:
+        out.print(note, soft_wrap=True, highlight=False)
+    if plot is not None:
+        out.print(f"wrote {plot}")
+    if not counts_only:
+        err.print(machine_line(), style="dim", soft_wrap=True)

@@ -1,0 +1,45 @@
+"""The verb that makes labels: pseudo-label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from .options import Json
+from .output import emit, out, table, watching
+
+__all__ = ["pseudo_label"]
+
+
+def pseudo_label(
+    teacher: Path,
+    images: Path,
+    /,
+    *,
+    out_file: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.")] = Path("pseudo.json"),
+    threshold: Annotated[
+        float, Parameter(help="The least probability that is believed.", validator=Number(gte=0, lte=1))
+    ] = 0.5,
+    balance: Annotated[
+        int | None, Parameter(help="So many of each class, the surest first, repeated where fewer.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Label IMAGES (a folder, flat or of folders, or an .npz) by the run TEACHER; `train --pseudo` learns from the file."""
+    from ..jobs.pseudo import pseudo_label as labelled
+
+    made = labelled(teacher, images, out_file, threshold=threshold, balance=balance, watcher=watching())
+    counts = made.per_class()
+    if json:
+        emit({"file": str(out_file), "looked": made.looked, "unreadable": made.unreadable, "kept": len(made.rows),
+              "per_class": dict(zip(made.classes, counts, strict=True))})  # fmt: skip
+        return
+    shown = sorted(zip(made.classes, counts, strict=True), key=lambda pair: -pair[1])
+    rows = [[name, str(count)] for name, count in (shown if len(shown) <= 20 else [*shown[:10], *shown[-10:]])]
+    out.print(table(f"{len(made.rows)} labels on {made.looked} images", "<class labels", rows))
+    if made.unreadable:
+        out.print(f"{made.unreadable} images could not be read and were skipped")
+    out.print(f"wrote {out_file}", soft_wrap=True)

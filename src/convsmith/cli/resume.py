@@ -1,0 +1,38 @@
+"""`convsmith resume`: any run, from where it was stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .options import Json
+from .output import watching
+
+if TYPE_CHECKING:
+    pass
+
+from .training import finished
+
+__all__ = ["resume"]
+
+
+def resume(
+    run: Path,
+    /,
+    *,
+    force: Annotated[bool, Parameter(help="Go on although the data has changed since the start.")] = False,
+    json: Json = False,
+) -> None:
+    """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
+    from ..jobs.train.begin import resume as resumed
+    from ..runs import Run
+
+    if Run.open(run).read("config.json")["verb"] == "search" and (run / "space.json").is_file():
+        from ..jobs.search.begin import resume_search
+        from .search import finished as search_finished
+
+        search_finished(resume_search(Run.open(run), force=force, watcher=watching()), json)
+        return
+    finished(resumed(Run.open(run), force=force, watcher=watching()), json)

@@ -1,0 +1,91 @@
+"""`convsmith scale`: the largest member of a rule's line that fits."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from ..errors import UserError
+from ..files import write_text
+from .options import BUDGET, COUNT, POSITIVE, RULE, Json, RuntimeName
+from .output import emit, err, machine_line, out, watching
+from .places import writable
+
+if TYPE_CHECKING:
+    from ..scaling import Rule
+
+__all__ = ["scale"]
+
+
+def scale(
+    model: str,
+    /,
+    *,
+    to: Annotated[str, BUDGET],
+    rule: Annotated[str, Parameter(help=RULE)] = "compound",
+    classes: Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT)] = None,
+    epochs: Annotated[
+        float | None, Parameter(help="For resnet-rs: how long it will be trained.", validator=POSITIVE)
+    ] = None,
+    images: Annotated[
+        int | None, Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.", validator=COUNT)
+    ] = None,
+    runtime: Annotated[RuntimeName, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
+    threads: Annotated[int, Parameter(help="For ms: threads of the runtime.", validator=COUNT)] = 1,
+    fill: Annotated[bool, Parameter(help="Use up a limit of macs by a larger side, off the rule's line.")] = False,
+    out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """The largest member of a rule's line through MODEL that meets every part of the budget."""
+    from ..codec import to_data
+    from ..jobs.scale import met
+    from ..jobs.scale import scale as scaled
+
+    writable(out_file)
+    line = _rule(rule, epochs, images)
+    found = scaled(
+        model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, fill=fill, watcher=watching()
+    )
+    if out_file is not None:
+        write_text(out_file, found.spec.to_json())
+    if json:
+        record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": line.kind, "x": found.x}
+        record |= {"filled_from": found.filled_from}
+        timed = None if found.latency is None else found.latency.to_record()
+        emit(record | {"budget": str(found.budget), "met": met(found), "latency": timed})
+        return
+    spec = found.spec
+    depths = " ".join(str(stage.depth) for stage in spec.stages)
+    widths = " ".join(str(stage.width) for stage in spec.stages)
+    out.print(found.where)
+    out.print(f"{spec.input.resolution} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
+    slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
+    out.print(f"{found.cost} ({slack})")
+    if found.latency is not None:
+        row, plural = found.latency, "s" * (found.latency.threads > 1)
+        out.print(
+            f"measured {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n}; {row.runtime}, "
+            f"batch {row.batch}, {row.threads} thread{plural})",
+            soft_wrap=True,
+        )
+        err.print(machine_line())
+    if out_file is not None:
+        out.print(f"wrote {out_file}")
+
+
+def _rule(name: str, epochs: float | None, images: int | None) -> Rule:
+    from ..scaling import ResNetRS, regime
+    from ..scaling import rule as named_rule
+    from ..scaling.resnet_rs import IMAGENET
+
+    line = named_rule(name)
+    if epochs is None and images is None:
+        return line
+    if not isinstance(line, ResNetRS):
+        raise UserError(f"--epochs and --images choose the strategy of --rule resnet-rs; '{name}' has none to choose")
+    return dataclasses.replace(
+        line, regime=regime(350 if epochs is None else epochs, IMAGENET if images is None else images)
+    )

@@ -1,0 +1,47 @@
+"""`convsmith train`: one network on the user's data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .options import COUNT, POSITIVE
+from .output import watching
+
+if TYPE_CHECKING:
+    pass
+
+from .training import DEFAULTS, Training, carried_out
+
+__all__ = ["train"]
+
+
+def train(
+    model: str,
+    data: str,
+    /,
+    *,
+    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
+    weights: Annotated[
+        str | None,
+        Parameter(help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier."),
+    ] = None,
+    pseudo: Annotated[
+        str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.")
+    ] = None,
+    pseudo_ratio: Annotated[
+        float, Parameter(help="Pseudo-labelled images for each labelled one in an epoch.", validator=POSITIVE)
+    ] = 1.0,
+    training: Training = DEFAULTS,
+) -> None:
+    """Train MODEL on DATA by a recipe, then evaluate, export, measure and report.
+
+    With --weights it is transfer: --recipe finetune is the protocol of the transfer studies, --set frozen=true trains the
+    classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
+    """
+    from ..jobs.train.begin import train_job
+
+    options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
+    carried_out(train_job(model, data, resolution, options, watching()), training)

@@ -1,0 +1,132 @@
+"""Options that every verb which trains has, and what is said when it has trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .options import COUNT, NATURAL, SEED, Json
+from .output import emit, err, out, watching
+
+if TYPE_CHECKING:
+    from ..jobs.options import Options
+    from ..jobs.search.rehearsal import SearchRehearsal
+    from ..jobs.train.begin import Job
+    from ..jobs.train.rehearsal import Rehearsal
+    from ..runs import Run
+
+__all__ = ["DEFAULTS", "Training", "carried_out", "finished", "told"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Options of every verb that trains."""
+
+    recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick"
+    epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.", validator=COUNT)] = None
+    settings: Annotated[
+        tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")
+    ] = ()
+    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None
+    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
+    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
+    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL)] = 0
+    cache: Annotated[
+        Path | None, Parameter(help="A folder for decoded images: made once, then read by every run on this data.")
+    ] = None
+    cache_side: Annotated[
+        int,
+        Parameter(
+            help="Short side of images in the cache; 0: as many pixels as the smallest crops need.", validator=NATURAL
+        ),
+    ] = 0
+    seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
+    name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
+    runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
+    tensorboard: Annotated[
+        bool, Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.")
+    ] = False
+    dry_run: Annotated[
+        bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")
+    ] = False
+    json: Json = False
+
+    def options(self) -> Options:
+        from ..jobs.options import Options
+
+        epochs = () if self.epochs is None else (f"epochs={self.epochs}",)
+        return Options(
+            recipe=self.recipe,
+            settings=(*self.settings, *epochs),
+            val=self.val,
+            root=self.root,
+            download=self.download,
+            seed=self.seed,
+            workers=self.workers,
+            name=self.name,
+            parent=self.runs,
+            tensorboard=self.tensorboard,
+            cache=self.cache,
+            cache_side=self.cache_side,
+        )
+
+
+DEFAULTS = Training()
+
+
+def carried_out(job: Job, training: Training) -> None:
+    """Begin the job and say what came of it, or with --dry-run what would."""
+    from ..jobs.train.begin import start
+
+    watcher = watching()
+    if not training.dry_run:
+        finished(start(job, watcher), training.json)
+        return
+    from ..jobs.train.rehearsal import rehearse
+
+    # Building a cache would be writing.
+    told(rehearse(replace(job, images=replace(job.images, cache=None)), watcher), training.json)
+
+
+def told(rehearsal: Rehearsal | SearchRehearsal, json: bool) -> None:
+    """Say what a dry run found."""
+    if json:
+        emit(rehearsal.to_record())
+        return
+    for line in rehearsal.lines():
+        out.print(line, soft_wrap=True)
+
+
+def finished(run: Run, json: bool) -> None:
+    """Say what a training run came to."""
+    from ..training import rank_here
+
+    if rank_here() > 0:  # the first of several processes speaks for all
+        return
+    config, scores, latency = run.read("config.json"), run.read("scores.json"), run.read("latency.json")
+    row = latency["rows"][0]
+    files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
+    if json:
+        short = {key: value for key, value in scores.items() if key not in ("wrong", "confusion")}
+        record = {"run": str(run.path), "cost": config["cost"], "budget": config["budget"], "met": config["met"]}
+        emit(record | {"scores": short, "latency": row, "export": run.read("export.json"), "files": files})
+        return
+    low, high = scores["top1_interval"]
+    err.print()
+    out.print(f"top-1    {scores['top1']:.2%}  [{low:.2%}, {high:.2%}]  (95 %, n = {scores['n']})", markup=False)
+    cost = config["cost"]
+    for name, limit in (config["met"] or {}).items():
+        needs, allowed = (f"{limit[key]:.3g}" if name == "ms" else f"{limit[key]:,.0f}" for key in ("is", "limit"))
+        out.print(f"budget   {needs} of {allowed} {name}, {limit['slack']:.1%} below")
+    if not config["met"]:
+        out.print(f"cost     {cost['macs']:,} MACs, {cost['params']:,} parameters")
+    out.print(
+        f"latency  {row['median_ms']:.3f} ms  (p10 {row['p10_ms']:.3f}, p90 {row['p90_ms']:.3f}, n = {row['n']}; "
+        f"{row['runtime']}, batch {row['batch']}, {row['threads']} thread)",
+        soft_wrap=True,
+    )
+    out.print(f"report   {files['report.html']}", soft_wrap=True)

@@ -1,0 +1,127 @@
+"""Diagnosis of any network that a name stands for: its trace, the theory beside it, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from ..arch import ArchSpec
+from ..data import ImageData
+from ..errors import UserError
+from ..model import build
+from ..resolve import Target, resolve
+from ..signal import Expectation, Trace, Verdict, expected, trace, verdict
+from .feed import samples_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Diagnosis", "diagnose", "images_of", "weighted"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A trace, what theory expects where it can tell, and the verdict."""
+
+    trace: Trace
+    theory: tuple[Expectation, ...] | None
+    verdict: Verdict
+
+    @property
+    def theory_error(self) -> float | None:
+        """The largest departure of the variance from theory, as a factor above 1; None without a theory."""
+        if self.theory is None:
+            return None
+        found = {point.path: point.out for point in self.trace.points if point.index}
+        pairs = [(found[one.path].var, one.var) for one in self.theory if one.path in found and math.isfinite(one.var)]
+        ratios = [max(a / b, b / a) for a, b in pairs if a > 0 and b > 0]
+        return max(ratios) if ratios else None
+
+    def plot(self) -> Figure:
+        """The signal propagation plot, theory in it where there is one: a matplotlib figure."""
+        from ..reports.propagation import signal_plot
+
+        return signal_plot([self.trace], self.theory)
+
+
+def diagnose(
+    model: str | Path | ArchSpec | nn.Module,
+    *,
+    images: Tensor | None = None,
+    resolution: int | None = None,
+    draws: int = 2,
+    branches_on: bool = False,
+    seed: int = 0,
+) -> Diagnosis:
+    """The signal propagation of `model` and what is wrong with it: for whatever MODEL may name, a spec, or any module.
+
+    A spec is built anew in each draw; a run, a foreign network or a module is taken with its weights. `images` ⟨N,C,H,W⟩,
+    normalised as the network wants them, replace unit Gaussian noise of the network's own resolution.
+
+    >>> str(diagnose("tinynet_e", resolution=64).verdict)
+    'nothing is wrong with the signal'
+    """
+    if resolution is not None and resolution < 1:
+        raise UserError(f"the resolution must be at least 1; got {resolution}")
+    spec, module, name, shape = _subject(model, resolution)
+    make: nn.Module | Callable[[int], nn.Module] = (lambda s: build(spec, seed=s)) if spec is not None else module
+    found = trace(
+        make,
+        images,
+        input_shape=shape,
+        draws=draws,
+        branches_on=branches_on,
+        name=name,
+        seed=seed,
+    )
+    # Theory speaks of branches that are on, of the spec's own initialisation.
+    theory = None
+    if spec is not None and not any(point.branch == 0 or point.factor == 0 for point in found.points):
+        theory = expected(spec)
+    return Diagnosis(found, theory, verdict(found))
+
+
+def _subject(
+    model: str | Path | ArchSpec | nn.Module, resolution: int | None
+) -> tuple[ArchSpec | None, nn.Module, str, tuple[int, int, int]]:
+    """(the spec to draw from, or the module as it is; its name; the shape of an image)."""
+    if isinstance(model, nn.Module):
+        side = resolution or 224
+        return None, model, type(model).__name__, (3, side, side)
+    if isinstance(model, ArchSpec):
+        chosen = model if resolution is None else model.with_resolution(resolution)
+        side = chosen.input.resolution
+        return chosen, nn.Identity(), chosen.name, (chosen.input.channels, side, side)
+    target = resolve(model)
+    if target.onnx is not None:
+        raise UserError(
+            f"{target.label} is an ONNX file, whose inner maps cannot be seen; give the network it came from"
+        )
+    shape = target.input_shape(resolution)
+    if target.spec is not None and target.run is None:
+        return target.spec.with_resolution(shape[1]), nn.Identity(), target.label, shape
+    return None, weighted(target), target.label, shape
+
+
+def weighted(target: Target) -> nn.Module:
+    """The module that `target` stands for. Of a run, only with its weights: random ones are not what was asked about."""
+    if target.run is not None and not target.run.has("model.safetensors"):
+        folder = target.run.path
+        raise UserError(
+            f"{folder} has no weights yet (model.safetensors): `convsmith resume {folder}` goes on with it, and "
+            f"{folder / 'spec.json'} is its network before training"
+        )
+    return target.module()
+
+
+def images_of(model: str | Path, images: ImageData, resolution: int | None = None) -> Tensor:
+    """Sixteen validation images as the network `model` names wants them; a foreign one as ImageNet's are normalised."""
+    target = resolve(model)
+    chosen = target.spec if target.spec is not None else resolve("resnet50").spec
+    assert chosen is not None
+    return samples_of(chosen.with_resolution(target.input_shape(resolution)[1]), images)

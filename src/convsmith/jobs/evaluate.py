@@ -1,0 +1,52 @@
+"""`evaluate`: what a trained run is worth, on its own images or on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import DataError, UserError
+from ..evals import Scores
+from ..resolve import device
+from ..runs import Run
+from ..watcher import Watcher
+from .feed import score_on, trained
+from .options import Options, source_of
+from .source import Source
+
+__all__ = ["evaluate"]
+
+SPLITS = ("val", "train")
+
+
+def evaluate(
+    run: Run | str | Path,
+    data: str | Path | None = None,
+    *,
+    split: str = "val",
+    root: str | Path | None = None,
+    download: bool = False,
+    watcher: Watcher | None = None,
+) -> Scores:
+    """Top-1 and top-5 with 95 % intervals of a trained run, on its own images or on other data with the same classes."""
+    run = run if isinstance(run, Run) else Run.open(run)
+    if not run.has("model.safetensors"):
+        raise UserError(f"{run.path} has no trained weights yet; finish it with `convsmith resume {run.path}`")
+    if split not in SPLITS:
+        raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
+    own = Source(**run.read("config.json")["source"])
+    source = own if data is None else source_of(data, Options(root=root, download=download, seed=own.seed))
+    images = source.load(watcher or Watcher())
+    classes = tuple(run.read("data.json")["classes"])
+    if images.classes != classes:
+        raise DataError(
+            f"{images.name} has classes {_few(images.classes)}; {run.path.name} was trained on {_few(classes)}"
+        )
+    if split == "train":
+        images = replace(images, val=images.train)
+    return replace(score_on(trained(run, run.spec), run.spec, images, device()), split=split)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

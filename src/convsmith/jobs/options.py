@@ -1,0 +1,65 @@
+"""What every training job may be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..recipe import Recipe
+from ..recipes import changed
+from ..recipes import recipe as named_recipe
+from .source import Source
+
+__all__ = ["Options", "resolved_recipe", "source_of", "with_recipe"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every training job may be told."""
+
+    recipe: str | Recipe = "quick"
+    settings: tuple[str, ...] = ()
+    val: str | Path | None = None
+    root: str | Path | None = None
+    download: bool = False
+    seed: int = 0
+    workers: int = 0
+    name: str | None = None
+    parent: str | Path = "runs"
+    weights: str | Path | None = None
+    pseudo: str | Path | None = None
+    pseudo_ratio: float = 1.0
+    tensorboard: bool = False
+    cache: str | Path | None = None  # a folder for decoded images, made once and shared by all runs on this data
+    cache_side: int = 0  # their short side; 0 is as many pixels as the smallest crops need
+
+
+def source_of(data: str | Path, options: Options) -> Source:
+    """Where the data is, in absolute terms, so that a run can be resumed from another folder."""
+
+    def located(path: str | Path) -> str:
+        return str(Path(path).resolve() if Path(path).exists() else path)
+
+    return Source(
+        what=located(data),
+        val=None if options.val is None else located(options.val),
+        root=None if options.root is None else located(options.root),
+        download=options.download,
+        seed=options.seed,
+        pseudo=None if options.pseudo is None else located(options.pseudo),
+        pseudo_ratio=options.pseudo_ratio,
+        cache=None if options.cache is None else str(Path(options.cache).resolve()),
+        cache_side=options.cache_side,
+    )
+
+
+def with_recipe(options: Options | None, recipe: str | Recipe | None) -> Options:
+    """The options, or the usual ones, by another recipe where one is given."""
+    options = options or Options()
+    return options if recipe is None else replace(options, recipe=recipe)
+
+
+def resolved_recipe(options: Options) -> Recipe:
+    """The recipe that the options name, with their changes."""
+    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    return changed(base, options.settings)

@@ -1,0 +1,65 @@
+"""A trained run labels images that nobody labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..data import eval_batches
+from ..data.pseudo import PseudoLabels, chosen, unlabelled
+from ..errors import UserError
+from ..files import write_text
+from ..resolve import device
+from ..runs import Run
+from ..watcher import Watcher
+from .feed import EVAL_BATCH, normaliser, trained
+
+__all__ = ["pseudo_label"]
+
+
+@torch.inference_mode()
+def pseudo_label(
+    teacher: Run | str | Path,
+    images: str | Path,
+    out: str | Path,
+    *,
+    threshold: float = 0.5,
+    balance: int | None = None,
+    watcher: Watcher | None = None,
+) -> PseudoLabels:
+    """Label `images` (a folder, flat or not, or an `.npz`) by the run `teacher` and write the labels it is sure of to `out`.
+
+    An image is kept where the largest softmax probability is at least `threshold`; `balance` makes every class that has
+    any exactly so many, the surest first, repeated where there are fewer. Images that cannot be read are counted.
+    """
+    watcher = watcher or Watcher()
+    if not 0 <= threshold <= 1:
+        raise UserError(f"--threshold is a probability; got {threshold}")
+    if balance is not None and balance < 1:
+        raise UserError(f"--balance must be at least 1; got {balance}")
+    out = Path(out)
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent} to write {out.name} to")
+    run = teacher if isinstance(teacher, Run) else Run.open(teacher)
+    spec, split, where = run.spec, unlabelled(images), device()
+    classes = tuple(str(name) for name in run.read("data.json")["classes"])
+    model, ready = trained(run, spec).to(where), normaliser(spec, where)
+    scores, labels, read, done = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0, 0
+    side, channels = spec.input.resolution, spec.input.channels
+    for batch in eval_batches(split, resolution=side, channels=channels, batch=EVAL_BATCH):
+        done += EVAL_BATCH
+        watcher.count("labelling images", min(done, len(split)), len(split))
+        if len(batch.labels) == 0:
+            continue
+        best, label = model(ready(batch.images)).float().softmax(1).max(1)
+        at = batch.indices.numpy()
+        scores[at], labels[at], read = best.cpu().numpy(), label.cpu().numpy(), read + len(at)
+    rows = tuple(chosen(scores, labels, threshold=threshold, balance=balance))
+    source, unreadable = str(Path(images).resolve()), len(split) - read
+    made = PseudoLabels(source, classes, rows, str(run.path.resolve()), threshold, balance, len(split), unreadable)
+    if not rows:
+        raise UserError(f"of {read} images the teacher is sure of none at {threshold}: lower --threshold")
+    write_text(out, made.to_json())
+    return made

@@ -1,0 +1,63 @@
+"""`scale`: the largest member of a rule's line that meets a budget."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ..arch import ArchSpec
+from ..costs import cost
+from ..errors import BudgetError
+from ..latency import Runtime
+from ..resolve import spec as resolve_spec
+from ..scaling import Fit, Rule, fit, fit_timed
+from ..scaling import rule as named_rule
+from ..units import Budget
+from ..watcher import Watcher
+from .timing.calibrate import expectation
+from .timing.stopwatch import Stopwatch
+
+__all__ = ["met", "scale"]
+
+
+def scale(
+    model: str | Path | ArchSpec,
+    *,
+    to: str | Budget,
+    rule: str | Rule = "compound",
+    classes: int | None = None,
+    runtime: str | Runtime = Runtime.ORT,
+    threads: int = 1,
+    fill: bool = False,
+    watcher: Watcher | None = None,
+) -> Fit:
+    """The largest member of `rule`'s line through `model` that meets every part of the budget.
+
+    Multiply-adds and parameters are counted. Milliseconds are measured on this machine, of one image, in `runtime` with
+    `threads` threads: members are built, exported and timed until one meets the limit and the next larger does not. Where
+    this device is calibrated, the first to be timed is the one that the calibration expects to meet the limit.
+    `rule` is a rule, its name, or the file of one that `fit-scaling` wrote. `fill` then uses up a limit of multiply-adds by
+    the largest side that fits, off the rule's line.
+
+    >>> scale("mobilenetv2_100", to="100M-macs").spec.input.resolution
+    160
+    """
+    base = resolve_spec(model)
+    base = base if classes is None else base.with_classes(classes)
+    budget = to if isinstance(to, Budget) else Budget.parse(to)
+    line = rule if isinstance(rule, Rule) else named_rule(rule)
+    if math.isinf(budget.ms):
+        return fit(line, base, budget, cost, fill=fill)
+    if fill:
+        raise BudgetError(f"budget '{budget}' cannot be filled: that takes counts, and milliseconds are measured")
+    with Stopwatch(Runtime(runtime), threads, watcher or Watcher()) as time:
+        return fit_timed(line, base, budget, cost, time, expectation(runtime, threads))
+
+
+def met(found: Fit) -> dict[str, dict[str, float]]:
+    """For each limit of the budget: the limit, what the network needs, and the share left."""
+    needs: dict[str, float] = {"macs": found.cost.macs, "params": found.cost.params}
+    if found.latency is not None:
+        needs["ms"] = found.latency.median_ms
+    limits = {"macs": found.budget.macs, "params": found.budget.params, "ms": found.budget.ms}
+    return {name: {"limit": limits[name], "is": needs[name], "slack": slack} for name, slack in found.slack.items()}

@@ -1,0 +1,1 @@
+"""`search`: one supernet on the user's data, a finished network for each budget."""

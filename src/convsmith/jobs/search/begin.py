@@ -1,0 +1,159 @@
+"""One supernet trained on the user's data, and a finished network cut out of it for each budget: `convsmith search`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...codec import from_data, to_data
+from ...costs import cost
+from ...data import ImageData
+from ...errors import UserError
+from ...exporting import Exported, export_onnx
+from ...machine import this_machine
+from ...model import Model
+from ...parts import PARTS
+from ...recipe import Recipe
+from ...resolve import device
+from ...runs import Run, now
+from ...supernet import Space
+from ...training import joined, recalled, remember
+from ...watcher import Watcher
+from ..feed import samples_of, shape_of
+from ..options import Options, with_recipe
+from ..source import Source
+from ..train.stages import check_unchanged, data_record, unchanged
+from .options import SearchOptions, Selector, space_of
+from .request import Request
+from .stages import Search, carried
+
+__all__ = [
+    "SearchOptions",
+    "Selector",
+    "child_model",
+    "export_child",
+    "resume_search",
+    "search",
+    "space_of",
+]
+
+
+def search(
+    data: str | Path,
+    *,
+    to: str | Sequence[str],
+    recipe: str | Recipe | None = None,
+    options: Options | None = None,
+    how: SearchOptions | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train a supernet on `data` and hand over a finished child for each budget, with the front they stand on.
+
+    `to` is budgets joined by commas, each its own (`2M-macs,5ms`); `+` joins limits of one (`5ms+1M-params`). A tenth of
+    the training images is held out: the children are chosen by these, so that the validation images, which the winners'
+    scores and the report are of, have had no part in it. A child of a budget in milliseconds is exported and measured.
+    `recipe` is short for the options' own.
+
+    Raises:
+        UserError: a budget that no child meets, a space that does not fit, wrong options.
+    """
+    options, how, watcher = with_recipe(options, recipe), how or SearchOptions(), watcher or Watcher()
+    request = Request.of(data, to, options, how)
+    with joined(device()) as ranks:
+
+        def begun() -> tuple[Run, ImageData]:
+            images = request.source.load(watcher)
+            if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
+                watcher.note(f"started again by torchrun: going on with {before}")
+                return Run.open(before), images
+            space, recipe = request.settled(images)
+            request.refuse_slow(space)
+            run = Run.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
+            remember(str(run.path.resolve()))
+            watcher.stage("run", str(run.path))
+            small, big = cost(space.smallest()), cost(space.biggest())
+            watcher.stage("space", f"{space.base.name}: {space.size():,} networks, from {small} to {big}")
+            _describe(run, request, space, recipe, images, options)
+            return run, images
+
+        found, images = ranks.from_first(begun)
+        return carried(found, images, watcher, ranks)
+
+
+def resume_search(run: Run, *, force: bool = False, watcher: Watcher | None = None) -> Run:
+    """Go on with a search where it was stopped: what was trained, scored and measured is not done again.
+
+    Raises:
+        DataError: the data has changed since the start. Forced, children are scored anew by it.
+    """
+    watcher, source = watcher or Watcher(), Source(**run.read("config.json")["source"])
+    images = source.load(watcher)
+    check_unchanged(run, images, source.what, watcher, force=force)
+    with joined(device()) as ranks:
+        return carried(run, images, watcher, ranks)
+
+
+def export_child(
+    run: Run | str | Path,
+    number: int,
+    path: str | Path | None = None,
+    *,
+    dynamic_batch: bool = True,
+    watcher: Watcher | None = None,
+) -> Exported:
+    """Child `number` of a search's front as an ONNX file, which onnxruntime has run on real images."""
+    found = run if isinstance(run, Run) else Run.open(run)
+    model, images = _child(found, number, watcher or Watcher())
+    out = Path(path) if path else found.file(f"child-{number}.onnx")
+    samples = samples_of(model.spec, images)
+    return export_onnx(model, out, input_shape=shape_of(model.spec), dynamic_batch=dynamic_batch, samples=samples)
+
+
+def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:
+    """Child `number` of a search's front, counted from 1 as its report does, cut out and fit to be evaluated."""
+    return _child(run, number, watcher or Watcher())[0]
+
+
+def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
+    """The child, and the data that it was calibrated with."""
+    if not run.has("space.json"):
+        raise UserError(f"{run.path} is not a search; it has no children")
+    front = run.read("front.json")["front"]
+    if not 1 <= number <= len(front):
+        raise UserError(f"{run.path}'s front has children 1 to {len(front)}; got {number}")
+    source = Source(**run.read("config.json")["source"])
+    images = source.load(watcher)
+    if not unchanged(run, images):
+        raise UserError(
+            f"the data at {source.what} is not what {run.path} was made with: the child's norm statistics would not be those "
+            "that it was scored with"
+        )
+    space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
+    state = Search(run, space, images, watcher)
+    return state.examiner.child(space.spec(tuple(front[number - 1]["genes"]))), images
+
+
+def _describe(run: Run, request: Request, space: Space, recipe: Recipe, images: ImageData, options: Options) -> None:
+    run.write("space.json", to_data(space))
+    run.write_spec(space.biggest())
+    run.write("data.json", data_record(images))
+    run.write(
+        "config.json",
+        {
+            "verb": "search",
+            "convsmith": dict(this_machine().packages).get("convsmith", "unknown"),
+            "started": now(),
+            "name": run.path.name,
+            "data": images.name,
+            "source": to_data(request.source),
+            "seed": options.seed,
+            "workers": options.workers,
+            "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
+            "budgets": list(request.budgets),
+            "how": to_data(request.how),
+            "recipe": to_data(recipe),
+            "machine": to_data(this_machine()),
+        },
+    )

@@ -1,0 +1,86 @@
+"""What a search may be told: how to train and to choose, the space, and the budgets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from ...errors import UserError, first_line, nearest
+from ...machine import this_machine
+from ...resolve import spec as resolve_spec
+from ...supernet import SPACES, Space, space_from
+from ...units import Budget
+
+__all__ = ["SearchOptions", "Selector", "named_budgets", "space_of"]
+
+
+# A process that scores holds torch, the weights and the held-out images: beyond this memory is what counts.
+MOST_SCORERS = 8
+
+
+class Selector(Enum):
+    """How children are looked for: BigNAS's coarse to fine; MnasNet's reward; the front of the whole space by NSGA-II."""
+
+    COARSE_TO_FINE = "coarse-to-fine"
+    REWARD = "reward"
+    NSGA2 = "nsga2"
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How the supernet is trained and the children are chosen.
+
+    For the share `labels_first` of training all children learn from labels, and only then from the biggest. `per_round`
+    mutations are scored a round for each budget, by 1-image latency in `threads` threads.
+    `scorers` processes score children beside each other, 0: one for each core, 8 at most; `cluster` is the address of a Ray
+    cluster that does it instead. `against` names networks, of which members scaled to the winners' multiply-adds are trained
+    alone for comparison.
+    """
+
+    space: str = "t32"
+    labels_first: float = 0.0
+    rounds: int = 6
+    per_round: int = 16
+    threads: int = 1
+    select: Selector = Selector.COARSE_TO_FINE
+    scorers: int = 0
+    cluster: str | None = None
+    against: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.labels_first <= 1:
+            raise UserError(f"--labels-first is a share of training, from 0 to 1, not {self.labels_first:g}")
+        if self.rounds < 0 or self.per_round < 1 or self.threads < 1 or self.scorers < 0:
+            raise UserError("--rounds and --scorers are 0 or more, --per-round and --threads are 1 or more")
+
+    @property
+    def processes(self) -> int:
+        """How many processes score on this machine."""
+        return self.scorers or min(this_machine().cores, MOST_SCORERS)
+
+
+def space_of(name: str) -> Space:
+    """A space by its name (`t32`, `bignas`), or the networks within a model.
+
+    These are from three quarters as wide, half as deep and five eighths as large in their images; larger kernels may be 3 or 5.
+    """
+    if name in SPACES:
+        return SPACES[name]
+    try:
+        spec = resolve_spec(name)
+        step = max(1, spec.input.resolution // 14)
+        sides = tuple(round(share * spec.input.resolution / step) * step for share in (0.625, 0.75, 0.875))
+        return space_from(spec, resolution=sides, kernel=(3, 5))
+    except UserError as error:
+        said = " ".join(str(error).splitlines()[:2]) if first_line(error).endswith(":") else first_line(error)
+        hint = "" if "did you mean" in said else nearest(name, SPACES)
+        raise UserError(f"--space {name}: {said}{hint}; it may be {', '.join(SPACES)} or a model") from None
+
+
+def named_budgets(texts: Sequence[str]) -> dict[str, Budget]:
+    """Budgets by what the user calls them; the name is the child's folder, too."""
+    found = {text.strip(): Budget.parse(text.strip().replace("+", ",")) for text in texts}
+    if len(found) < len(texts):
+        raise UserError(f"a budget is named twice in {', '.join(texts)}")
+    return found

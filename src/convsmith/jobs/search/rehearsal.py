@@ -1,0 +1,157 @@
+"""What a search would take, from a few of its own steps and the scores of a few children."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import torch
+
+from ...codec import to_data
+from ...costs import cost
+from ...data import Split
+from ...recipe import Recipe
+from ...resolve import device
+from ...supernet import Space, Supernet, skeletons, train_supernet
+from ...units import Cost
+from ...watcher import Started, StepDone, Watcher
+from ..feed import Feed, normaliser
+from ..options import Options
+from ..train.rehearsal import STEPS, peak_gib
+from .options import SearchOptions
+from .request import Request, in_three
+from .scores import Examiner
+from .stages import CALIBRATION, calibration_of
+
+__all__ = ["SearchRehearsal", "rehearse_search"]
+
+# Images that a child is calibrated and scored with to see how long it takes, and children that are.
+LOOKED_AT, TRIED = 250, 3
+
+
+@dataclass(frozen=True)
+class SearchRehearsal:
+    """An estimate, without measuring and handing over.
+
+    `seconds_a_step` is the mean of the sandwiches tried, `seconds_a_child` that of drawn children in one process, `scored` how
+    many will be, more where budgets in milliseconds are missed at first; `memory_gib` is this process's peak so far.
+    """
+
+    space: str
+    networks: int
+    smallest: Cost
+    biggest: Cost
+    train_images: int
+    held_out: int
+    epochs: int
+    steps: int
+    seconds_a_step: float
+    scored: int
+    seconds_a_child: float
+    scorers: int
+    memory_gib: float
+    device: str
+
+    @property
+    def hours(self) -> float:
+        """Of training and of scoring."""
+        return (self.steps * self.seconds_a_step + self.scored * self.seconds_a_child / self.scorers) / 3600
+
+    def lines(self) -> list[str]:
+        return [
+            f"would train {self.space}, {self.networks:,} networks, from {self.smallest} to {self.biggest}",
+            f"on {self.train_images} images, choosing by {self.held_out} others: {self.epochs} epochs, {self.steps} sandwiches, "
+            f"then score about {self.scored} children",
+            f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a sandwich, "
+            f"{self.seconds_a_child:.2g} s a child, {self.scorers} beside each other; without measuring and handing over), "
+            f"{self.memory_gib:.1f} GiB of memory",
+            "nothing was trained and nothing was written",
+        ]
+
+    def to_record(self) -> dict[str, object]:
+        record: dict[str, object] = to_data(self)
+        return record | {"hours": self.hours, "dry_run": True}
+
+
+def rehearse_search(
+    data: str | Path, *, to: str, options: Options, how: SearchOptions, watcher: Watcher
+) -> SearchRehearsal:
+    """Take a few steps of the search on its own data, with weights that are thrown away.
+
+    Raises:
+        UserError: what the search itself would refuse before it trains.
+    """
+    request = Request.of(data, to, options, how)
+    images = replace(request.source.load(watcher), cache=None)  # building a cache would be writing
+    space, recipe = request.settled(images)
+    request.refuse_slow(space)
+    parts, where = in_three(images, options.seed), device()
+    feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
+    supernet = Supernet(space, seed=options.seed)
+    watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")
+    a_step = _seconds_a_step(supernet, recipe, feed, where, options.seed)
+    few = replace(parts, train=_few(parts.train), val=_few(parts.val))
+    fitted, scored = _seconds_of_children(Examiner(supernet, few, calibration_of(space, few), device=where), space)
+    a_child = fitted * min(CALIBRATION, len(parts.train)) / len(few.train) + scored * len(parts.val) / len(few.val)
+    return SearchRehearsal(
+        space=space.base.name,
+        networks=space.size(),
+        smallest=cost(space.smallest()),
+        biggest=cost(space.biggest()),
+        train_images=len(parts.train),
+        held_out=len(parts.val),
+        epochs=recipe.epochs,
+        steps=recipe.epochs * feed.steps_per_epoch,
+        seconds_a_step=a_step,
+        scored=len(skeletons(space)) + len(request.budgets) * how.rounds * how.per_round,
+        seconds_a_child=a_child,
+        scorers=how.processes if where.type == "cpu" else 1,
+        memory_gib=peak_gib(where),
+        device=str(where),
+    )
+
+
+def _seconds_a_step(supernet: Supernet, recipe: Recipe, feed: Feed, where: torch.device, seed: int) -> float:
+    times: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for record in train_supernet(
+            supernet,
+            recipe,
+            feed,
+            prepare=normaliser(supernet.space.biggest(), where),
+            evaluate=lambda shipped: {},
+            checkpoint=Path(folder) / "last.pt",
+            device=where,
+            seed=seed,
+        ):
+            if isinstance(record, Started):
+                began = time.perf_counter()
+            elif isinstance(record, StepDone):
+                times.append(time.perf_counter() - began)
+                if len(times) == STEPS:
+                    break
+                began = time.perf_counter()
+    return mean(times[1:] or times)  # the first also builds what later ones find
+
+
+def _seconds_of_children(examiner: Examiner, space: Space) -> tuple[float, float]:
+    """Seconds in which a drawn child gets its statistics, and is scored."""
+    rng, fitted, scored = random.Random(0), [], []
+    for spec in (space.sample(rng) for _ in range(TRIED)):
+        began = time.perf_counter()
+        model = examiner.child(spec)
+        fitted.append(time.perf_counter() - began)
+        examiner.top1(model)  # the first of a resolution resizes the images
+        began = time.perf_counter()
+        examiner.top1(model)
+        scored.append(time.perf_counter() - began)
+    return mean(fitted), mean(scored)
+
+
+def _few(split: Split) -> Split:
+    return split.take(np.arange(min(LOOKED_AT, len(split))))

@@ -1,0 +1,110 @@
+"""A search as it was asked for, and what is refused before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...costs import cost
+from ...data import ImageData, divided
+from ...errors import UserError
+from ...latency import Runtime
+from ...recipe import Recipe
+from ...recipes import changed, settle
+from ...recipes import recipe as named_recipe
+from ...supernet import Space, refuse_recipe
+from ...units import Budget
+from ...watcher import Watcher
+from ..options import Options, source_of
+from ..source import Source
+from ..timing.stopwatch import Stopwatch
+from ..train.begin import regularised
+from .foils import parsed
+from .options import SearchOptions, named_budgets, space_of
+
+__all__ = ["Request", "in_three"]
+
+# Of each class, the share of training images that the supernet never sees: children are chosen by them.
+HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A search as it was asked for, understood; what can be refused without the data has been."""
+
+    source: Source
+    budgets: Mapping[str, Budget]
+    recipe: Recipe
+    how: SearchOptions
+    seed: int
+
+    @classmethod
+    def of(cls, data: str | Path, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
+        """What `search` was given, understood.
+
+        Raises:
+            UserError: what cannot be understood, or no supernet can be trained by.
+        """
+        budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
+        for name in how.against:
+            parsed(name)
+        base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+        recipe = changed(base, options.settings)
+        refuse_recipe(recipe)
+        if options.tensorboard:
+            raise UserError("--tensorboard is of a training; a search draws its curves in its report")
+        if options.pseudo is not None:
+            raise UserError(
+                "a search learns from no pseudo-labels: children would be chosen by images that they labelled"
+            )
+        return cls(source_of(data, options), budgets, recipe, how, options.seed)
+
+    def settled(self, images: ImageData) -> tuple[Space, Recipe]:
+        """The space of networks for these classes, and the recipe in numbers for the biggest, which alone is regularised.
+
+        Raises:
+            UserError: no network of the space meets a budget, the space leaves no choice, or too few images to choose by.
+        """
+        space = space_of(self.how.space).with_classes(len(images.classes))
+        if space.size() == 1 or cost(space.smallest()) == cost(space.biggest()):
+            raise UserError(f"{space.base.name}'s space leaves no choice: train that network by itself")
+        _refuse_impossible(space, self.budgets.values())
+        if not len(in_three(images, self.seed).val):
+            raise UserError(
+                f"{images.name} has one training image a class: a search holds some out to choose by, and needs two at least"
+            )
+        recipe = settle(self.recipe, space.biggest())
+        return replace(space, base=regularised(space.base, recipe)), recipe
+
+    def refuse_slow(self, space: Space) -> None:
+        """Refuse a limit in milliseconds that not even the smallest network meets here, in the better of two measurements.
+
+        Raises:
+            UserError: which limit it is, and what the smallest takes.
+        """
+        limits = {name: budget.ms for name, budget in self.budgets.items() if math.isfinite(budget.ms)}
+        if not limits:
+            return
+        with Stopwatch(Runtime.ORT, self.how.threads, Watcher()) as watch:
+            least = min(watch(space.smallest()).median_ms for _ in range(2))
+        for name, limit in limits.items():
+            if least > limit:
+                raise UserError(
+                    f"no network of {space.base.name}'s space is within {name} here: its smallest takes {least:.3g} ms"
+                )
+
+
+def _refuse_impossible(space: Space, budgets: Iterable[Budget]) -> None:
+    """Refuse what can be refused before anything is trained."""
+    least = cost(space.smallest())
+    for budget in budgets:
+        if least.macs > budget.macs or least.params > budget.params:
+            raise UserError(f"no network of {space.base.name}'s space meets {budget}: its smallest has {least}")
+
+
+def in_three(images: ImageData, seed: int) -> ImageData:
+    """Training images without those held out, and these as its validation part."""
+    kept, out = divided(images.train, HELD_OUT, seed)
+    return replace(images, train=kept, val=out)

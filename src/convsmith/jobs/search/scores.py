@@ -1,0 +1,154 @@
+"""How good a supernet's children are: calibrated, scored on images that nothing was trained on, and remembered on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...arch import ArchSpec
+from ...data import ImageData, Split, eval_batches, held
+from ...errors import UserError
+from ...evals import score
+from ...files import write_text
+from ...model import Model
+from ...supernet import Genes, Supernet
+from ...watcher import Watcher
+from ..feed import EVAL_BATCH, normaliser
+from ..studies.farm import Farm
+
+__all__ = ["Examiner", "Scorer", "examined"]
+
+
+class Examiner:
+    """A function from genes to a child's top-1 on the validation part of `images`: images held out from training.
+
+    Each child is extracted, given its own statistics by `calibration` (batches of bytes at the biggest resolution) and
+    scored on images decoded and resized for its resolution, as its exported twin would be. On a CPU a child is scored by one
+    thread, so that its score does not depend on where it is done. Nothing of it changes but what it remembers, and it can be
+    pickled: a farm's shared part.
+    """
+
+    def __init__(
+        self, supernet: Supernet, images: ImageData, calibration: Sequence[Tensor], *, device: torch.device
+    ) -> None:
+        # Nothing is scored on training images; a farm's processes are spared them.
+        self._supernet, self._calibration, self.device = supernet, calibration, device
+        self._classes, self._val = images.classes, images.val
+        self._shown: dict[int, Split] = {}
+
+    @property
+    def n(self) -> int:
+        """How many images a score is of."""
+        return len(self._val)
+
+    def __call__(self, genes: Genes) -> float:
+        """Its share of right answers; NaN where its outputs are not finite, which no selection keeps."""
+        return self.top1(self.child(self._supernet.space.spec(genes)))
+
+    def child(self, spec: ArchSpec) -> Model:
+        """The stand-alone network of `spec`, fit to be evaluated."""
+        with _one_thread(self.device):
+            prepare = normaliser(self._supernet.space.biggest(), self.device)
+            return self._supernet.calibrated(spec, self._calibration, prepare=prepare)
+
+    def top1(self, model: Model) -> float:
+        """The same of a network that `child` made."""
+        resolution, channels = model.spec.input.resolution, model.spec.input.channels
+        if resolution not in self._shown:  # there are a handful of resolutions and hundreds of children
+            self._shown[resolution] = held(self._val, resolution=resolution, channels=channels)
+        batches = eval_batches(self._shown[resolution], resolution=resolution, channels=channels, batch=EVAL_BATCH)
+        try:
+            with _one_thread(self.device):
+                found = score(
+                    model.to(self.device),
+                    batches,
+                    classes=self._classes,
+                    normalise=normaliser(model.spec, self.device),
+                    device=self.device,
+                    thumbnails=0,
+                )
+        except UserError:
+            return math.nan
+        return float(found.top1)
+
+
+def examined(examiner: Examiner, genes: Genes) -> float:
+    """What a farm's process does."""
+    return examiner(genes)
+
+
+class Scorer:
+    """A function from many genes to their scores by an `examiner`, each made once.
+
+    What was scored is kept in `path`, one line a child, under `key`: a digest of the weights and the data. Scores of another
+    key are not read. With a `farm` of the examiner the children of one call are scored beside each other.
+    """
+
+    def __init__(
+        self,
+        examiner: Examiner,
+        *,
+        path: Path,
+        key: str,
+        watcher: Watcher,
+        farm: Farm[Examiner, Genes, float] | None = None,
+    ) -> None:
+        self.known: dict[Genes, float] = {}
+        self.examiner = examiner
+        self._path, self._watcher, self._farm = path, watcher, farm
+        self._read(key)
+
+    def __call__(self, wanted: Sequence[Genes]) -> list[float]:
+        new = [genes for genes in dict.fromkeys(wanted) if genes not in self.known]
+        with self._path.open("a", encoding="utf-8") as file:
+            for done, (genes, top1) in enumerate(self._scored(new), 1):
+                self.known[genes] = top1
+                file.write(json.dumps({"genes": genes, "top1": top1 if math.isfinite(top1) else None}) + "\n")
+                file.flush()
+                self._watcher.count("children", done, len(new))
+        return [self.known[genes] for genes in wanted]
+
+    @property
+    def n(self) -> int:
+        """How many images a score is of."""
+        return self.examiner.n
+
+    def _scored(self, new: Sequence[Genes]) -> Iterator[tuple[Genes, float]]:
+        if self._farm is None or len(new) < 2:
+            return ((genes, self.examiner(genes)) for genes in new)
+        by_name = {str(at): genes for at, genes in enumerate(new)}
+        return ((by_name[name], top1) for name, top1 in self._farm(by_name))
+
+    def _read(self, key: str) -> None:
+        """Take over the lines of an earlier process up to the first torn one, and start the file with them."""
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        kept = [json.dumps({"key": key})]
+        if lines and lines[0] == kept[0]:
+            for line in lines[1:]:
+                try:
+                    own = json.loads(line)
+                    genes, top1 = tuple(own["genes"]), own["top1"]
+                except (ValueError, KeyError, TypeError):
+                    break
+                self.known[genes] = math.nan if top1 is None else top1
+                kept.append(line)
+            if self.known:
+                self._watcher.note(f"{len(self.known)} children were scored before")
+        text = "\n".join(kept) + "\n"
+        write_text(self._path, text)
+
+
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if device.type == "cpu" else before)
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,245 @@
+"""The stages of a search, from the supernet's training to its page: each is done once, whatever interrupts."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ...codec import from_data, to_data
+from ...costs import cost
+from ...data import ImageData, eval_batches
+from ...errors import Stopped
+from ...evals.intervals import wilson
+from ...latency import Runtime
+from ...parts import PARTS
+from ...recipe import KINDS, Recipe
+from ...resolve import device
+from ...runs import Run
+from ...stages import stage_rows
+from ...supernet import Genes, RolledBack, Space, Supernet, Watched, skeletons, train_supernet
+from ...training import Ranks, Termination
+from ...units import Budget, human
+from ...watcher import EpochDone, Started, StepDone, Watcher
+from ...weights import write as write_weights
+from ..feed import Feed, normaliser
+from ..source import fingerprint
+from ..studies.farm import Farm
+from ..timing.stopwatch import Stopwatch
+from ..train.stages import carry_on
+from .choose import choose
+from .foils import train_foils
+from .options import SearchOptions, named_budgets
+from .page import missed, write_page
+from .predicted import Timed
+from .request import in_three
+from .scores import Examiner, Scorer, examined
+
+__all__ = ["CALIBRATION", "Search", "calibration_of", "carried"]
+
+# Training images whose statistics a child's norms are given.
+CALIBRATION = 2000
+
+
+def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
+    config = run.read("config.json")
+    how = from_data(SearchOptions, config["how"], ())
+    space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
+    if ranks.from_first(lambda: not run.has("supernet.safetensors")):
+        try:
+            with Termination() as termination, termination.deferred():
+                _train(run, config, how, space, images, watcher, ranks, termination)
+        except Stopped as stopped:
+            raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
+    if not ranks.leads:
+        return run
+    state = Search(run, space, images, watcher)
+    if not run.has("front.json"):
+        _select(state, named_budgets(config["budgets"]), how)
+    for row in run.read("front.json")["winners"]:
+        _finish(state, config, row)
+    if how.against and not run.has("foils.json"):
+        run.write("foils.json", train_foils(run, how, state.recipe, in_three(images, config["seed"]), images, watcher))
+    watcher.stage("report", str(write_page(run)))
+    return run
+
+
+class Search:
+    """What every stage after training looks at: the trained supernet, and its data in three parts."""
+
+    def __init__(self, run: Run, space: Space, images: ImageData, watcher: Watcher) -> None:
+        self.run, self.space, self.images, self.watcher = run, space, images, watcher
+        config = run.read("config.json")
+        self.recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
+        parts = in_three(images, config["seed"])
+        supernet = Supernet(space)
+        supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
+        supernet.model.to(device())
+        digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
+        digest.update(f"{space.key} {fingerprint(parts)} {run.read('data.json')['contents']} {CALIBRATION}".encode())
+        self.key = digest.hexdigest()[:16]
+        self.examiner = Examiner(supernet, parts, calibration_of(space, parts), device=device())
+
+    def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, float] | None]:
+        """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
+        if how.cluster is None and (how.processes == 1 or self.examiner.device.type != "cpu"):
+            return nullcontext()
+        return Farm(examined, self.examiner, workers=how.processes, cluster=how.cluster, option="--scorers")
+
+
+def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
+    """Batches of training images in bytes, as evaluation shows them, at the biggest resolution."""
+    spec = space.biggest()
+    chosen = np.random.default_rng(0).permutation(len(parts.train))[:CALIBRATION]
+    batches = eval_batches(
+        parts.train.take(np.sort(chosen)), resolution=spec.input.resolution, channels=spec.input.channels, batch=250
+    )
+    return [batch.images for batch in batches if len(batch.labels)]
+
+
+def _train(
+    run: Run,
+    config: dict[str, Any],
+    how: SearchOptions,
+    space: Space,
+    images: ImageData,
+    watcher: Watcher,
+    ranks: Ranks,
+    termination: Termination,
+) -> None:
+    recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
+    where, spec, parts = device(), space.biggest(), in_three(images, config["seed"])
+    feed = Feed(spec, parts, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
+    calibration = calibration_of(space, parts)
+    supernet = Supernet(space, seed=config["seed"])
+    ends = (space.smallest(), spec)
+
+    def evaluate(shipped: Supernet) -> dict[str, float]:
+        examiner = Examiner(shipped, parts, calibration, device=where)
+        small, big = (examiner.top1(examiner.child(end)) for end in ends)
+        return {"smallest_top1": small, "val_top1": big}
+
+    watcher.stage(
+        "train",
+        f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} sandwiches of 4 children on {where}; "
+        f"{len(parts.val)} training images are held out to choose by",
+    )
+    for record in train_supernet(
+        supernet,
+        recipe,
+        feed,
+        prepare=normaliser(spec, where),
+        evaluate=evaluate,
+        checkpoint=run.file("last.pt"),
+        device=where,
+        seed=config["seed"],
+        labels_first=how.labels_first,
+        ranks=ranks,
+        stop=lambda: termination.asked,
+    ):
+        if not ranks.leads:
+            continue
+        match record:
+            case Started():
+                run.rewind(record.step)
+                if record.damage:
+                    watcher.note(record.damage)
+                if record.step:
+                    watcher.note(f"resuming after step {record.step} of {record.steps}")
+            case Watched():
+                run.log({"event": "look"} | to_data(record))
+            case RolledBack():
+                watcher.note(
+                    f"step {record.step}: {record.reason}; back to step {record.to} at {record.share:g} of the rate"
+                )
+                run.log({"event": "rolled back"} | to_data(record))
+            case EpochDone():
+                watcher.record(record)
+                data = to_data(replace(record, scores={}))
+                data.pop("scores")
+                run.log({"event": "epoch", **data, **record.scores})
+            case StepDone():
+                watcher.record(record)
+    if ranks.leads:
+        write_weights(run.file("supernet.safetensors"), supernet.model.state_dict())
+
+
+def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
+    """Choose a child for each budget; leaves `front.json`, the winners and the front of all that was scored."""
+    run, space, watcher = state.run, state.space, state.watcher
+    seed = run.read("config.json")["seed"]
+    with Stopwatch(Runtime.ORT, how.threads, Watcher()) as watch:
+        timed = None
+        if any(math.isfinite(budget.ms) for budget in budgets.values()):
+            watcher.stage("time", "a dozen children, to predict the others' milliseconds")
+            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads)
+            if math.isfinite(timed.error):
+                watcher.note(f"predictions of children left out in turn are off by {timed.error:.0%} (median)")
+        watcher.stage(
+            "choose",
+            f"{how.select.value}: from {len(skeletons(space))} skeletons, then {how.rounds} rounds of mutations a budget",
+        )
+        low, high = wilson(state.examiner.n // 2, state.examiner.n)
+        watcher.note(
+            f"a score of {state.examiner.n} images is known within {50 * (high - low):.1f} points: closer children are told apart "
+            "by chance"
+        )
+        with state.farm(how) as farm:
+            path = run.file("children.jsonl")
+            scorer = Scorer(state.examiner, path=path, key=state.key, watcher=watcher, farm=farm)
+            found = choose(space, scorer, budgets, timed, how, seed)
+    for row in found["winners"]:
+        took = "" if row["ms"] is None else f", {row['ms']:.3g} ms"
+        watcher.note(f"{row['budget']}: held-out top-1 {row['top1']:.2%}, {human(row['macs'])} MACs{took}")
+    run.write("front.json", found)
+
+
+def _finish(state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
+    """A winner as a run folder of its own, evaluated, exported, measured and reported as every run is."""
+    child = Run(state.run.file("children") / row["budget"])
+    if child.has("report.html"):
+        return
+    child.path.mkdir(parents=True, exist_ok=True)
+    state.watcher.stage("child", str(child.path))
+    if not child.has("config.json"):
+        _describe_child(child, state, config, row)
+    if not child.has("model.safetensors"):
+        model = state.examiner.child(state.space.spec(tuple(row["genes"])))
+        write_weights(child.file("model.safetensors"), model.state_dict())
+    carry_on(child, state.watcher, state.images, Ranks())
+    if said := missed(child.read("config.json")["met"]):
+        state.watcher.note(f"{row['budget']}: {said}; to choose it {row['ms']:.3g} had been measured")
+
+
+def _describe_child(child: Run, state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
+    base, budget = state.space.base, Budget.parse(row["budget"].replace("+", ","))
+    spec = replace(state.space.spec(tuple(row["genes"])), name=f"{base.name}-{row['budget']}")
+    needs = cost(spec)
+    met = {
+        name: {"limit": limit, "is": own, "slack": 1 - own / limit}
+        for name, limit, own in (
+            ("macs", budget.macs, needs.macs),
+            ("params", budget.params, needs.params),
+            ("ms", budget.ms, row["ms"]),
+        )
+        if math.isfinite(limit)
+    }
+    child.write_spec(spec)
+    child.write("data.json", state.run.read("data.json"))
+    child.write(
+        "config.json",
+        {key: config[key] for key in ("convsmith", "started", "data", "source", "seed", "workers", "command")}
+        | {"recipe": config["recipe"], "machine": config["machine"], "verb": "search", "name": spec.name}
+        | {"weights": None, "budget": str(budget), "base": base.name, "rule": "search", "x": None, "met": met}
+        | {"threads": config["how"]["threads"]}
+        | {"cost": to_data(needs), "stages": [to_data(one) for one in stage_rows(spec)]}
+        | {"differences": ["cut out of a supernet, with norm statistics of its own; not trained further"]},
+    )

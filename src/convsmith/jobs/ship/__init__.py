@@ -1,0 +1,1 @@
+"""What leaves the house: exported files, eight bits, reports."""

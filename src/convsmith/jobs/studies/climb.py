@@ -1,0 +1,168 @@
+"""Trains the steps of a study, each under several seeds, and keeps what is done: a study goes on where it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ...arch import ArchSpec
+from ...codec import to_data
+from ...costs import cost
+from ...data import ImageData
+from ...errors import UserError
+from ...files import write_json, write_text
+from ...machine import this_machine
+from ...recipe import Recipe
+from ...recipes import changed, differences
+from ...recipes import recipe as named_recipe
+from ...reports.bars import Bar
+from ...reports.study import StudyRow, StudyView, render_study
+from ...resolve import spec as resolve_spec
+from ...watcher import Watcher
+from ..feed import Feed
+from ..options import Options, source_of
+from ..train.begin import regularised
+from ..train.rehearsal import seconds_a_step
+from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
+from .trials import Trial, train_all
+
+__all__ = ["Climbed", "climb", "hours_of", "planned"]
+
+# Images at once to see how long training takes: a study may be of networks that no dry run should fill the memory with.
+TRIED = 8
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """A finished study: its steps, each step's top-1 by seed, what they say, and where the page is."""
+
+    steps: tuple[Step, ...]
+    scores: tuple[dict[int, float], ...]
+    rungs: tuple[Rung, ...]
+    effects: tuple[Effect, ...]
+    report: Path
+
+    def to_record(self) -> dict[str, object]:
+        return {
+            "steps": [
+                asdict(rung) | {"scores": own, "cost": to_data(cost(step.spec)), "recipe": to_data(step.recipe)}
+                for rung, own, step in zip(self.rungs, self.scores, self.steps, strict=True)
+            ],
+            "effects": [asdict(effect) for effect in self.effects],
+            "report": str(self.report),
+        }
+
+
+def planned(
+    model: str | Path,
+    data: str | Path,
+    *,
+    resolution: int | None,
+    study_factors: bool,
+    grow: float,
+    options: Options,
+    watcher: Watcher,
+) -> tuple[ImageData, ArchSpec, Recipe, Sequence[Step]]:
+    """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
+    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    recipe = changed(base, options.settings)
+    images = source_of(data, options).load(watcher)
+    spec = resolve_spec(model).with_classes(len(images.classes))
+    spec = spec if resolution is None else spec.with_resolution(resolution)
+    steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
+    return images, spec, recipe, steps
+
+
+def hours_of(steps: Sequence[Step], images: ImageData, *, seeds: int, workers: int) -> float:
+    """About how long all trainings take: from a few small batches of the last step, by one thread, as if time followed MACs."""
+    top = steps[-1]
+    few = replace(top.recipe, batch=min(top.recipe.batch, TRIED))
+    an_image = seconds_a_step(top.spec, few, Feed(top.spec, images, few, 0, 0), threads=1) / few.batch
+    epochs = sum(step.recipe.epochs * cost(step.spec).macs / cost(top.spec).macs for step in steps)
+    return seeds * epochs * len(images.train) * an_image / workers / 3600
+
+
+def climb(
+    model: str | Path,
+    data: str | Path,
+    *,
+    out: Path,
+    seeds: int = 3,
+    resolution: int | None = None,
+    study_factors: bool = False,
+    grow: float = 2.0,
+    options: Options | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
+    command: str = "",
+    watcher: Watcher | None = None,
+) -> Climbed:
+    """The additive study of `model` on `data`, or with `study_factors` the 2 x 2 x 2 study, under seeds 0 to `seeds` - 1.
+
+    `out` holds a result for each training, named by a hash of all that it depends on, the drawings and `study.html`. A
+    training that has its result is not run again; one that was killed goes on from its checkpoint. `workers` of them are
+    trained beside each other, each by one thread and all on the same split of the data, or as many as a Ray `cluster` has
+    cores; the results are the same.
+
+    Raises:
+        UserError: fewer than one seed, or a training that diverged, by its step; the others are kept.
+    """
+    options, watcher = options or Options(recipe="resnet-rs"), watcher or Watcher()
+    if seeds < 1:
+        raise UserError(f"a study needs at least one seed; got {seeds}")
+    images, spec, recipe, steps = planned(
+        model, data, resolution=resolution, study_factors=study_factors, grow=grow, options=options, watcher=watcher
+    )
+    out.mkdir(parents=True, exist_ok=True)
+
+    watcher.stage("train", f"{len(steps)} steps of {seeds} seeds")
+    trials = [Trial(regularised(step.spec, step.recipe), step.recipe, seed) for step in steps for seed in range(seeds)]
+    outcomes = train_all(trials, images, out, workers=workers, cluster=cluster, watcher=watcher)
+    for at, outcome in enumerate(outcomes):
+        if outcome.failed:
+            raise UserError(f"'{steps[at // seeds].name}' under seed {at % seeds}: {outcome.failed}")
+    scores = [{seed: outcomes[seeds * at + seed].top1 for seed in range(seeds)} for at in range(len(steps))]
+    rungs = climbed([step.name for step in steps], scores)
+    found = effects(steps, scores) if study_factors else ()
+
+    page, drawn = render_study(
+        StudyView(
+            title=f"{'Factors' if study_factors else 'Ladder'} of {recipe.name}: {spec.name} on {images.name}",
+            heading="The eight corners" if study_factors else "What each step adds",
+            caption="Mean top-1 over the seeds with its 95 % interval."
+            + ("" if study_factors else " Each step holds all above it; gains whose interval holds 0 are grey."),
+            subtitle=(f"{seeds} seeds", f"{len(images.train)} training images", f"{len(images.val)} validation images"),
+            rows=tuple(
+                StudyRow(
+                    _bar(rung, gains=not study_factors),
+                    tuple(sorted(own.items())),
+                    step.recipe.epochs,
+                    cost(step.spec).macs,
+                    cost(step.spec).params,
+                )
+                for rung, own, step in zip(rungs, scores, steps, strict=True)
+            ),
+            effects=tuple(Bar(effect.name, effect.mean, effect.interval) for effect in found),
+            differences=tuple(differences(recipe, spec, images=len(images.train))),
+            command=command,
+            machine=_machine(),
+        )
+    )
+    for name, text in ({"study.html": page} | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
+        write_text(out / name, text)
+    made = Climbed(tuple(steps), tuple(scores), rungs, tuple(found), out / "study.html")
+    write_json(out / "study.json", made.to_record())
+    return made
+
+
+def _bar(rung: Rung, *, gains: bool) -> Bar:
+    if not gains:
+        return Bar(rung.name, rung.mean, rung.interval)
+    return Bar(rung.name, rung.mean, rung.interval, rung.gain, rung.gain_interval)
+
+
+def _machine() -> str:
+    machine = this_machine()
+    versions = ", ".join(f"{name} {version}" for name, version in machine.packages)
+    return f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}, {versions}"

@@ -1,0 +1,1 @@
+"""Milliseconds: measured, foretold, and explained."""

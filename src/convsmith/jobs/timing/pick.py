@@ -1,0 +1,234 @@
+"""`pick`: which published network, or member scaled from one, to take under a budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ...arch import ArchSpec
+from ...costs import cost
+from ...errors import BudgetError, UserError, nearest
+from ...families import names
+from ...families import spec as member
+from ...latency import Latency, Runtime, Timing
+from ...ledger import Row, families, published
+from ...scaling import Compound, fit
+from ...units import Budget, Cost
+from ...watcher import Watcher
+from .measure import measure
+
+__all__ = ["Pick", "Picked", "pick"]
+
+IMAGES = 50_000  # of ImageNet's validation set, on which the papers' top-1 stand
+_WAVE, _WAVES = 5, 5
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A candidate: its cost, what it takes here, and its prior: a published ImageNet top-1 in per cent.
+
+    `between` is empty where the paper gives the number for this very network; else it names the two members of the family
+    between whose numbers a scaled member's is interpolated, over the logarithm of multiply-adds. `source` says whose it is.
+    """
+
+    name: str
+    family: str
+    spec: ArchSpec
+    cost: Cost
+    prior: float
+    source: str
+    between: tuple[str, ...] = ()
+    latency: Latency | None = None
+
+    def to_record(self) -> dict[str, object]:
+        record: dict[str, object] = {"name": self.name, "family": self.family, "px": self.spec.input.resolution}
+        record |= {"macs": self.cost.macs, "params": self.cost.params, "prior_top1": self.prior, "source": self.source}
+        timed = None if self.latency is None else self.latency.to_record()
+        return record | {"between": list(self.between), "latency": timed}
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Candidates that meet the budget, the highest prior first, and what cannot be told apart."""
+
+    budget: Budget
+    picks: tuple[Pick, ...]
+    notes: tuple[str, ...]
+
+    def to_record(self) -> dict[str, object]:
+        return {
+            "budget": str(self.budget),
+            "picks": [one.to_record() for one in self.picks],
+            "notes": list(self.notes),
+        }
+
+
+def pick(
+    to: str | Budget,
+    *,
+    pattern: str = "*",
+    family: str | None = None,
+    top: int = 8,
+    scaled: bool = True,
+    timed: bool = True,
+    runtime: str | Runtime = Runtime.ORT,
+    threads: int = 1,
+    rounds: int = 30,
+    watcher: Watcher | None = None,
+) -> Picked:
+    """The `top` networks of the ledger that meet the budget, by published accuracy, with members scaled to fill it.
+
+    Latency is measured here, interleaved, with random weights. For a budget in ms the ledger is tried from the top down,
+    leaving out what the measured speed of its family says is far too slow. Without `timed` only counts are given, and a
+    budget in ms is refused.
+    """
+    watcher, budget = watcher or Watcher(), to if isinstance(to, Budget) else Budget.parse(to)
+    if math.isfinite(budget.ms) and not timed:
+        raise UserError(f"budget '{budget}': milliseconds need measuring")
+    if family is not None and family not in families():
+        raise UserError(f"unknown family '{family}'; families are {', '.join(families())}{nearest(family, families())}")
+    everyone = _candidates(published(pattern, family=family))
+    if not everyone:
+        raise UserError(f"no network of the ledger that matches '{pattern}' has a published ImageNet top-1")
+    ranked = sorted((one for one in everyone if budget.admits(one.cost)), key=lambda one: (-one.prior, one.cost.macs))
+    if not ranked:
+        least = min(everyone, key=lambda one: one.cost.macs)
+        raise BudgetError(
+            f"no published network meets {budget}; the smallest that matches is {least.name}: {least.cost}"
+        )
+
+    def time(asked: Sequence[Pick], n: int) -> tuple[list[Pick], Timing]:
+        found = measure([o.spec for o in asked], runtime=runtime, threads=threads, rounds=n, watcher=watcher)
+        return [replace(one, latency=row) for one, row in zip(asked, found.rows, strict=True)], found
+
+    if math.isfinite(budget.ms):
+        ranked = _fast_enough(ranked, budget.ms, top, lambda asked: time(asked, max(rounds // 3, 5))[0], watcher)
+        if not ranked:
+            raise BudgetError(
+                f"none of the published networks that were timed meets {budget}; try `scale MODEL --to {budget}`"
+            )
+    chosen = ranked[:top]
+    if scaled:
+        chosen = [*chosen, *_scaled(chosen, everyone, budget)]
+    notes = [
+        "Top-1 is the source's ImageNet figure in per cent: a prior from another data set, not a promise for yours."
+    ]
+    if timed:
+        watcher.stage("measure", f"{len(chosen)} networks, {rounds} rounds")
+        chosen, timing = time(chosen, rounds)
+        notes += timing.verdict
+        slow = [one for one in chosen if one.latency and one.latency.median_ms > budget.ms]
+        chosen = [one for one in chosen if one not in slow]
+        if slow:
+            notes.append(f"Left out, over the limit when timed again: {', '.join(one.name for one in slow)}.")
+    picks = tuple(sorted(chosen, key=lambda one: (-one.prior, one.cost.macs)))
+    return Picked(budget, picks, (*notes, *_near(picks)))
+
+
+def _candidates(rows: Iterable[Row]) -> list[Pick]:
+    """Rows with a published top-1, twins (other padding, same counts and number) once."""
+    found: dict[tuple[object, ...], Pick] = {}
+    for row in rows:
+        if row.paper_top1 is None or row.name not in names():
+            continue
+        spec = member(row.name)
+        at = spec if spec.input.resolution == row.resolution else spec.with_resolution(row.resolution)
+        name = row.name if at is spec else f"{row.name}@{row.resolution}"
+        one = Pick(name, row.family, replace(at, name=name), Cost(row.macs, row.params), row.paper_top1, row.source)
+        key = (row.macs, row.params, row.paper_top1)
+        if key not in found or found[key].name.startswith("tf_"):
+            found[key] = one
+    return list(found.values())
+
+
+def _fast_enough(
+    ranked: Sequence[Pick], limit: float, top: int, time: Callable[[Sequence[Pick]], list[Pick]], watcher: Watcher
+) -> list[Pick]:
+    """From the highest prior down, those that meet the limit; families whose speed is known skip what is hopeless."""
+    speed: dict[str, float] = {}  # ms per multiply-add of the family's last timed member
+    met: list[Pick] = []
+    left = list(ranked)
+    for wave in range(_WAVES):
+        fastest = min(speed.values(), default=0.0)
+        hopeful = [
+            one
+            for one in left
+            if one.cost.macs * speed.get(one.family, fastest) <= limit * (1.3 if one.family in speed else 1)
+        ]
+        # The first wave learns how fast the device is, from the cheapest members, not from the dearest.
+        asked = hopeful[:_WAVE] if wave else _spread(hopeful)
+        bar = sorted((one.prior for one in met), reverse=True)[top - 1] if len(met) >= top else 0.0
+        if not asked or (wave > 1 and asked[0].prior <= bar):
+            break
+        watcher.stage("try", ", ".join(one.name for one in asked))
+        for one in time(asked):
+            assert one.latency is not None
+            speed[one.family] = one.latency.median_ms / one.cost.macs
+            if one.latency.median_ms <= limit:
+                met.append(one)
+        left = [one for one in left if one not in asked]
+    return sorted(met, key=lambda one: (-one.prior, one.cost.macs))
+
+
+def _spread(found: Sequence[Pick]) -> list[Pick]:
+    """A few networks of different families and small cost, whose timing says how fast this device is."""
+    cheapest: dict[str, Pick] = {}
+    for one in sorted(found, key=lambda one: one.cost.macs):
+        cheapest.setdefault(one.family, one)
+    return list(cheapest.values())[:_WAVE]
+
+
+def _scaled(chosen: Sequence[Pick], everyone: Sequence[Pick], budget: Budget) -> list[Pick]:
+    """For each family chosen, its best member grown by the compound rule to fill the budget, its prior interpolated."""
+    grown: dict[str, Pick] = {}
+    for one in chosen:
+        if one.family in grown:
+            continue
+        own = sorted((other for other in everyone if other.family == one.family), key=lambda other: other.cost.macs)
+        macs = budget.macs
+        if (
+            one.latency is not None
+        ):  # of a budget in ms: the multiply-adds that would fill it at the speed just measured
+            macs = min(macs, one.cost.macs * 0.95 * budget.ms / one.latency.median_ms)
+        limits = Budget(macs, budget.params)
+        try:
+            found = fit(Compound(), one.spec, limits, cost)
+        except BudgetError:
+            continue
+        pair = _between(found.cost.macs, own)
+        if pair is None or found.cost.macs < 1.1 * one.cost.macs:
+            continue
+        low, high = pair
+        share = math.log(found.cost.macs / low.cost.macs) / math.log(high.cost.macs / low.cost.macs)
+        prior = low.prior + share * (high.prior - low.prior)
+        grown[one.family] = Pick(
+            found.spec.name, one.family, found.spec, found.cost, prior, "interpolated", (low.name, high.name)
+        )
+    return list(grown.values())
+
+
+def _between(macs: int, own: Sequence[Pick]) -> tuple[Pick, Pick] | None:
+    """The family's members next below and above that cost; none where one is missing: nothing is extrapolated."""
+    below = [one for one in own if one.cost.macs <= macs]
+    above = [one for one in own if one.cost.macs > macs]
+    return (below[-1], above[0]) if below and above and below[-1].cost.macs < above[0].cost.macs else None
+
+
+def _near(picks: Sequence[Pick]) -> list[str]:
+    """Which of the others' priors cannot be told from the best one's, on 50,000 images."""
+    if len(picks) < 2:
+        return []
+    best = picks[0]
+
+    def interval(other: Pick) -> float:
+        variance = sum(p / 100 * (1 - p / 100) / IMAGES for p in (best.prior, other.prior))
+        return 196 * math.sqrt(variance)
+
+    near = [one.name for one in picks[1:] if best.prior - one.prior <= interval(one)]
+    if not near:
+        return []
+    return [
+        f"Within noise of {best.name}'s {best.prior:.1f} % ({interval(picks[1]):.1f} points, two samples of 50,000 images, "
+        f"before recipes differ): {', '.join(near)}."
+    ]

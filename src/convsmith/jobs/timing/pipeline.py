@@ -1,0 +1,149 @@
+"""Where the time of a training step goes: reading, augmenting, waiting, stepping."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ...arch import ArchSpec
+from ...data import train_batches
+from ...data.pictures import unwarned
+from ...machine import this_machine
+from ...model import build
+from ...recipe import Augment, Recipe
+from ...recipes import recipe as named_recipe
+from ...resolve import device
+from ...resolve import spec as resolve_spec
+from ...watcher import Watcher
+from ..feed import normaliser
+from ..source import Source
+
+__all__ = ["DataTimes", "examine_data"]
+
+
+@dataclass(frozen=True)
+class DataTimes:
+    """Milliseconds an image: `decode` reads and decodes it, `augment` makes of it what a step sees, `step` trains on it.
+
+    The first two are of one thread, as in a worker; without workers as many threads decode as torch has. `supplied` and
+    `consumed` are images a second that the feed gives with `workers` and that the network takes. `advised` is the number
+    of workers that would keep the network busy, within what the machine has.
+    """
+
+    images: int
+    decode: float
+    augment: float
+    step: float
+    supplied: float
+    consumed: float
+    workers: int
+    cores: int
+
+    @property
+    def advised(self) -> int:
+        one = (self.decode + self.augment) / 1e3
+        needed = self.consumed * one  # workers that together keep up
+        return 0 if needed <= 0.1 else min(max(1, round(needed + 0.5)), max(self.cores - 1, 1))
+
+    @property
+    def waits(self) -> float:
+        """The share of a step that is spent waiting for images."""
+        return max(0.0, 1 - self.supplied / self.consumed)
+
+    @property
+    def verdict(self) -> str:
+        if self.waits < 0.1:
+            return f"the network is what takes the time: with {self.workers} workers it waits for images {self.waits:.0%} of it"
+        decoding = self.decode >= self.augment
+        ways = [f"--workers {self.advised}"] if self.advised > self.workers else []
+        ways += ["--cache FOLDER, which decodes once for all epochs"] if decoding else []
+        return (
+            f"the network waits for images {self.waits:.0%} of the time, and "
+            f"{'decoding' if decoding else 'augmenting'} is what takes it: try {' or '.join(ways) or 'fewer operations'}"
+        )
+
+    def to_record(self) -> dict[str, object]:
+        return {
+            "images": self.images, "decode_ms": self.decode, "augment_ms": self.augment, "step_ms": self.step,
+            "supplied_per_s": self.supplied, "consumed_per_s": self.consumed, "workers": self.workers,
+            "advised_workers": self.advised, "waits": self.waits, "verdict": self.verdict,
+        }  # fmt: skip
+
+
+def examine_data(
+    data: str | Path,
+    *,
+    model: str | ArchSpec = "resnet18",
+    recipe: str | Recipe = "quick",
+    workers: int = 0,
+    images: int = 256,
+    watcher: Watcher | None = None,
+) -> DataTimes:
+    """Time the parts of training `model` on `data` by `recipe` over `images` of its training images.
+
+    The step is forward, backward and nothing else, on this machine's device. Reading is from wherever the images lie now;
+    a second look at the same files may be quicker, since the system keeps them in memory.
+    """
+    watcher = watcher or Watcher()
+    found = Source(str(data)).load(watcher)
+    spec = resolve_spec(model).with_classes(len(found.classes))
+    chosen = named_recipe(recipe) if isinstance(recipe, str) else recipe
+    side, channels, batch = spec.input.resolution, spec.input.channels, min(chosen.batch, len(found.train))
+    steps = max(2, images // batch)
+
+    def per_image(augment: Augment, workers: int) -> float:
+        feed = train_batches(found.train, resolution=side, channels=channels, batch=batch, augment=augment, seed=0,
+                             first_step=0, last_step=steps + 1, workers=workers)  # fmt: skip
+        seen, began = 0, 0.0
+        for at, one in enumerate(feed):
+            if at == 0:  # workers start, and what is held is made
+                began = time.perf_counter()
+            else:
+                seen += len(one.labels)
+        return 1e3 * (time.perf_counter() - began) / max(seen, 1)
+
+    watcher.stage("decode", f"{steps} batches of {batch}")
+    order = np.random.default_rng(0).permutation(len(found.train))[: steps * batch]
+    began, read = time.perf_counter(), 0
+    with unwarned():
+        for i in order:
+            try:
+                found.train.decode(int(i), channels=channels, least=2 * side)
+            except OSError:
+                continue
+            read += 1
+    decode = 1e3 * (time.perf_counter() - began) / max(read, 1)
+    watcher.stage("augment", f"the recipe's, in this process, then with {workers} workers")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        both = per_image(chosen.augment, 0)
+    finally:
+        torch.set_num_threads(threads)
+    supplied = 1e3 / per_image(chosen.augment, workers)
+    watcher.stage("step", f"{spec.name} at {side} px")
+    step = _step(spec, batch)
+    return DataTimes(
+        read, decode, max(both - decode, 0.0), step, supplied, 1e3 / step, workers, this_machine().cores
+    )  # fmt: skip
+
+
+def _step(spec: ArchSpec, batch: int) -> float:
+    where = device()
+    model = build(spec, seed=0).to(where).train()
+    ready = normaliser(spec, where)
+    images = torch.zeros((batch, spec.input.channels, *(spec.input.resolution,) * 2), dtype=torch.uint8)
+    labels = torch.zeros(batch, dtype=torch.int64, device=where)
+    took = []
+    for _ in range(4):
+        began = time.perf_counter()
+        F.cross_entropy(model(ready(images)), labels).backward()  # type: ignore[no-untyped-call]
+        if where.type == "cuda":
+            torch.cuda.synchronize()
+        took.append(time.perf_counter() - began)
+    return 1e3 * float(np.median(took[1:])) / batch

@@ -1,0 +1,58 @@
+"""The milliseconds of a spec on this machine: built, exported where the runtime needs it, and timed."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ...arch import ArchSpec
+from ...errors import UserError
+from ...exporting import export_onnx, ort_subject
+from ...latency import Latency, Runtime, Subject, compile_subject, eager_subject, interleave
+from ...model import build
+from ...watcher import Watcher
+
+__all__ = ["Stopwatch"]
+
+
+class Stopwatch:
+    """A function from specs to their latency with one image. The last spec's network is kept: it is often timed again.
+
+    Weights are random: no runtime here is faster for others. Use as a context; the exported files go with it.
+    """
+
+    def __init__(self, runtime: Runtime, threads: int, watcher: Watcher, *, rounds: int = 30) -> None:
+        if threads < 1:
+            raise UserError(f"threads are at least 1; got {threads}")
+        self._runtime, self._threads, self._rounds, self._watcher = runtime, threads, rounds, watcher
+        self._last: tuple[ArchSpec, Subject] | None = None
+        self._scratch = tempfile.TemporaryDirectory(prefix="convsmith-")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._last = None
+        self._scratch.cleanup()
+
+    def __call__(self, spec: ArchSpec) -> Latency:
+        if self._last is None or self._last[0] != spec:
+            self._last = (spec, self._subject(spec))
+        row = interleave([self._last[1]], threads=self._threads, rounds=self._rounds, seconds=10).rows[0]
+        self._watcher.stage("measure", f"{spec.name}: {row.median_ms:.3g} ms")
+        return row
+
+    def _subject(self, spec: ArchSpec) -> Subject:
+        model, shape = build(spec, seed=0), (spec.input.channels, spec.input.resolution, spec.input.resolution)
+        match self._runtime:
+            case Runtime.EAGER:
+                return eager_subject(spec.name, model, input_shape=shape)
+            case Runtime.COMPILE:
+                return compile_subject(spec.name, model, input_shape=shape)
+            case Runtime.ORT:
+                path = Path(self._scratch.name) / "spec.onnx"
+                export_onnx(model, path, input_shape=shape, dynamic_batch=False, tolerance=math.inf)
+                return ort_subject(spec.name, path, threads=self._threads)

@@ -1,0 +1,234 @@
+"""`design`, `train` and `resume`: a job leaves a run folder, and every stage of it can be taken up again."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...arch import ArchSpec
+from ...codec import to_data
+from ...costs import cost
+from ...data import ImageData
+from ...errors import UserError
+from ...machine import this_machine
+from ...parts import PooledClassifier
+from ...plot import save
+from ...recipe import BySize, Recipe
+from ...recipes import differences, settle
+from ...reports.propagation import signal_plot
+from ...resolve import device
+from ...resolve import spec as resolve_spec
+from ...runs import Run, now
+from ...scaling import Fit, ResNetRS, regime
+from ...scaling import rule as named_rule
+from ...stages import stage_rows
+from ...training import joined, recalled, remember, world_here
+from ...units import Budget
+from ...watcher import Watcher
+from ...weights import obtain
+from ...weights import write as write_weights
+from ...weights.fitting import Fitted, fitted
+from ..diagnose import diagnose
+from ..options import Options, resolved_recipe, source_of, with_recipe
+from ..scale import met, scale
+from ..source import Source
+from .stages import board, carry_on, data_record
+
+__all__ = [
+    "Job",
+    "design",
+    "design_job",
+    "resume",
+    "start",
+    "train",
+    "train_job",
+]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job that is decided and not begun: `start` makes its run folder."""
+
+    verb: str
+    spec: ArchSpec
+    images: ImageData
+    source: Source
+    recipe: Recipe
+    options: Options
+    found: Fit | None = None
+    base: str | None = None
+    start: Fitted | None = None  # the weights to begin with
+
+
+def design_job(
+    data: str | Path, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
+) -> Job:
+    """Load the data and choose the network: the part of `design` before anything is trained or written."""
+    if world_here() > 1:
+        raise UserError(
+            "design chooses by one process: `convsmith scale BASE --to BUDGET --out spec.json`, "
+            "then `torchrun ... -m convsmith train spec.json DATA`"
+        )
+    recipe, source = resolved_recipe(options), source_of(data, options)
+    chosen = resolve_spec(base)
+    budget = to if isinstance(to, Budget) else Budget.parse(to)
+    images = source.load(watcher)
+    line = named_rule(rule)
+    if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
+        line = replace(line, regime=regime(recipe.epochs, len(images.train)))
+    found = scale(chosen, to=budget, rule=line, classes=len(images.classes), watcher=watcher)
+    watcher.stage("choose", f"{found.spec.name}: {found}")
+    recipe = settle(recipe, found.spec)
+    return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
+
+
+def sound(spec: ArchSpec, folder: Path | None) -> None:
+    """Refuse a network whose signal dies before it is trained; the plot that shows where goes to `folder`, if there is one."""
+    found = diagnose(spec, draws=1, branches_on=True)
+    if found.verdict.healthy:
+        return
+    if folder is None:
+        raise UserError(f"{spec.name} would not train: {found.verdict.wrong[0]}; `convsmith diagnose` draws where")
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / f"{spec.name}-signal.svg"
+    save(signal_plot([found.trace], found.theory), picture)
+    raise UserError(
+        f"{spec.name} would not train: {found.verdict.wrong[0]}. The signal is drawn in {picture}; "
+        "`convsmith train` trains it all the same"
+    )
+
+
+def train_job(
+    model: str | Path | ArchSpec, data: str | Path, resolution: int | None, options: Options, watcher: Watcher
+) -> Job:
+    """Load the data and fit the network's classifier to it: the part of `train` before anything is written."""
+    recipe, source = resolved_recipe(options), source_of(data, options)
+    spec = resolve_spec(model)
+    images = source.load(watcher)
+    spec = spec.with_classes(len(images.classes))
+    begin = None
+    if options.weights is not None:
+        begin = fitted(spec, obtain(options.weights), classes=len(images.classes))
+        spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
+        watcher.stage("weights", f"{options.weights}" + ("; the classifier is new" if begin.fresh else ""))
+    spec = spec if resolution is None else spec.with_resolution(resolution)
+    watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
+    recipe = settle(recipe, spec)
+    if recipe.frozen and begin is None:
+        raise UserError(
+            "--set frozen=true trains a classifier on features, and untrained ones are noise: give --weights"
+        )
+    return Job("train", regularised(spec, recipe), images, source, recipe, options, start=begin)
+
+
+def design(
+    data: str | Path,
+    *,
+    to: str | Budget,
+    base: str | Path | ArchSpec = "efficientnet_b0",
+    rule: str = "compound",
+    recipe: str | Recipe | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report.
+
+    `recipe` is short for the options' own.
+    """
+    watcher = watcher or Watcher()
+    return start(design_job(data, to, base, rule, with_recipe(options, recipe), watcher), watcher)
+
+
+def train(
+    model: str | Path | ArchSpec,
+    data: str | Path,
+    *,
+    resolution: int | None = None,
+    recipe: str | Recipe | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train `model` on `data` by a recipe, then evaluate, export, measure and report. `recipe` is short for the options' own."""
+    watcher = watcher or Watcher()
+    return start(train_job(model, data, resolution, with_recipe(options, recipe), watcher), watcher)
+
+
+def start(job: Job, watcher: Watcher) -> Run:
+    """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+    if job.options.tensorboard:
+        board()  # told before anything is written
+    if job.found is not None:  # `train` takes what it is given
+        sound(job.found.spec, Path(job.options.parent))
+    with joined(device()) as ranks:
+        run, new = ranks.from_first(lambda: _begun(job, watcher))
+        return carry_on(run, watcher, job.images if new else None, ranks)
+
+
+def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
+    """The job's run folder, and whether it is new: not where `torchrun` has started its processes again."""
+    if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
+        watcher.note(f"started again by torchrun: going on with {before}")
+        return Run.open(before), False
+    run = Run.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
+    remember(str(run.path.resolve()))
+    watcher.stage("run", str(run.path))
+    watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
+    for line in differences(job.recipe, job.spec, images=len(job.images.train)):
+        watcher.note(line)
+    _describe(run, job)
+    return run, True
+
+
+def resume(run: Run | str | Path, *, force: bool = False, watcher: Watcher | None = None) -> Run:
+    """Go on where a run was stopped, whatever stopped it; stages that are done are left alone.
+
+    Raises `DataError` where the data has changed since the start, unless it is forced.
+    """
+    with joined(device()) as ranks:
+        found = run if isinstance(run, Run) else Run.open(run)
+        return carry_on(found, watcher or Watcher(), None, ranks, force=force)
+
+
+def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
+    """The spec with the recipe's dropout and stochastic depth, by the spec's size where the recipe says so."""
+    fixed = settle(recipe, spec)
+    assert not isinstance(fixed.dropout, BySize) and not isinstance(fixed.drop_path, BySize)
+    head = replace(spec.head, dropout=fixed.dropout) if isinstance(spec.head, PooledClassifier) else spec.head
+    return replace(spec, head=head).with_style(drop_path=fixed.drop_path, ramp=fixed.ramp)
+
+
+def _describe(run: Run, job: Job) -> None:
+    """Write down everything the run was given: what resuming and the report read."""
+    found = job.found
+    run.write_spec(job.spec)
+    if job.start is not None:  # kept, so that resuming needs nothing from elsewhere
+        write_weights(run.file("initial.safetensors"), job.start.state)
+    run.write("data.json", data_record(job.images))
+    run.write(
+        "config.json",
+        {
+            "verb": job.verb,
+            "convsmith": dict(this_machine().packages).get("convsmith", "unknown"),
+            "started": now(),
+            "name": run.path.name,
+            "data": job.images.name,
+            "source": to_data(job.source),
+            "seed": job.options.seed,
+            "weights": None if job.options.weights is None else str(job.options.weights),
+            "workers": job.options.workers,
+            "tensorboard": job.options.tensorboard,
+            "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
+            "budget": str(found.budget) if found else None,
+            "base": job.base,
+            "rule": found.rule.kind if found else None,
+            "x": found.x if found else None,
+            "met": met(found) if found else None,
+            "cost": to_data(cost(job.spec)),
+            "stages": [to_data(row) for row in stage_rows(job.spec)],
+            "recipe": to_data(job.recipe),
+            "differences": differences(job.recipe, job.spec, images=len(job.images.train)),
+            "machine": to_data(this_machine()),
+        },
+    )

@@ -1,0 +1,29 @@
+"""All drawing: plain values in, pictures out. matplotlib is imported when the first is drawn.
+
+| file      | what                                                  |
+| --------- | ----------------------------------------------------- |
+| `canvas`  | colours, style, and a picture's way into SVG or PNG   |
+| `figures` | the figures of a run's report                         |
+"""
+
+from .canvas import BLUE, GREY, INK, ORANGE, blank, png, round_numbers, save, short, svg
+from .figures import MOST_PRINTED, confusion, latency_bars, stage_costs, top1_against_macs, training_curves
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "INK",
+    "MOST_PRINTED",
+    "ORANGE",
+    "blank",
+    "confusion",
+    "latency_bars",
+    "png",
+    "round_numbers",
+    "save",
+    "short",
+    "stage_costs",
+    "svg",
+    "top1_against_macs",
+    "training_curves",
+]

@@ -1,0 +1,139 @@
+"""Policies of augmentation as values: which operations a training image may meet, and how strong they are.
+
+The operations and their levels are those of the released EfficientNet code (`autoaugment.py`), which the ResNet-RS trainer
+uses too; what each one does to pixels stands in `data/operations.py`. RandAugment and AutoAugment of other libraries bear
+the names and differ in the operations, in the direction of `posterize` and in the magnitudes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, final
+
+from ..tagged import Tagged
+from .sized import BySize
+
+__all__ = ["POLICIES", "SUB_POLICIES", "AutoAugment", "ColourJitter", "Operation", "Policy", "RandAugment", "Untouched"]
+
+MOST_LAYERS = 4
+
+
+class Operation(StrEnum):
+    """The sixteen operations, in the order in which RandAugment draws them."""
+
+    AUTO_CONTRAST = "auto_contrast"
+    EQUALIZE = "equalize"
+    INVERT = "invert"
+    ROTATE = "rotate"
+    POSTERIZE = "posterize"
+    SOLARIZE = "solarize"
+    COLOUR = "colour"
+    CONTRAST = "contrast"
+    BRIGHTNESS = "brightness"
+    SHARPNESS = "sharpness"
+    SHEAR_X = "shear_x"
+    SHEAR_Y = "shear_y"
+    TRANSLATE_X = "translate_x"
+    TRANSLATE_Y = "translate_y"
+    CUTOUT = "cutout"
+    SOLARIZE_ADD = "solarize_add"
+
+
+@dataclass(frozen=True)
+class Policy(Tagged):
+    """What happens to an image between the mirror and the eraser."""
+
+
+@final
+@dataclass(frozen=True)
+class Untouched(Policy):
+    """Nothing."""
+
+    kind: ClassVar[str] = "none"
+
+
+@final
+@dataclass(frozen=True)
+class RandAugment(Policy):
+    """`layers` of the sixteen operations, drawn with replacement, each applied, all at one `magnitude` (Cubuk et al., 2020).
+
+    Levels are tenths of the table's range and have no cap: at 15 an image is turned by 45 degrees. Translations and
+    cut-outs are the code's pixels, 10 and 4 a level, on an image of `pixels_at` pixels a side and in proportion on others.
+    The code itself moves by the same pixels whatever the side, which leaves nothing of a small image: 0 does as it does.
+    """
+
+    kind: ClassVar[str] = "rand-augment"
+    layers: int = 2
+    magnitude: float | BySize = 10.0
+    pixels_at: int = 224
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.layers <= MOST_LAYERS:
+            raise ValueError(f"augment.policy.layers must be 1 to {MOST_LAYERS}; got {self.layers}")
+        if not isinstance(self.magnitude, BySize) and self.magnitude < 0:
+            raise ValueError(f"augment.policy.magnitude must not be below 0; got {self.magnitude}")
+
+
+@final
+@dataclass(frozen=True)
+class AutoAugment(Policy):
+    """One of the 25 `SUB_POLICIES`, drawn uniformly: two operations, each with its probability and level (policy v0).
+
+    Translations are 25 pixels a level on an image of `pixels_at` pixels a side, in proportion on others; 0: on all.
+    """
+
+    kind: ClassVar[str] = "auto-augment"
+    pixels_at: int = 224
+
+
+@final
+@dataclass(frozen=True)
+class ColourJitter(Policy):
+    """Brightness, contrast and colour, each by a factor uniform in 1 -+ its strength, in a random order."""
+
+    kind: ClassVar[str] = "colour-jitter"
+    brightness: float = 0.4
+    contrast: float = 0.4
+    colour: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not all(0 <= strength <= 1 for strength in (self.brightness, self.contrast, self.colour)):
+            raise ValueError(f"strengths of augment.policy must be in [0, 1]; got {self}")
+
+
+POLICIES: tuple[type[Policy], ...] = (Untouched, RandAugment, AutoAugment, ColourJitter)
+
+Choice = tuple[Operation, float, int]
+_O = Operation
+
+# fmt: off
+# AutoAugment's policy "v0" for ImageNet: (operation, probability, level), twice. Source: the released code.
+SUB_POLICIES: tuple[tuple[Choice, Choice], ...] = (
+    ((_O.EQUALIZE,    0.8,  1), (_O.SHEAR_Y,       0.8, 4)),
+    ((_O.COLOUR,      0.4,  9), (_O.EQUALIZE,      0.6, 3)),
+    ((_O.COLOUR,      0.4,  1), (_O.ROTATE,        0.6, 8)),
+    ((_O.SOLARIZE,    0.8,  3), (_O.EQUALIZE,      0.4, 7)),
+    ((_O.SOLARIZE,    0.4,  2), (_O.SOLARIZE,      0.6, 2)),
+    ((_O.COLOUR,      0.2,  0), (_O.EQUALIZE,      0.8, 8)),
+    ((_O.EQUALIZE,    0.4,  8), (_O.SOLARIZE_ADD,  0.8, 3)),
+    ((_O.SHEAR_X,     0.2,  9), (_O.ROTATE,        0.6, 8)),
+    ((_O.COLOUR,      0.6,  1), (_O.EQUALIZE,      1.0, 2)),
+    ((_O.INVERT,      0.4,  9), (_O.ROTATE,        0.6, 0)),
+    ((_O.EQUALIZE,    1.0,  9), (_O.SHEAR_Y,       0.6, 3)),
+    ((_O.COLOUR,      0.4,  7), (_O.EQUALIZE,      0.6, 0)),
+    ((_O.POSTERIZE,   0.4,  6), (_O.AUTO_CONTRAST, 0.4, 7)),
+    ((_O.SOLARIZE,    0.6,  8), (_O.COLOUR,        0.6, 9)),
+    ((_O.SOLARIZE,    0.2,  4), (_O.ROTATE,        0.8, 9)),
+    ((_O.ROTATE,      1.0,  7), (_O.TRANSLATE_Y,   0.8, 9)),
+    ((_O.SHEAR_X,     0.0,  0), (_O.SOLARIZE,      0.8, 4)),
+    ((_O.SHEAR_Y,     0.8,  0), (_O.COLOUR,        0.6, 4)),
+    ((_O.COLOUR,      1.0,  0), (_O.ROTATE,        0.6, 2)),
+    ((_O.EQUALIZE,    0.8,  4), (_O.EQUALIZE,      0.0, 8)),
+    ((_O.EQUALIZE,    1.0,  4), (_O.AUTO_CONTRAST, 0.6, 2)),
+    ((_O.SHEAR_Y,     0.4,  7), (_O.SOLARIZE_ADD,  0.6, 7)),
+    ((_O.POSTERIZE,   0.8,  2), (_O.SOLARIZE,      0.6, 10)),
+    ((_O.SOLARIZE,    0.6,  8), (_O.EQUALIZE,      0.6, 1)),
+    ((_O.COLOUR,      0.8,  6), (_O.ROTATE,        0.4, 5)),
+)
+# fmt: on

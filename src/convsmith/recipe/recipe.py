@@ -1,0 +1,189 @@
+"""A training recipe is a frozen value: what runs is what is written down.
+
+Everything a run's result depends on besides the spec, the data and the versions stands here. The resolved recipe is saved
+with every run. Named recipes live in `recipes/`; what reads these values lives in `data/` and `training/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, final
+
+from ..arch.part import Ramp
+from ..tagged import Tagged
+from .policies import POLICIES, Policy, Untouched
+from .schedules import SCHEDULES, Cosine, Schedule
+from .sized import BySize
+
+__all__ = ["KINDS", "OPTIMISERS", "SGD", "AdamW", "Augment", "Optimiser", "Precision", "RMSPropTF", "Recipe"]
+
+
+class Precision(StrEnum):
+    """The arithmetic of forward and backward. `auto` is bf16 on a CUDA device that has it, fp32 elsewhere."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+@dataclass(frozen=True)
+class Optimiser(Tagged):
+    """Which update rule, with its constants; rate and weight decay belong to the recipe."""
+
+
+@final
+@dataclass(frozen=True)
+class SGD(Optimiser):
+    """Stochastic gradient descent with momentum; weight decay is coupled, as in the papers."""
+
+    kind: ClassVar[str] = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = True
+
+
+@final
+@dataclass(frozen=True)
+class AdamW(Optimiser):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+
+    kind: ClassVar[str] = "adamw"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+
+@final
+@dataclass(frozen=True)
+class RMSPropTF(Optimiser):
+    """RMSProp as TensorFlow has it: epsilon inside the root, the mean square from 1, the rate inside the momentum buffer.
+
+        s <- decay s + (1 - decay) g^2,  v <- momentum v + rate g / sqrt(s + eps),  w <- w - v
+
+    EfficientNet's rate belongs to this form; torch's own, with epsilon outside the root and the mean square from 0, takes
+    a first step 1 / sqrt(1 - decay) times the rate however small the gradient is.
+    """
+
+    kind: ClassVar[str] = "rmsprop-tf"
+    decay: float = 0.9
+    momentum: float = 0.9
+    eps: float = 1e-3
+
+
+OPTIMISERS: tuple[type[Optimiser], ...] = (SGD, AdamW, RMSPropTF)
+
+# Every kind that a recipe may hold: what reading one from JSON needs.
+KINDS: tuple[type[Tagged], ...] = (*OPTIMISERS, *SCHEDULES, *POLICIES, BySize)
+
+
+@final
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a training image; the default is nothing.
+
+    `crop` is the range of the share of the area that a random resized crop keeps, (1, 1) for none, and `ratio` the range
+    of its aspect. `mirror` and `erase` are probabilities: of a left-right flip, and of random erasing (Zhong et al.,
+    2020). Data whose mirror image is of another class (digits, text) is never mirrored. `policy` is what happens between
+    the two: RandAugment, AutoAugment, colour jitter.
+    """
+
+    crop: tuple[float, float] = (1.0, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    mirror: float = 0.0
+    erase: float = 0.0
+    policy: Policy = Untouched()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise ValueError(f"augment.crop is {self.crop}; it needs 0 < least <= most <= 1")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"augment.ratio is {self.ratio}; it needs 0 < least <= most")
+        for name, chance in (("mirror", self.mirror), ("erase", self.erase)):
+            if not 0 <= chance <= 1:
+                raise ValueError(f"augment.{name} is {chance}; a probability lies between 0 and 1")
+
+    @property
+    def crops(self) -> bool:
+        """Whether images are cut at random before they are resized."""
+        return self.crop != (1.0, 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained for classification.
+
+    `rate` is the peak learning rate per 256 images of the batch (linear scaling, Goyal et al., 2017): a batch of 64
+    runs at rate / 4. It rises linearly over `warmup` epochs, then follows `schedule`. `decay` is coupled (AdamW excepted)
+    and not applied to norms, gains and other tensors of one number a channel; to the biases of convolutions and linear
+    layers only with `decay_biases`. `clip` bounds the global gradient norm and `adaptive_clip` the ratio of gradient to
+    weight, unit by unit (Brock et al., 2021b); 0 leaves either alone.
+
+    `average` is the decay of the exponential moving average of weights and statistics that is evaluated and shipped,
+    eased in by min(average, (1 + t) / (10 + t)); 0 ships the raw weights. `batch_norm_momentum`, the weight of the new
+    batch, replaces the spec's in training; 0 keeps the spec's.
+
+    `dropout` and `drop_path` replace the spec's; they, `decay` and a policy's magnitude may be tables by size. `ramp` says
+    how stochastic depth grows from the first block to the last. `mixup` and `cutmix` are the alpha of their Beta
+    distributions, 0 for none; with both, each takes half of every batch. `first_side` is the share of the side that
+    training begins at; it grows to the whole over the first three quarters of the epochs.
+
+    `accumulate` is into how many parts a batch is cut, one after another through the network, before the step is taken
+    with the gradient of the whole: the same step in less memory, except that batch norm, mixing and what is dropped see a
+    part at a time.
+
+    `frozen` trains the classifier alone, on features of a network in evaluation mode (a linear probe). `trunk_rate` is the
+    rate of everything before the classifier as a share of the classifier's.
+    """
+
+    name: str
+    epochs: int
+    batch: int
+    optimiser: Optimiser
+    rate: float
+    decay: float | BySize
+    warmup: float
+    smoothing: float
+    clip: float
+    average: float
+    dropout: float | BySize
+    drop_path: float | BySize
+    batch_norm_momentum: float
+    augment: Augment
+    precision: Precision = Precision.AUTO
+    schedule: Schedule = Cosine()
+    ramp: Ramp = Ramp.BLOCKS
+    decay_biases: bool = False
+    adaptive_clip: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    first_side: float = 1.0
+    accumulate: int = 1
+    frozen: bool = False
+    trunk_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1; got {number}")
+        if not 0 <= self.trunk_rate <= 1:
+            raise ValueError(f"trunk_rate must be from 0 to 1; got {self.trunk_rate}")
+        if not self.rate > 0:
+            raise ValueError(f"rate must be above 0; got {self.rate}")
+        for name, least in (
+            *(("decay", self.decay), ("warmup", self.warmup), ("clip", self.clip)),
+            *(("adaptive_clip", self.adaptive_clip), ("mixup", self.mixup), ("cutmix", self.cutmix)),
+        ):
+            if not isinstance(least, BySize) and least < 0:
+                raise ValueError(f"{name} must not be below 0; got {least}")
+        for name, share in (
+            *(("smoothing", self.smoothing), ("average", self.average)),
+            *(("dropout", self.dropout), ("drop_path", self.drop_path)),
+        ):
+            if not isinstance(share, BySize) and not 0 <= share < 1:
+                raise ValueError(f"{name} must be in [0, 1); got {share}")
+        if not 0 <= self.batch_norm_momentum <= 1:
+            raise ValueError(f"batch_norm_momentum must be in [0, 1]; got {self.batch_norm_momentum}")
+        if not 0 < self.first_side <= 1:
+            raise ValueError(f"first_side is a share of the side, in (0, 1]; got {self.first_side}")

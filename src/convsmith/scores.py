@@ -1,0 +1,253 @@
+"""What an evaluation says, as values: metrics, of which the first is the headline, and what is worth drawing.
+
+Nothing here knows a task or torch. A meter makes these; run folders hold them; reports, the command line and searches read
+them. Folders of version 0.1, whose `scores.json` has no list of metrics, are read as classification's.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Self, final
+
+from .tagged import Tagged
+
+__all__ = ["BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit"]
+
+Interval = tuple[float, float]
+
+
+class Unit(StrEnum):
+    """share: of n things, between 0 and 1. px: pixels of the picture. nats: of a loss. none: a number without a unit."""
+
+    SHARE = "share"
+    PIXELS = "px"
+    NATS = "nats"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that a network is judged by. `name` is its key in files, `label` what people read; `interval` is 95 %."""
+
+    name: str
+    value: float
+    interval: Interval | None = None
+    unit: Unit = Unit.SHARE
+    more_is_better: bool = True
+    label: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value as people read it.
+
+        >>> Metric("top1", 0.96379).text
+        '96.38%'
+        """
+        return said(self.value, self.unit)
+
+    @property
+    def interval_text(self) -> str:
+        """The ends of the interval; empty where there is none."""
+        return "" if self.interval is None else ", ".join(said(end, self.unit) for end in self.interval)
+
+
+def said(value: float, unit: Unit) -> str:
+    """A number in its unit, as people read it."""
+    match unit:
+        case Unit.SHARE:
+            return f"{value:.2%}"
+        case Unit.PIXELS:
+            return f"{value:.2f} px"
+        case _:
+            return f"{value:.4f}"
+
+
+# ---- what is worth drawing -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block(Tagged):
+    """Something of an evaluation that a report draws. `to_record` is what it adds to `scores.json`."""
+
+    @abc.abstractmethod
+    def to_record(self) -> dict[str, object]: ...
+
+    @classmethod
+    @abc.abstractmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
+        """The block that `scores.json` holds; None where it holds none. Raises ValueError or KeyError at a damaged one."""
+
+
+@final
+@dataclass(frozen=True)
+class Confusion(Block):
+    """How often each class (a row) was taken for each (a column)."""
+
+    kind: ClassVar[str] = "confusion"
+    classes: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        size = len(self.classes)
+        if len(self.matrix) != size or any(len(row) != size for row in self.matrix):
+            raise ValueError(f"the confusion matrix is not {size} x {size}, as its {size} classes ask for")
+
+    def to_record(self) -> dict[str, object]:
+        return {"classes": list(self.classes), "confusion": [list(row) for row in self.matrix]}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
+        if not record.get("confusion"):
+            return None
+        return cls(tuple(map(str, record["classes"])), tuple(tuple(int(n) for n in row) for row in record["confusion"]))
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was taken for another class. `image` is a picture as a data URI."""
+
+    label: int
+    predicted: int
+    confidence: float
+    image: str = ""
+    path: str | None = None
+    index: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Mistakes(Block):
+    """The most confident wrong answers, the surest first. `classes` are the names that their numbers stand for."""
+
+    kind: ClassVar[str] = "mistakes"
+    classes: tuple[str, ...]
+    wrong: tuple[Mistake, ...]
+
+    def to_record(self) -> dict[str, object]:
+        return {"classes": list(self.classes), "wrong": [asdict(one) for one in self.wrong]}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
+        if "wrong" not in record:
+            return None
+        fields = ("label", "predicted", "confidence", "image", "path", "index")
+        wrong = tuple(Mistake(**{name: one[name] for name in fields if name in one}) for one in record["wrong"])
+        return cls(tuple(map(str, record.get("classes", ()))), wrong)
+
+
+@final
+@dataclass(frozen=True)
+class Table(Block):
+    """Rows under named columns; the first column names the row."""
+
+    kind: ClassVar[str] = "table"
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+
+    def to_record(self) -> dict[str, object]:
+        rows = [list(row) for row in self.rows]
+        return {"table": {"title": self.title, "columns": list(self.columns), "rows": rows}}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
+        if (one := record.get("table")) is None:
+            return None
+        return cls(str(one["title"]), tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]))
+
+
+BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table)
+
+
+# ---- all of it -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The results on `n` inputs of the part `split`.
+
+    The first metric is the headline: what searches, studies and gates go by. `settings` are the numbers that the metrics
+    were made with, such as the k of a top-k.
+    """
+
+    split: str
+    n: int
+    metrics: tuple[Metric, ...]
+    settings: tuple[tuple[str, float], ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def headline(self) -> Metric:
+        return self.metrics[0]
+
+    def __getitem__(self, name: str) -> float:
+        """The value of the metric of that name, such as `scores["top1"]`."""
+        return self.metric(name).value
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name. Raises KeyError that lists the names."""
+        for one in self.metrics:
+            if one.name == name:
+                return one
+        raise KeyError(f"no metric '{name}'; there are {', '.join(one.name for one in self.metrics)}")
+
+    def to_record(self) -> dict[str, object]:
+        """`scores.json`: each metric flat under its name, with its interval; then all of them as a list, the headline first."""
+        record: dict[str, object] = {"split": self.split, "n": self.n}
+        for one in self.metrics:
+            record[one.name] = one.value
+            if one.interval is not None:
+                record[f"{one.name}_interval"] = list(one.interval)
+        record |= dict(self.settings)
+        for block in self.blocks:
+            record |= block.to_record()
+        return record | {"settings": dict(self.settings), "metrics": [asdict(one) for one in self.metrics]}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Scores:
+        """Reads what `to_record` wrote, or version 0.1. Raises ValueError where it is no such record."""
+        try:
+            metrics = tuple(_metric(one) for one in record["metrics"]) if "metrics" in record else _of_0_1(record)
+            settings = tuple(record.get("settings", {"k": record["k"]} if "k" in record else {}).items())
+            blocks = tuple(block for kind in BLOCKS if (block := kind.from_record(record)) is not None)
+            found = cls(str(record.get("split", "val")), int(record["n"]), metrics, settings, blocks)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"these are no scores: {error!r} is missing or of another type") from None
+        if not found.metrics or found.n < 1 or not all(math.isfinite(one.value) for one in found.metrics):
+            raise ValueError("these are no scores: a metric, a count or a number is missing")
+        return found
+
+
+def _metric(one: Mapping[str, Any]) -> Metric:
+    interval = one.get("interval")
+    return Metric(
+        str(one["name"]),
+        float(one["value"]),
+        None if interval is None else (float(interval[0]), float(interval[1])),
+        Unit(one.get("unit", "share")),
+        bool(one.get("more_is_better", True)),
+        str(one.get("label", "")),
+    )
+
+
+def _of_0_1(record: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """The metrics of a `scores.json` that has none in a list: a classifier's."""
+    k = record.get("k", 5)
+    known = {
+        "top1": ("top-1", Unit.SHARE, True),
+        "top5": (f"top-{k}", Unit.SHARE, True),
+        "per_class_mean": ("mean of classes", Unit.SHARE, True),
+        "loss": ("loss", Unit.NATS, False),
+    }
+    return tuple(
+        _metric(
+            {"name": name, "value": record[name], "interval": record.get(f"{name}_interval"), "unit": unit}
+            | {"more_is_better": better, "label": label}
+        )
+        for name, (label, unit, better) in known.items()
+        if record.get(name) is not None or name == "top1"
+    )
