@@ -19,7 +19,10 @@ from convsmith.jobs.feed import Feed, normaliser
 from convsmith.plot import BLUE, GREY, ORANGE, blank
 from convsmith.recipe import Schedule
 from convsmith.recipes import recipe
-from convsmith.supernet import T32, RolledBack, Supernet, Watched, train_supernet
+from convsmith.supernet import T32, Sandwich, Supernet, ends
+from convsmith.tasks import Classify
+from convsmith.training import fit
+from convsmith.watcher import RolledBack, Watched
 
 EPOCHS, FROM, TO, TIMES = 10, 150, 200, 20.0
 
@@ -41,8 +44,9 @@ def trained(*, jumps: bool) -> list[Watched | RolledBack]:
     own = replace(recipe("quick"), epochs=EPOCHS, batch=32, rate=0.4, average=0.0, schedule=Jump(jumps))
     found: list[Watched | RolledBack] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for record in train_supernet(
-            Supernet(space, seed=0),
+        supernet, task = Supernet(space, seed=0), Classify()
+        for record in fit(
+            Sandwich(supernet, task, own, seed=0),
             own,
             Feed(space.biggest(), images, own, 0, 0),
             prepare=normaliser(space.biggest(), torch.device("cpu")),
@@ -50,7 +54,7 @@ def trained(*, jumps: bool) -> list[Watched | RolledBack]:
             checkpoint=Path(scratch) / "last.pt",
             device=torch.device("cpu"),
             seed=0,
-            watch_every=10,
+            lookout=ends(supernet, task, own, chance=task.chance(images.classes), every=10),
         ):
             if isinstance(record, (Watched, RolledBack)):
                 found.append(record)

@@ -31,6 +31,8 @@ from convsmith.layers.evonorm import evonorm
 from convsmith.recipes import recipe
 from convsmith.supernet import T32, Supernet, drawn, sandwich
 from convsmith.supernet.shared import resized
+from convsmith.tasks import Classify
+from convsmith.training import Moment
 from lambda_layer import Attention
 
 WHERE = torch.device("cuda")
@@ -156,7 +158,8 @@ def together(count: int, autocast: torch.dtype | None) -> Callable[[], object]:
 
     def step() -> None:
         supernet.model.zero_grad(set_to_none=True)
-        sandwich(supernet, images, labels, children, recipe("quick"), autocast=autocast)
+        moment = Moment(0, 1, 0, images.device, autocast=autocast)
+        sandwich(supernet, Classify(), images, labels, children, recipe("quick"), moment)
 
     return synced(step)
 

@@ -22,6 +22,8 @@ from convsmith.model import Model, build
 from convsmith.recipes import recipe
 from convsmith.supernet import T32, Counting, Genes, Supernet, drawn, moved, sandwich
 from convsmith.supernet.shared import resized
+from convsmith.tasks import Classify
+from convsmith.training import Moment
 
 BATCH, STEP = 64, 3
 
@@ -38,7 +40,8 @@ def together(autocast: torch.dtype | None = None) -> Callable[[], object]:
 
     def step() -> None:
         supernet.model.zero_grad(set_to_none=True)
-        sandwich(supernet, images, labels, children, recipe("quick"), autocast=autocast)
+        moment = Moment(0, 1, 0, images.device, autocast=autocast)
+        sandwich(supernet, Classify(), images, labels, children, recipe("quick"), moment)
 
     return step
 

@@ -33,7 +33,7 @@ from convsmith import plot
 from convsmith.arch import ArchSpec
 from convsmith.costs import cost
 from convsmith.data import ImageData, eval_batches, load_data
-from convsmith.evals import score
+from convsmith.evals import Top1, evaluate
 from convsmith.evals.intervals import wilson
 from convsmith.files import write_text
 from convsmith.jobs.feed import Feed, normaliser, validation_batches
@@ -42,8 +42,10 @@ from convsmith.model import Model
 from convsmith.plot import BLUE, GREY, INK, ORANGE, blank
 from convsmith.recipe import SGD, Augment, Constant, Exponential, Recipe
 from convsmith.recipes import recipe as named
-from convsmith.supernet import T32, Supernet, train_supernet
-from convsmith.training import fit, forget_checkpoint
+from convsmith.supernet import T32, Sandwich, Supernet
+from convsmith.supernet import ends as looking
+from convsmith.tasks import Classify
+from convsmith.training import Single, fit, forget_checkpoint
 from convsmith.watcher import EpochDone
 from convsmith.weights import write as write_weights
 from supernet_methods import ABLATIONS, LABELS_FIRST, WHOLE, Method
@@ -54,6 +56,7 @@ RANKED = {5: 9, 20: 8}  # after how many epochs, and how many children
 CALIBRATION = 2000
 TUNING = 0.05  # share of the peak rate at which a child is trained on
 CPU = torch.device("cpu")
+TASK = Classify()
 
 
 def recipe(epochs: int, *, floor: float = 0.05) -> Recipe:
@@ -101,10 +104,8 @@ class Study:
 
     def top1(self, model: Model) -> float:
         batches = validation_batches(model.spec, self.images)()
-        found = score(
-            model.eval(), batches, classes=self.images.classes, normalise=self.prepare, device=CPU, thumbnails=0
-        )
-        return float(found.top1)
+        meter = Top1(self.images.classes, pictures=0)
+        return evaluate(model.eval(), batches, meter, prepare=self.prepare, device=CPU).headline.value
 
     def cut_out(self, supernet: Supernet, spec: ArchSpec) -> Model:
         return supernet.calibrated(spec, self.calibration)
@@ -120,8 +121,16 @@ class Study:
         own = recipe(epochs, floor=method.floor)
         ends = {"smallest": self.space.smallest(), "biggest": self.space.biggest()}
         seen: list[dict[str, float]] = json.loads(curve.read_text()) if curve.exists() else []
-        for record in train_supernet(
-            supernet,
+        for record in fit(
+            Sandwich(
+                supernet,
+                TASK,
+                own,
+                seed=0,
+                labels_first=method.labels_first,
+                draw=method.draw,
+                gradients=method.gradients,
+            ),
             own,
             Feed(self.space.biggest(), self.images, own, 0, 0),
             prepare=self.prepare,
@@ -129,9 +138,7 @@ class Study:
             checkpoint=self.out / f"{stem}.pt",
             device=CPU,
             seed=0,
-            labels_first=method.labels_first,
-            draw=method.draw,
-            gradients=method.gradients,
+            lookout=looking(supernet, TASK, own, chance=TASK.chance(self.images.classes)),
         ):
             if isinstance(record, EpochDone):
                 seen = [*[one for one in seen if one["step"] < record.step], {"step": record.step, **record.scores}]
@@ -186,7 +193,14 @@ class Study:
             path = self.out / f"tuned {epochs} {name}.pt"
             own = replace(own, epochs=-(-last // feed.steps_per_epoch))
             for record in fit(
-                model, own, feed, prepare=self.prepare, evaluate=lambda m: {}, checkpoint=path, device=CPU, seed=1
+                Single(model, TASK, own),
+                own,
+                feed,
+                prepare=self.prepare,
+                evaluate=lambda m: {},
+                checkpoint=path,
+                device=CPU,
+                seed=1,
             ):
                 if getattr(record, "step", 0) == last:
                     break

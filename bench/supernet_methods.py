@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from convsmith.arch import ArchSpec
 from convsmith.recipe import Recipe
 from convsmith.supernet import Space, Supernet
-from convsmith.supernet.sandwich import Draw, Gradients, Sandwich, drawn, sandwich
+from convsmith.supernet.sandwich import Draw, Gradients, Seen, drawn, sandwich
+from convsmith.training import Moment, Objective
 
 
 def without_ends(
     supernet: Supernet,
+    objective: Objective,
     images: Tensor,
-    labels: Tensor,
+    answers: Tensor,
     children: Sequence[ArchSpec],
     recipe: Recipe,
+    moment: Moment,
     *,
     labelled: bool = False,
-    share: float = 1.0,
-    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
-    autocast: torch.dtype | None = None,
-) -> Sandwich:
+) -> Seen:
     """Drawn children alone, which learn from labels, since there is nobody to learn from: no sandwich."""
-    losses = _labelled(supernet, images, labels, children, recipe)
+    seen = []
+    for spec in children:
+        seen.append(objective.loss(supernet.child(spec), images, answers, recipe))
+        moment.descend(seen[-1].loss)
     for parameter in supernet.model.parameters():  # what no child of this step used
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    with torch.no_grad():
-        return Sandwich(supernet.child(children[0])(images), losses[0], losses[1:])
+    losses = tuple(one.loss.detach() for one in seen)
+    return Seen(losses[0], seen[0].score, losses[1:])
 
 
 def four_drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]:
     rng = random.Random(f"{seed} {step}")
     return tuple(space.sample(rng) for _ in range(randoms + 2))
-
-
-def _labelled(
-    supernet: Supernet, images: Tensor, labels: Tensor, children: Sequence[ArchSpec], recipe: Recipe
-) -> tuple[Tensor, ...]:
-    losses = []
-    for spec in children:
-        loss = F.cross_entropy(supernet.child(spec)(images), labels, label_smoothing=recipe.smoothing)
-        loss.backward()
-        losses.append(loss.detach())
-    return tuple(losses)
 
 
 @dataclass(frozen=True)

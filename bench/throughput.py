@@ -42,7 +42,8 @@ from convsmith.jobs.source import Source
 from convsmith.latency import Latency, Runtime, Subject, summarise
 from convsmith.recipe import SGD, Augment, Precision
 from convsmith.recipes import QUICK
-from convsmith.training import fit, loop
+from convsmith.tasks import Classify
+from convsmith.training import Single, fit, loop
 from convsmith.watcher import StepDone, Watcher
 from training import step_of, theirs
 
@@ -116,7 +117,7 @@ def our_feed(side: Side) -> Feed:
 def our_steps(side: Side) -> Callable[[], object]:
     feed, checkpoint = our_feed(side), side.cache.with_name(f"{os.getpid()}.pt")
     records = fit(
-        cs.build(feed.spec, seed=0),
+        Single(cs.build(feed.spec, seed=0), Classify(), feed.recipe),
         feed.recipe,
         feed,
         prepare=normaliser(feed.spec, CPU),

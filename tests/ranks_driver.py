@@ -17,10 +17,12 @@ from convsmith.errors import Stopped, UserError
 from convsmith.model import build
 from convsmith.parts import SE, BatchNorm, ConvStem, GroupNorm, MBConv, PlainConv, PooledClassifier
 from convsmith.recipes import QUICK
-from convsmith.supernet import Axes, Space, Supernet, train_supernet
-from convsmith.training import Ranks, fit, joined
+from convsmith.supernet import Axes, Space, Supernet
+from convsmith.tasks import Classify
+from convsmith.training import Ranks, Single, fit, joined
 from convsmith.training.ranks import ALONE
 from convsmith.watcher import EpochDone
+from supernets import train_supernet
 
 CPU = torch.device("cpu")
 FAST = replace(QUICK, epochs=2, batch=8, rate=0.4, warmup=1)
@@ -29,7 +31,7 @@ FAST = replace(QUICK, epochs=2, batch=8, rate=0.4, warmup=1)
 @dataclass(frozen=True)
 class Batch:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ def trained(
 ) -> tuple[nn.Module, list[float]]:
     """The network, and the training loss of each epoch. Another process than the first begins with other weights."""
     model, losses, steps = build(spec(norm), seed=ranks.rank), [], iter(range(1, 100))
+    recipe = replace(FAST, accumulate=accumulate)
     for record in fit(
-        model,
-        replace(FAST, accumulate=accumulate),
+        Single(model, Classify(), recipe),
+        recipe,
         Feed(size, ranks),
         prepare=lambda images: images.float() / 128 - 1,
         evaluate=lambda network: {"rank": float(ranks.rank)},

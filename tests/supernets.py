@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +29,17 @@ from convsmith.parts import (
     PreActBottleneck,
     ScaledWS,
 )
-from convsmith.recipe import SGD
+from convsmith.recipe import SGD, Recipe
 from convsmith.recipes import QUICK
-from convsmith.supernet import Axes, Space, Supernet
+from convsmith.supernet import Axes, Sandwich, Space, Supernet, drawn, ends, sandwich
+from convsmith.supernet.sandwich import Draw, Gradients
+from convsmith.tasks import Classify
+from convsmith.training import Ranks, fit
+from convsmith.training.ranks import ALONE
+from convsmith.watcher import Record
 
 CPU = torch.device("cpu")
+CLASSIFY = Classify()
 TINY = Space(
     base=ArchSpec(
         name="tiny",
@@ -102,7 +110,7 @@ PLAIN = replace(QUICK, epochs=4, batch=8, rate=0.5, warmup=1, average=0.0, decay
 @dataclass(frozen=True)
 class Batch:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,3 +125,36 @@ class Feed:
             labels = torch.randint(0, 3, (16,), generator=generator)
             images = torch.randint(0, 80, (16, 3, 12, 12), generator=generator) + 80 * labels[:, None, None, None]
             yield Batch(images.to(torch.uint8), labels)
+
+
+def train_supernet(
+    supernet: Supernet,
+    recipe: Recipe,
+    feed: Feed,
+    *,
+    evaluate: Callable[[Supernet], dict[str, float]],
+    checkpoint: Path,
+    device: torch.device = CPU,
+    seed: int = 7,
+    watch_every: int = 50,
+    labels_first: float = 0.0,
+    draw: Draw = drawn,
+    gradients: Gradients = sandwich,
+    ranks: Ranks = ALONE,
+    stop: Callable[[], bool] = lambda: False,
+    prepare: Callable[[Tensor], Tensor] = lambda images: images.float() / 128 - 1,
+) -> Iterator[Record]:
+    """Sandwiches under a lookout for a collapse, as a search trains."""
+    return fit(
+        Sandwich(supernet, CLASSIFY, recipe, seed=seed, labels_first=labels_first, draw=draw, gradients=gradients),
+        recipe,
+        feed,
+        prepare=prepare,
+        evaluate=evaluate,
+        checkpoint=checkpoint,
+        device=device,
+        seed=seed,
+        lookout=ends(supernet, CLASSIFY, recipe, chance=math.log(3), every=watch_every),
+        ranks=ranks,
+        stop=stop,
+    )

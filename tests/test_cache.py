@@ -149,7 +149,7 @@ def test_a_part_of_a_cached_split_and_a_cache_over_a_part_are_the_same(tmp_path:
     assert [one.where(i) for i in range(3)] == [split.paths[i] for i in chosen]
     for i in range(3):
         assert torch.equal(one.decode(i), other.decode(i))
-        assert one.labels[i] == other.labels[i] == split.labels[chosen[i]]
+        assert one.answers[i] == other.answers[i] == split.labels[chosen[i]]
 
 
 def test_another_process_is_handed_the_path_and_not_the_pixels(tmp_path: Path) -> None:

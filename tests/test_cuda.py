@@ -25,11 +25,11 @@ from convsmith.layers import EvoNormKind, LambdaLayer, ScaledWSConv2d
 from convsmith.layers.evonorm import evonorm
 from convsmith.model import build
 from convsmith.runs import Run
-from convsmith.supernet import Supernet, drawn, sandwich, train_supernet
-from convsmith.training import fit
+from convsmith.supernet import Supernet, drawn, sandwich
+from convsmith.training import Moment, Single, fit
 from convsmith.watcher import StepDone
 from specs import specs
-from supernets import PLAIN, TINY, Feed, noise, stirred, undropped
+from supernets import CLASSIFY, PLAIN, TINY, Feed, noise, stirred, train_supernet, undropped
 
 pytestmark = [
     pytest.mark.gpu,
@@ -144,8 +144,8 @@ def test_a_sandwich_is_the_cpus() -> None:
     here, device = stirred(space), on_device(stirred(space))
     images, labels = noise(16, 12), torch.arange(16) % 3
     children = drawn(space, seed=0, step=0, randoms=2)
-    one = sandwich(here, images, labels, children, PLAIN)
-    other = sandwich(device, images.to(CUDA), labels.to(CUDA), children, PLAIN)
+    one = sandwich(here, CLASSIFY, images, labels, children, PLAIN, Moment(0, 1, 0, torch.device("cpu")))
+    other = sandwich(device, CLASSIFY, images.to(CUDA), labels.to(CUDA), children, PLAIN, Moment(0, 1, 0, CUDA))
     torch.testing.assert_close(other.loss.cpu(), one.loss, rtol=1e-4, atol=1e-5)
     ours, theirs = (
         {name: one.grad.cpu() for name, one in net.model.named_parameters() if one.grad is not None}
@@ -181,7 +181,7 @@ def test_a_supernet_learns_in_bfloat16_and_goes_on_where_it_was_stopped(tmp_path
     child = supernet.calibrated(TINY.biggest(), [floats(batch.images) for batch in Feed().batches(0, 4)])
     right = 0
     for batch in Feed().batches(100, 110):
-        right += int((child(floats(batch.images)).argmax(1).cpu() == batch.labels).sum())
+        right += int((child(floats(batch.images)).argmax(1).cpu() == batch.answers).sum())
     assert right > 0.5 * 160, "brightness tells three classes apart"
 
 
@@ -192,7 +192,7 @@ def test_a_supernet_learns_in_bfloat16_and_goes_on_where_it_was_stopped(tmp_path
 def test_training_learns_in_every_precision(tmp_path: Path, precision: str) -> None:
     recipe = replace(PLAIN, precision=cs.recipe.Precision(precision))
     model = build(TINY.biggest(), seed=0)
-    records = fit(model, recipe, Feed(), **there(tmp_path))
+    records = fit(Single(model, CLASSIFY, recipe), recipe, Feed(), **there(tmp_path))
     losses = [record.loss for record in records if isinstance(record, StepDone) and not math.isnan(record.loss)]
     assert losses[-1] < losses[0]
     assert all(parameter.is_cuda and parameter.isfinite().all() for parameter in model.parameters())

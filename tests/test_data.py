@@ -46,7 +46,7 @@ def stream(
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
     return len(one) == len(other) and all(
-        torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) and torch.equal(a.indices, b.indices)
+        torch.equal(a.images, b.images) and torch.equal(a.answers, b.answers) and torch.equal(a.indices, b.indices)
         for a, b in zip(one, other, strict=True)
     )
 
@@ -122,15 +122,15 @@ def test_labels_stay_with_their_images():
     split = ArraySplit(np.arange(20), np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2))
     for augment in (NOTHING, Augment(crop=(0.3, 1.0), mirror=0.5)):
         for one in stream(split, augment, 0, 5):
-            assert one.images.dtype == torch.uint8 and one.labels.dtype == torch.int64
+            assert one.images.dtype == torch.uint8 and one.answers.dtype == torch.int64
             assert one.images.shape == (4, 3, 12, 12)
-            assert (one.images == one.labels[:, None, None, None]).all()
-            assert torch.equal(one.labels, one.indices)
+            assert (one.images == one.answers[:, None, None, None]).all()
+            assert torch.equal(one.answers, one.indices)
 
 
 def test_evaluation_shows_every_image_once_in_order():
     batches = list(eval_batches(array_split(10), resolution=12, batch=4))
-    assert [len(one.labels) for one in batches] == [4, 4, 2]
+    assert [len(one.answers) for one in batches] == [4, 4, 2]
     assert torch.cat([one.indices for one in batches]).tolist() == list(range(10))
 
 
@@ -165,7 +165,7 @@ def test_a_file_that_vanishes_is_dropped_from_its_batch_and_counted(tmp_path):
     Path(paths[2]).unlink()
     Path(paths[3]).write_bytes(b"no longer an image")
     batches = list(eval_batches(split, resolution=12, batch=4))
-    assert [(len(one.labels), len(one.images), one.dropped) for one in batches] == [(2, 2, 2), (4, 4, 0)]
+    assert [(len(one.answers), len(one.images), one.dropped) for one in batches] == [(2, 2, 2), (4, 4, 0)]
     assert batches[0].indices.tolist() == [0, 1]
     for augment in (NOTHING, EVERYTHING):
         assert sum(one.dropped for one in stream(split, augment, 0, 2, workers=1)) == 2
@@ -174,7 +174,7 @@ def test_a_file_that_vanishes_is_dropped_from_its_batch_and_counted(tmp_path):
 def test_a_batch_of_which_nothing_can_be_read_is_empty(tmp_path):
     split = FileSplit(np.zeros(2, np.int64), (str(tmp_path / "x"), str(tmp_path / "y")))
     (one,) = eval_batches(split, resolution=5, batch=2)
-    assert one.images.shape == (0, 3, 5, 5) and len(one.labels) == 0 and one.dropped == 2
+    assert one.images.shape == (0, 3, 5, 5) and len(one.answers) == 0 and one.dropped == 2
 
 
 def test_a_mirrored_image_is_the_image_or_its_reflection_about_equally_often():

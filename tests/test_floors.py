@@ -13,13 +13,13 @@ PACKAGE = Path(convsmith.__file__).parent
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "watcher", "arch", "recipe", "evolution"},
+    {"codec", "files", "watcher", "scores", "arch", "recipe", "evolution"},
     {"layers"},
     {"parts"},
     {"model", "costs", "latency"},
     {"stages", "families", "ledger", "scaling"},
     {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
-    {"recipes", "supernet", "surgery", "plot", "runs"},
+    {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},
     {"reports", "resolve"},
     {"jobs.source", "jobs.feed"},
     {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},

@@ -14,10 +14,11 @@ import convsmith as cs
 from convsmith.arch import Ramp, plan
 from convsmith.recipe import RMSPropTF
 from convsmith.recipes import QUICK, changed
+from convsmith.tasks import Classify
+from convsmith.tasks.mixing import mixed, mixed_loss, side_at
 from convsmith.training import parameter_groups
 from convsmith.training import rmsprop as rmsprop_module
 from convsmith.training.clip import clip_adaptively
-from convsmith.training.objective import loss_of, mixed, mixed_loss, side_at
 from convsmith.training.optim import optimiser
 from convsmith.training.rmsprop import RMSPropTF as Optimiser
 
@@ -192,8 +193,8 @@ def test_the_share_of_mixup_is_beta_distributed() -> None:
 
 def test_smoothing_at_equal_logits_costs_the_logarithm_of_the_classes() -> None:
     recipe = changed(QUICK, ["smoothing=0.3"])
-    _, loss = loss_of(lambda images: torch.zeros(2, 7), torch.zeros(2, 3, 4, 4), torch.tensor([0, 6]), recipe, 0)
-    assert loss.item() == pytest.approx(math.log(7))
+    seen = Classify().loss(lambda images: torch.zeros(2, 7), torch.zeros(2, 3, 4, 4), torch.tensor([0, 6]), recipe)
+    assert seen.loss.item() == pytest.approx(math.log(7))
 
 
 def test_images_grow_to_their_full_side_by_three_quarters_of_the_run() -> None:
@@ -207,7 +208,7 @@ def test_images_grow_to_their_full_side_by_three_quarters_of_the_run() -> None:
         return images.mean((2, 3))
 
     for epoch in (0, 19):
-        loss_of(model, torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), recipe, epoch)
+        model(Classify().shown(torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), recipe, epoch)[0])
     assert seen == [(32, 32), (64, 64)]
 
 

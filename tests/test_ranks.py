@@ -130,7 +130,7 @@ def test_the_parts_of_a_batch_are_the_batch(parts: int, crop: tuple[float, float
     each = [stream((i, parts)) for i in range(parts)]
     for step, whole in enumerate(stream((0, 1))):
         assert torch.equal(torch.cat([part[step].images for part in each]), whole.images)
-        assert torch.equal(torch.cat([part[step].labels for part in each]), whole.labels)
+        assert torch.equal(torch.cat([part[step].answers for part in each]), whole.answers)
 
 
 # ---- torchrun --------------------------------------------------------------------------------------------------------

@@ -14,8 +14,11 @@ from convsmith.arch import ArchSpec
 from convsmith.errors import UserError
 from convsmith.recipe import SGD
 from convsmith.supernet import T32, Axes, Space, Supernet, assert_distinct, drawn, sandwich
+from convsmith.training import Moment
 from convsmith.training.optim import optimiser
-from supernets import PLAIN, TINY, noise, stirred
+from supernets import CLASSIFY, CPU, PLAIN, TINY, noise, stirred
+
+MOMENT = Moment(step=0, steps=1, epoch=0, device=CPU)
 
 
 def gradients(supernet: Supernet) -> dict[str, Tensor]:
@@ -34,7 +37,7 @@ def test_a_sandwichs_gradient_is_the_sum_of_its_parts_and_children_see_no_labels
 
     def step(labels: Tensor, *specs: ArchSpec) -> dict[str, Tensor]:
         torch.manual_seed(0)  # the biggest child's dropout
-        sandwich(supernet, images, labels, specs, PLAIN)
+        sandwich(supernet, CLASSIFY, images, labels, specs, PLAIN, MOMENT)
         return gradients(supernet)
 
     whole, alone = step(labels, *children), step(labels)
@@ -53,15 +56,15 @@ def test_labelled_children_learn_from_labels_as_the_biggest_does() -> None:
     recipe, child = replace(PLAIN, smoothing=0.1), TINY.smallest()
 
     torch.manual_seed(0)  # the biggest child's dropout
-    seen = sandwich(supernet, images, labels, (child,), recipe, labelled=True)
+    seen = sandwich(supernet, CLASSIFY, images, labels, (child,), recipe, MOMENT, labelled=True)
     found = gradients(supernet)
     torch.manual_seed(0)
-    sandwich(supernet, images, labels, (), recipe)
+    sandwich(supernet, CLASSIFY, images, labels, (), recipe, MOMENT)
     loss = F.cross_entropy(supernet.child(child)(images), labels, label_smoothing=0.1)
     loss.backward()
     for name, one in gradients(supernet).items():
         torch.testing.assert_close(one, found[name], rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(seen.distilled[0], loss.detach())
+    torch.testing.assert_close(seen.children[0], loss.detach())
 
 
 def test_weight_decay_is_the_biggest_childs_alone_however_many_children() -> None:

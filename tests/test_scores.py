@@ -16,13 +16,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convsmith.errors import UserError
-from convsmith.evals import Scores, score, wilson
+from convsmith.evals import Top1, evaluate, wilson
+from convsmith.scores import Confusion, Mistake, Mistakes, Scores
+
+CPU = torch.device("cpu")
 
 
 @dataclass
 class Food:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
     indices: Tensor
 
 
@@ -47,14 +50,20 @@ def food(n: int, classes: int, *, side: int = 8, seed: int = 0) -> Food:
 
 
 def cut(whole: Food, order: Tensor, size: int) -> list[Food]:
-    return [Food(whole.images[part], whole.labels[part], whole.indices[part]) for part in order.split(size)]
+    return [Food(whole.images[part], whole.answers[part], whole.indices[part]) for part in order.split(size)]
 
 
 def scored(batches: list[Food], classes: int, *, thumbnails: int = 24) -> Scores:
-    return score(
-        Corner(classes), batches, classes=[f"c{i}" for i in range(classes)], normalise=Tensor.float, device="cpu",
-        thumbnails=thumbnails, where=lambda i: f"{i}.png",
-    )  # fmt: skip
+    meter = Top1([f"c{i}" for i in range(classes)], pictures=thumbnails)
+    return evaluate(Corner(classes), batches, meter, prepare=Tensor.float, device=CPU, where=lambda i: f"{i}.png")
+
+
+def confusion_of(found: Scores) -> tuple[tuple[int, ...], ...]:
+    return next(block.matrix for block in found.blocks if isinstance(block, Confusion))
+
+
+def wrong_of(found: Scores) -> tuple[Mistake, ...]:
+    return next(block.wrong for block in found.blocks if isinstance(block, Mistakes))
 
 
 @pytest.mark.parametrize("successes, n, low, high", [  # Brown, Cai & DasGupta's formula, to four digits
@@ -86,14 +95,14 @@ def test_wilson_of_nothing_knows_nothing_and_refuses_nonsense():
 def test_scores_agree_with_themselves(n, classes, seed):
     whole = food(n, classes, seed=seed)
     found = scored([whole], classes)
-    confusion = np.array(found.confusion)
-    assert confusion.sum(1).tolist() == np.bincount(whole.labels.numpy(), minlength=classes).tolist()
-    assert found.n == n and found.top1 == confusion.trace() / n
-    assert found.top1 <= found.top5 <= 1 and found.k == min(5, classes)
-    assert found.top5 == 1 or classes > 5
-    assert found.top1_interval[0] <= found.top1 <= found.top1_interval[1]
-    assert found.top1_interval == wilson(int(confusion.trace()), n)
-    assert len(found.wrong) == min(24, n - int(confusion.trace()))
+    confusion = np.array(confusion_of(found))
+    assert confusion.sum(1).tolist() == np.bincount(whole.answers.numpy(), minlength=classes).tolist()
+    assert found.n == n and found["top1"] == confusion.trace() / n
+    assert found["top1"] <= found["top5"] <= 1 and dict(found.settings)["k"] == min(5, classes)
+    assert found["top5"] == 1 or classes > 5
+    assert found.metric("top1").interval[0] <= found["top1"] <= found.metric("top1").interval[1]
+    assert found.metric("top1").interval == wilson(int(confusion.trace()), n)
+    assert len(wrong_of(found)) == min(24, n - int(confusion.trace()))
 
 
 @settings(max_examples=30)
@@ -102,8 +111,10 @@ def test_scores_do_not_depend_on_order_or_batch_size(seed, size):
     whole = food(40, 7, seed=1)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(seed))
     one, other = scored([whole], 7), scored(cut(whole, order, size), 7)
-    assert other.confusion == one.confusion and other.top5 == one.top5 and other.wrong == one.wrong
-    assert other.loss == pytest.approx(one.loss, rel=1e-12)
+    assert (
+        confusion_of(other) == confusion_of(one) and other["top5"] == one["top5"] and wrong_of(other) == wrong_of(one)
+    )
+    assert other["loss"] == pytest.approx(one["loss"], rel=1e-12)
 
 
 def test_scores_are_those_of_a_hand_count():
@@ -111,14 +122,14 @@ def test_scores_are_those_of_a_hand_count():
     images = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
     images[:, 0, 0, 0], images[:, 0, 0, 1], images[:, 0, 1, 0] = logits.T
     found = scored([Food(images, torch.tensor([0, 2, 0, 1]), torch.arange(4))], 3)
-    assert found.confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
-    assert found.top1 == 0.5 and found.per_class_mean == pytest.approx((0.5 + 1 + 0) / 3)
-    assert [(one.index, one.label, one.predicted) for one in found.wrong] == [(2, 0, 1), (1, 2, 0)]
+    assert confusion_of(found) == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
+    assert found["top1"] == 0.5 and found["per_class_mean"] == pytest.approx((0.5 + 1 + 0) / 3)
+    assert [(one.index, one.label, one.predicted) for one in wrong_of(found)] == [(2, 0, 1), (1, 2, 0)]
     e = np.e
     losses = [np.log((e + 2) / e), np.log(e + 2), np.log(e**2 + 2), np.log((e + 2) / e)]
-    assert found.loss == pytest.approx(np.mean(losses), rel=1e-6)
-    assert found.wrong[0].confidence == pytest.approx(e**2 / (e**2 + 2), rel=1e-6)
-    assert found.wrong[0].path == "2.png"
+    assert found["loss"] == pytest.approx(np.mean(losses), rel=1e-6)
+    assert wrong_of(found)[0].confidence == pytest.approx(e**2 / (e**2 + 2), rel=1e-6)
+    assert wrong_of(found)[0].path == "2.png"
 
 
 def test_the_record_is_plain_json():
@@ -131,26 +142,26 @@ def test_the_record_is_plain_json():
 def test_thumbnails_are_pictures_of_a_size_to_look_at(side, shown):
     whole = food(6, 3, side=side)
     found = scored([whole], 3, thumbnails=2)
-    assert len(found.wrong) == 2
-    kind, _, data = found.wrong[0].image.partition(",")
+    assert len(wrong_of(found)) == 2
+    kind, _, data = wrong_of(found)[0].image.partition(",")
     picture = Image.open(io.BytesIO(base64.b64decode(data)))
     assert kind == "data:image/png;base64" and picture.size == (shown, shown)
     if side == 48:
-        expected = whole.images[found.wrong[0].index].permute(1, 2, 0).numpy()
+        expected = whole.images[wrong_of(found)[0].index].permute(1, 2, 0).numpy()
         assert np.array_equal(np.asarray(picture), expected)
 
 
 def test_the_model_runs_in_evaluation_mode_and_every_module_gets_its_own_mode_back():
     model = Corner(3)
     model.inner.eval()
-    score(model, [food(4, 3)], classes="abc", normalise=Tensor.float, device="cpu")
+    evaluate(model, [food(4, 3)], Top1("abc"), prepare=Tensor.float, device=CPU)
     assert model.modes == [False] and model.training and not model.inner.training
 
 
 def test_a_model_that_fails_still_gets_its_mode_back():
     model = Corner(3)
     with pytest.raises(UserError, match="the data has 4 classes"):
-        score(model, [food(4, 3)], classes="abcd", normalise=Tensor.float, device="cpu")
+        evaluate(model, [food(4, 3)], Top1("abcd"), prepare=Tensor.float, device=CPU)
     assert model.training
 
 
@@ -161,9 +172,9 @@ def test_an_output_that_is_not_finite_is_refused_and_names_its_image():
         return images
 
     whole = food(4, 3)
-    batch = Food(whole.images, whole.labels, whole.indices + 100)
+    batch = Food(whole.images, whole.answers, whole.indices + 100)
     with pytest.raises(UserError, match="image 102 is not finite"):
-        score(Corner(3), [batch], classes="abc", normalise=poisoned, device="cpu")
+        evaluate(Corner(3), [batch], Top1("abc"), prepare=poisoned, device=CPU)
 
 
 def test_nothing_to_score_is_said():

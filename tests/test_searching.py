@@ -15,7 +15,7 @@ from convsmith.cli import main
 from convsmith.codec import to_json
 from convsmith.costs import cost
 from convsmith.errors import UserError
-from convsmith.evals import score
+from convsmith.evals import Top1, evaluate
 from convsmith.exporting import export_onnx
 from convsmith.jobs.feed import normaliser, shape_of, trained, validation_batches
 from convsmith.jobs.options import Options
@@ -65,14 +65,14 @@ def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -
     child = Run.open(searched.file("children") / row["budget"])
     images = in_three(Source(**searched.read("config.json")["source"]).load(Watcher()), 0)
     cpu = torch.device("cpu")
-    found = score(
+    found = evaluate(
         trained(child, child.spec),
         validation_batches(child.spec, images)(),
-        classes=images.classes,
-        normalise=normaliser(child.spec, cpu),
+        Top1(images.classes),
+        prepare=normaliser(child.spec, cpu),
         device=cpu,
     )
-    assert found.top1 == row["top1"]
+    assert found["top1"] == row["top1"]
 
 
 def test_the_front_has_no_child_that_another_beats(searched: Run) -> None:

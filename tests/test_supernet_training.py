@@ -13,13 +13,12 @@ import torch
 from convsmith.errors import Stopped, UserError
 from convsmith.recipe import Recipe, Schedule
 from convsmith.recipes.bignas import BIGNAS as BIGNAS_RECIPE
-from convsmith.supernet import RolledBack, Supernet, Watched, sandwich, train_supernet
-from convsmith.supernet.sandwich import Sandwich
+from convsmith.supernet import Supernet, sandwich
+from convsmith.supernet.sandwich import Seen
 from convsmith.supernet.shared import resized
-from convsmith.supernet.watchdog import Watch
-from convsmith.training import TrainingDiverged, fit, rate_at
-from convsmith.watcher import EpochDone, Started, StepDone
-from supernets import CPU, PLAIN, TINY, Feed
+from convsmith.training import Single, TrainingDiverged, Watch, fit, rate_at
+from convsmith.watcher import EpochDone, RolledBack, Started, StepDone, Watched
+from supernets import CLASSIFY, CPU, PLAIN, TINY, Feed, train_supernet
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def test_both_ends_learn_what_can_be_learnt(tmp_path: Path) -> None:
     for spec in (TINY.smallest(), TINY.biggest()):
         model = supernet.calibrated(spec, given)
         right = [
-            model(resized(x, spec.input.resolution)).argmax(1) == batch.labels
+            model(resized(x, spec.input.resolution)).argmax(1) == batch.answers
             for x, batch in zip(given, feed, strict=True)
         ]
         assert torch.cat(right).float().mean() > 0.9
@@ -169,7 +168,7 @@ def test_another_spaces_checkpoint_is_refused(tmp_path: Path) -> None:
         device=CPU,
         seed=7,
     )
-    with pytest.raises(UserError, match="another search space"):
+    with pytest.raises(UserError, match="another space"):
         next(run)
 
 
@@ -177,7 +176,7 @@ def test_another_spaces_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_labels_first_are_for_that_share_of_the_steps(tmp_path: Path, share: float, first: int) -> None:
     labelled = []
 
-    def looked_at(*given: Any, **named: Any) -> Sandwich:
+    def looked_at(*given: Any, **named: Any) -> Seen:
         labelled.append(named["labelled"])
         return sandwich(*given, **named)
 
@@ -202,7 +201,14 @@ def test_with_no_other_children_the_loop_is_that_of_ordinary_training(tmp_path: 
         supernet, recipe, Feed(), evaluate=lambda shipped: {}, checkpoint=tmp_path / "ours.pt",
         draw=lambda space, **drawn: (), **given,
     )  # fmt: skip
-    theirs = fit(alone, recipe, Feed(), evaluate=lambda model: {}, checkpoint=tmp_path / "theirs.pt", **given)
+    theirs = fit(
+        Single(alone, CLASSIFY, recipe),
+        recipe,
+        Feed(),
+        evaluate=lambda model: {},
+        checkpoint=tmp_path / "theirs.pt",
+        **given,
+    )
     losses = [[one.loss for one in records if isinstance(one, StepDone)] for records in (ours, theirs)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

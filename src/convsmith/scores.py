@@ -205,7 +205,8 @@ class Scores:
         record |= dict(self.settings)
         for block in self.blocks:
             record |= block.to_record()
-        return record | {"settings": dict(self.settings), "metrics": [asdict(one) for one in self.metrics]}
+        metrics = [asdict(one) | {"interval": one.interval and list(one.interval)} for one in self.metrics]
+        return record | {"settings": dict(self.settings), "metrics": metrics}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Scores:

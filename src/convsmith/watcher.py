@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["EpochDone", "Record", "Started", "StepDone", "Watcher"]
+__all__ = ["EpochDone", "Record", "RolledBack", "Started", "StepDone", "Watched", "Watcher"]
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,43 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One pass over the training images, and what the evaluation said of the model that would be shipped."""
+    """One pass over the training images, and what the evaluation said of the model that would be shipped.
+
+    `train_score` is the task's running score of the training images, as they were augmented: a classifier's share of right
+    answers. `scores` are named as `metrics.jsonl` names them, `val_top1` and the like, the headline first.
+    """
 
     epoch: int
     step: int
     train_loss: float
-    train_top1: float
+    train_score: float
     rate: float
     images_per_s: float
     seconds: float
     scores: dict[str, float]
 
 
-Record = Started | StepDone | EpochDone
+@dataclass(frozen=True)
+class Watched:
+    """The smallest and the biggest child's loss on the fixed batch, and the share of the scheduled rate they were got at."""
+
+    step: int
+    smallest: float
+    biggest: float
+    share: float
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """Training collapsed by `step` and goes on from step `to`, at `share` of the scheduled rate."""
+
+    step: int
+    to: int
+    share: float
+    reason: str
+
+
+Record = Started | StepDone | EpochDone | Watched | RolledBack
 
 
 class Watcher:

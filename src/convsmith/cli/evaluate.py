@@ -33,9 +33,7 @@ def evaluate(
     if json:
         emit(scores.to_record())
         return
-    for name, value, interval in (
-        ("top-1", scores.top1, scores.top1_interval),
-        (f"top-{scores.k}", scores.top5, scores.top5_interval),
-    ):
-        out.print(f"{name} {value:.2%}  [{interval[0]:.2%}, {interval[1]:.2%}]  (95 %, n = {scores.n})", markup=False)
-    out.print(f"mean of classes {scores.per_class_mean:.2%}, loss {scores.loss:.4f}")
+    for one in scores.metrics:
+        if one.interval is not None:
+            out.print(f"{one.label} {one.text}  [{one.interval_text}]  (95 %, n = {scores.n})", markup=False)
+    out.print(", ".join(f"{one.label} {one.text}" for one in scores.metrics if one.interval is None))

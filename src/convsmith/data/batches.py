@@ -32,13 +32,13 @@ HELD_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images, uint8 (n, channels, resolution, resolution), with int64 `labels` and their `indices` in the split.
+    """Images, uint8 (n, channels, resolution, resolution), with the `answers` to them and their `indices` in the split.
 
     `dropped` counts the images that belonged here but could not be read any more.
     """
 
     images: Tensor
-    labels: Tensor
+    answers: Tensor
     indices: Tensor
     dropped: int = 0
 

@@ -1,12 +1,14 @@
-"""What a trained network is worth: one file per kind of evaluation.
+"""What a trained network is worth: one loop, and a meter for each kind of answer.
 
-| file        | what                                                                      |
-| ----------- | ------------------------------------------------------------------------- |
-| `intervals` | Wilson's interval for a share                                             |
-| `top1`      | `score`: top-1, top-5, loss, confusion, the most confident wrong answers  |
+| file        | what                                                                    |
+| ----------- | ----------------------------------------------------------------------- |
+| `loop`      | `evaluate`: a network over batches, by a meter; `outputs`: without one   |
+| `top1`      | `Top1`: top-1, top-5, loss, confusion, the most confident wrong answers  |
+| `intervals` | Wilson's interval for a share, Student's for a mean                      |
 """
 
 from .intervals import wilson
-from .top1 import LabelledImages, Scores, Wrong, score
+from .loop import Batch, Meter, evaluate, outputs
+from .top1 import Top1
 
-__all__ = ["LabelledImages", "Scores", "Wrong", "score", "wilson"]
+__all__ = ["Batch", "Meter", "Top1", "evaluate", "outputs", "wilson"]

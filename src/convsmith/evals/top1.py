@@ -4,95 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..errors import UserError
+from ..scores import Confusion, Metric, Mistake, Mistakes, Scores, Unit
 from .intervals import wilson
 
-__all__ = ["LabelledImages", "Scores", "Wrong", "score"]
-
-
-class LabelledImages(Protocol):
-    """What `score` needs of a batch: uint8 images (n, 1 or 3, height, width), int64 labels, and their numbers."""
-
-    @property
-    def images(self) -> Tensor: ...
-    @property
-    def labels(self) -> Tensor: ...
-    @property
-    def indices(self) -> Tensor: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """An image that was taken for another class. `image` is a PNG as a data URI."""
-
-    index: int
-    path: str | None
-    label: int
-    predicted: int
-    confidence: float
-    image: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """A classifier's results on `n` images.
-
-    `top5` counts the images whose label is among the `k` classes with the largest logits: 5, or all of fewer classes.
-    The intervals are Wilson's, 95%. `loss` is the mean cross-entropy in nats; `per_class_mean` the mean, over classes
-    with images, of the share of each that was right. Rows of `confusion` are true classes, columns the predicted.
-    `wrong` holds the most confident mistakes, the surest first.
-    """
-
-    split: str
-    top1: float
-    top1_interval: tuple[float, float]
-    top5: float
-    top5_interval: tuple[float, float]
-    k: int
-    n: int
-    loss: float
-    per_class_mean: float
-    classes: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    wrong: tuple[Wrong, ...]
-
-    def to_record(self) -> dict[str, object]:
-        """What a run folder keeps of it as `scores.json`."""
-        return {
-            "split": self.split,
-            "top1": self.top1,
-            "top1_interval": list(self.top1_interval),
-            "top5": self.top5,
-            "top5_interval": list(self.top5_interval),
-            "k": self.k,
-            "n": self.n,
-            "loss": self.loss,
-            "per_class_mean": self.per_class_mean,
-            "classes": list(self.classes),
-            "confusion": [list(row) for row in self.confusion],
-            "wrong": [
-                {
-                    "index": one.index,
-                    "path": one.path,
-                    "label": one.label,
-                    "predicted": one.predicted,
-                    "confidence": one.confidence,
-                    "image": one.image,
-                }
-                for one in self.wrong
-            ],
-        }
+__all__ = ["Top1"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -106,81 +32,64 @@ class _Mistake:
     pixels: Tensor
 
 
-def _no_path(index: int) -> None:
-    return None
+class Top1:
+    """Counts logits ⟨N,classes⟩ against int64 labels ⟨N⟩.
 
-
-def score(
-    model: nn.Module,
-    batches: Iterable[LabelledImages],
-    *,
-    classes: Sequence[str],
-    normalise: Callable[[Tensor], Tensor],
-    device: torch.device | str,
-    split: str = "val",
-    thumbnails: int = 24,
-    top: int = 5,
-    where: Callable[[int], str | None] = _no_path,
-) -> Scores:
-    """Run the model, which is on `device` already, over every batch and count.
-
-    `normalise` turns uint8 images into the model's input; `where` gives the path of an image by its number. The model
-    computes in evaluation mode and is left in the mode it was in. Raises UserError where there is nothing to score, the
-    model has another number of classes, or its output is not finite.
+    Metrics: `top1`; `top5`, the share of images whose label is among the `k` classes with the largest logits, 5 or all of
+    fewer classes; `per_class_mean`, the mean over classes with images of the share of each that was right; `loss`, the
+    mean cross-entropy in nats. The intervals are Wilson's, 95 %. Blocks: the confusion matrix, and up to `pictures` of the
+    most confident mistakes.
     """
-    names = tuple(classes)
-    k = min(top, len(names))
-    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
-    among_top, loss = 0, 0.0
-    mistakes: list[_Mistake] = []
-    with _evaluating(model), torch.inference_mode():
-        for batch in batches:
-            if len(batch.labels) == 0:  # none of its images could be read
-                continue
-            logits = model(normalise(batch.images.to(device, non_blocking=True))).float()
-            _check(logits, names, batch.indices)
-            labels = batch.labels.to(logits.device)
-            loss += cross_entropy(logits, labels, reduction="none").double().sum().item()
-            best = logits.topk(k, dim=1).indices
-            among_top += int((best == labels[:, None]).sum())
-            predicted = best[:, 0]
-            np.add.at(confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
-            mistakes += _mistakes(batch, logits.softmax(dim=1), predicted)
-            mistakes = sorted(mistakes, key=_surest_first)[:thumbnails]
-    n, right = int(confusion.sum()), int(confusion.trace())
-    if n == 0:
-        raise UserError(f"there are no images to score in split '{split}'")
-    per_class = confusion.sum(axis=1)
-    seen = per_class > 0
-    return Scores(
-        split=split,
-        top1=right / n,
-        top1_interval=wilson(right, n),
-        top5=among_top / n,
-        top5_interval=wilson(among_top, n),
-        k=k,
-        n=n,
-        loss=loss / n,
-        per_class_mean=float((confusion.diagonal()[seen] / per_class[seen]).mean()),
-        classes=names,
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
-        wrong=tuple(
-            Wrong(one.index, where(one.index), one.label, one.predicted, one.confidence, _thumbnail(one.pixels))
-            for one in mistakes
-        ),
-    )
 
+    def __init__(self, classes: Sequence[str], *, top: int = 5, pictures: int = 24) -> None:
+        self._classes = tuple(classes)
+        self._k = min(top, len(self._classes))
+        self._confusion = np.zeros((len(self._classes), len(self._classes)), dtype=np.int64)
+        self._among_top, self._loss = 0, 0.0
+        self._pictures = pictures
+        self._mistakes: list[_Mistake] = []
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for every module, then each back to its own: a frozen norm stays frozen."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+    @torch.inference_mode()
+    def add(self, outputs: Tensor, batch: Any) -> None:
+        logits = outputs.float()
+        _check(logits, self._classes, batch.indices)
+        labels = batch.answers.to(logits.device)
+        self._loss += cross_entropy(logits, labels, reduction="none").double().sum().item()
+        best = logits.topk(self._k, dim=1).indices
+        self._among_top += int((best == labels[:, None]).sum())
+        predicted = best[:, 0]
+        np.add.at(self._confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
+        if self._pictures:
+            self._mistakes += _mistakes(batch, logits.softmax(dim=1), predicted)
+            self._mistakes = sorted(self._mistakes, key=_surest_first)[: self._pictures]
+
+    def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
+        confusion = self._confusion
+        n, right = int(confusion.sum()), int(confusion.trace())
+        if n == 0:
+            raise UserError(f"there are no images to score in split '{split}'")
+        per_class = confusion.sum(axis=1)
+        seen = per_class > 0
+        balanced = float((confusion.diagonal()[seen] / per_class[seen]).mean())
+        wrong = tuple(
+            Mistake(one.label, one.predicted, one.confidence, _thumbnail(one.pixels), where(one.index), one.index)
+            for one in self._mistakes
+        )
+        return Scores(
+            split=split,
+            n=n,
+            metrics=(
+                Metric("top1", right / n, wilson(right, n), label="top-1"),
+                Metric("top5", self._among_top / n, wilson(self._among_top, n), label=f"top-{self._k}"),
+                Metric("per_class_mean", balanced, label="mean of classes"),
+                Metric("loss", self._loss / n, unit=Unit.NATS, more_is_better=False, label="loss"),
+            ),
+            settings=(("k", self._k),),
+            blocks=(
+                Confusion(self._classes, tuple(tuple(row) for row in confusion.tolist())),
+                Mistakes(self._classes, wrong),
+            ),
+        )
 
 
 def _check(logits: Tensor, classes: tuple[str, ...], indices: Tensor) -> None:
@@ -196,12 +105,12 @@ def _check(logits: Tensor, classes: tuple[str, ...], indices: Tensor) -> None:
         )
 
 
-def _mistakes(batch: LabelledImages, shares: Tensor, predicted: Tensor) -> list[_Mistake]:
+def _mistakes(batch: Any, shares: Tensor, predicted: Tensor) -> list[_Mistake]:
     sure = shares.gather(1, predicted[:, None])[:, 0].cpu()
     guesses = predicted.cpu()
     return [
-        _Mistake(int(batch.indices[i]), int(batch.labels[i]), int(guesses[i]), float(sure[i]), batch.images[i].clone())
-        for i in (guesses != batch.labels.cpu()).nonzero()[:, 0].tolist()
+        _Mistake(int(batch.indices[i]), int(batch.answers[i]), int(guesses[i]), float(sure[i]), batch.images[i].clone())
+        for i in (guesses != batch.answers.cpu()).nonzero()[:, 0].tolist()
     ]
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
+import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
+from torch import Tensor
 
 from ..errors import UserError
 from ..latency import Runtime, Subject
 
-__all__ = ["input_shape", "ort_subject", "session"]
+__all__ = ["input_shape", "ort_subject", "runner", "session"]
 
 _UNREADABLE = (
     refusals.Fail,
@@ -39,6 +43,18 @@ def session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _UNREADABLE as error:
         raise UserError(f"{path} is not an ONNX file that onnxruntime can run: {error}") from error
+
+
+def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
+    """The ONNX file at `path` as a function of prepared images on the CPU: one tensor, or as many as the file puts out."""
+    runtime = session(path, threads=threads)
+    name = runtime.get_inputs()[0].name
+
+    def run(images: Tensor) -> Any:
+        found = [torch.from_numpy(np.asarray(one)) for one in runtime.run(None, {name: images.contiguous().numpy()})]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    return run
 
 
 def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, int, int, int]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError, UserError
-from ..evals import Scores
 from ..resolve import device
 from ..runs import Run
+from ..scores import Scores
 from ..watcher import Watcher
-from .feed import score_on, trained
+from .feed import score_on, task_of, trained
 from .options import Options, source_of
 from .source import Source
 
@@ -45,7 +45,9 @@ def evaluate(
         )
     if split == "train":
         images = replace(images, val=images.train)
-    return replace(score_on(trained(run, run.spec), run.spec, images, device()), split=split)
+    return replace(
+        score_on(trained(run, run.spec), run.spec, images, device(), task_of(run.read("config.json"))), split=split
+    )
 
 
 def _few(names: Sequence[str]) -> str:

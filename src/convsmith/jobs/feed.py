@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..arch import ArchSpec
+from ..codec import from_data
 from ..data import (
     Batch,
     Cache,
@@ -20,11 +22,13 @@ from ..data import (
     steps_per_epoch,
     train_batches,
 )
-from ..evals import Scores, score
+from ..evals import evaluate
 from ..model import Model, build
 from ..recipe import Recipe
 from ..resolve import load_weights
 from ..runs import Run
+from ..scores import Scores
+from ..tasks import TASKS, Classify, Task
 
 __all__ = [
     "Feed",
@@ -32,6 +36,7 @@ __all__ = [
     "samples_of",
     "score_on",
     "shape_of",
+    "task_of",
     "trained",
     "validation_batches",
 ]
@@ -101,13 +106,13 @@ def validation_batches(spec: ArchSpec, images: ImageData) -> Callable[[], Iterat
     return lambda: eval_batches(split, resolution=resolution, channels=channels, batch=EVAL_BATCH)
 
 
-def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device) -> Scores:
-    """The model's results on the validation images."""
-    return score(
+def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device, task: Task) -> Scores:
+    """The model's results on the validation images, by the task's meter."""
+    return evaluate(
         model.to(where),
         validation_batches(spec, images)(),
-        classes=images.classes,
-        normalise=normaliser(spec, where),
+        task.meter(images.classes),
+        prepare=normaliser(spec, where),
         device=where,
         where=images.val.where,
     )
@@ -125,6 +130,14 @@ def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
     first = next(validation_batches(spec, images)())
     normalised: Tensor = normaliser(spec, torch.device("cpu"))(first.images[:n])
     return normalised
+
+
+def task_of(config: Mapping[str, Any]) -> Task:
+    """The task that a `config.json` says a run is of; without one it is a classification."""
+    if config.get("task") is None:
+        return Classify()
+    found: Task = from_data(Task, config["task"], TASKS, source="config.json's task")  # type: ignore[type-abstract]
+    return found
 
 
 def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..data import eval_batches
 from ..data.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
+from ..evals import outputs
 from ..files import write_text
 from ..resolve import device
 from ..runs import Run
@@ -19,7 +19,6 @@ from .feed import EVAL_BATCH, normaliser, trained
 __all__ = ["pseudo_label"]
 
 
-@torch.inference_mode()
 def pseudo_label(
     teacher: Run | str | Path,
     images: str | Path,
@@ -46,14 +45,13 @@ def pseudo_label(
     spec, split, where = run.spec, unlabelled(images), device()
     classes = tuple(str(name) for name in run.read("data.json")["classes"])
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
-    scores, labels, read, done = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0, 0
+    scores, labels, read = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0
     side, channels = spec.input.resolution, spec.input.channels
-    for batch in eval_batches(split, resolution=side, channels=channels, batch=EVAL_BATCH):
-        done += EVAL_BATCH
-        watcher.count("labelling images", min(done, len(split)), len(split))
-        if len(batch.labels) == 0:
-            continue
-        best, label = model(ready(batch.images)).float().softmax(1).max(1)
+    batches = eval_batches(split, resolution=side, channels=channels, batch=EVAL_BATCH)
+    for batch, logits in outputs(model, batches, prepare=ready, device=where):
+        done = int(batch.indices[-1]) + 1
+        watcher.count("labelling images", done, len(split))
+        best, label = logits.float().softmax(1).max(1)
         at = batch.indices.numpy()
         scores[at], labels[at], read = best.cpu().numpy(), label.cpu().numpy(), read + len(at)
     rows = tuple(chosen(scores, labels, threshold=threshold, balance=balance))

@@ -12,8 +12,8 @@ from typing import Any
 from ..arch import ArchSpec
 from ..codec import from_json, to_json
 from ..errors import UserError
-from ..parts import PARTS
 from ..files import write_json, write_text
+from ..parts import PARTS
 
 __all__ = ["Run", "now"]
 
@@ -122,4 +122,3 @@ class Run:
 def now() -> str:
     """This moment as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-

@@ -2,8 +2,7 @@
 
 from .calibrate import calibrate
 from .counting import Counting
-from .loop import RolledBack, SupernetRecord, Watched, refuse_recipe, train_supernet
-from .sandwich import assert_distinct, drawn, sandwich
+from .sandwich import Sandwich, assert_distinct, drawn, ends, refuse_recipe, sandwich
 from .selection import Selected, best_within, coarse_to_fine, moved, nondominated, rewarded, skeletons
 from .shared import Child, Supernet
 from .slicing import check
@@ -19,18 +18,17 @@ __all__ = [
     "Child",
     "Counting",
     "Genes",
-    "RolledBack",
+    "Sandwich",
     "Selected",
     "Space",
     "Supernet",
-    "SupernetRecord",
-    "Watched",
     "assert_distinct",
     "best_within",
     "calibrate",
     "check",
     "coarse_to_fine",
     "drawn",
+    "ends",
     "moved",
     "nondominated",
     "refuse_recipe",
@@ -38,5 +36,4 @@ __all__ = [
     "sandwich",
     "skeletons",
     "space_from",
-    "train_supernet",
 ]

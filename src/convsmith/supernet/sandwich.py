@@ -1,12 +1,12 @@
-"""One step of the sandwich: the biggest child learns from labels, the others from the biggest."""
+"""The sandwich: in every step the biggest child learns from labels, the others from the biggest."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,21 +14,22 @@ from torch import Tensor, nn
 from ..arch import ArchSpec
 from ..costs import cost
 from ..errors import UserError
+from ..model import Model
 from ..recipe import Recipe
-from ..training.objective import mixed, mixed_loss
+from ..training import Lookout, Moment, Objective, Ranks, summed
 from .shared import Supernet
 from .space import Space
 
-__all__ = ["Draw", "Gradients", "Sandwich", "assert_distinct", "drawn", "sandwich", "soft_cross_entropy"]
+__all__ = ["Draw", "Gradients", "Sandwich", "Seen", "assert_distinct", "drawn", "ends", "refuse_recipe", "sandwich"]
 
 
 @dataclass(frozen=True)
-class Sandwich:
-    """What one step saw: the biggest child's logits ⟨N,classes⟩ and loss, and each other child's loss, in their order."""
+class Seen:
+    """What one step saw: the biggest child's loss and running score, and each other child's loss, in their order."""
 
-    logits: Tensor
     loss: Tensor
-    distilled: tuple[Tensor, ...]
+    score: Tensor
+    children: tuple[Tensor, ...]
 
 
 class Draw(Protocol):
@@ -43,16 +44,15 @@ class Gradients(Protocol):
     def __call__(
         self,
         supernet: Supernet,
+        objective: Objective,
         images: Tensor,
-        labels: Tensor,
+        answers: Any,
         children: Sequence[ArchSpec],
         recipe: Recipe,
+        moment: Moment,
         *,
         labelled: bool = False,
-        share: float = 1.0,
-        scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
-        autocast: torch.dtype | None = None,
-    ) -> Sandwich: ...
+    ) -> Seen: ...
 
 
 def drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]:
@@ -66,55 +66,127 @@ def drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec
 
 def sandwich(
     supernet: Supernet,
+    objective: Objective,
     images: Tensor,
-    labels: Tensor,
+    answers: Any,
     children: Sequence[ArchSpec],
     recipe: Recipe,
+    moment: Moment,
     *,
     labelled: bool = False,
-    share: float = 1.0,
-    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
-    autocast: torch.dtype | None = None,
-) -> Sandwich:
-    """Add to the gradients of `supernet.model` those of one batch (Yu et al., 2020):
+) -> Seen:
+    """Add to the gradients of `supernet.model` those of one batch (Yu et al., 2020), for labels y and outputs o:
 
         CE(o, y)  +  sum over children of -mean sum p log q,    p = softmax(o), constant
 
     o is the biggest child's output, regularised: dropout, stochastic depth, label smoothing and mixed images are its own, and
-    its soft labels come from that same pass. The others, on the same images each at its resolution, are not regularised
-    and see no labels; where `labelled`, they learn from labels as the biggest does, and not from it. Losses are summed, not
+    what it teaches comes from that same pass. The others, on the same images each at its resolution, are not regularised
+    and see no answers; where `labelled`, they learn from answers as the biggest does, and not from it. Losses are summed, not
     averaged: the biggest holds every weight, so an optimiser that decays weights once a step decays them for the biggest
     alone. Each child's graph is gone before the next is made, so memory peaks with the biggest.
-
-    `share` weighs the batch as a part of a bigger one; `scaled` is a gradient scaler's.
     """
-    on = images.device.type
-    with torch.autocast(on, dtype=autocast, enabled=autocast is not None):
-        own: Tensor | None = None
-        if recipe.mixup or recipe.cutmix:
-            images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
-        logits = supernet.child(supernet.space.biggest(), regularised=True)(images).float()
-        loss = mixed_loss(logits, labels, own, smoothing=recipe.smoothing)
-    scaled(loss * share).backward()  # type: ignore[no-untyped-call]
-    logits = logits.detach()
-    soft = logits.softmax(1)
+    with moment.cast():
+        images, answers = objective.shown(images, answers, recipe, moment.epoch)
+        biggest = objective.loss(supernet.child(supernet.space.biggest(), regularised=True), images, answers, recipe)
+    moment.descend(biggest.loss)
+    teacher = _constant(biggest.outputs)
     losses = []
     for spec in children:
-        with torch.autocast(on, dtype=autocast, enabled=autocast is not None):
-            answer = supernet.child(spec)(images)
+        with moment.cast():
             if labelled:
-                learnt = mixed_loss(answer.float(), labels, own, smoothing=recipe.smoothing)
+                learnt = objective.loss(supernet.child(spec), images, answers, recipe).loss
             else:
-                learnt = soft_cross_entropy(answer, soft)
-        scaled(learnt * share).backward()  # type: ignore[no-untyped-call]
+                learnt = objective.distilled(supernet.child(spec)(images), teacher)
+        moment.descend(learnt)
         losses.append(learnt.detach())
-    return Sandwich(logits, loss.detach(), tuple(losses))
+    return Seen(biggest.loss.detach(), biggest.score, tuple(losses))
 
 
-def soft_cross_entropy(logits: Tensor, soft: Tensor) -> Tensor:
-    """-mean over images of sum p log softmax(logits), at temperature 1, in single precision or better."""
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    return -(soft * logits.log_softmax(1)).sum(1).mean()
+def _constant(outputs: Any) -> Any:
+    """Outputs that no gradient flows back through: a tensor, or several."""
+    return outputs.detach() if isinstance(outputs, Tensor) else tuple(one.detach() for one in outputs)
+
+
+class Sandwich:
+    """The supernet as who is trained: the biggest child, `randoms` drawn ones, the smallest in every step.
+
+    For the share `labels_first` of the steps all children learn from answers, and only then from the biggest. The paper's is
+    0; in a short training the biggest has nothing to teach at first, and holding to it costs all of them accuracy. `draw` and
+    `gradients` are the sandwich's two halves, for studies that change one.
+
+    Raises:
+        UserError: a recipe that a supernet cannot be trained by.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        objective: Objective,
+        recipe: Recipe,
+        *,
+        seed: int,
+        randoms: int = 2,
+        labels_first: float = 0.0,
+        draw: Draw = drawn,
+        gradients: Gradients = sandwich,
+    ) -> None:
+        refuse_recipe(recipe)
+        self._supernet, self._objective, self._recipe = supernet, objective, recipe
+        self._seed, self._randoms, self._labels_first = seed, randoms, labels_first
+        self._draw, self._gradients = draw, gradients
+
+    @property
+    def turns(self) -> tuple[nn.Module, ...]:
+        return (self._supernet.model,)
+
+    @property
+    def product(self) -> nn.Module:
+        return self._supernet.model
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"space": self._supernet.space.key}
+
+    def handed(self, module: nn.Module) -> Supernet:
+        if module is self._supernet.model:
+            return self._supernet
+        assert isinstance(module, Model)
+        return self._supernet.over(module)
+
+    def gradients(self, turn: nn.Module, images: Tensor, answers: Any, moment: Moment) -> Tensor:
+        children = self._draw(self._supernet.space, seed=self._seed, step=moment.step, randoms=self._randoms)
+        labelled = moment.step < self._labels_first * moment.steps
+        seen = self._gradients(
+            self._supernet, self._objective, images, answers, children, self._recipe, moment, labelled=labelled
+        )
+        return summed(seen.loss, seen.score, len(answers))
+
+
+def refuse_recipe(recipe: Recipe) -> None:
+    """Raise `UserError` where a supernet cannot be trained by `recipe`."""
+    if recipe.frozen or recipe.first_side < 1:
+        raise UserError(
+            "a supernet is trained whole and at its children's resolutions: set frozen=False and first_side=1"
+        )
+
+
+def ends(supernet: Supernet, objective: Objective, recipe: Recipe, *, chance: float, every: int = 50) -> Lookout:
+    """A lookout for the smallest and the biggest child: their losses on a batch, by its statistics, over all processes' parts."""
+    plain = replace(recipe, smoothing=0.0, mixup=0.0, cutmix=0.0)
+
+    @torch.no_grad()
+    def look(images: Tensor, answers: Any, ranks: Ranks) -> tuple[float, float]:
+        sums = torch.zeros(3, dtype=torch.float64, device=images.device)
+        if len(answers):
+            for which, spec in enumerate((supernet.space.smallest(), supernet.space.biggest())):
+                loss = objective.loss(supernet.child(spec), images, answers, plain).loss
+                sums[which] = loss.double() * len(answers)
+            sums[2] = len(answers)
+        ranks.total(sums)
+        small, big, count = sums.tolist()
+        return small / max(1, count), big / max(1, count)
+
+    return Lookout(look, chance, every, lambda images: assert_distinct(supernet, images))
 
 
 @torch.no_grad()

@@ -1,8 +1,9 @@
 """The one training loop.
 
-It knows neither families nor tasks: a feed gives batches, a function evaluates, records come out. All randomness of a
-step is seeded by (seed, step), so a run that was killed and resumed makes the same weights, bit for bit on a CPU, as one
-that was not. Where several processes train together, each runs this loop on its part of every batch (`ranks`).
+It knows neither families nor tasks: a trainee takes steps, a feed gives batches, a function evaluates, records come out.
+All randomness of a step is seeded by (seed, step), so a run that was killed and resumed makes the same weights, bit for bit
+on a CPU, as one that was not. Where several processes train together, each runs this loop on its part of every batch
+(`ranks`). With a lookout it goes back to a good state where training collapses.
 """
 
 from __future__ import annotations
@@ -10,44 +11,41 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from ..errors import Stopped, UserError
 from ..recipe import Precision, Recipe
-from ..watcher import EpochDone, Record, Started, StepDone
+from ..watcher import Record, RolledBack, Started, StepDone, Watched
 from .average import averaged
 from .checkpoint import restore_checkpoint, save_checkpoint
-from .clip import clip_adaptively
 from .memory import keeping_memory
-from .objective import loss_of
-from .optim import CLASSIFIER, optimiser
+from .optim import optimiser
 from .ranks import ALONE, Ranks
 from .schedule import rate_at
+from .step import Batch, Moment, Trainee, step
+from .tally import Tally
+from .watchdog import Lookout, Watch
 
-__all__ = ["Batch", "Feed", "TrainingDiverged", "fit"]
+__all__ = ["Feed", "TrainingDiverged", "fit"]
+
+T = TypeVar("T")
 
 # Seconds between checkpoints inside an epoch; an epoch's end always writes one.
 CHECKPOINT_EVERY = 60.0
 # Reading a CUDA loss stops the device, so there it is looked at only every so many steps.
 LOOK_EVERY = 20
+# After so many falls the data or the recipe is at fault, and going back does not help.
+MOST_FALLS = 10
 
 
 class TrainingDiverged(UserError):
-    """The loss is no longer a number."""
-
-
-class Batch(Protocol):
-    """uint8 images ⟨N,C,H,W⟩ and int64 labels ⟨N⟩."""
-
-    @property
-    def images(self) -> Tensor: ...
-    @property
-    def labels(self) -> Tensor: ...
+    """The loss is no longer a number, or going back to a good state does not help."""
 
 
 class Feed(Protocol):
@@ -65,168 +63,230 @@ class Feed(Protocol):
 
 @keeping_memory
 def fit(
-    model: nn.Module,
+    trainee: Trainee,
     recipe: Recipe,
     feed: Feed,
     *,
     prepare: Callable[[Tensor], Tensor],
-    evaluate: Callable[[nn.Module], dict[str, float]],
+    evaluate: Callable[[Any], dict[str, float]],
     checkpoint: Path,
     device: torch.device,
     seed: int,
+    lookout: Lookout | None = None,
     ranks: Ranks = ALONE,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Record]:
-    """Train `model` in place by `recipe`, from `checkpoint` where there is one, yielding a record a step and an epoch.
+    """Train `trainee` in place by `recipe`, from `checkpoint` where there is one, yielding a record a step and an epoch.
 
-    `prepare` turns uint8 images into normalised floats on `device`. When the iterator is exhausted, `model` holds the
-    weights to ship: the moving average if the recipe has one. Raises `TrainingDiverged` at a loss that is not finite,
-    leaving the last good checkpoint, and `Stopped` after the step in which `stop` became true, leaving one of that step.
+    `prepare` turns uint8 images into normalised floats on `device`; `evaluate` is given what would be handed over. When the
+    iterator is exhausted, the trainee's product holds the weights to ship: the moving average if the recipe has one.
+
+    With a `lookout` the two that it watches are looked at now and then. Where one has collapsed, or a loss is not finite,
+    training goes back to the weights of the last good look, with an optimiser that remembers nothing and half the rate,
+    which doubles again after five good looks. Only states of good looks are written then, so a run that was killed and
+    resumed goes back where one that was not does.
+
+    Raises:
+        UserError: the checkpoint is of another run.
+        TrainingDiverged: a loss that is not finite, or with a lookout more falls than going back can cure; the last good
+            checkpoint is kept.
+        Stopped: `stop` became true; a checkpoint of that step, or of the last good look, is written.
     """
     # ---- state ---------------------------------------------------------------------------------------------------
-    model.to(device).to(memory_format=torch.channels_last)
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
-            module.momentum = recipe.batch_norm_momentum
-    ranks.align(model, device)
-    if recipe.frozen:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name.startswith(CLASSIFIER))
-    optim = optimiser(model, recipe)
-    average = averaged(model, recipe.average) if recipe.average else None
-    dtype = _autocast(recipe.precision, device)
-    scaler = torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
-
-    steps = recipe.epochs * feed.steps_per_epoch
-    warmup = round(recipe.warmup * feed.steps_per_epoch)
-    peak = recipe.rate * recipe.batch / 256
-    tally = _Tally(device)
+    per_epoch = feed.steps_per_epoch
+    steps = recipe.epochs * per_epoch
+    run = _Run(trainee, recipe, steps, device, ranks, checkpoint)
     state, damage = ranks.from_first(lambda: restore_checkpoint(checkpoint))
-    done = 0 if state is None else _restore(checkpoint, state, model, average, optim, scaler, tally, steps)
+    done = 0 if state is None else run.restore(state)
     del state
+    watched: tuple[Tensor, Any] | None = None
+    good: dict[str, Any] = {}  # the state of the last good look
+    if lookout is not None:
+        fixed = next(iter(feed.batches(0, 1)))
+        with torch.no_grad():
+            watched = prepare(fixed.images), fixed.answers.to(device)
+        if done == 0 and len(fixed.answers):
+            lookout.first(watched[0])
+        good = deepcopy(run.state(done))
     yield Started(done, steps, damage)
 
-    def save(step: int) -> None:
-        if ranks.leads:
-            save_checkpoint(checkpoint, _state(step, steps, model, average, optim, scaler, tally))
-
-    # ---- steps ---------------------------------------------------------------------------------------------------
     saved = time.monotonic()
-    for step, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
-        model.train(not recipe.frozen)
-        # No process may drop what another drops; a seed is 32 bits to the CPU's generator, which this factor fills.
-        torch.manual_seed(seed * 1_000_003 + step + ranks.rank * 2_654_435_761)
-        rate = rate_at(
-            step,
-            steps=steps,
-            warmup=warmup,
-            peak=peak,
-            schedule=recipe.schedule,
-            per_epoch=feed.steps_per_epoch,
-        )
-        for group in optim.param_groups:
-            group["lr"] = rate * group["share"]
-
-        images = len(batch.labels)
-        if images == 0 and ranks.alone:  # every image of the batch became unreadable since the data was checked
-            continue
-        sums = torch.zeros(3, dtype=torch.float64, device=device)  # of losses, right answers, images
-        optim.zero_grad(set_to_none=True)
-        for part in _parts(images, recipe.accumulate):
-            labels = batch.labels[part].to(device, non_blocking=True)
-            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-                logits, loss = loss_of(model, prepare(batch.images[part]), labels, recipe, step // feed.steps_per_epoch)
-            scaler.scale(loss * (len(labels) / images)).backward()  # type: ignore[no-untyped-call]
-            right = (logits.detach().argmax(1) == labels).sum()
-            sums += torch.stack((loss.detach().double() * len(labels), right, right.new_tensor(len(labels))))
-        ranks.total(sums)
-        ranks.combine(model, images)
-        if recipe.clip or recipe.adaptive_clip:
-            scaler.unscale_(optim)
-        if recipe.adaptive_clip:
-            clip_adaptively(model, recipe.adaptive_clip)
-        if recipe.clip:
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-
-        looked = device.type == "cpu" or step % LOOK_EVERY == 0 or (step + 1) % feed.steps_per_epoch == 0
-        value = (sums[0] / sums[2].clamp_min(1)).item() if looked else math.nan
-        epoch = step // feed.steps_per_epoch + 1
-        if looked and not math.isfinite(value):
-            raise TrainingDiverged(_diverged(value, step, epoch, rate, recipe))
-        scaler.step(optim)
-        scaler.update()
-        if average is not None:
-            average.update_parameters(model)
-        tally.add(sums)
-        yield StepDone(step + 1, steps, epoch, value, rate, images * ranks.world)
-
-        # ---- the end of an epoch, or of this process's time -------------------------------------------------------
-        stopping = ranks.any(stop())
-        if (step + 1) % feed.steps_per_epoch == 0:
-            scores = evaluate(model if average is None else average.module) if ranks.leads else {}
-            finished, tally = tally.stop(), _Tally(device)
-            # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
-            yield EpochDone(
-                epoch,
-                step + 1,
-                finished.loss,
-                finished.top1,
-                rate,
-                finished.images / finished.seconds,
-                finished.seconds,
-                scores,
+    while True:
+        for at, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
+            # ---- a step ------------------------------------------------------------------------------------------
+            # No process may drop what another drops; a seed is 32 bits to the CPU's generator, which this factor fills.
+            torch.manual_seed(seed * 1_000_003 + at + ranks.rank * 2_654_435_761)
+            rate = run.watch.share * rate_at(
+                at,
+                steps=steps,
+                warmup=round(recipe.warmup * per_epoch),
+                peak=recipe.rate * recipe.batch / 256,
+                schedule=recipe.schedule,
+                per_epoch=per_epoch,
             )
-            save(step + 1)
-            tally.start()
-            saved = time.monotonic()
-        elif stopping or time.monotonic() - saved > CHECKPOINT_EVERY:
-            save(step + 1)
-            saved = time.monotonic()
-        if stopping:
-            raise Stopped(f"stopped by SIGTERM after step {step + 1} of {steps}, whose checkpoint is written")
+            epoch, ends, inputs = at // per_epoch + 1, (at + 1) % per_epoch == 0, len(batch.answers)
+            looked = device.type == "cpu" or at % LOOK_EVERY == 0 or ends
+            value = run.step(batch, prepare, rate, run.moment(at, epoch - 1), looked=looked)
+            reason = "" if value is None or math.isfinite(value) else f"the loss became {value}"
+            if reason and lookout is None:
+                raise TrainingDiverged(_diverged(reason, at, epoch, rate, recipe))
 
-    if average is not None:
-        model.load_state_dict(average.module.state_dict())
-    model.eval()
+            # ---- a look ------------------------------------------------------------------------------------------
+            losses: tuple[float, ...] = ()
+            if not reason:
+                yield StepDone(at + 1, steps, epoch, math.nan if value is None else value, rate, inputs * ranks.world)
+                if lookout is not None and watched is not None and (ends or (at + 1) % lookout.every == 0):
+                    smallest, biggest = losses = lookout.look(*watched, ranks)
+                    reason = run.watch.judged(losses, lookout.chance)
+                    yield Watched(at + 1, smallest, biggest, run.watch.share)
+            stopping = ranks.any(stop())
+            if reason:
+                fallen = run.watch
+                done = run.restore(good)
+                run.watch = run.watch.fallen(fallen)
+                # A state may be good and on its way out: what it had gathered for its next steps is not gone back to.
+                for optim in run.optims:
+                    optim.state.clear()
+                # What was learnt about the rate must outlive this process, or it would be learnt anew.
+                good = deepcopy(run.state(done))
+                yield RolledBack(at + 1, done, run.watch.share, reason)
+                if run.watch.falls > MOST_FALLS:
+                    raise TrainingDiverged(
+                        f"training collapsed {run.watch.falls} times, the last time at step {at + 1}: {reason}. "
+                        f"The last good checkpoint is kept. Try --set rate={recipe.rate / 4:g}"
+                    )
+                if stopping:
+                    run.save(good)
+                    raise Stopped(_stopped(good))
+                break
+
+            # ---- the end of an epoch, or of this process's time --------------------------------------------------
+            if losses:
+                run.watch = run.watch.passed(losses)
+            if ends:
+                scores = evaluate(run.handed()) if ranks.leads else {}
+                # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
+                yield run.tally.done(epoch, at + 1, rate, scores)
+                run.tally = Tally(device)
+            due = ends or time.monotonic() - saved > CHECKPOINT_EVERY
+            if lookout is not None:
+                if losses:
+                    good = deepcopy(run.state(at + 1))
+                due = due and bool(losses)
+            if due or stopping:
+                run.save(good or run.state(at + 1))
+                saved = time.monotonic()
+            if stopping:
+                if good:
+                    raise Stopped(_stopped(good))
+                raise Stopped(f"stopped by SIGTERM after step {at + 1} of {steps}, whose checkpoint is written")
+        else:
+            break
+
+    run.finish()
 
 
-class _Tally:
-    """Sums over an epoch, kept on the device so that nothing waits for them, and saved with every checkpoint."""
+class _Run:
+    """Everything that a step changes."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
-        self.seconds = 0.0
-        self.start()
+    def __init__(
+        self, trainee: Trainee, recipe: Recipe, steps: int, device: torch.device, ranks: Ranks, checkpoint: Path
+    ) -> None:
+        self.trainee, self.recipe, self.steps = trainee, recipe, steps
+        self._device, self._ranks, self._checkpoint = device, ranks, checkpoint
+        for turn in trainee.turns:
+            turn.to(device).to(memory_format=torch.channels_last)
+            ranks.align(turn, device)
+        self.optims = [optimiser(turn, recipe) for turn in trainee.turns]
+        self._average: AveragedModel | None = averaged(trainee.product, recipe.average) if recipe.average else None
+        self._autocast = _autocast(recipe.precision, device)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
+        self.watch = Watch()
+        self.tally = Tally(device)
 
-    def start(self) -> None:
-        self._began = time.monotonic()
+    def moment(self, at: int, epoch: int) -> Moment:
+        return Moment(at, self.steps, epoch, self._device, scaled=self._scaler.scale, autocast=self._autocast)
 
-    def stop(self) -> _Tally:
-        self.seconds += time.monotonic() - self._began
-        return self
+    def step(
+        self, batch: Batch, prepare: Callable[[Tensor], Tensor], rate: float, moment: Moment, *, looked: bool
+    ) -> float | None:
+        """One step of every optimiser; the mean loss, or None where it was not looked at.
 
-    def state(self) -> dict[str, Any]:
-        return {"sums": self._sums.cpu(), "seconds": self.seconds + time.monotonic() - self._began}
+        A loss that is looked at and not finite leaves the weights as they are.
+        """
+        if len(batch.answers) == 0 and self._ranks.alone:  # all its images became unreadable since the data was checked
+            return None
+        for optim in self.optims:
+            for group in optim.param_groups:
+                group["lr"] = rate * group["share"]
+        sums = step(
+            self.trainee, self.optims, self._scaler, batch, prepare, self.recipe, moment, self._ranks, looked=looked
+        )
+        value = (sums[0] / sums[2].clamp_min(1)).item() if looked else None
+        if value is not None and not math.isfinite(value):
+            return value
+        if self._average is not None:
+            self._average.update_parameters(self.trainee.product)
+        self.tally.add(sums)
+        return value
 
-    def load(self, state: dict[str, Any]) -> None:
-        self._sums.copy_(state["sums"])
-        self.seconds = state["seconds"]
+    def handed(self) -> Any:
+        """What would be handed over now."""
+        return self.trainee.handed(self.trainee.product if self._average is None else self._average.module)
 
-    def add(self, sums: Tensor) -> None:
-        """Of a step's losses, right answers and images."""
-        self._sums += sums
+    def finish(self) -> None:
+        if self._average is not None:
+            self.trainee.product.load_state_dict(self._average.module.state_dict())
+        self.trainee.product.eval()
 
-    @property
-    def images(self) -> int:
-        return int(self._sums[2])
+    # ---- state ---------------------------------------------------------------------------------------------------
 
-    @property
-    def loss(self) -> float:
-        return float(self._sums[0] / self._sums[2])
+    def state(self, step: int) -> dict[str, Any]:
+        """All that a step changes; the tensors are those in use."""
+        return self.trainee.identity | {
+            "step": step,
+            "steps": self.steps,
+            "model": _one([turn.state_dict() for turn in self.trainee.turns]),
+            "average": None if self._average is None else self._average.state_dict(),
+            "optimiser": _one([optim.state_dict() for optim in self.optims]),
+            "scaler": self._scaler.state_dict(),
+            "watch": self.watch.state(),
+            "tally": self.tally.state(),
+        }
 
-    @property
-    def top1(self) -> float:
-        return float(self._sums[1] / self._sums[2])
+    def restore(self, state: dict[str, Any]) -> int:
+        """Go back to `state`, which stays as it is; the step that it is of."""
+        for name, value in self.trainee.identity.items():
+            if state.get(name) != value:
+                raise UserError(f"{self._checkpoint} belongs to another {name} than this one")
+        if state["steps"] != self.steps:
+            raise UserError(
+                f"{self._checkpoint} belongs to a run of {state['steps']} steps, not {self.steps}: its data or recipe has "
+                "changed"
+            )
+        for turn, weights in zip(self.trainee.turns, _several(state["model"]), strict=True):
+            turn.load_state_dict(weights)
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+        for optim, own in zip(self.optims, _several(state["optimiser"]), strict=True):
+            optim.load_state_dict(deepcopy(own))  # it would keep the tensors it is given
+        self._scaler.load_state_dict(state["scaler"])
+        self.watch = Watch.restored(state["watch"]) if "watch" in state else Watch()
+        self.tally = Tally(self._device, state["tally"])
+        return int(state["step"])
+
+    def save(self, state: dict[str, Any]) -> None:
+        if self._ranks.leads:
+            save_checkpoint(self._checkpoint, state)
+
+
+def _one(items: list[T]) -> T | list[T]:
+    """One module is kept by itself, as version 0.1 kept it; several as a list."""
+    return items[0] if len(items) == 1 else items
+
+
+def _several(items: Any) -> list[Any]:
+    return items if isinstance(items, list) else [items]
 
 
 def _autocast(precision: Precision, device: torch.device) -> torch.dtype | None:
@@ -241,53 +301,14 @@ def _autocast(precision: Precision, device: torch.device) -> torch.dtype | None:
             return None
 
 
-def _state(
-    step: int, steps: int, model: nn.Module, average: Any, optim: Any, scaler: Any, tally: _Tally
-) -> dict[str, Any]:
-    return {
-        "step": step,
-        "steps": steps,
-        "model": model.state_dict(),
-        "average": average.state_dict() if average is not None else None,
-        "optimiser": optim.state_dict(),
-        "scaler": scaler.state_dict(),
-        "tally": tally.state(),
-    }
+def _stopped(good: dict[str, Any]) -> str:
+    return f"stopped by SIGTERM; the checkpoint is of step {good['step']} of {good['steps']}, the last good look"
 
 
-def _parts(images: int, parts: int) -> Iterator[slice]:
-    """A batch cut as evenly as can be, without empty parts."""
-    cuts = [images * i // parts for i in range(parts + 1)]
-    return (slice(first, last) for first, last in pairwise(cuts) if last > first)
-
-
-def _restore(
-    path: Path,
-    state: dict[str, Any],
-    model: nn.Module,
-    average: Any,
-    optim: Any,
-    scaler: Any,
-    tally: _Tally,
-    steps: int,
-) -> int:
-    if state["steps"] != steps:
-        raise UserError(
-            f"{path} belongs to a run of {state['steps']} steps, not {steps}: its data or recipe has changed"
-        )
-    model.load_state_dict(state["model"])
-    if average is not None:
-        average.load_state_dict(state["average"])
-    optim.load_state_dict(state["optimiser"])
-    scaler.load_state_dict(state["scaler"])
-    tally.load(state["tally"])
-    return int(state["step"])
-
-
-def _diverged(value: float, step: int, epoch: int, rate: float, recipe: Recipe) -> str:
+def _diverged(reason: str, step: int, epoch: int, rate: float, recipe: Recipe) -> str:
     lower = recipe.rate / 4
     return (
-        f"the loss became {value} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}. "
+        f"{reason} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}. "
         f"The last good checkpoint is kept. Try --set rate={lower:g}"
         + ("" if recipe.clip else ", --set clip=1")
         + (", --set precision=fp32" if recipe.precision is not Precision.FP32 else "")

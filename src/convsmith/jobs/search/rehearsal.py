@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
-import torch
 
 from ...codec import to_data
 from ...costs import cost
 from ...data import Split
-from ...recipe import Recipe
 from ...resolve import device
-from ...supernet import Space, Supernet, skeletons, train_supernet
+from ...supernet import Sandwich, Space, Supernet, ends, skeletons
+from ...tasks import Classify
 from ...units import Cost
-from ...watcher import Started, StepDone, Watcher
+from ...watcher import Watcher
 from ..feed import Feed, normaliser
 from ..options import Options
-from ..train.rehearsal import STEPS, peak_gib
+from ..timing.steps import STEPS, peak_gib, seconds_of_steps
 from .options import SearchOptions
 from .request import Request, in_three
 from .scores import Examiner
@@ -94,9 +92,16 @@ def rehearse_search(
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
     supernet = Supernet(space, seed=options.seed)
     watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")
-    a_step = _seconds_a_step(supernet, recipe, feed, where, options.seed)
+    task = Classify()
+    sandwiches = Sandwich(supernet, task, recipe, seed=options.seed, labels_first=how.labels_first)
+    watched = ends(supernet, task, recipe, chance=task.chance(parts.classes))
+    prepare = normaliser(space.biggest(), where)
+    times = seconds_of_steps(sandwiches, recipe, feed, prepare=prepare, seed=options.seed, lookout=watched)
+    a_step = mean(times[1:] or times)  # the first also builds what later ones find
     few = replace(parts, train=_few(parts.train), val=_few(parts.val))
-    fitted, scored = _seconds_of_children(Examiner(supernet, few, calibration_of(space, few), device=where), space)
+    fitted, scored = _seconds_of_children(
+        Examiner(supernet, few, calibration_of(space, few), task, device=where), space
+    )
     a_child = fitted * min(CALIBRATION, len(parts.train)) / len(few.train) + scored * len(parts.val) / len(few.val)
     return SearchRehearsal(
         space=space.base.name,
@@ -114,29 +119,6 @@ def rehearse_search(
         memory_gib=peak_gib(where),
         device=str(where),
     )
-
-
-def _seconds_a_step(supernet: Supernet, recipe: Recipe, feed: Feed, where: torch.device, seed: int) -> float:
-    times: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for record in train_supernet(
-            supernet,
-            recipe,
-            feed,
-            prepare=normaliser(supernet.space.biggest(), where),
-            evaluate=lambda shipped: {},
-            checkpoint=Path(folder) / "last.pt",
-            device=where,
-            seed=seed,
-        ):
-            if isinstance(record, Started):
-                began = time.perf_counter()
-            elif isinstance(record, StepDone):
-                times.append(time.perf_counter() - began)
-                if len(times) == STEPS:
-                    break
-                began = time.perf_counter()
-    return mean(times[1:] or times)  # the first also builds what later ones find
 
 
 def _seconds_of_children(examiner: Examiner, space: Space) -> tuple[float, float]:

@@ -14,10 +14,11 @@ from torch import Tensor
 from ...arch import ArchSpec
 from ...data import ImageData, Split, eval_batches, held
 from ...errors import UserError
-from ...evals import score
+from ...evals import evaluate
 from ...files import write_text
 from ...model import Model
 from ...supernet import Genes, Supernet
+from ...tasks import Task
 from ...watcher import Watcher
 from ..feed import EVAL_BATCH, normaliser
 from ..studies.farm import Farm
@@ -35,11 +36,17 @@ class Examiner:
     """
 
     def __init__(
-        self, supernet: Supernet, images: ImageData, calibration: Sequence[Tensor], *, device: torch.device
+        self,
+        supernet: Supernet,
+        images: ImageData,
+        calibration: Sequence[Tensor],
+        task: Task,
+        *,
+        device: torch.device,
     ) -> None:
         # Nothing is scored on training images; a farm's processes are spared them.
         self._supernet, self._calibration, self.device = supernet, calibration, device
-        self._classes, self._val = images.classes, images.val
+        self._classes, self._val, self._task = images.classes, images.val, task
         self._shown: dict[int, Split] = {}
 
     @property
@@ -65,17 +72,16 @@ class Examiner:
         batches = eval_batches(self._shown[resolution], resolution=resolution, channels=channels, batch=EVAL_BATCH)
         try:
             with _one_thread(self.device):
-                found = score(
+                found = evaluate(
                     model.to(self.device),
                     batches,
-                    classes=self._classes,
-                    normalise=normaliser(model.spec, self.device),
+                    self._task.meter(self._classes, pictures=0),
+                    prepare=normaliser(model.spec, self.device),
                     device=self.device,
-                    thumbnails=0,
                 )
         except UserError:
             return math.nan
-        return float(found.top1)
+        return found.headline.value
 
 
 def examined(examiner: Examiner, genes: Genes) -> float:

@@ -25,16 +25,16 @@ from ...recipe import KINDS, Recipe
 from ...resolve import device
 from ...runs import Run
 from ...stages import stage_rows
-from ...supernet import Genes, RolledBack, Space, Supernet, Watched, skeletons, train_supernet
-from ...training import Ranks, Termination
+from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
+from ...training import Ranks, Termination, fit
 from ...units import Budget, human
-from ...watcher import EpochDone, Started, StepDone, Watcher
+from ...watcher import EpochDone, RolledBack, Started, StepDone, Watched, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser
+from ..feed import Feed, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
 from ..timing.stopwatch import Stopwatch
-from ..train.stages import carry_on
+from ..train.stages import carry_on, logged_epoch
 from .choose import choose
 from .foils import train_foils
 from .options import SearchOptions, named_budgets
@@ -86,7 +86,8 @@ class Search:
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
         digest.update(f"{space.key} {fingerprint(parts)} {run.read('data.json')['contents']} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
-        self.examiner = Examiner(supernet, parts, calibration_of(space, parts), device=device())
+        self.task = task_of(config)
+        self.examiner = Examiner(supernet, parts, calibration_of(space, parts), self.task, device=device())
 
     def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, float] | None]:
         """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
@@ -102,7 +103,7 @@ def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
     batches = eval_batches(
         parts.train.take(np.sort(chosen)), resolution=spec.input.resolution, channels=spec.input.channels, batch=250
     )
-    return [batch.images for batch in batches if len(batch.labels)]
+    return [batch.images for batch in batches if len(batch.answers)]
 
 
 def _train(
@@ -119,21 +120,20 @@ def _train(
     where, spec, parts = device(), space.biggest(), in_three(images, config["seed"])
     feed = Feed(spec, parts, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
     calibration = calibration_of(space, parts)
-    supernet = Supernet(space, seed=config["seed"])
-    ends = (space.smallest(), spec)
+    supernet, task = Supernet(space, seed=config["seed"]), task_of(config)
 
     def evaluate(shipped: Supernet) -> dict[str, float]:
-        examiner = Examiner(shipped, parts, calibration, device=where)
-        small, big = (examiner.top1(examiner.child(end)) for end in ends)
-        return {"smallest_top1": small, "val_top1": big}
+        examiner = Examiner(shipped, parts, calibration, task, device=where)
+        small, big = (examiner.top1(examiner.child(end)) for end in (space.smallest(), spec))
+        return {f"val_{task.headline}": big, f"smallest_{task.headline}": small}
 
     watcher.stage(
         "train",
         f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} sandwiches of 4 children on {where}; "
         f"{len(parts.val)} training images are held out to choose by",
     )
-    for record in train_supernet(
-        supernet,
+    for record in fit(
+        Sandwich(supernet, task, recipe, seed=config["seed"], labels_first=how.labels_first),
         recipe,
         feed,
         prepare=normaliser(spec, where),
@@ -141,7 +141,7 @@ def _train(
         checkpoint=run.file("last.pt"),
         device=where,
         seed=config["seed"],
-        labels_first=how.labels_first,
+        lookout=ends(supernet, task, recipe, chance=task.chance(parts.classes)),
         ranks=ranks,
         stop=lambda: termination.asked,
     ):
@@ -163,9 +163,7 @@ def _train(
                 run.log({"event": "rolled back"} | to_data(record))
             case EpochDone():
                 watcher.record(record)
-                data = to_data(replace(record, scores={}))
-                data.pop("scores")
-                run.log({"event": "epoch", **data, **record.scores})
+                run.log(logged_epoch(record, task))
             case StepDone():
                 watcher.record(record)
     if ranks.leads:

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from ...data import ImageData, train_batches
 from ...errors import CheckFailed, UserError
+from ...evals import evaluate
 from ...exporting import export_onnx
 from ...exporting.int8 import Quantised, quantise
 from ...exporting.must import conditions
-from ...exporting.ort import ort_subject, session
+from ...exporting.ort import ort_subject, runner
 from ...latency import interleave
 from ...recipe import Augment
 from ...resolve import resolve
 from ...runs import Run
 from ...watcher import Watcher
-from ..feed import normaliser, samples_of, trained, validation_batches
+from ..feed import normaliser, samples_of, task_of, trained, validation_batches
 from ..source import Source
 
 __all__ = ["Shrunk", "export_int8"]
@@ -92,7 +93,7 @@ def export_int8(
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
         made = quantise(whole, small, _calibration(run, images))
         watcher.stage("score", f"{len(images.val)} validation images, both files")
-        before, after = (_top1(file, run, images) for file in (whole, small))
+        before, after = (_headline(file, run, images) for file in (whole, small))
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", whole), ("int8", small))]
         rows = interleave(subjects, threads=threads, rounds=60, seconds=15).rows
         made = Quantised(out, made.bytes, made.float_bytes, made.convolutions, made.int8_convolutions)
@@ -135,16 +136,15 @@ def _calibration(run: Run, images: ImageData) -> list[NDArray[np.float32]]:
         images.train, resolution=run.spec.input.resolution, channels=run.spec.input.channels, batch=batch,
         augment=Augment(), seed=0, first_step=0, last_step=_CALIBRATION,
     )  # fmt: skip
-    return [ready(one.images).contiguous().numpy() for one in batches if len(one.labels)]
+    return [ready(one.images).contiguous().numpy() for one in batches if len(one.answers)]
 
 
-def _top1(file: Path, run: Run, images: ImageData) -> float:
-    runtime, ready = session(file, threads=torch.get_num_threads()), normaliser(run.spec, torch.device("cpu"))
-    name, right, seen = runtime.get_inputs()[0].name, 0, 0
-    for batch in validation_batches(run.spec, images)():
-        if len(batch.labels) == 0:
-            continue
-        logits = runtime.run(None, {name: ready(batch.images).contiguous().numpy()})[0]
-        right += int((np.asarray(logits).argmax(1) == batch.labels.numpy()).sum())
-        seen += len(batch.labels)
-    return right / max(seen, 1)
+def _headline(file: Path, run: Run, images: ImageData) -> float:
+    """What the task judges by, of an exported file on the validation images."""
+    here = torch.device("cpu")
+    network, meter = (
+        runner(file, threads=torch.get_num_threads()),
+        task_of(run.read("config.json")).meter(images.classes, pictures=0),
+    )
+    batches = validation_batches(run.spec, images)()
+    return evaluate(network, batches, meter, prepare=normaliser(run.spec, here), device=here).headline.value

@@ -9,10 +9,11 @@ from pathlib import Path
 from ...costs import cost
 from ...data import ImageData
 from ...errors import UserError
+from ...tasks import Classify
 from ...units import human
 from ...watcher import Watcher
 from ..feed import Feed
-from ..train.rehearsal import seconds_a_step
+from ..timing.steps import seconds_a_step
 from .scaling import SHARES, Plan, candidates
 
 __all__ = ["afforded", "listed"]
@@ -74,7 +75,7 @@ def listed(plan: Plan, images: ImageData, workers: int) -> tuple[list[dict[str, 
 def _hours_an_epoch(plan: Plan, images: ImageData) -> float:
     """One epoch of every training of the plan, by one process, taking time to follow multiply-adds."""
     feed = Feed(plan.base, images, plan.recipe, 0, 0)
-    a_step = seconds_a_step(plan.base, plan.recipe, feed, threads=1)
+    a_step = seconds_a_step(plan.base, Classify(), plan.recipe, feed, threads=1)
     base = cost(plan.base).macs
     seeds = 1 if plan.rule == "tiny" else plan.seeds
     units = seeds * sum(cost(spec).macs / base for _, spec in candidates(plan))

@@ -105,19 +105,20 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path) -> Outcome:
     """Train a trial by one thread. A process whose parent was killed stops at its next step."""
     import torch
 
-    from ...evals import score
+    from ...evals import evaluate
     from ...model import build
     from ...resolve import device
-    from ...training import fit, forget_checkpoint
+    from ...tasks import Classify
+    from ...training import Single, fit, forget_checkpoint
     from ...watcher import StepDone
 
     torch.set_num_threads(1)
     where = device()
     normalise, validation = normaliser(trial.spec, where), validation_batches(trial.spec, images)
-    model = build(trial.spec, seed=trial.seed)
+    model, task = build(trial.spec, seed=trial.seed), Classify()
     try:
         for record in fit(
-            model,
+            Single(model, task, trial.recipe),
             trial.recipe,
             Feed(trial.spec, images, trial.recipe, trial.seed, 0),
             prepare=normalise,
@@ -128,9 +129,9 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path) -> Outcome:
         ):
             if isinstance(record, StepDone) and orphaned():
                 os._exit(1)
-        with torch.inference_mode():
-            found = score(model, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
-        outcome = Outcome(float(found.top1), float(found.loss), found.n)
+        meter = task.meter(images.classes, pictures=0)
+        found = evaluate(model, validation(), meter, prepare=normalise, device=where)
+        outcome = Outcome(found.headline.value, found["loss"], found.n)
     except UserError as error:
         outcome = Outcome(0.0, 0.0, 0, failed=str(error))
     forget_checkpoint(checkpoint)

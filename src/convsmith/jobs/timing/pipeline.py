@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from ...arch import ArchSpec
 from ...data import train_batches
 from ...data.pictures import unwarned
 from ...machine import this_machine
-from ...model import build
 from ...recipe import Augment, Recipe
 from ...recipes import recipe as named_recipe
-from ...resolve import device
+from ...recipes import settle
 from ...resolve import spec as resolve_spec
+from ...tasks import Classify, Task
 from ...watcher import Watcher
-from ..feed import normaliser
+from ..feed import Feed
 from ..source import Source
+from .steps import Repeated, seconds_a_step
 
 __all__ = ["DataTimes", "examine_data"]
 
@@ -86,13 +86,14 @@ def examine_data(
 ) -> DataTimes:
     """Time the parts of training `model` on `data` by `recipe` over `images` of its training images.
 
-    The step is forward, backward and nothing else, on this machine's device. Reading is from wherever the images lie now;
-    a second look at the same files may be quicker, since the system keeps them in memory.
+    The step is the training loop's own, on one batch again and again, on this machine's device. Reading is from
+    wherever the images lie now; a second look at the same files may be quicker, since the system keeps them in memory.
     """
     watcher = watcher or Watcher()
     found = Source(str(data)).load(watcher)
-    spec = resolve_spec(model).with_classes(len(found.classes))
-    chosen = named_recipe(recipe) if isinstance(recipe, str) else recipe
+    task = Classify()
+    spec = task.fitted(resolve_spec(model), found.classes)
+    chosen = settle(named_recipe(recipe) if isinstance(recipe, str) else recipe, spec)
     side, channels, batch = spec.input.resolution, spec.input.channels, min(chosen.batch, len(found.train))
     steps = max(2, images // batch)
 
@@ -104,7 +105,7 @@ def examine_data(
             if at == 0:  # workers start, and what is held is made
                 began = time.perf_counter()
             else:
-                seen += len(one.labels)
+                seen += len(one.answers)
         return 1e3 * (time.perf_counter() - began) / max(seen, 1)
 
     watcher.stage("decode", f"{steps} batches of {batch}")
@@ -127,23 +128,14 @@ def examine_data(
         torch.set_num_threads(threads)
     supplied = 1e3 / per_image(chosen.augment, workers)
     watcher.stage("step", f"{spec.name} at {side} px")
-    step = _step(spec, batch)
+    recipe_here = replace(chosen, batch=batch)
+    step = _step(spec, task, recipe_here, Feed(spec, found, recipe_here, 0, 0))
     return DataTimes(
         read, decode, max(both - decode, 0.0), step, supplied, 1e3 / step, workers, this_machine().cores
     )  # fmt: skip
 
 
-def _step(spec: ArchSpec, batch: int) -> float:
-    where = device()
-    model = build(spec, seed=0).to(where).train()
-    ready = normaliser(spec, where)
-    images = torch.zeros((batch, spec.input.channels, *(spec.input.resolution,) * 2), dtype=torch.uint8)
-    labels = torch.zeros(batch, dtype=torch.int64, device=where)
-    took = []
-    for _ in range(4):
-        began = time.perf_counter()
-        F.cross_entropy(model(ready(images)), labels).backward()  # type: ignore[no-untyped-call]
-        if where.type == "cuda":
-            torch.cuda.synchronize()
-        took.append(time.perf_counter() - began)
-    return 1e3 * float(np.median(took[1:])) / batch
+def _step(spec: ArchSpec, task: Task, recipe: Recipe, feed: Feed) -> float:
+    """Milliseconds an image of the recipe's whole step: mixing, precision, parts, clipping, averaging and all."""
+    batch = next(iter(feed.batches(0, 1)))
+    return 1e3 * seconds_a_step(spec, task, recipe, Repeated(batch)) / max(len(batch.answers), 1)

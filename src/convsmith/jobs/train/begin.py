@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...arch import ArchSpec
@@ -24,6 +24,7 @@ from ...runs import Run, now
 from ...scaling import Fit, ResNetRS, regime
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
+from ...tasks import Classify, Task, refuse_unread
 from ...training import joined, recalled, remember, world_here
 from ...units import Budget
 from ...watcher import Watcher
@@ -60,6 +61,7 @@ class Job:
     found: Fit | None = None
     base: str | None = None
     start: Fitted | None = None  # the weights to begin with
+    task: Task = field(default_factory=Classify)
 
 
 def design_job(
@@ -78,10 +80,14 @@ def design_job(
     line = named_rule(rule)
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
-    found = scale(chosen, to=budget, rule=line, classes=len(images.classes), watcher=watcher)
+    task = Classify()
+    refuse_unread(task, recipe)
+    found = scale(task.fitted(chosen, images.classes), to=budget, rule=line, watcher=watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
     recipe = settle(recipe, found.spec)
-    return Job("design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name)
+    return Job(
+        "design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name, task=task
+    )
 
 
 def sound(spec: ArchSpec, folder: Path | None) -> None:
@@ -107,7 +113,9 @@ def train_job(
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
     images = source.load(watcher)
-    spec = spec.with_classes(len(images.classes))
+    task = Classify()
+    refuse_unread(task, recipe)
+    spec = task.fitted(spec, images.classes)
     begin = None
     if options.weights is not None:
         begin = fitted(spec, obtain(options.weights), classes=len(images.classes))
@@ -120,7 +128,7 @@ def train_job(
         raise UserError(
             "--set frozen=true trains a classifier on features, and untrained ones are noise: give --weights"
         )
-    return Job("train", regularised(spec, recipe), images, source, recipe, options, start=begin)
+    return Job("train", regularised(spec, recipe), images, source, recipe, options, start=begin, task=task)
 
 
 def design(
@@ -227,6 +235,7 @@ def _describe(run: Run, job: Job) -> None:
             "met": met(found) if found else None,
             "cost": to_data(cost(job.spec)),
             "stages": [to_data(row) for row in stage_rows(job.spec)],
+            **({} if job.task == Classify() else {"task": to_data(job.task)}),
             "recipe": to_data(job.recipe),
             "differences": differences(job.recipe, job.spec, images=len(job.images.train)),
             "machine": to_data(this_machine()),

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-import time
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional as F
-
-from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
-from ...model import build
-from ...recipe import Recipe
 from ...resolve import device
-from ...training.optim import optimiser
 from ...units import Cost
 from ...watcher import Watcher
-from ..feed import Feed, normaliser
+from ..feed import Feed
+from ..timing.steps import STEPS, peak_gib, seconds_a_step
 from .begin import Job, sound
 
-__all__ = ["Rehearsal", "peak_gib", "rehearse", "seconds_a_step"]
-
-STEPS = 4
+__all__ = ["Rehearsal", "rehearse"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     watcher.stage("rehearse", f"{STEPS} steps")
     where, spec, recipe = device(), job.spec, job.recipe
     feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
-    a_step = seconds_a_step(spec, recipe, feed, seed=job.options.seed)
+    a_step = seconds_a_step(spec, job.task, recipe, feed, seed=job.options.seed)
     return Rehearsal(
         name=spec.name,
         cost=cost(spec),
@@ -78,36 +67,3 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         memory_gib=peak_gib(where),
         device=str(where),
     )
-
-
-def seconds_a_step(spec: ArchSpec, recipe: Recipe, feed: Feed, *, seed: int = 0, threads: int | None = None) -> float:
-    """The fastest of a few steps on the feed's own batches, with a model that is thrown away, in torch's threads or so many."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads or before)
-        return min(_steps(spec, recipe, feed, seed))
-    finally:
-        torch.set_num_threads(before)
-
-
-def _steps(spec: ArchSpec, recipe: Recipe, feed: Feed, seed: int) -> list[float]:
-    where, normalise = device(), normaliser(spec, device())
-    model = build(spec, seed=seed).to(where).to(memory_format=torch.channels_last).train()
-    optim, times = optimiser(model, recipe), []
-    began = time.perf_counter()
-    for batch in feed.batches(0, STEPS):
-        loss = F.cross_entropy(model(normalise(batch.images)), batch.labels.to(where))
-        loss.backward()  # type: ignore[no-untyped-call]
-        optim.step()
-        optim.zero_grad()
-        loss.item()
-        times.append(time.perf_counter() - began)
-        began = time.perf_counter()
-    return times
-
-
-def peak_gib(where: torch.device) -> float:
-    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there."""
-    if where.type == "cuda":
-        return torch.cuda.max_memory_allocated(where) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30

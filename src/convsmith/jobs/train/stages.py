@@ -13,7 +13,7 @@ from ...arch import ArchSpec
 from ...codec import from_data, to_data
 from ...data import ImageData
 from ...errors import DataError, Stopped, UserError
-from ...evals import score
+from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
@@ -21,14 +21,15 @@ from ...recipe import KINDS, Recipe
 from ...reports import write_report
 from ...resolve import device
 from ...runs import Run, now
-from ...training import Ranks, Termination
+from ...tasks import Task
+from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...watcher import EpochDone, Record, Started, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser, samples_of, score_on, shape_of, trained, validation_batches
+from ..feed import Feed, normaliser, samples_of, score_on, shape_of, task_of, trained, validation_batches
 from ..source import Source, contents, fingerprint
 
-__all__ = ["board", "carry_on", "check_unchanged", "data_record", "unchanged"]
+__all__ = ["board", "carry_on", "check_unchanged", "data_record", "logged_epoch", "unchanged"]
 
 
 def carry_on(run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, *, force: bool = False) -> Run:
@@ -58,7 +59,7 @@ def _stages(
         return run
     if not run.has("scores.json"):
         watcher.stage("evaluate", f"{len(data().val)} validation images")
-        run.write("scores.json", score_on(trained(run, spec), spec, data(), where).to_record())
+        run.write("scores.json", score_on(trained(run, spec), spec, data(), where, task_of(config)).to_record())
     if not run.has("export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
@@ -115,7 +116,7 @@ def _train(
 ) -> None:
     recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
     feed = Feed(spec, images, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
-    normalise = normaliser(spec, where)
+    normalise, task = normaliser(spec, where), task_of(config)
     validation = validation_batches(spec, images)
     model = build(spec, seed=config["seed"])
     if run.has("initial.safetensors"):
@@ -125,20 +126,21 @@ def _train(
             for parameter in model.head.fc.parameters():
                 nn.init.zeros_(parameter)
 
-    def evaluate(network: nn.Module) -> dict[str, float]:
-        scores = score(network, validation(), classes=images.classes, normalise=normalise, device=where, thumbnails=0)
-        return {"val_loss": scores.loss, "val_top1": scores.top1}
+    def evaluated(network: nn.Module) -> dict[str, float]:
+        meter = task.meter(images.classes, pictures=0)
+        scores = evaluate(network, validation(), meter, prepare=normalise, device=where)
+        return {f"val_{name}": scores[name] for name in dict.fromkeys((task.headline, "loss"))}
 
     shared = "" if ranks.alone else f", in {ranks.world} processes"
     watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}{shared}")
     events: Any = None
     with termination.deferred():
         for record in training_loop(
-            model,
+            Single(model, task, recipe),
             recipe,
             feed,
             prepare=normalise,
-            evaluate=evaluate,
+            evaluate=evaluated,
             checkpoint=run.file("last.pt"),
             device=where,
             seed=config["seed"],
@@ -156,7 +158,7 @@ def _train(
                 if record.step:
                     watcher.note(f"resuming after step {record.step} of {record.steps}")
                 events = _shown_on(run, config, record.step)
-            if (logged := _logged(record)) is not None:
+            if (logged := _logged(record, task)) is not None:
                 run.log(logged)
                 if events is not None:
                     for name, value in logged.items():
@@ -189,8 +191,13 @@ def _shown_on(run: Run, config: dict[str, Any], step: int) -> Any:
     return board()(run.file("tb"), purge_step=step + 1) if config.get("tensorboard") else None
 
 
-def _logged(record: Record) -> dict[str, Any] | None:
-    if not isinstance(record, EpochDone):
-        return None
+def _logged(record: Record, task: Task) -> dict[str, Any] | None:
+    return logged_epoch(record, task) if isinstance(record, EpochDone) else None
+
+
+def logged_epoch(record: EpochDone, task: Task) -> dict[str, Any]:
+    """An epoch as a line of `metrics.jsonl`: the running score under the name of the task's headline."""
     data = to_data(replace(record, scores={}))
-    return {"event": "epoch", **{key: value for key, value in data.items() if key != "scores"}, **record.scores}
+    del data["scores"]
+    data = {f"train_{task.headline}" if key == "train_score" else key: value for key, value in data.items()}
+    return {"event": "epoch", **data, **record.scores}

@@ -1,19 +1,18 @@
-"""Noticing that a supernet has collapsed, while there is still a good state to go back to."""
+"""Noticing that training has collapsed, while there is still a good state to go back to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..training import Ranks
-from .shared import Supernet
+from .ranks import Ranks
 
-__all__ = ["Watch", "look"]
+__all__ = ["Lookout", "Watch"]
 
-# How far a child's loss may rise above its usual one: this share of the way back to chance, or of the least way that counts,
+# How far a loss may rise above its usual one: this share of the way back to chance, or of the least way that counts,
 # half of chance, so that near chance, where all is noise, a quarter more than a guess has is allowed.
 TOLERANCE = 0.5
 LEAST = 0.5
@@ -26,8 +25,8 @@ CALM = 5
 
 @dataclass(frozen=True)
 class Watch:
-    """What is known so far: the usual losses of the smallest and the biggest child, the share of the scheduled rate that
-    training runs at, how many good looks in a row there were, and how many falls in all."""
+    """What is known so far: the usual losses of the two that are watched, the share of the scheduled rate that training runs
+    at, how many good looks in a row there were, and how many falls in all."""
 
     usual: tuple[float, ...] = ()
     share: float = 1.0
@@ -35,7 +34,7 @@ class Watch:
     falls: int = 0
 
     def judged(self, losses: tuple[float, ...], chance: float) -> str:
-        """Why these losses, of the smallest and the biggest child, are a collapse; "" where they are not.
+        """Why these losses, of the smallest and the biggest, are a collapse; "" where they are not.
 
         They are where one is not finite, or has risen above its usual u (at most `chance`, the loss of a guess) by more than
 
@@ -63,19 +62,20 @@ class Watch:
         return replace(self, share=now.share * SHRINK, calm=0, falls=now.falls + 1)
 
     def state(self) -> dict[str, object]:
-        """For a checkpoint; `Watch(**state)` reads it back."""
+        """For a checkpoint; `restored` reads it back."""
         return asdict(self)
 
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Watch:
+        return cls(**{**state, "usual": tuple(state["usual"])})
 
-@torch.no_grad()
-def look(supernet: Supernet, images: Tensor, labels: Tensor, ranks: Ranks) -> tuple[float, float]:
-    """Cross-entropy of the smallest and of the biggest child on a batch, by its statistics; over all processes' parts."""
-    sums = torch.zeros(3, dtype=torch.float64, device=images.device)
-    if len(labels):
-        for which, spec in enumerate((supernet.space.smallest(), supernet.space.biggest())):
-            logits = supernet.child(spec)(images).float()
-            sums[which] = F.cross_entropy(logits, labels, reduction="sum").double()
-        sums[2] = len(labels)
-    ranks.total(sums)
-    small, big, count = sums.tolist()
-    return small / max(1, count), big / max(1, count)
+
+@dataclass(frozen=True)
+class Lookout:
+    """Who looks, at what: every `every` steps, and at an epoch's end, `look` says the losses of the smallest and the biggest
+    of what is trained on the feed's first batch; `chance` is the loss of a guess. `first` may refuse, before any training."""
+
+    look: Callable[[Tensor, Any, Ranks], tuple[float, float]]
+    chance: float
+    every: int = 50
+    first: Callable[[Tensor], None] = lambda images: None

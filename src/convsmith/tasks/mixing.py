@@ -1,26 +1,25 @@
-"""What a step minimises: cross-entropy with smoothed labels, of plain batches or of mixed ones, at the epoch's side."""
+"""Images that are mixed, the loss of mixed ones, and the side at which an epoch shows them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from ..recipe import Recipe
-
-__all__ = ["loss_of", "mixed", "mixed_loss", "side_at"]
+__all__ = ["Mixed", "mixed", "mixed_loss", "side_at"]
 
 
-def loss_of(model: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor]:
-    """The logits ⟨N,classes⟩ of a prepared batch in `epoch`, counted from 0, and the loss to go down on."""
-    if recipe.first_side < 1:
-        side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
-        images = F.interpolate(images, size=side, mode="bilinear", antialias=True)
-    own: Tensor | None = None
-    if recipe.mixup or recipe.cutmix:
-        images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
-    logits = model(images)
-    return logits, mixed_loss(logits.float(), labels, own, smoothing=recipe.smoothing)
+@dataclass(frozen=True)
+class Mixed:
+    """The labels ⟨N⟩ of images that hold a share `own` ⟨N⟩ of themselves, the rest being that of image N-1-i."""
+
+    labels: Tensor
+    own: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 def mixed(images: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
@@ -47,13 +46,21 @@ def mixed(images: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tenso
     return torch.lerp(other, images, shown), shown.float().expand(n, 1, height, width).mean((1, 2, 3))
 
 
-def mixed_loss(logits: Tensor, labels: Tensor, own: Tensor | None, *, smoothing: float) -> Tensor:
-    """Cross-entropy towards both images' classes by their shares, as `mixed` pairs them; None where nothing is mixed."""
+def mixed_loss(
+    logits: Tensor, labels: Tensor, own: Tensor | None, *, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy towards both images' classes by their shares, as `mixed` pairs them; None where nothing is mixed.
+
+    `weights` ⟨classes⟩ weigh each image by its class; the mean is over the weights then.
+    """
     if own is None:
-        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-    one = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
-    other = F.cross_entropy(logits, labels.flip(0), label_smoothing=smoothing, reduction="none")
-    return (own * one + (1 - own) * other).mean()
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing, weight=weights)
+    one = F.cross_entropy(logits, labels, label_smoothing=smoothing, weight=weights, reduction="none")
+    other = F.cross_entropy(logits, labels.flip(0), label_smoothing=smoothing, weight=weights, reduction="none")
+    summed = own * one + (1 - own) * other
+    if weights is None:
+        return summed.mean()
+    return summed.sum() / (own * weights[labels] + (1 - own) * weights[labels.flip(0)]).sum()
 
 
 def side_at(side: int, epoch: int, epochs: int, *, first: float) -> int:

@@ -1,0 +1,98 @@
+"""How long steps of a training take: the loop's own, with weights that are thrown away."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...arch import ArchSpec
+from ...data import Batch
+from ...model import build
+from ...recipe import Recipe
+from ...resolve import device
+from ...tasks import Task
+from ...training import Feed, Lookout, Single, Trainee, fit
+from ...watcher import Started, StepDone
+from ..feed import normaliser
+
+__all__ = ["STEPS", "Repeated", "peak_gib", "seconds_a_step", "seconds_of_steps"]
+
+STEPS = 4
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A feed of one batch, again and again: what it takes to make batches is left out."""
+
+    batch: Batch
+    steps_per_epoch: int = 100
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        return (self.batch for _ in range(first, last))
+
+
+def seconds_of_steps(
+    trainee: Trainee,
+    recipe: Recipe,
+    feed: Feed,
+    *,
+    prepare: Callable[[Tensor], Tensor],
+    seed: int = 0,
+    lookout: Lookout | None = None,
+) -> list[float]:
+    """The seconds of each of a few steps of this very training, the waiting for its batches included. The trainee is trained."""
+    where, times = device(), list[float]()
+    with tempfile.TemporaryDirectory() as folder:
+        records = fit(
+            trainee,
+            recipe,
+            feed,
+            prepare=prepare,
+            evaluate=lambda handed: {},
+            checkpoint=Path(folder) / "last.pt",
+            device=where,
+            seed=seed,
+            lookout=lookout,
+        )
+        began = time.perf_counter()
+        with closing(records):  # type: ignore[type-var]  # a generator, which an iterator need not be
+            for record in records:
+                if where.type == "cuda":
+                    torch.cuda.synchronize()
+                if isinstance(record, StepDone):
+                    times.append(time.perf_counter() - began)
+                    if len(times) == STEPS:
+                        break
+                if isinstance(record, Started | StepDone):
+                    began = time.perf_counter()
+    return times
+
+
+def seconds_a_step(
+    spec: ArchSpec, task: Task, recipe: Recipe, feed: Feed, *, seed: int = 0, threads: int | None = None
+) -> float:
+    """The fastest of a few steps of training `spec`, in torch's threads or so many."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        trainee = Single(build(spec, seed=seed), task, recipe)
+        return min(seconds_of_steps(trainee, recipe, feed, prepare=normaliser(spec, device()), seed=seed))
+    finally:
+        torch.set_num_threads(before)
+
+
+def peak_gib(where: torch.device) -> float:
+    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there."""
+    if where.type == "cuda":
+        return torch.cuda.max_memory_allocated(where) / 2**30
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30

@@ -1,0 +1,15 @@
+"""What a network is for: a task is a frozen value that joins a head, a loss and a meter. A new task is one file.
+
+| file       | what                                                                                  |
+| ---------- | ------------------------------------------------------------------------------------- |
+| `task`     | `Task`: what every task answers                                                       |
+| `classify` | `Classify`: one label an image                                                        |
+| `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
+"""
+
+from .classify import Classify
+from .task import Task, refuse_unread
+
+__all__ = ["TASKS", "Classify", "Task", "refuse_unread"]
+
+TASKS: tuple[type[Task], ...] = (Classify,)

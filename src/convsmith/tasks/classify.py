@@ -1,0 +1,75 @@
+"""One label an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..arch import ArchSpec
+from ..evals import Top1
+from ..recipe import Recipe
+from ..training import Loss, Network
+from .mixing import Mixed, mixed, mixed_loss, side_at
+from .task import Task
+
+__all__ = ["Classify"]
+
+
+@final
+@dataclass(frozen=True)
+class Classify(Task):
+    """Cross-entropy with smoothed labels, of plain images or of mixed ones. Answers are int64 ⟨N⟩, outputs logits
+    ⟨N,classes⟩, the running score is right answers.
+
+    `weights` are one for each class: an image's loss counts that of its class, divided by the mean over the batch.
+    """
+
+    kind: ClassVar[str] = "classify"
+    headline: ClassVar[str] = "top1"
+    uses: ClassVar[frozenset[str]] = frozenset({"smoothing", "mixup", "cutmix", "first_side"})
+
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(not (weight > 0 and math.isfinite(weight)) for weight in self.weights):
+            raise ValueError(f"weights of classes are above 0; got {self.weights}")
+
+    def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
+        if self.weights and len(self.weights) != len(names):
+            raise ValueError(f"there are {len(self.weights)} weights for {len(names)} classes")
+        return spec.with_classes(len(names))
+
+    def shown(self, images: Tensor, answers: Tensor, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor | Mixed]:
+        if recipe.first_side < 1:
+            side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
+            images = F.interpolate(images, size=side, mode="bilinear", antialias=True)
+        if not (recipe.mixup or recipe.cutmix):
+            return images, answers
+        images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
+        return images, Mixed(answers, own)
+
+    def loss(self, network: Network, images: Tensor, answers: Tensor | Mixed, recipe: Recipe) -> Loss[Tensor]:
+        logits: Tensor = network(images).float()
+        labels, own = (answers.labels, answers.own) if isinstance(answers, Mixed) else (answers, None)
+        weights = torch.tensor(self.weights, device=logits.device) if self.weights else None
+        loss = mixed_loss(logits, labels, own, smoothing=recipe.smoothing, weights=weights)
+        return Loss(logits, loss, (logits.detach().argmax(1) == labels).sum())
+
+    def distilled(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """-mean over images of sum p log softmax(student), p = softmax(teacher), at temperature 1, in single precision or
+        better."""
+        student = student if student.dtype == torch.float64 else student.float()
+        return -(teacher.softmax(1) * student.log_softmax(1)).sum(1).mean()
+
+    def meter(self, names: Sequence[str], *, pictures: int = 24) -> Top1:
+        return Top1(names, pictures=pictures)
+
+    def chance(self, names: Sequence[str]) -> float:
+        """log(classes): every class as likely as any other."""
+        return math.log(max(2, len(names)))

@@ -1,0 +1,77 @@
+"""A task: what a network is for, as a frozen value.
+
+Its fields are choices that are neither the network's nor the recipe's, such as the weights of classes. It is written into a
+run's `config.json`; a run without one is a classification. Cost, scaling, latency, slicing, export and reports never ask it:
+they read the spec (input, plan, head) or finished values (`scores.Scores`).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ..arch import ArchSpec
+from ..errors import UserError
+from ..evals import Meter
+from ..recipe import Recipe
+from ..tagged import Tagged
+from ..training import Loss, Network
+
+__all__ = ["Task", "refuse_unread"]
+
+# Fields of a recipe that only some tasks read, with the value at which they do nothing.
+NEUTRAL: dict[str, float] = {"smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0, "first_side": 1.0}
+
+
+@dataclass(frozen=True)
+class Task(Tagged):
+    """What a network is for. A task answers four questions: which head, which loss, what a student learns from a teacher,
+    and how to tell what a network is worth."""
+
+    headline: ClassVar[str]  # the name of the metric that networks are judged by
+    uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
+
+    @abc.abstractmethod
+    def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
+        """`spec` with the head for what the data names: its classes, its body parts."""
+
+    @abc.abstractmethod
+    def loss(self, network: Network, images: Tensor, answers: Any, recipe: Recipe) -> Loss[Any]:
+        """The mean loss of a prepared batch ⟨N,C,H,W⟩ in training, what the network put out, and the sum of its scores."""
+
+    @abc.abstractmethod
+    def distilled(self, student: Any, teacher: Any) -> Tensor:
+        """The mean loss of a network's outputs towards another's, which are constant."""
+
+    @abc.abstractmethod
+    def meter(self, names: Sequence[str], *, pictures: int = 24) -> Meter:
+        """What evaluation counts with; `pictures` is how many inputs it may keep to show."""
+
+    def shown(self, images: Tensor, answers: Any, recipe: Recipe, epoch: int) -> tuple[Tensor, Any]:
+        """A prepared batch as training shows it in `epoch`, counted from 0, and the answers to that. As it is, by default.
+
+        What it draws comes from torch's global generator, which the loop seeds for every step.
+        """
+        return images, answers
+
+    def chance(self, names: Sequence[str]) -> float:
+        """The loss of a guess, by which a supernet's training is watched. Refused where a task knows none."""
+        raise UserError(f"a search cannot be watched for task '{self.kind}' yet: the loss of a guess is not known")
+
+
+def refuse_unread(task: Task, recipe: Recipe) -> None:
+    """Raise `UserError` where the recipe sets what the task would not read."""
+    values = {
+        "smoothing": recipe.smoothing,
+        "mixup": recipe.mixup,
+        "cutmix": recipe.cutmix,
+        "first_side": recipe.first_side,
+    }
+    unread = [name for name, value in values.items() if value != NEUTRAL[name] and name not in task.uses]
+    if unread:
+        settings = " ".join(f"--set {name}={NEUTRAL[name]:g}" for name in unread)
+        raise UserError(f"task '{task.kind}' does not read the recipe's {', '.join(unread)}; give {settings}")

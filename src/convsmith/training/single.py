@@ -1,0 +1,49 @@
+"""One network that learns from its data: the ordinary trainee."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..recipe import Recipe
+from .optim import CLASSIFIER
+from .step import Moment, Objective, summed
+
+__all__ = ["Single"]
+
+
+class Single:
+    """`model` trained in place towards `objective`, a task, by `recipe`.
+
+    A recipe that is `frozen` trains the head's last layer alone, on features as evaluation has them.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective, recipe: Recipe) -> None:
+        self.product = model
+        self._objective, self._recipe = objective, recipe
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
+                module.momentum = recipe.batch_norm_momentum
+        if recipe.frozen:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(name.startswith(CLASSIFIER))
+
+    @property
+    def turns(self) -> tuple[nn.Module, ...]:
+        return (self.product,)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {}
+
+    def handed(self, module: nn.Module) -> nn.Module:
+        return module
+
+    def gradients(self, turn: nn.Module, images: Tensor, answers: Any, moment: Moment) -> Tensor:
+        turn.train(not self._recipe.frozen)
+        with moment.cast():
+            images, answers = self._objective.shown(images, answers, self._recipe, moment.epoch)
+            seen = self._objective.loss(turn, images, answers, self._recipe)
+        moment.descend(seen.loss)
+        return summed(seen.loss, seen.score, len(answers))
