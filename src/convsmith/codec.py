@@ -60,7 +60,7 @@ def from_data(cls: type[T], data: Any, kinds: Sequence[type[Tagged]], *, source:
     """As `from_json`, from plain data."""
     try:
         # Through text again, because strict JSON mode is the one that reads lists as tuples and names as enums.
-        parsed = _model(typing.cast(type, cls), tuple(kinds)).model_validate_json(json.dumps(data))
+        parsed = _reader(typing.cast(type, cls), tuple(kinds)).validate_json(json.dumps(data))
     except pydantic.ValidationError as error:
         lines = [_explain(detail, cls, tuple(kinds)) for detail in error.errors()]
         raise UserError(
@@ -70,6 +70,12 @@ def from_data(cls: type[T], data: Any, kinds: Sequence[type[Tagged]], *, source:
         return typing.cast(T, _revive(parsed))
     except ValueError as error:
         raise UserError(f"{source} is not a valid {cls.__name__}: {error}") from None
+
+
+@cache
+def _reader(cls: type, kinds: Kinds) -> pydantic.TypeAdapter[Any]:
+    """Of an abstract class, whichever of its kinds the tag names."""
+    return pydantic.TypeAdapter(_annotation(cls, kinds))
 
 
 @cache

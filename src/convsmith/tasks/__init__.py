@@ -4,12 +4,14 @@
 | ---------- | ------------------------------------------------------------------------------------- |
 | `task`     | `Task`: what every task answers                                                       |
 | `classify` | `Classify`: one label an image                                                        |
+| `multi_label` | `MultiLabel`: any number of labels an image                                        |
 | `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
 """
 
 from .classify import Classify
+from .multi_label import MultiLabel
 from .task import Task, refuse_unread
 
-__all__ = ["TASKS", "Classify", "Task", "refuse_unread"]
+__all__ = ["TASKS", "Classify", "MultiLabel", "Task", "refuse_unread"]
 
-TASKS: tuple[type[Task], ...] = (Classify,)
+TASKS: tuple[type[Task], ...] = (Classify, MultiLabel)

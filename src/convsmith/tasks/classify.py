@@ -9,16 +9,15 @@ from typing import ClassVar, final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..arch import ArchSpec
 from ..evals import Top1
 from ..recipe import Recipe
 from ..training import Loss, Network
-from .mixing import Mixed, mixed, mixed_loss, side_at
+from .mixing import Mixed, grown_to, mixed, mixed_loss
 from .task import Task
 
-__all__ = ["Classify"]
+__all__ = ["Classify", "refuse_weights"]
 
 
 @final
@@ -32,23 +31,20 @@ class Classify(Task):
 
     kind: ClassVar[str] = "classify"
     headline: ClassVar[str] = "top1"
+    running: ClassVar[str] = "top1"
     uses: ClassVar[frozenset[str]] = frozenset({"smoothing", "mixup", "cutmix", "first_side"})
 
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if any(not (weight > 0 and math.isfinite(weight)) for weight in self.weights):
-            raise ValueError(f"weights of classes are above 0; got {self.weights}")
+        refuse_weights(self.weights)
 
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
-        if self.weights and len(self.weights) != len(names):
-            raise ValueError(f"there are {len(self.weights)} weights for {len(names)} classes")
+        refuse_weights(self.weights, len(names))
         return spec.with_classes(len(names))
 
     def shown(self, images: Tensor, answers: Tensor, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor | Mixed]:
-        if recipe.first_side < 1:
-            side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
-            images = F.interpolate(images, size=side, mode="bilinear", antialias=True)
+        images = grown_to(images, recipe, epoch)
         if not (recipe.mixup or recipe.cutmix):
             return images, answers
         images, own = mixed(images, mixup=recipe.mixup, cutmix=recipe.cutmix)
@@ -73,3 +69,11 @@ class Classify(Task):
     def chance(self, names: Sequence[str]) -> float:
         """log(classes): every class as likely as any other."""
         return math.log(max(2, len(names)))
+
+
+def refuse_weights(weights: Sequence[float], classes: int | None = None) -> None:
+    """Raise `ValueError` where weights of classes are not above 0, or not as many as there are `classes`."""
+    if any(not (weight > 0 and math.isfinite(weight)) for weight in weights):
+        raise ValueError(f"weights of classes are above 0; got {tuple(weights)}")
+    if weights and classes is not None and len(weights) != classes:
+        raise ValueError(f"there are {len(weights)} weights for {classes} classes")

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Mixed", "mixed", "mixed_loss", "side_at"]
+from ..recipe import Recipe
+
+__all__ = ["Mixed", "grown_to", "mixed", "mixed_loss", "side_at"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,14 @@ def mixed_loss(
     if weights is None:
         return summed.mean()
     return summed.sum() / (own * weights[labels] + (1 - own) * weights[labels.flip(0)]).sum()
+
+
+def grown_to(images: Tensor, recipe: Recipe, epoch: int) -> Tensor:
+    """A prepared batch at the side that `epoch`, counted from 0, shows: smaller at first, where the recipe says so."""
+    if recipe.first_side >= 1:
+        return images
+    side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
+    return F.interpolate(images, size=side, mode="bilinear", antialias=True)
 
 
 def side_at(side: int, epoch: int, epochs: int, *, first: float) -> int:

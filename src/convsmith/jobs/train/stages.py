@@ -196,8 +196,8 @@ def _logged(record: Record, task: Task) -> dict[str, Any] | None:
 
 
 def logged_epoch(record: EpochDone, task: Task) -> dict[str, Any]:
-    """An epoch as a line of `metrics.jsonl`: the running score under the name of the task's headline."""
+    """An epoch as a line of `metrics.jsonl`: the running score under the task's name for it."""
     data = to_data(replace(record, scores={}))
     del data["scores"]
-    data = {f"train_{task.headline}" if key == "train_score" else key: value for key, value in data.items()}
+    data = {f"train_{task.running}" if key == "train_score" else key: value for key, value in data.items()}
     return {"event": "epoch", **data, **record.scores}
