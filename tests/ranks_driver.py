@@ -29,7 +29,7 @@ FAST = replace(QUICK, epochs=2, batch=8, rate=0.4, warmup=1)
 @dataclass(frozen=True)
 class Batch:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ PLAIN = replace(QUICK, epochs=4, batch=8, rate=0.5, warmup=1, average=0.0, decay
 @dataclass(frozen=True)
 class Batch:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
 
 
 @dataclass(frozen=True)

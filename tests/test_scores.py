@@ -22,7 +22,7 @@ from convsmith.evals import Scores, score, wilson
 @dataclass
 class Food:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
     indices: Tensor
 
 
@@ -47,7 +47,7 @@ def food(n: int, classes: int, *, side: int = 8, seed: int = 0) -> Food:
 
 
 def cut(whole: Food, order: Tensor, size: int) -> list[Food]:
-    return [Food(whole.images[part], whole.labels[part], whole.indices[part]) for part in order.split(size)]
+    return [Food(whole.images[part], whole.answers[part], whole.indices[part]) for part in order.split(size)]
 
 
 def scored(batches: list[Food], classes: int, *, thumbnails: int = 24) -> Scores:
@@ -87,7 +87,7 @@ def test_scores_agree_with_themselves(n, classes, seed):
     whole = food(n, classes, seed=seed)
     found = scored([whole], classes)
     confusion = np.array(found.confusion)
-    assert confusion.sum(1).tolist() == np.bincount(whole.labels.numpy(), minlength=classes).tolist()
+    assert confusion.sum(1).tolist() == np.bincount(whole.answers.numpy(), minlength=classes).tolist()
     assert found.n == n and found.top1 == confusion.trace() / n
     assert found.top1 <= found.top5 <= 1 and found.k == min(5, classes)
     assert found.top5 == 1 or classes > 5
@@ -161,7 +161,7 @@ def test_an_output_that_is_not_finite_is_refused_and_names_its_image():
         return images
 
     whole = food(4, 3)
-    batch = Food(whole.images, whole.labels, whole.indices + 100)
+    batch = Food(whole.images, whole.answers, whole.indices + 100)
     with pytest.raises(UserError, match="image 102 is not finite"):
         score(Corner(3), [batch], classes="abc", normalise=poisoned, device="cpu")
 

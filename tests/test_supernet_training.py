@@ -71,7 +71,7 @@ def test_both_ends_learn_what_can_be_learnt(tmp_path: Path) -> None:
     for spec in (TINY.smallest(), TINY.biggest()):
         model = supernet.calibrated(spec, given)
         right = [
-            model(resized(x, spec.input.resolution)).argmax(1) == batch.labels
+            model(resized(x, spec.input.resolution)).argmax(1) == batch.answers
             for x, batch in zip(given, feed, strict=True)
         ]
         assert torch.cat(right).float().mean() > 0.9

@@ -41,7 +41,7 @@ CPU = torch.device("cpu")
 @dataclass(frozen=True)
 class Batch:
     images: Tensor
-    labels: Tensor
+    answers: Tensor
 
 
 @dataclass(frozen=True)

@@ -10,61 +10,22 @@ import numpy as np
 
 from ..errors import DataError, nearest
 from .batches import HELD_BYTES
-from .cache import Cache
-from .folder import read_classes, read_folder, renumbered
-from .named import TORCHVISION_SETS, read_digits, read_torchvision
-from .npz import read_npz
+from .images import ImageData, Skipped
+from .inputs import Arrays, Encoded, Files
 from .pictures import examined
-from .split import ArraySplit, EncodedSplit, FileSplit, Split
+from .readers.folder import read_classes, read_folder
+from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
+from .readers.names import renumbered
+from .readers.npz import read_npz
+from .split import Split
+from .targets import Labels
 
-__all__ = ["NAMES", "ImageData", "Skipped", "divided", "load_data"]
+__all__ = ["NAMES", "divided", "load_data"]
 
 NAMES = ("digits", *TORCHVISION_SETS)
 
 # Up to here every image is decoded once before training; above, only the headers are read.
 _DECODED_CHECKS = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """An image that was left out, and why."""
-
-    path: str
-    why: str
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ImageData:
-    """Labelled images to train on and to validate on.
-
-    `split_note` says in a sentence how the validation part was made; `divided`, that it was set aside from the images to
-    train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
-    instead of the images to train on, where that was asked for.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    train: Split
-    val: Split
-    split_note: str
-    skipped: tuple[Skipped, ...] = ()
-    mirror: bool = True
-    divided: bool = False
-    cache: Cache | None = None
-
-    def to_record(self) -> dict[str, object]:
-        """What a run folder keeps of it as `data.json`."""
-        counts = [np.bincount(part.labels, minlength=len(self.classes)).tolist() for part in (self.train, self.val)]
-        return {
-            "name": self.name,
-            "classes": list(self.classes),
-            "train": len(self.train),
-            "val": len(self.val),
-            "split": self.split_note,
-            "per_class": [list(pair) for pair in zip(*counts, strict=True)],
-            "skipped": [{"path": skipped.path, "why": skipped.why} for skipped in self.skipped],
-            "mirror": self.mirror,
-        }
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -164,14 +125,14 @@ def _with_validation(read: _Read, what: str | Path) -> _Read:
 
 def _readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple[Split, tuple[Skipped, ...]]:
     """The images that can be decoded, held as pixels where they are small and of one size; and the others."""
-    if isinstance(split, FileSplit):
-        paths = split.paths
-        source: Callable[[int], str | bytes] = paths.__getitem__
-    elif isinstance(split, EncodedSplit):
-        paths, source = (), split.bytes_of
-    else:
-        progress(len(split))
-        return split, ()
+    match split.inputs:
+        case Files(paths=paths):
+            source: Callable[[int], str | bytes] = paths.__getitem__
+        case Encoded() as encoded:
+            paths, source = (), encoded.bytes_of
+        case _:
+            progress(len(split))
+            return split, ()
     whole = len(split) <= _DECODED_CHECKS
     seen = examined(source, len(split), whole=whole, keep=HELD_BYTES, progress=progress)
     good = np.array([not one.why for one in seen], dtype=bool)
@@ -182,7 +143,8 @@ def _readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple
         split = split.take(np.flatnonzero(good))
     images = [one.image for one in seen if one.image is not None]
     if images and len(images) == len(split) and len({image.shape for image in images}) == 1:
-        return ArraySplit(split.labels, np.stack(images), split.paths if isinstance(split, FileSplit) else ()), skipped
+        paths = split.inputs.paths if isinstance(split.inputs, Files) else ()
+        return replace(split, inputs=Arrays(np.stack(images), paths)), skipped
     return split, skipped
 
 
@@ -191,14 +153,14 @@ def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skip
     lost = f" ({len(skipped)} unreadable, the first {skipped[0].path}: {skipped[0].why})" if skipped else ""
     if len(split) == 0:
         raise DataError(f"{where} has no images{lost}")
-    most = int(split.labels.max())
+    most = _largest(split)
     if most >= (len(names) or len(split)):
         known = f"only {len(names)} class names" if names else f"only {len(split)} images; number the classes from 0"
         raise DataError(f"{where} has a label {most} but {known}")
     names = names or tuple(str(label) for label in range(most + 1))
     if len(names) < 2:
         raise DataError(f"{where} has one class, '{names[0]}'; to tell classes apart there must be two or more")
-    for name, n in zip(names, np.bincount(split.labels, minlength=len(names)).tolist(), strict=True):
+    for name, n in zip(names, split.targets.counts(len(names)).tolist(), strict=True):
         if n < 2:
             raise DataError(
                 f"class '{name}' of {where} has {'one image' if n else 'no images'}{lost}; "
@@ -211,18 +173,22 @@ def _check_validation(split: Split, classes: tuple[str, ...], where: str, skippe
     if len(split) == 0:
         lost = f"; {len(skipped)} unreadable ones were skipped" if skipped else ""
         raise DataError(f"there are no validation images in {where}{lost}")
-    if split.labels.max() >= len(classes):
-        raise DataError(f"{where} has a label {split.labels.max()} but training has only {len(classes)} classes")
+    if _largest(split) >= len(classes):
+        raise DataError(f"{where} has a label {_largest(split)} but training has only {len(classes)} classes")
+
+
+def _largest(split: Split) -> int:
+    """The largest class number that an image has; of targets that come with their classes' names, none is too large."""
+    return int(split.targets.labels.max()) if isinstance(split.targets, Labels) else -1
 
 
 def divided(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Training and validation parts, in the order of `split`, with the same share of every class in the second.
 
-    A class keeps one image at least in each part, as far as it has two.
+    A class (or other stratum of the targets) keeps one image at least in each part, as far as it has two.
     """
     chosen = np.zeros(len(split), dtype=bool)
-    for label in range(int(split.labels.max()) + 1):
-        members = np.flatnonzero(split.labels == label)
+    for label, members in enumerate(split.targets.strata()):
         n = min(len(members) - 1, max(1, round(fraction * len(members))))
         chosen[np.random.default_rng((seed, label)).permutation(members)[:n]] = True
     return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen))

@@ -22,12 +22,12 @@ __all__ = ["LabelledImages", "Scores", "Wrong", "score"]
 
 
 class LabelledImages(Protocol):
-    """What `score` needs of a batch: uint8 images (n, 1 or 3, height, width), int64 labels, and their numbers."""
+    """What `score` needs of a batch: uint8 images (n, 1 or 3, height, width), int64 answers, and their numbers."""
 
     @property
     def images(self) -> Tensor: ...
     @property
-    def labels(self) -> Tensor: ...
+    def answers(self) -> Tensor: ...
     @property
     def indices(self) -> Tensor: ...
 
@@ -135,11 +135,11 @@ def score(
     mistakes: list[_Mistake] = []
     with _evaluating(model), torch.inference_mode():
         for batch in batches:
-            if len(batch.labels) == 0:  # none of its images could be read
+            if len(batch.answers) == 0:  # none of its images could be read
                 continue
             logits = model(normalise(batch.images.to(device, non_blocking=True))).float()
             _check(logits, names, batch.indices)
-            labels = batch.labels.to(logits.device)
+            labels = batch.answers.to(logits.device)
             loss += cross_entropy(logits, labels, reduction="none").double().sum().item()
             best = logits.topk(k, dim=1).indices
             among_top += int((best == labels[:, None]).sum())
@@ -200,8 +200,8 @@ def _mistakes(batch: LabelledImages, shares: Tensor, predicted: Tensor) -> list[
     sure = shares.gather(1, predicted[:, None])[:, 0].cpu()
     guesses = predicted.cpu()
     return [
-        _Mistake(int(batch.indices[i]), int(batch.labels[i]), int(guesses[i]), float(sure[i]), batch.images[i].clone())
-        for i in (guesses != batch.labels.cpu()).nonzero()[:, 0].tolist()
+        _Mistake(int(batch.indices[i]), int(batch.answers[i]), int(guesses[i]), float(sure[i]), batch.images[i].clone())
+        for i in (guesses != batch.answers.cpu()).nonzero()[:, 0].tolist()
     ]
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..data import eval_batches
-from ..data.pseudo import PseudoLabels, chosen, unlabelled
+from ..data import Labels, Split, eval_batches
+from ..data.readers.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
 from ..files import write_text
 from ..resolve import device
 from ..runs import Run
 from ..watcher import Watcher
-from .feed import EVAL_BATCH, normaliser, trained
+from .feed import EVAL_BATCH, normaliser, sides_of, trained
 
 __all__ = ["pseudo_label"]
 
@@ -43,15 +43,15 @@ def pseudo_label(
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
     run = teacher if isinstance(teacher, Run) else Run.open(teacher)
-    spec, split, where = run.spec, unlabelled(images), device()
+    spec, inputs, where = run.spec, unlabelled(images), device()
+    split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = tuple(str(name) for name in run.read("data.json")["classes"])
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
     scores, labels, read, done = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0, 0
-    side, channels = spec.input.resolution, spec.input.channels
-    for batch in eval_batches(split, resolution=side, channels=channels, batch=EVAL_BATCH):
+    for batch in eval_batches(split, sides=sides_of(spec), channels=spec.input.channels, batch=EVAL_BATCH):
         done += EVAL_BATCH
         watcher.count("labelling images", min(done, len(split)), len(split))
-        if len(batch.labels) == 0:
+        if len(batch.answers) == 0:
             continue
         best, label = model(ready(batch.images)).float().softmax(1).max(1)
         at = batch.indices.numpy()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import ArraySplit, Cache, EncodedSplit, FileSplit, ImageData, JoinedSplit, load_data
-from ..data.pseudo import read_pseudo, with_pseudo
+from ..data import Arrays, Cache, Encoded, Files, ImageData, Joined, load_data
+from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
 from ..watcher import Watcher
 
@@ -46,9 +46,9 @@ class Source:
         if self.pseudo is not None:  # which of them are drawn depends on these
             place += [self.pseudo_ratio, self.seed]
         # What was set aside is held as well: every seed divides another way, and all of them share one cache.
-        splits = (images.train, images.val) if images.divided else (images.train,)
+        inputs = (images.train.inputs, images.val.inputs) if images.divided else (images.train.inputs,)
         digits = hashlib.sha256(repr(place).encode()).hexdigest()[:8]
-        return Cache(folder, images.name, digits, splits, self.cache_side, watcher)
+        return Cache(folder, images.name, digits, inputs, self.cache_side, watcher)
 
     def _labelled(self, watcher: Watcher) -> ImageData:
         found = load_data(
@@ -71,24 +71,24 @@ def fingerprint(images: ImageData) -> str:
     """Sixteen digits that change when the classes, the split or a label change."""
     digest = hashlib.sha256("\0".join(images.classes).encode())
     for split in (images.train, images.val):
-        digest.update(split.labels.tobytes())
+        digest.update(split.targets.to_bytes())
     return digest.hexdigest()[:16]
 
 
 def contents(images: ImageData) -> str:
     """Sixteen digits that change when an image does: by the bytes of those in memory, by the names and sizes of files."""
     digest = hashlib.sha256()
-    parts = images.train.parts if isinstance(images.train, JoinedSplit) else (images.train,)
-    for split in (*parts, images.val):
-        match split:
-            case ArraySplit():
-                for rows in np.array_split(split.images, max(1, split.images.nbytes // 2**26)):
+    train, val = images.train.inputs, images.val.inputs
+    for inputs in (*(train.parts if isinstance(train, Joined) else (train,)), val):
+        match inputs:
+            case Arrays(images=pixels):
+                for rows in np.array_split(pixels, max(1, pixels.nbytes // 2**26)):
                     digest.update(np.ascontiguousarray(rows).tobytes())
-            case EncodedSplit():
-                for i in range(len(split)):
-                    digest.update(split.bytes_of(i))
-            case FileSplit():
-                for path in map(Path, split.paths):
+            case Encoded():
+                for i in range(len(inputs)):
+                    digest.update(inputs.bytes_of(i))
+            case Files(paths=paths):
+                for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
                     digest.update(f"{path.parent.name}/{path.name} {size}\0".encode())
     return digest.hexdigest()[:16]

@@ -111,7 +111,7 @@ def train_supernet(
     del state
     fixed = next(iter(feed.batches(0, 1)))
     with torch.no_grad():
-        watched, answers = prepare(fixed.images), fixed.labels.to(device)
+        watched, answers = prepare(fixed.images), fixed.answers.to(device)
     if done == 0 and len(answers):
         assert_distinct(supernet, watched)
     good = run.state(done, steps)  # of the last good look
@@ -134,7 +134,7 @@ def train_supernet(
             children = draw(supernet.space, seed=seed, step=step, randoms=randoms)
             looked = device.type == "cpu" or step % LOOK_EVERY == 0 or ends
             value = run.step(
-                batch.images, batch.labels, children, prepare, rate, labelled=step < labels_first * steps, looked=looked
+                batch.images, batch.answers, children, prepare, rate, labelled=step < labels_first * steps, looked=looked
             )
             reason = "" if math.isfinite(value) or not looked else f"the loss became {value}"
 
@@ -142,7 +142,7 @@ def train_supernet(
             losses: tuple[float, ...] = ()
             stopping = ranks.any(stop())
             if not reason:
-                yield StepDone(step + 1, steps, epoch, value, rate, len(batch.labels) * ranks.world)
+                yield StepDone(step + 1, steps, epoch, value, rate, len(batch.answers) * ranks.world)
                 if ends or (step + 1) % watch_every == 0:
                     losses = look(supernet, watched, answers, ranks)
                     reason = run.watch.judged(losses, math.log(max(2, supernet.space.base.head.classes)))

@@ -42,12 +42,12 @@ class TrainingDiverged(UserError):
 
 
 class Batch(Protocol):
-    """uint8 images ⟨N,C,H,W⟩ and int64 labels ⟨N⟩."""
+    """uint8 images ⟨N,C,H,W⟩ and int64 answers ⟨N⟩."""
 
     @property
     def images(self) -> Tensor: ...
     @property
-    def labels(self) -> Tensor: ...
+    def answers(self) -> Tensor: ...
 
 
 class Feed(Protocol):
@@ -127,13 +127,13 @@ def fit(
         for group in optim.param_groups:
             group["lr"] = rate * group["share"]
 
-        images = len(batch.labels)
+        images = len(batch.answers)
         if images == 0 and ranks.alone:  # every image of the batch became unreadable since the data was checked
             continue
         sums = torch.zeros(3, dtype=torch.float64, device=device)  # of losses, right answers, images
         optim.zero_grad(set_to_none=True)
         for part in _parts(images, recipe.accumulate):
-            labels = batch.labels[part].to(device, non_blocking=True)
+            labels = batch.answers[part].to(device, non_blocking=True)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
                 logits, loss = loss_of(model, prepare(batch.images[part]), labels, recipe, step // feed.steps_per_epoch)
             scaler.scale(loss * (len(labels) / images)).backward()  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ from ...recipe import Augment
 from ...resolve import resolve
 from ...runs import Run
 from ...watcher import Watcher
-from ..feed import normaliser, samples_of, trained, validation_batches
+from ..feed import normaliser, samples_of, sides_of, trained, validation_batches
 from ..source import Source
 
 __all__ = ["Shrunk", "export_int8"]
@@ -132,19 +132,19 @@ def _calibration(run: Run, images: ImageData) -> list[NDArray[np.float32]]:
     ready = normaliser(run.spec, torch.device("cpu"))
     batch = min(16, len(images.train))
     batches = train_batches(
-        images.train, resolution=run.spec.input.resolution, channels=run.spec.input.channels, batch=batch,
+        images.train, sides=sides_of(run.spec), channels=run.spec.input.channels, batch=batch,
         augment=Augment(), seed=0, first_step=0, last_step=_CALIBRATION,
     )  # fmt: skip
-    return [ready(one.images).contiguous().numpy() for one in batches if len(one.labels)]
+    return [ready(one.images).contiguous().numpy() for one in batches if len(one.answers)]
 
 
 def _top1(file: Path, run: Run, images: ImageData) -> float:
     runtime, ready = session(file, threads=torch.get_num_threads()), normaliser(run.spec, torch.device("cpu"))
     name, right, seen = runtime.get_inputs()[0].name, 0, 0
     for batch in validation_batches(run.spec, images)():
-        if len(batch.labels) == 0:
+        if len(batch.answers) == 0:
             continue
         logits = runtime.run(None, {name: ready(batch.images).contiguous().numpy()})[0]
-        right += int((np.asarray(logits).argmax(1) == batch.labels.numpy()).sum())
-        seen += len(batch.labels)
+        right += int((np.asarray(logits).argmax(1) == batch.answers.numpy()).sum())
+        seen += len(batch.answers)
     return right / max(seen, 1)

@@ -97,14 +97,14 @@ def examine_data(
     steps = max(2, images // batch)
 
     def per_image(augment: Augment, workers: int) -> float:
-        feed = train_batches(found.train, resolution=side, channels=channels, batch=batch, augment=augment, seed=0,
+        feed = train_batches(found.train, sides=(side, side), channels=channels, batch=batch, augment=augment, seed=0,
                              first_step=0, last_step=steps + 1, workers=workers)  # fmt: skip
         seen, began = 0, 0.0
         for at, one in enumerate(feed):
             if at == 0:  # workers start, and what is held is made
                 began = time.perf_counter()
             else:
-                seen += len(one.labels)
+                seen += len(one.answers)
         return 1e3 * (time.perf_counter() - began) / max(seen, 1)
 
     watcher.stage("decode", f"{steps} batches of {batch}")
@@ -113,7 +113,7 @@ def examine_data(
     with unwarned():
         for i in order:
             try:
-                found.train.decode(int(i), channels=channels, least=2 * side)
+                found.train.inputs.decode(int(i), channels=channels, least=2 * side)
             except OSError:
                 continue
             read += 1

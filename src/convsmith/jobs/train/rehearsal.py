@@ -96,7 +96,7 @@ def _steps(spec: ArchSpec, recipe: Recipe, feed: Feed, seed: int) -> list[float]
     optim, times = optimiser(model, recipe), []
     began = time.perf_counter()
     for batch in feed.batches(0, STEPS):
-        loss = F.cross_entropy(model(normalise(batch.images)), batch.labels.to(where))
+        loss = F.cross_entropy(model(normalise(batch.images)), batch.answers.to(where))
         loss.backward()  # type: ignore[no-untyped-call]
         optim.step()
         optim.zero_grad()

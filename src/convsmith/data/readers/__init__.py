@@ -1,0 +1,10 @@
+"""What a user can name, read.
+
+| file     | what                                                   |
+| -------- | ------------------------------------------------------ |
+| `folder` | a folder with a folder per class                       |
+| `npz`    | arrays, or JPEG files joined end to end                |
+| `named`  | `digits` and torchvision's sets                        |
+| `pseudo` | labels that a trained network gave                     |
+| `names`  | class names of one part in the numbers of another's    |
+"""
