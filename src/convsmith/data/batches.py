@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..recipe import Augment
-from .augment import DRAWS, altered, box
+from .augment import DRAWS, altered, box, moved
 from .inputs import Arrays, Encoded, Files, Inputs, Joined
+from .moves import Move
 from .pictures import unwarned
 from .resize import covering, resized
 from .sample import permutation, uniform
@@ -39,13 +40,15 @@ class Batch:
     """Images, uint8 (n, channels, height, width), with what should come of them and their `indices` in the split.
 
     `answers` are of the kind that the split's targets give: int64 (n,) of `Labels`. `dropped` counts the images that
-    belonged here but could not be read any more.
+    belonged here but could not be read any more. `moves` says where each image's pixels lie in its picture, where the
+    targets ask for it; it is empty otherwise.
     """
 
     images: Tensor
     answers: Any  # `targets.Answers`: of which kind is known to who chose the data
     indices: Tensor
     dropped: int = 0
+    moves: tuple[Move, ...] = ()
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
@@ -106,12 +109,14 @@ def held(split: Split, *, sides: Sides, crop: float = 1.0, workers: int = 0, cha
     if len(split) * math.prod(shape) > HELD_BYTES:
         return split
     images = np.empty((len(split), *shape), np.uint8)
+    moves: list[Move] = []
     for part in eval_batches(split, sides=sides, batch=128, crop=crop, workers=workers, channels=channels):
         if part.dropped:
             return split
         images[part.indices.numpy()] = part.images.permute(0, 2, 3, 1).numpy()
+        moves += part.moves
     paths = tuple(path for i in range(len(split)) if (path := inputs.where(i)) is not None)
-    return replace(split, inputs=Arrays(images, paths))
+    return replace(split, inputs=Arrays(images, paths, tuple(moves)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +148,28 @@ class _Stream(Dataset[Batch]):
             )
         else:
             images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, crop=1.0)
-        return _batch(self.split, indices, altered(self.augment, images, draws[kept]), kept)
+        images = altered(self.augment, images, draws[kept])
+        return _batch(self.split, indices, images, kept, lambda j: self._move(indices[j], draws[j]))
 
     def _cropped(self, i: int, draws: np.ndarray) -> Tensor:
         least = least_side(self.augment, self.sides)
         image = self.split.inputs.decode(
-            i, channels=self.channels, least=least, cut=lambda height, width: box(self.augment, draws, height, width)
+            i, channels=self.channels, least=least, cut=lambda height, width: self._box(draws, height, width)
         )
         return resized(_alone(image), *self.sides)
+
+    def _box(self, draws: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+        return box(self.augment, draws, height, width, aspect=self.sides[1] / self.sides[0])
+
+    def _move(self, i: int, draws: np.ndarray) -> Move:
+        """Where the pixels of image `i` lie in its picture, from the numbers that its pixels are made by."""
+        inputs = self.split.inputs
+        if self.augment.crops:
+            height, width = inputs.size(i, least=least_side(self.augment, self.sides))
+            shown = inputs.origin(i, height, width).then(Move.crop_resize(self._box(draws, height, width), self.sides))
+        else:
+            shown = _move_shown(inputs, i, self.sides, crop=1.0)
+        return shown.then(moved(self.augment, draws, *self.sides))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +185,10 @@ class _Sweep(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         indices = np.arange(step * self.batch, min(len(self.split), (step + 1) * self.batch))
         images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, self.crop)
-        return _batch(self.split, indices, images, kept)
+        return _batch(
+            self.split, indices, images, kept,
+            lambda j: _move_shown(self.split.inputs, indices[j], self.sides, self.crop),
+        )  # fmt: skip
 
 
 def _loaded(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
@@ -193,10 +215,12 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray) -> Batch:
+def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray, move: Callable[[int], Move]) -> Batch:
+    """The batch of the images `indices[kept]`; `move` of a position in `indices` is asked only for targets that move."""
     found = indices[kept]
-    answers = split.targets.answers(found, ())
-    return Batch(images, answers, torch.from_numpy(found), dropped=len(indices) - len(kept))
+    moves = tuple(move(j) for j in kept.tolist()) if split.targets.moved else ()
+    answers = split.targets.answers(found, moves)
+    return Batch(images, answers, torch.from_numpy(found), len(indices) - len(kept), moves)
 
 
 def _shown(inputs: Inputs, indices: np.ndarray, sides: Sides, channels: int, crop: float) -> tuple[Tensor, np.ndarray]:
@@ -207,11 +231,18 @@ def _shown(inputs: Inputs, indices: np.ndarray, sides: Sides, channels: int, cro
         return whole.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
 
     def image(j: int) -> Tensor:
-        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
-        whole = inputs.decode(indices[j], channels=channels, least=2 * max(_around(sides, crop)))
+        whole = inputs.decode(indices[j], channels=channels, least=_enough(sides, crop))
         return _centred(_alone(whole), sides, crop)
 
     return _stacked(len(indices), image, sides, channels, threads=_threads(inputs))
+
+
+def _move_shown(inputs: Inputs, i: int, sides: Sides, crop: float) -> Move:
+    """Where the pixels of image `i`, as `_shown` shows it, lie in its picture."""
+    height, width = inputs.size(i, least=_enough(sides, crop))
+    whole = covering(_around(sides, crop), height, width)
+    resize = Move.crop_resize((0, 0, height, width), whole)
+    return inputs.origin(i, height, width).then(resize).then(Move.crop_resize((*_middle(whole, sides), *sides), sides))
 
 
 def _stacked(
@@ -257,10 +288,20 @@ def _alone(image: Tensor) -> Tensor:
 def _centred(images: Tensor, sides: Sides, crop: float) -> Tensor:
     """A batch of one size, made to cover round(sides / crop), then its middle."""
     images = resized(images, *covering(_around(sides, crop), *images.shape[2:]))
-    top, left = (images.shape[2] - sides[0]) // 2, (images.shape[3] - sides[1]) // 2
+    top, left = _middle((images.shape[2], images.shape[3]), sides)
     return images[:, :, top : top + sides[0], left : left + sides[1]]
 
 
 def _around(sides: Sides, crop: float) -> Sides:
     """What the middle of `sides` is cut out of."""
     return round(sides[0] / crop), round(sides[1] / crop)
+
+
+def _middle(whole: Sides, sides: Sides) -> Sides:
+    """Where the middle begins, from the top and from the left."""
+    return (whole[0] - sides[0]) // 2, (whole[1] - sides[1]) // 2
+
+
+def _enough(sides: Sides, crop: float) -> int:
+    """Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize."""
+    return 2 * max(_around(sides, crop))

@@ -103,7 +103,7 @@ class Cache:
             raise DataError(f"the cache {self._index} {wrong}; another process must have changed it just now")
         pixels = Pixels(self._data(self._key(images)), _shapes(json.loads(self._index.read_bytes())))
         number = {_address(one.inputs, one.i): k for k, one in enumerate(images) if pixels.shapes[k].all()}
-        return _over(inputs, pixels, number)
+        return _over(inputs, pixels, number, _least(self.side))
 
     def tell(self, text: str) -> None:
         """Something that whoever listens should know."""
@@ -234,13 +234,13 @@ def _mark(inputs: Files | Encoded, i: int) -> str:
     return f"{inputs.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
 
 
-def _over(inputs: Inputs, pixels: Pixels, number: dict[Hashable, int]) -> Inputs:
+def _over(inputs: Inputs, pixels: Pixels, number: dict[Hashable, int], least: int) -> Inputs:
     match inputs:
         case Joined(parts=parts):
-            return replace(inputs, parts=tuple(_over(part, pixels, number) for part in parts))
+            return replace(inputs, parts=tuple(_over(part, pixels, number, least) for part in parts))
         case Files() | Encoded():
             at = np.array([number.get(_address(inputs, i), -1) for i in range(len(inputs))], np.int64)
-            return Cached(inputs, pixels, at)
+            return Cached(inputs, pixels, at, least)
         case _:
             return inputs
 
@@ -249,11 +249,10 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
     """The pixels of each, few enough; none of one that cannot be read. Threads are a little ahead of the caller."""
 
     def one(image: _Image) -> np.ndarray:
-        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
         try:
             own = image.inputs
             source = own.paths[image.i] if isinstance(own, Files) else own.bytes_of(image.i)
-            pixels = decoded(source, channels=0, least=2 * side)
+            pixels = decoded(source, channels=0, least=_least(side))
         except OSError:
             return np.zeros((0, 0, 0), np.uint8)
         if min(pixels.shape[:2]) <= side:
@@ -277,6 +276,11 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
                 yield from coming.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _least(side: int) -> int:
+    """Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize."""
+    return 2 * side
 
 
 def _shapes(index: dict[str, Any]) -> np.ndarray:

@@ -38,6 +38,18 @@ class Move:
         return Move(((along, 0.0, left + (along - 1) / 2), (0.0, down, top + (down - 1) / 2)))
 
     @staticmethod
+    def reduced(whole: tuple[int, int], size: tuple[int, int]) -> Move:
+        """Of a picture of `whole` (height, width) that was decoded to `size`.
+
+        A JPEG's decoder gives every second, fourth or eighth pixel and rounds the number of them up, which leaves the last
+        of them half outside; any other size is a resize.
+        """
+        for step in (1, 2, 4, 8):
+            if size == (-(-whole[0] // step), -(-whole[1] // step)):
+                return Move(((step, 0.0, (step - 1) / 2), (0.0, step, (step - 1) / 2)))
+        return Move.crop_resize((0, 0, *whole), size)
+
+    @staticmethod
     def flipped(width: int) -> Move:
         """Of the mirror image of a picture of so many pixels."""
         return Move(((-1.0, 0.0, width - 1.0), (0.0, 1.0, 0.0)))

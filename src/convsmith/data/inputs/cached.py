@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
+from ..moves import Move
 from ..pictures import Cut
 from .inputs import Inputs, as_channels
 
@@ -44,11 +45,15 @@ class Pixels:
 
 @dataclass(frozen=True, eq=False)
 class Cached(Inputs):
-    """The images of `source`: image `i` is number `at[i]` of `pixels`, or `source`'s own where that is -1."""
+    """The images of `source`: image `i` is number `at[i]` of `pixels`, or `source`'s own where that is -1.
+
+    `least` is what the source was asked for when the pixels were made.
+    """
 
     source: Inputs
     pixels: Pixels
     at: np.ndarray
+    least: int = 0
 
     def __len__(self) -> int:
         return len(self.at)
@@ -62,8 +67,20 @@ class Cached(Inputs):
             image = image[top : top + height, left : left + width]
         return as_channels(image.permute(2, 0, 1), channels)
 
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        if self.at[i] < 0:
+            return self.source.size(i, least=least)
+        height, width = self.pixels.shapes[self.at[i], :2].tolist()
+        return height, width
+
+    def origin(self, i: int, height: int, width: int) -> Move:
+        if self.at[i] < 0:
+            return self.source.origin(i, height, width)
+        whole = self.source.size(i, least=self.least)
+        return self.source.origin(i, *whole).then(Move.crop_resize((0, 0, *whole), (height, width)))
+
     def where(self, i: int) -> str | None:
         return self.source.where(i)
 
     def take(self, indices: np.ndarray) -> Cached:
-        return Cached(self.source.take(indices), self.pixels, self.at[indices])
+        return Cached(self.source.take(indices), self.pixels, self.at[indices], self.least)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..pictures import Cut, decoded
+from ..pictures import Cut, decoded, measured
 from .inputs import Inputs
 
 __all__ = ["Encoded"]
@@ -30,6 +30,9 @@ class Encoded(Inputs):
 
     def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
         return torch.from_numpy(decoded(self.bytes_of(i), channels=channels, least=least, cut=cut)).permute(2, 0, 1)
+
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        return measured(self.bytes_of(i), least=least)
 
     def where(self, i: int) -> None:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..pictures import Cut, decoded
+from ..pictures import Cut, decoded, measured
 from .inputs import Inputs
 
 __all__ = ["Files"]
@@ -25,6 +25,9 @@ class Files(Inputs):
 
     def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
         return torch.from_numpy(decoded(self.paths[i], channels=channels, least=least, cut=cut)).permute(2, 0, 1)
+
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        return measured(self.paths[i], least=least)
 
     def where(self, i: int) -> str:
         return self.paths[i]

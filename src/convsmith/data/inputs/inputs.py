@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..moves import Move
 from ..pictures import Cut
 
 __all__ = ["Inputs", "as_channels"]
@@ -29,6 +30,14 @@ class Inputs(ABC):
         the full size. `cut` chooses, from the height and the width of what was decoded, the rectangle that is wanted of it.
         Raises OSError when the image cannot be read any more. May be called by several threads at once.
         """
+
+    @abstractmethod
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        """The height and the width of what `decode` gives of image `i` with the same `least`; raises OSError as it does."""
+
+    def origin(self, i: int, height: int, width: int) -> Move:
+        """Where the pixels of image `i` lie in its picture, which was decoded to this height and width."""
+        return Move.reduced(self.size(i), (height, width))
 
     @abstractmethod
     def where(self, i: int) -> str | None:

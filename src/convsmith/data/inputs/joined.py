@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from ..moves import Move
 from ..pictures import Cut
 from .inputs import Inputs
 
@@ -32,6 +33,12 @@ class Joined(Inputs):
 
     def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
         return self.parts[int(self.part[i])].decode(int(self.index[i]), channels=channels, least=least, cut=cut)
+
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        return self.parts[int(self.part[i])].size(int(self.index[i]), least=least)
+
+    def origin(self, i: int, height: int, width: int) -> Move:
+        return self.parts[int(self.part[i])].origin(int(self.index[i]), height, width)
 
     def where(self, i: int) -> str | None:
         return self.parts[int(self.part[i])].where(int(self.index[i]))
