@@ -21,7 +21,7 @@
 from .batches import Batch, eval_batches, held, least_side, steps_per_epoch, train_batches
 from .cache import Cache
 from .images import ImageData, Skipped
-from .inputs import Arrays, Cached, Encoded, Files, Inputs, Joined
+from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
 from .load import NAMES, divided, load_data
 from .moves import Move
 from .normalise import Normalise
@@ -39,9 +39,11 @@ __all__ = [
     "Files",
     "ImageData",
     "Inputs",
+    "Items",
     "Joined",
     "Labels",
     "ManyLabels",
+    "MapStyle",
     "Move",
     "Normalise",
     "Skipped",

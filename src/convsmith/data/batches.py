@@ -7,7 +7,9 @@ for a worker process to disturb.
 from __future__ import annotations
 
 import math
+import pickle
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ..errors import DataError
 from ..recipe import Augment
 from .augment import DRAWS, altered, box, moved
 from .inputs import Arrays, Encoded, Files, Inputs, Joined
@@ -192,17 +195,26 @@ class _Sweep(Dataset[Batch]):
 
 
 def _loaded(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
-    return iter(
-        DataLoader(
-            batches,
-            sampler=steps,
-            batch_size=None,
-            collate_fn=_as_it_is,
-            num_workers=workers,
-            worker_init_fn=_undisturbed,
-            generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
-        )
+    loader = DataLoader(
+        batches,
+        sampler=steps,
+        batch_size=None,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        worker_init_fn=_undisturbed,
+        generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
     )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Got pickle error")  # it is told below, in our words
+            return iter(loader)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if not workers:
+            raise
+        raise DataError(
+            f"the data cannot be handed to workers ({error}): where processes do not fork, a dataset has to be of a class in "
+            "a module, and hold nothing that cannot be pickled; or train with workers=0"
+        ) from error
 
 
 def _undisturbed(worker: int) -> None:

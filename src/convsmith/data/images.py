@@ -26,7 +26,7 @@ class ImageData:
 
     `split_note` says in a sentence how the validation part was made; `divided`, that it was set aside from the images to
     train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
-    instead of the images to train on, where that was asked for.
+    instead of the images to train on, where that was asked for. `notes` are what who trains on it should know.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ImageData:
     mirror: bool = True
     divided: bool = False
     cache: Cache | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> np.ndarray:

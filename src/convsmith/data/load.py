@@ -11,8 +11,10 @@ import numpy as np
 from ..errors import DataError, nearest
 from .batches import HELD_BYTES
 from .images import ImageData, Skipped
-from .inputs import Arrays, Encoded, Files
+from .inputs import Arrays, Encoded, Files, Items
+from .inputs.items import name_of
 from .pictures import examined
+from .readers.dataset import Own, own_data, parts_of, read_dataset
 from .readers.folder import read_classes, read_folder
 from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
 from .readers.names import renumbered
@@ -38,10 +40,12 @@ class _Read:
     val: Split | None = None
     val_name: str = ""
     mirror: bool = True
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load_data(
-    what: str | Path,
+    what: str | Path | Own,
     *,
     val: str | Path | None = None,
     root: Path | None = None,
@@ -50,7 +54,8 @@ def load_data(
     val_fraction: float = 0.2,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
-    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, or a torchvision set by its name.
+    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, a torchvision set by its name, or a
+    dataset of your own: anything with a length that gives (PIL image or uint8 tensor, label), or a pair (train, val).
 
     `val` names a second folder or `.npz` to validate on as it is. Without it, and where the data has no validation part
     of its own, a share `val_fraction` of each class is set aside, chosen by `seed`. `root` is where torchvision's sets
@@ -59,12 +64,13 @@ def load_data(
     """
     if not 0 < val_fraction < 1:
         raise DataError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
-    read = _read(what, root, download)
+    report = progress or _unreported
+    read = _read(what, root, download) if isinstance(what, str | Path) else _read_own(what, report)
     if val is not None:
         read = _with_validation(read, val)
     total = len(read.train) + (len(read.val) if read.val is not None else 0)
-    report = progress or _unreported
     train, skipped = _readable(read.train, read.name, lambda done: report(done, total))
+    skipped = read.skipped + skipped
     classes = _sound(train, read.classes, read.name, skipped)
     if read.val is None:
         train, held_out = divided(train, val_fraction, seed)
@@ -75,7 +81,8 @@ def load_data(
         skipped += more
         note = f"{read.val_name}, as it is"
         _check_validation(held_out, classes, read.val_name, more)
-    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror, divided=read.val is None)
+    divides = read.val is None
+    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror, divided=divides, notes=read.notes)
 
 
 def _unreported(done: int, total: int) -> None:
@@ -95,6 +102,27 @@ def _read(what: str | Path, root: Path | None, download: bool) -> _Read:
         return _Read(path.resolve().name, folder, classes, val_folder, f"the folder {part}/")
     arrays, npz_val, names = read_npz(path)
     return _Read(path.stem, arrays, names or (), npz_val, "the validation arrays of the file")
+
+
+def _read_own(own: Own, report: Callable[[int, int], None]) -> _Read:
+    if own_data(own) is None:
+        raise DataError(
+            f"{type(own).__name__} is no data: give the name of a set, a path, a dataset with a length and items that are "
+            "(image, label), or a pair of such (train, val)"
+        )
+    train, val = parts_of(own)
+    total, name = len(train) + (0 if val is None else len(val)), name_of(train)
+    first = read_dataset(train, lambda done: report(done, total))
+    if val is None:
+        return _Read(name, first.split, first.classes, skipped=first.skipped, notes=first.notes)
+    other = read_dataset(val, lambda done: report(len(train) + done, total), classes=first.classes)
+    held_out = other.split
+    if other.classes != first.classes and other.classes:
+        held_out = renumbered(held_out, other.classes, first.classes, f"the dataset to validate on, {name_of(val)},")
+    return _Read(
+        name, first.split, first.classes, held_out, f"the second dataset, {name_of(val)}",
+        skipped=first.skipped + other.skipped, notes=first.notes + other.notes,
+    )  # fmt: skip
 
 
 def _existing(what: str | Path) -> Path:
@@ -130,6 +158,8 @@ def _readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple
             source: Callable[[int], str | bytes] = paths.__getitem__
         case Encoded() as encoded:
             paths, source = (), encoded.bytes_of
+        case Items():  # each was looked at when its label was read
+            return split, ()
         case _:
             progress(len(split))
             return split, ()

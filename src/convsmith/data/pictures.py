@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "measured", "unwarned"]
+__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "measured", "plain", "unwarned"]
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
@@ -141,10 +141,24 @@ def _pixels(source: str | bytes, channels: int, least: int, cut: Cut | None) -> 
         if cut is not None:
             top, left, height, width = cut(picture.height, picture.width)
             picture = picture.crop((left, top, left + width, top + height))
-        grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
-        mode = "L" if grey else "RGB"
-        # Pillow would copy a picture that is of this mode already.
-        array = np.array(picture if picture.mode == mode else picture.convert(mode))
+        return _array(picture, channels)
+
+
+def plain(picture: Image.Image) -> np.ndarray:
+    """A picture that is open already, just as it stands, as uint8 (height, width, 1 or 3). Raises OSError where it is damaged."""
+    try:
+        return _array(_eight_bit(picture), 0)
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _array(picture: Image.Image, channels: int) -> np.ndarray:
+    grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
+    mode = "L" if grey else "RGB"
+    # Pillow would copy a picture that is of this mode already.
+    array = np.array(picture if picture.mode == mode else picture.convert(mode))
     return array[:, :, None] if grey else array
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from ..arch import ArchSpec
 from ..codec import from_json, to_json
 from ..errors import UserError
-from ..parts import PARTS
 from ..files import write_json, write_text
+from ..parts import PARTS
 
 __all__ = ["Run", "now"]
 

@@ -5,6 +5,7 @@
 | `folder` | a folder with a folder per class                       |
 | `npz`    | arrays, or JPEG files joined end to end                |
 | `named`  | `digits` and torchvision's sets                        |
+| `dataset`| a dataset of the user's own                            |
 | `pseudo` | labels that a trained network gave                     |
 | `names`  | class names of one part in the numbers of another's    |
 """
