@@ -335,9 +335,9 @@ def test_a_torchvision_set_that_is_not_there_is_refused_without_a_download(tmp_p
 
 
 def test_a_file_that_is_no_data_and_a_share_that_is_no_share_are_refused(tmp_path):
-    (tmp_path / "x.csv").write_text("1,2")
+    (tmp_path / "x.txt").write_text("1,2")
     with pytest.raises(DataError, match="neither a folder nor"):
-        load_data(tmp_path / "x.csv")
+        load_data(tmp_path / "x.txt")
     for fraction in (0.0, 1.0, -1.0):
         with pytest.raises(DataError, match="val_fraction"):
             load_data("digits", val_fraction=fraction)

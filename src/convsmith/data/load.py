@@ -19,6 +19,7 @@ from .readers.folder import read_classes, read_folder
 from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
 from .readers.names import renumbered
 from .readers.npz import read_npz
+from .readers.table import read_table
 from .split import Split
 from .targets import Labels
 
@@ -54,11 +55,12 @@ def load_data(
     val_fraction: float = 0.2,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
-    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, a torchvision set by its name, or a
-    dataset of your own: anything with a length that gives (PIL image or uint8 tensor, label), or a pair (train, val).
+    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, a `.csv` of files and labels, a
+    torchvision set by its name, or a dataset of your own: anything with a length that gives (PIL image or uint8 tensor,
+    label), or a pair (train, val).
 
-    `val` names a second folder or `.npz` to validate on as it is. Without it, and where the data has no validation part
-    of its own, a share `val_fraction` of each class is set aside, chosen by `seed`. `root` is where torchvision's sets
+    `val` names a second folder, `.npz` or `.csv` to validate on as it is. Without it, and where the data has no validation
+    part of its own, a share `val_fraction` of each class is set aside, chosen by `seed`. `root` is where torchvision's sets
     lie; they are fetched only when `download` is true. Unreadable images are skipped and listed; `progress` is told
     (images looked at, images in all). Raises DataError where nothing sensible can be trained.
     """
@@ -100,6 +102,9 @@ def _read(what: str | Path, root: Path | None, download: bool) -> _Read:
     if path.is_dir():
         folder, val_folder, classes, part = read_folder(path)
         return _Read(path.resolve().name, folder, classes, val_folder, f"the folder {part}/")
+    if _is_table(path):
+        listed, listed_val, classes, part = read_table(path)
+        return _Read(path.stem, listed, classes, listed_val, f"the rows of split '{part}'")
     arrays, npz_val, names = read_npz(path)
     return _Read(path.stem, arrays, names or (), npz_val, "the validation arrays of the file")
 
@@ -126,16 +131,20 @@ def _read_own(own: Own, report: Callable[[int, int], None]) -> _Read:
 
 
 def _existing(what: str | Path) -> Path:
-    """A folder or an .npz file that is there."""
+    """A folder, an .npz or a .csv file that is there."""
     path = Path(what).expanduser()
     if not path.exists():
         raise DataError(
             f"there is no data '{what}'{nearest(str(what), NAMES)}; give a folder with one sub-folder per class, an "
-            f".npz file, or one of {', '.join(NAMES)}"
+            f".npz or .csv file, or one of {', '.join(NAMES)}"
         )
-    if not path.is_dir() and path.suffix.lower() != ".npz":
-        raise DataError(f"{path} is neither a folder nor an .npz file")
+    if not path.is_dir() and path.suffix.lower() not in (".npz", ".csv"):
+        raise DataError(f"{path} is neither a folder nor an .npz or .csv file")
     return path
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
 
 
 def _with_validation(read: _Read, what: str | Path) -> _Read:
@@ -143,6 +152,9 @@ def _with_validation(read: _Read, what: str | Path) -> _Read:
     split: Split
     if path.is_dir():
         split, names = read_classes(path)
+    elif _is_table(path):
+        rows, apart, names, _ = read_table(path)
+        split = apart or rows
     else:
         split, _, found = read_npz(path)
         names = found or ()

@@ -4,6 +4,7 @@
 | -------- | ------------------------------------------------------ |
 | `folder` | a folder with a folder per class                       |
 | `npz`    | arrays, or JPEG files joined end to end                |
+| `table`  | a CSV file that says which class a file is of          |
 | `named`  | `digits` and torchvision's sets                        |
 | `dataset`| a dataset of the user's own                            |
 | `pseudo` | labels that a trained network gave                     |
