@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from convsmith.arch import ArchSpec
-from convsmith.data import ArraySplit, load_data
+from convsmith.data import Arrays, Labels, load_data
 from convsmith.families import spec
 from convsmith.parts import DeepStem, Halving
 
@@ -31,8 +31,9 @@ def divided(whole: Path, n: int, first: Path, rest: Path | None = None) -> None:
     """Write the first `n` images, as many of each class, into the file `first`, and the others into `rest`."""
     images = load_data(whole)
     parts = [images.train, images.val]
-    assert all(isinstance(part, ArraySplit) for part in parts), "images of one size"
-    pixels, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
+    pixels = np.concatenate([part.inputs.images for part in parts if isinstance(part.inputs, Arrays)])
+    labels = np.concatenate([part.targets.labels for part in parts if isinstance(part.targets, Labels)])
+    assert len(pixels) == len(labels) == len(images.train) + len(images.val), "images of one size, of one class each"
     each = n // len(images.classes)
     kept = np.sort(np.concatenate([np.flatnonzero(labels == label)[:each] for label in range(len(images.classes))]))
     np.savez(first, images=pixels[kept], labels=labels[kept], classes=np.array(images.classes))

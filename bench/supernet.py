@@ -99,7 +99,7 @@ class Study:
         self.space = T32.with_classes(len(images.classes))
         self.prepare = normaliser(self.space.biggest(), CPU)
         chosen = np.sort(np.random.default_rng(0).permutation(len(images.train))[:CALIBRATION])
-        batches = eval_batches(images.train.take(chosen), resolution=32, batch=250)
+        batches = eval_batches(images.train.take(chosen), sides=(32, 32), batch=250)
         self.calibration = [self.prepare(batch.images) for batch in batches]
 
     def top1(self, model: Model) -> float:

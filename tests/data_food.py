@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convsmith.data import ArraySplit
+from convsmith.data import Arrays, Files, Labels, Split
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -23,5 +23,13 @@ def write_classes(folder: Path, counts: dict[str, int], *, side: int = 9, suffix
     return folder
 
 
-def array_split(n: int = 20, *, side: int = 8, channels: int = 3, classes: int = 2) -> ArraySplit:
-    return ArraySplit(np.arange(n, dtype=np.int64) % classes, noise(n, side, side, channels))
+def array_split(n: int = 20, *, side: int = 8, channels: int = 3, classes: int = 2) -> Split:
+    return labelled(noise(n, side, side, channels), np.arange(n, dtype=np.int64) % classes)
+
+
+def labelled(images: np.ndarray, labels: np.ndarray) -> Split:
+    return Split(Arrays(images), Labels(labels))
+
+
+def file_split(paths: tuple[str, ...], labels: np.ndarray) -> Split:
+    return Split(Files(paths), Labels(labels))

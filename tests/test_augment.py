@@ -266,7 +266,7 @@ def test_a_stream_with_a_policy_is_the_same_for_any_worker_and_from_any_step(pol
 
     def digests(first: int, last: int, workers: int) -> list[str]:
         stream = train_batches(
-            split, resolution=10, batch=4, augment=augment, seed=3, first_step=first, last_step=last, workers=workers
+            split, sides=(10, 10), batch=4, augment=augment, seed=3, first_step=first, last_step=last, workers=workers
         )
         return [hashlib.sha256(one.images.contiguous().numpy().tobytes()).hexdigest() for one in stream]
 
@@ -278,14 +278,14 @@ def test_a_stream_with_a_policy_is_the_same_for_any_worker_and_from_any_step(pol
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_policy_changes_images_and_not_their_split(channels: int) -> None:
     split = array_split(8, side=16, channels=channels)
-    before = split.images.copy()
+    before = split.inputs.images.copy()
     augment = Augment(policy=RandAugment(layers=2, magnitude=9))
     (one,) = train_batches(
-        split, resolution=16, batch=8, augment=augment, seed=0, first_step=0, last_step=1, channels=channels
+        split, sides=(16, 16), batch=8, augment=augment, seed=0, first_step=0, last_step=1, channels=channels
     )
-    original = torch.from_numpy(split.images).permute(0, 3, 1, 2)[one.indices]
+    original = torch.from_numpy(split.inputs.images).permute(0, 3, 1, 2)[one.indices]
     assert (one.images != original).flatten(1).any(1).float().mean() > 0.5
-    assert np.array_equal(split.images, before)
+    assert np.array_equal(split.inputs.images, before)
 
 
 def test_what_was_drawn_before_there_were_policies_is_drawn_still() -> None:

@@ -19,11 +19,14 @@ import torch
 from PIL import Image
 
 from convsmith.data import (
+    Batch,
     Cache,
-    CachedSplit,
-    EncodedSplit,
-    FileSplit,
-    JoinedSplit,
+    Cached,
+    Encoded,
+    Files,
+    Inputs,
+    Joined,
+    Labels,
     Split,
     eval_batches,
     least_side,
@@ -64,28 +67,36 @@ class Listening(Watcher):
         return bool(self.counts)
 
 
-def files(folder: Path, sizes: list[tuple[int, int]], *, suffix: str = ".png") -> FileSplit:
+def files(folder: Path, sizes: list[tuple[int, int]], *, suffix: str = ".png") -> Files:
     """Images of these heights and widths."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, (height, width) in enumerate(sizes):
         Image.fromarray(noise(height, width, 3, seed=i)).save(folder / f"{i:03}{suffix}")
-    return FileSplit(np.arange(len(sizes)) % 2, tuple(str(path) for path in sorted(folder.iterdir())))
+    return Files(tuple(str(path) for path in sorted(folder.iterdir())))
 
 
-def encoded(split: FileSplit) -> EncodedSplit:
-    rows = [np.frombuffer(Path(path).read_bytes(), np.uint8) for path in split.paths]
+def encoded(files: Files) -> Encoded:
+    rows = [np.frombuffer(Path(path).read_bytes(), np.uint8) for path in files.paths]
     stop = np.cumsum([len(row) for row in rows])
-    return EncodedSplit(split.labels, np.concatenate(rows), stop - [len(row) for row in rows], stop)
+    return Encoded(np.concatenate(rows), stop - [len(row) for row in rows], stop)
 
 
-def cache(folder: Path, *splits: Split, side: int = 20, listener: Watcher | None = None) -> Cache:
-    return Cache(folder, "some", "0", splits, side, listener)
+def labelled(inputs: Inputs) -> Split:
+    return Split(inputs, Labels(np.arange(len(inputs)) % 2))
 
 
-def ready(folder: Path, split: Split, *, side: int = 20) -> Split:
-    made = cache(folder, split, side=side)
+def shown(inputs: Inputs, augment: Augment, first: int, last: int, **how: int) -> list[Batch]:
+    return stream(labelled(inputs), augment, first, last, **how)
+
+
+def cache(folder: Path, *inputs: Inputs, side: int = 20, listener: Watcher | None = None) -> Cache:
+    return Cache(folder, "some", "0", inputs, side, listener)
+
+
+def ready(folder: Path, inputs: Inputs, *, side: int = 20) -> Inputs:
+    made = cache(folder, inputs, side=side)
     made.ready()
-    return made.over(split)
+    return made.over(inputs)
 
 
 SMALL_ONES = [(9, 9 + i) for i in range(6)] + [(20, 33), (41, 20)]
@@ -98,24 +109,24 @@ SMALL_ONES = [(9, 9 + i) for i in range(6)] + [(20, 33), (41, 20)]
 @pytest.mark.parametrize("channels", [1, 3])
 def test_batches_of_small_images_are_those_of_the_files(tmp_path: Path, augment: Augment, channels: int) -> None:
     split = files(tmp_path / "images", SMALL_ONES)
-    for k, source in enumerate((split, encoded(split), JoinedSplit.of(split, array_split(5), encoded(split)))):
-        expected = stream(source, augment, 0, 6, channels=channels)
-        assert same(stream(ready(tmp_path / str(k), source), augment, 0, 6, channels=channels), expected)
+    for k, source in enumerate((split, encoded(split), Joined.of(split, array_split(5).inputs, encoded(split)))):
+        expected = shown(source, augment, 0, 6, channels=channels)
+        assert same(shown(ready(tmp_path / str(k), source), augment, 0, 6, channels=channels), expected)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @BOTH
 def test_they_do_not_depend_on_the_number_of_workers(tmp_path: Path, augment: Augment) -> None:
     split = ready(tmp_path / "cache", files(tmp_path / "images", [*SMALL_ONES, (50, 70)]))
-    assert same(stream(split, augment, 1, 8, workers=2), stream(split, augment, 1, 8))
+    assert same(shown(split, augment, 1, 8, workers=2), shown(split, augment, 1, 8))
 
 
 def test_without_crops_the_side_of_the_network_is_enough_for_the_same_batches(tmp_path: Path) -> None:
     """Also of JPEGs that their decoder shrinks: what is cached is what would have been made of them each time."""
     split = files(tmp_path / "images", [(110, 70), (24, 31), (60, 200), (12, 12)], suffix=".jpg")
-    assert least_side(Augment(), 12) == 12
+    assert least_side(Augment(), (12, 12)) == 12
     plain = Augment(mirror=0.5)
-    assert same(stream(ready(tmp_path / "cache", split, side=12), plain, 0, 4), stream(split, plain, 0, 4))
+    assert same(shown(ready(tmp_path / "cache", split, side=12), plain, 0, 4), shown(split, plain, 0, 4))
 
 
 def test_only_large_images_are_made_smaller_and_none_larger(tmp_path: Path) -> None:
@@ -126,14 +137,14 @@ def test_only_large_images_are_made_smaller_and_none_larger(tmp_path: Path) -> N
     for i, image in enumerate(found):
         if min(sizes[i]) <= 20:
             assert torch.equal(image, split.decode(i))
-    (shown,) = eval_batches(split, resolution=20, batch=5)
-    assert torch.equal(found[4], shown.images[4])
+    (whole,) = eval_batches(labelled(split), sides=(20, 20), batch=5)
+    assert torch.equal(found[4], whole.images[4])
 
 
 def test_grey_is_held_as_one_channel(tmp_path: Path) -> None:
     for i in range(2):
         Image.fromarray(noise(12, 9, seed=i)).save(tmp_path / f"{i}.png")
-    split = FileSplit(np.arange(2), tuple(str(path) for path in sorted(tmp_path.glob("*.png"))))
+    split = Files(tuple(str(path) for path in sorted(tmp_path.glob("*.png"))))
     held = ready(tmp_path / "cache", split)
     assert sum(path.stat().st_size for path in (tmp_path / "cache").glob("*.u8")) == 2 * 12 * 9
     for channels in (1, 3):
@@ -149,7 +160,6 @@ def test_a_part_of_a_cached_split_and_a_cache_over_a_part_are_the_same(tmp_path:
     assert [one.where(i) for i in range(3)] == [split.paths[i] for i in chosen]
     for i in range(3):
         assert torch.equal(one.decode(i), other.decode(i))
-        assert one.answers[i] == other.answers[i] == split.labels[chosen[i]]
 
 
 def test_another_process_is_handed_the_path_and_not_the_pixels(tmp_path: Path) -> None:
@@ -171,7 +181,7 @@ def test_an_image_that_cannot_be_read_is_counted_by_its_batch_as_without_a_cache
     made.ready()
     assert "holds 6 images" in listener.notes[-1] and "2 could not be read" in listener.notes[-1]
     augment = Augment(crop=(0.5, 1.0))
-    found, expected = stream(made.over(split), augment, 0, 2), stream(split, augment, 0, 2)
+    found, expected = shown(made.over(split), augment, 0, 2), shown(split, augment, 0, 2)
     assert same(found, expected)
     assert [one.dropped for one in found] == [one.dropped for one in expected] and sum(
         one.dropped for one in found
@@ -179,7 +189,7 @@ def test_an_image_that_cannot_be_read_is_counted_by_its_batch_as_without_a_cache
 
 
 def test_images_in_memory_need_none(tmp_path: Path) -> None:
-    listener, split = Listening(), array_split()
+    listener, split = Listening(), array_split().inputs
     made = cache(tmp_path / "cache", split, listener=listener)
     made.ready()
     assert made.over(split) is split and not (tmp_path / "cache").exists()
@@ -209,7 +219,7 @@ def test_the_pixels_are_the_same_however_the_images_are_ordered_and_divided(tmp_
     assert one == other
 
 
-def _ready_and_tell(folder: Path, split: Split, told: multiprocessing.SimpleQueue[str]) -> None:
+def _ready_and_tell(folder: Path, split: Inputs, told: multiprocessing.SimpleQueue[str]) -> None:
     class Telling(Watcher):
         def note(self, text: str) -> None:
             told.put(text)
@@ -322,7 +332,7 @@ def test_other_bytes_of_an_npz_are_noticed(tmp_path: Path) -> None:
     Image.fromarray(noise(9, 9, 3, seed=8)).save(file, "PNG")
     bytes_ = np.frombuffer(file.getvalue(), np.uint8)
     listener = Listening()
-    cache(tmp_path / "cache", EncodedSplit(np.zeros(1), bytes_, np.array([0]), np.array([len(bytes_)])),
+    cache(tmp_path / "cache", Encoded(bytes_, np.array([0]), np.array([len(bytes_)])),
           listener=listener).ready()  # fmt: skip
     assert listener.built
 
@@ -380,7 +390,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_one_that_is_ready_is_read(t
     folder.chmod(0o555)
     try:
         with nobody():
-            assert isinstance(ready(folder, split), CachedSplit)
+            assert isinstance(ready(folder, split), Cached)
             with pytest.raises(DataError, match=r"cannot write the cache .*: Permission denied"):
                 cache(folder, split, side=15).ready()
     finally:

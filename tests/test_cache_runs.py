@@ -17,11 +17,7 @@ from safetensors.torch import load_file
 
 from convsmith.cli import main
 from convsmith.codec import to_json
-from convsmith.data import (
-    ArraySplit,
-    FileSplit,
-    Split,
-)
+from convsmith.data import Arrays, Files, Inputs
 from convsmith.errors import UserError
 from convsmith.jobs.feed import Feed
 from convsmith.jobs.options import Options
@@ -90,10 +86,10 @@ def test_the_side_is_what_the_smallest_crops_need_unless_it_is_said(tmp_path: Pa
         Source(str(data), cache=str(tmp_path / "cache"), cache_side=-1).load(listener)
 
 
-def _cached(feed: Feed) -> Split:
+def _cached(feed: Feed) -> Inputs:
     cache = feed._cache()
     assert cache is not None
-    return cache.over(feed.images.train)
+    return cache.over(feed.images.train.inputs)
 
 
 def test_every_seed_shares_one_cache_and_the_validation_images_stay_whole(tmp_path: Path) -> None:
@@ -106,7 +102,7 @@ def test_every_seed_shares_one_cache_and_the_validation_images_stay_whole(tmp_pa
         feed = Feed(SMALL, images, QUICK, seed, 0)
         assert (_cached(feed).at >= 0).all()
         built.append(listener.built)
-        assert isinstance(images.train, FileSplit) and isinstance(images.val, FileSplit)
+        assert isinstance(images.train.inputs, Files) and isinstance(images.val.inputs, Files)
         if seed == 0:
             assert contents(images) == contents(plain)
     assert built == [True, False]
@@ -153,6 +149,6 @@ def test_images_that_are_held_in_memory_unasked_are_not_cached(tmp_path: Path) -
         for i in range(3):
             Image.fromarray(noise(9, 9, 3, seed=i)).save(tmp_path / "data" / name / f"{i:03}.png")
     images = Source(str(tmp_path / "data"), cache=str(tmp_path / "cache")).load(Watcher())
-    assert isinstance(images.train, ArraySplit)
+    assert isinstance(images.train.inputs, Arrays)
     Feed(SMALL, images, QUICK, 0, 0)
     assert not (tmp_path / "cache").exists()

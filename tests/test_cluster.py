@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from convsmith.data import ArraySplit, ImageData
+from convsmith.data import ImageData
 from convsmith.jobs.search.scores import Examiner, examined
 from convsmith.jobs.studies.farm import Farm
 from convsmith.supernet import T32, Supernet
+from data_food import labelled
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'convsmith[cluster]'")
 
@@ -59,7 +60,7 @@ def test_a_cluster_scores_as_this_process_does_though_a_node_dies(cluster: objec
 def small_examiner() -> Examiner:
     """A supernet with weights at random, and images enough that no two children are right on the same."""
     noise = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), np.uint8)
-    images = ArraySplit(np.arange(200, dtype=np.int64) % 10, noise)
+    images = labelled(noise, np.arange(200, dtype=np.int64) % 10)
     data = ImageData("noise", tuple("0123456789"), images, images, "the same")
     supernet = Supernet(T32, seed=0)
     generator = torch.Generator().manual_seed(0)

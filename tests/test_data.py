@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional
 
 from convsmith.data import (
-    ArraySplit,
+    Arrays,
     Batch,
-    EncodedSplit,
-    FileSplit,
+    Encoded,
+    Labels,
     Normalise,
     Split,
     eval_batches,
@@ -26,7 +26,7 @@ from convsmith.data import (
 from convsmith.data.augment import box
 from convsmith.data.sample import uniform
 from convsmith.recipe import Augment
-from data_food import array_split, write_classes
+from data_food import array_split, file_split, labelled, write_classes
 
 NOTHING = Augment()
 EVERYTHING = Augment(crop=(0.3, 1.0), mirror=0.5, erase=0.5)
@@ -38,7 +38,7 @@ def stream(
 ) -> list[Batch]:
     return list(
         train_batches(
-            split, resolution=12, batch=4, augment=augment, seed=seed, first_step=first, last_step=last,
+            split, sides=(12, 12), batch=4, augment=augment, seed=seed, first_step=first, last_step=last,
             workers=workers, channels=channels,
         )
     )  # fmt: skip
@@ -73,11 +73,11 @@ def test_the_stream_does_not_depend_on_the_number_of_workers(augment):
 def test_the_stream_from_files_is_the_stream_from_memory(augment, tmp_path):
     write_classes(tmp_path, {"a": 1, "b": 1, "c": 1, "d": 1})
     paths = tuple(str(path) for path in sorted(tmp_path.rglob("*.png")))
-    files = FileSplit(np.arange(4), paths)
-    memory = ArraySplit(np.arange(4), np.stack([files.decode(i).permute(1, 2, 0).numpy() for i in range(4)]))
+    files = file_split(paths, np.arange(4))
+    memory = labelled(np.stack([files.inputs.decode(i).permute(1, 2, 0).numpy() for i in range(4)]), np.arange(4))
     encoded = [np.frombuffer(Path(path).read_bytes(), np.uint8) for path in paths]
     stop = np.cumsum([len(one) for one in encoded])
-    joined = EncodedSplit(np.arange(4), np.concatenate(encoded), stop - [len(one) for one in encoded], stop)
+    joined = Split(Encoded(np.concatenate(encoded), stop - [len(one) for one in encoded], stop), Labels(np.arange(4)))
     for channels in (1, 3):
         expected = stream(memory, augment, 0, 3, channels=channels)
         assert same(stream(files, augment, 0, 3, channels=channels), expected)
@@ -91,7 +91,7 @@ def test_neither_random_state_of_the_process_is_disturbed(augment):
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     stream(array_split(), augment, 0, 8)
     stream(array_split(), augment, 0, 8, workers=1)
-    list(eval_batches(array_split(), resolution=12, batch=4))
+    list(eval_batches(array_split(), sides=(12, 12), batch=4))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
 
@@ -112,14 +112,14 @@ def test_an_epoch_shows_every_image_at_most_once_and_drops_only_the_partial_batc
     split = array_split(n, side=2)
     steps = steps_per_epoch(n, batch)
     shown = train_batches(
-        split, resolution=2, batch=batch, augment=NOTHING, seed=0, first_step=steps, last_step=2 * steps
+        split, sides=(2, 2), batch=batch, augment=NOTHING, seed=0, first_step=steps, last_step=2 * steps
     )
     indices = torch.cat([one.indices for one in shown]).tolist()
     assert len(indices) == len(set(indices)) == (n // batch * batch or n)
 
 
 def test_labels_stay_with_their_images():
-    split = ArraySplit(np.arange(20), np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2))
+    split = labelled(np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2), np.arange(20))
     for augment in (NOTHING, Augment(crop=(0.3, 1.0), mirror=0.5)):
         for one in stream(split, augment, 0, 5):
             assert one.images.dtype == torch.uint8 and one.answers.dtype == torch.int64
@@ -129,7 +129,7 @@ def test_labels_stay_with_their_images():
 
 
 def test_evaluation_shows_every_image_once_in_order():
-    batches = list(eval_batches(array_split(10), resolution=12, batch=4))
+    batches = list(eval_batches(array_split(10), sides=(12, 12), batch=4))
     assert [len(one.answers) for one in batches] == [4, 4, 2]
     assert torch.cat([one.indices for one in batches]).tolist() == list(range(10))
 
@@ -137,7 +137,7 @@ def test_evaluation_shows_every_image_once_in_order():
 @pytest.mark.parametrize("height, width, crop", [(40, 60, 0.875), (61, 33, 0.875), (30, 50, 1.0), (24, 24, 1.0)])
 def test_evaluation_is_resize_then_centre_crop_as_torchvision_does_it(height, width, crop):
     images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-    (ours,) = eval_batches(ArraySplit(np.arange(2), images), resolution=24, batch=2, crop=crop)
+    (ours,) = eval_batches(labelled(images, np.arange(2)), sides=(24, 24), batch=2, crop=crop)
     theirs = functional.center_crop(
         functional.resize(torch.from_numpy(images).permute(0, 3, 1, 2), [round(24 / crop)], antialias=True), [24, 24]
     )
@@ -152,19 +152,19 @@ def test_evaluation_is_resize_then_centre_crop_as_torchvision_does_it(height, wi
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_held_split_shows_what_the_split_shows(channels):
     split = array_split(9, side=17)
-    kept = held(split, resolution=12, channels=channels, crop=0.8)
-    assert isinstance(kept, ArraySplit) and kept.images.shape == (9, 12, 12, channels)
-    shown = list(eval_batches(split, resolution=12, batch=4, channels=channels, crop=0.8))
-    assert same(list(eval_batches(kept, resolution=12, batch=4, channels=channels)), shown)
-    assert held(kept, resolution=12, channels=channels) is kept
+    kept = held(split, sides=(12, 12), channels=channels, crop=0.8)
+    assert isinstance(kept.inputs, Arrays) and kept.inputs.images.shape == (9, 12, 12, channels)
+    shown = list(eval_batches(split, sides=(12, 12), batch=4, channels=channels, crop=0.8))
+    assert same(list(eval_batches(kept, sides=(12, 12), batch=4, channels=channels)), shown)
+    assert held(kept, sides=(12, 12), channels=channels) is kept
 
 
 def test_a_file_that_vanishes_is_dropped_from_its_batch_and_counted(tmp_path):
     paths = tuple(str(path) for path in sorted(write_classes(tmp_path, {"a": 4, "b": 4}).rglob("*.png")))
-    split = FileSplit(np.repeat([0, 1], 4), paths)
+    split = file_split(paths, np.repeat([0, 1], 4))
     Path(paths[2]).unlink()
     Path(paths[3]).write_bytes(b"no longer an image")
-    batches = list(eval_batches(split, resolution=12, batch=4))
+    batches = list(eval_batches(split, sides=(12, 12), batch=4))
     assert [(len(one.answers), len(one.images), one.dropped) for one in batches] == [(2, 2, 2), (4, 4, 0)]
     assert batches[0].indices.tolist() == [0, 1]
     for augment in (NOTHING, EVERYTHING):
@@ -172,17 +172,17 @@ def test_a_file_that_vanishes_is_dropped_from_its_batch_and_counted(tmp_path):
 
 
 def test_a_batch_of_which_nothing_can_be_read_is_empty(tmp_path):
-    split = FileSplit(np.zeros(2, np.int64), (str(tmp_path / "x"), str(tmp_path / "y")))
-    (one,) = eval_batches(split, resolution=5, batch=2)
+    split = file_split((str(tmp_path / "x"), str(tmp_path / "y")), np.zeros(2, np.int64))
+    (one,) = eval_batches(split, sides=(5, 5), batch=2)
     assert one.images.shape == (0, 3, 5, 5) and len(one.answers) == 0 and one.dropped == 2
 
 
 def test_a_mirrored_image_is_the_image_or_its_reflection_about_equally_often():
     split = array_split(200, side=4)
     (one,) = train_batches(
-        split, resolution=4, batch=200, augment=Augment(mirror=0.5), seed=0, first_step=0, last_step=1
+        split, sides=(4, 4), batch=200, augment=Augment(mirror=0.5), seed=0, first_step=0, last_step=1
     )
-    original = torch.from_numpy(split.images).permute(0, 3, 1, 2)[one.indices]
+    original = torch.from_numpy(split.inputs.images).permute(0, 3, 1, 2)[one.indices]
     kept = (one.images == original).flatten(1).all(1)
     turned = (one.images == original.flip(3)).flatten(1).all(1)
     assert (kept ^ turned).all()
@@ -190,9 +190,9 @@ def test_a_mirrored_image_is_the_image_or_its_reflection_about_equally_often():
 
 
 def test_erasing_changes_one_rectangle_and_nothing_else():
-    split = ArraySplit(np.zeros(50, np.int64), np.full((50, 20, 20, 3), 7, np.uint8))
+    split = labelled(np.full((50, 20, 20, 3), 7, np.uint8), np.zeros(50, np.int64))
     (one,) = train_batches(
-        split, resolution=20, batch=50, augment=Augment(erase=1.0), seed=0, first_step=0, last_step=1
+        split, sides=(20, 20), batch=50, augment=Augment(erase=1.0), seed=0, first_step=0, last_step=1
     )
     for image in one.images:
         changed = (image != 7).any(0)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from convsmith.data import ArraySplit, FileSplit, load_data
+from convsmith.data import Arrays, Files, load_data
 from convsmith.data.pictures import MOST_PIXELS
 from convsmith.errors import DataError
 from data_food import noise, write_classes
@@ -45,8 +45,8 @@ def test_digits_are_all_there_once_with_their_own_labels():
     data = load_data("digits")
     raw = load_digits()
     assert len(data.train) + len(data.val) == 1797 and len(data.classes) == 10 and not data.mirror
-    both = np.concatenate([data.train.images, data.val.images])[..., 0]
-    labels = np.concatenate([data.train.labels, data.val.labels])
+    both = np.concatenate([data.train.inputs.images, data.val.inputs.images])[..., 0]
+    labels = np.concatenate([data.train.targets.labels, data.val.targets.labels])
     ours = sorted((image.tobytes(), int(label)) for image, label in zip(both, labels, strict=True))
     scaled = np.rint(raw.images * 255 / 16).astype(np.uint8)
     assert ours == sorted((image.tobytes(), int(label)) for image, label in zip(scaled, raw.target, strict=True))
@@ -55,7 +55,7 @@ def test_digits_are_all_there_once_with_their_own_labels():
 
 
 def test_a_split_is_made_by_its_seed_alone():
-    one, same, other = (load_data("digits", seed=seed).val.images for seed in (1, 1, 2))
+    one, same, other = (load_data("digits", seed=seed).val.inputs.images for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
 
 
@@ -78,8 +78,8 @@ def test_a_folder_is_read_whatever_the_case_and_without_hidden_files(tmp_path):
     (tmp_path / "a/notes.txt").write_text("not an image")
     data = load_data(tmp_path, val_fraction=0.3)
     assert data.classes == ("a", "b") and not data.skipped
-    assert np.bincount(np.concatenate([data.train.labels, data.val.labels])).tolist() == [5, 3]
-    shown = {data.train.where(i) for i in range(len(data.train))}
+    assert np.bincount(np.concatenate([data.train.targets.labels, data.val.targets.labels])).tolist() == [5, 3]
+    shown = {data.train.inputs.where(i) for i in range(len(data.train))}
     assert all(Path(path).is_file() for path in shown) and len(shown) == len(data.train)
 
 
@@ -88,7 +88,7 @@ def test_a_folder_with_its_own_validation_part_keeps_it(tmp_path, name):
     write_classes(tmp_path / "train", {"a": 4, "b": 4, "c": 4})
     write_classes(tmp_path / name, {"c": 2, "a": 1})
     data = load_data(tmp_path)
-    assert (len(data.train), data.val.labels.tolist()) == (12, [0, 2, 2])
+    assert (len(data.train), data.val.targets.labels.tolist()) == (12, [0, 2, 2])
     assert data.split_note == f"the folder {name.lower()}/, as it is"
 
 
@@ -101,19 +101,19 @@ def test_a_second_folder_may_be_the_validation_part(tmp_path):
     write_classes(tmp_path / "one", {"a": 4, "b": 4})
     write_classes(tmp_path / "two", {"b": 3})
     data = load_data(tmp_path / "one", val=tmp_path / "two")
-    assert (len(data.train), data.val.labels.tolist()) == (8, [1, 1, 1])
+    assert (len(data.train), data.val.targets.labels.tolist()) == (8, [1, 1, 1])
     assert data.split_note == f"{tmp_path / 'two'}, as it is"
 
 
 def test_small_images_of_one_size_are_held_and_others_stay_on_disk(tmp_path):
     write_classes(tmp_path / "odd", {"a": 3, "b": 3})
-    assert isinstance(load_data(tmp_path / "odd").train, FileSplit)
+    assert isinstance(load_data(tmp_path / "odd").train.inputs, Files)
     for name in "ab":
         (tmp_path / "even" / name).mkdir(parents=True)
         for i in range(3):
             Image.fromarray(noise(6, 6, 3, seed=i)).save(tmp_path / "even" / name / f"{i}.png")
-    held = load_data(tmp_path / "even").train
-    assert isinstance(held, ArraySplit)
+    held = load_data(tmp_path / "even").train.inputs
+    assert isinstance(held, Arrays)
     assert np.array_equal(held.images[0], np.asarray(Image.open(held.where(0))))
 
 
@@ -128,7 +128,7 @@ def test_arrays_of_every_usual_layout_and_type_are_read_alike(tmp_path, shape, k
         image = image[None]
     elif shape[3] in (1, 3):
         image = image.permute(2, 0, 1)
-    drawn = [data.train.decode(i) for i in range(4)] + [data.val.decode(i) for i in range(2)]
+    drawn = [data.train.inputs.decode(i) for i in range(4)] + [data.val.inputs.decode(i) for i in range(2)]
     assert any(torch.equal(one, image.expand(3, -1, -1)) for one in drawn)
 
 
@@ -137,7 +137,7 @@ def test_an_npz_may_use_other_names_and_bring_its_validation_part(tmp_path):
     data = load_data(npz(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2], class_names=["p", "q"]))
     assert data.classes == ("p", "q") and (len(data.train), len(data.val)) == (6, 2)
     data = load_data(npz(tmp_path / "b.npz", x=x, y=["q", "p"] * 3), val=tmp_path / "a.npz")
-    assert data.classes == ("p", "q") and data.val.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert data.classes == ("p", "q") and data.val.targets.labels.tolist() == [0, 1, 0, 1, 0, 1]
 
 
 def test_encoded_npz_images_are_what_pillow_decodes_and_damaged_ones_are_skipped(tmp_path):
@@ -147,7 +147,7 @@ def test_encoded_npz_images_are_what_pillow_decodes_and_damaged_ones_are_skipped
     path = npz(tmp_path / "x.npz", jpeg=joined, offset=offset, label=np.arange(8, dtype=np.uint8) % 2)
     data = load_data(path)
     assert [one.path for one in data.skipped] == ["x, image 3"] and len(data.train) + len(data.val) == 7
-    everything = np.concatenate([data.train.images, data.val.images])
+    everything = np.concatenate([data.train.inputs.images, data.val.inputs.images])
     assert any(np.array_equal(image, expected) for image in everything)
 
 
@@ -155,9 +155,9 @@ def test_encoded_npz_images_are_what_pillow_decodes_and_damaged_ones_are_skipped
 def test_the_real_cifar_images_decode_to_the_published_hash():
     data = load_data(CIFAR / "test5k.npz", val=CIFAR / "test5k.npz")
     assert data.classes[:3] == ("airplane", "automobile", "bird") and not data.skipped
-    assert np.bincount(data.train.labels).tolist() == [500] * 10
+    assert np.bincount(data.train.targets.labels).tolist() == [500] * 10
     # The README's own hash, which holds for Pillow's decoder.
-    digest = hashlib.sha256(data.train.images.tobytes()).hexdigest()
+    digest = hashlib.sha256(data.train.inputs.images.tobytes()).hexdigest()
     assert digest == "ac6326471241f0b38ee4003afdbf7c5db8ea51c641e5c99337ccc260a90e10fd"
 
 
@@ -171,7 +171,7 @@ def test_torchvision_sets_are_read_from_the_folder_named(tmp_path):
         for row in rows:
             Image.fromarray(noise(8, 8, 3)).save(batches / "images" / f"{row.split()[0]}.jpg")
     data = load_data("fgvcaircraft", root=tmp_path)
-    assert data.classes == ("A320", "B747") and data.val.labels.tolist() == [1, 0, 1, 0]
+    assert data.classes == ("A320", "B747") and data.val.targets.labels.tolist() == [1, 0, 1, 0]
     assert data.split_note == "the set's own part 'val', as it is"
 
 
@@ -335,9 +335,9 @@ def test_a_torchvision_set_that_is_not_there_is_refused_without_a_download(tmp_p
 
 
 def test_a_file_that_is_no_data_and_a_share_that_is_no_share_are_refused(tmp_path):
-    (tmp_path / "x.csv").write_text("1,2")
+    (tmp_path / "x.txt").write_text("1,2")
     with pytest.raises(DataError, match="neither a folder nor"):
-        load_data(tmp_path / "x.csv")
+        load_data(tmp_path / "x.txt")
     for fraction in (0.0, 1.0, -1.0):
         with pytest.raises(DataError, match="val_fraction"):
             load_data("digits", val_fraction=fraction)

@@ -13,8 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from convsmith.cli.app import main
-from convsmith.data import JoinedSplit, load_data
-from convsmith.data.pseudo import chosen, read_pseudo, unlabelled, with_pseudo
+from convsmith.data import Joined, load_data
+from convsmith.data.readers.pseudo import chosen, read_pseudo, unlabelled, with_pseudo
 from convsmith.errors import DataError, UserError
 from convsmith.jobs.pseudo import pseudo_label
 
@@ -77,14 +77,14 @@ def test_a_student_sees_as_many_as_asked_and_is_validated_as_before(place: Path)
     assert set(labels.per_class()) <= {0, 5}
     data = load_data(place / "few.npz")
     joined = with_pseudo(data, labels, ratio=0.5, seed=0)
-    assert isinstance(joined.train, JoinedSplit)
+    assert isinstance(joined.train.inputs, Joined)
     assert len(joined.train) == len(data.train) + round(0.5 * len(data.train)) and joined.val is data.val
-    last = joined.train.decode(len(joined.train) - 1, channels=1)
+    last = joined.train.inputs.decode(len(joined.train) - 1, channels=1)
     source = unlabelled(labels.source)
     kept = {i for i, _, _ in labels.rows}
     assert any(np.array_equal(last.numpy(), source.decode(i, channels=1).numpy()) for i in kept)
     again = with_pseudo(data, labels, ratio=0.5, seed=0)
-    assert np.array_equal(joined.train.labels, again.train.labels)
+    assert joined.train.targets.digest() == again.train.targets.digest()
 
 
 def test_training_with_pseudo_labels_is_one_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from torch import distributed as dist
 
 from convsmith.arch import Act
 from convsmith.codec import to_json
-from convsmith.data import ArraySplit, train_batches
+from convsmith.data import train_batches
 from convsmith.errors import UserError
 from convsmith.jobs.options import Options
 from convsmith.jobs.train.begin import design_job
@@ -30,6 +30,7 @@ from convsmith.recipe import Augment
 from convsmith.recipes import QUICK, changed
 from convsmith.training.ranks import ALONE, joined, met
 from convsmith.watcher import Watcher
+from data_food import labelled
 from ranks_driver import apart, trained
 from test_survival import SMALL
 
@@ -120,11 +121,11 @@ def test_accumulate_is_a_setting_of_a_recipe() -> None:
 @pytest.mark.parametrize("crop", [(0.5, 1.0), (1.0, 1.0)])
 def test_the_parts_of_a_batch_are_the_batch(parts: int, crop: tuple[float, float]) -> None:
     rng = np.random.default_rng(0)
-    split = ArraySplit(np.arange(23) % 3, rng.integers(0, 255, (23, 10, 10, 3), dtype=np.uint8))
+    split = labelled(rng.integers(0, 255, (23, 10, 10, 3), dtype=np.uint8), np.arange(23) % 3)
 
     def stream(part: tuple[int, int]) -> list[Any]:
         augment = Augment(crop=crop, mirror=0.5, erase=0.3)
-        steps = {"resolution": 8, "batch": 4, "augment": augment, "seed": 1, "first_step": 3, "last_step": 8}
+        steps = {"sides": (8, 8), "batch": 4, "augment": augment, "seed": 1, "first_step": 3, "last_step": 8}
         return list(train_batches(split, **steps, part=part))
 
     each = [stream((i, parts)) for i in range(parts)]

@@ -45,7 +45,7 @@ def fit_scaling(
         int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
     ] = None,
     cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
-    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
+    val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None,
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
     seed: Annotated[int, Parameter(help="Seed of the split and of which networks are tried.", validator=SEED)] = 0,

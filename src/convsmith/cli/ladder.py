@@ -42,7 +42,7 @@ def ladder(
         ),
     ] = None,
     resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
-    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None,
+    val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None,
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
     workers: Annotated[

@@ -31,7 +31,7 @@ class Training:
     settings: Annotated[
         tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")
     ] = ()
-    val: Annotated[str | None, Parameter(help="A second folder or .npz to validate on, as it is.")] = None
+    val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
     workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL)] = 0

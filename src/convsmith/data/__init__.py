@@ -1,13 +1,16 @@
-"""Images for classification: found, checked, split, augmented, and served in batches.
+"""Images and what should come of them: found, checked, split, augmented, and served in batches.
 
 | file        | what                                                              |
 | ----------- | ----------------------------------------------------------------- |
 | `load`      | `load_data`: a name, a folder or a file becomes `ImageData`       |
-| `folder`    | class-per-folder directories                                      |
-| `npz`       | arrays                                                            |
-| `named`     | `digits` and torchvision's sets                                   |
+| `readers`   | what can be named: folders, arrays, known sets                    |
+| `images`    | `ImageData`: what loading makes of it                             |
+| `split`     | inputs and targets of one part                                    |
+| `inputs`    | images in memory, encoded, or on disk, behind one small interface |
+| `targets`   | what should come out, behind another                              |
+| `moves`     | where the network's pixels lie in the picture                     |
 | `pictures`  | decoding, and finding what cannot be decoded                      |
-| `split`     | images in memory, encoded, or on disk, behind one small interface |
+| `resize`    | resizing                                                          |
 | `cache`     | images decoded once, and mapped by all processes that train       |
 | `sample`    | random numbers by address                                         |
 | `augment`   | what may happen to a training image                               |
@@ -16,24 +19,36 @@
 """
 
 from .batches import Batch, eval_batches, held, least_side, steps_per_epoch, train_batches
-from .cache import Cache, CachedSplit
-from .load import NAMES, ImageData, Skipped, divided, load_data
+from .cache import Cache
+from .images import ImageData, Skipped
+from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
+from .load import NAMES, divided, load_data
+from .moves import Move
 from .normalise import Normalise
-from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
+from .split import Split
+from .targets import Answers, Labels, ManyLabels, Targets
 
 __all__ = [
     "NAMES",
-    "ArraySplit",
+    "Answers",
+    "Arrays",
     "Batch",
     "Cache",
-    "CachedSplit",
-    "EncodedSplit",
-    "FileSplit",
+    "Cached",
+    "Encoded",
+    "Files",
     "ImageData",
-    "JoinedSplit",
+    "Inputs",
+    "Items",
+    "Joined",
+    "Labels",
+    "ManyLabels",
+    "MapStyle",
+    "Move",
     "Normalise",
     "Skipped",
     "Split",
+    "Targets",
     "divided",
     "eval_batches",
     "held",

@@ -1,13 +1,15 @@
-"""Random changes to training images that leave their class as it is.
+"""Random changes to training images that leave what they show as it is.
 
-There are two moves: `box` chooses, from numbers drawn for the image, the rectangle that will be cut out and resized;
+There are two steps: `box` chooses, from numbers drawn for the image, the rectangle that will be cut out and resized;
 `altered` changes the resized batch. Neither draws a number of its own, which is what makes a stream of batches
-independent of the number of workers.
+independent of the number of workers. `moved` says from the same numbers where `altered` takes an image's pixels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,9 +27,11 @@ from ..recipe import (
     Untouched,
 )
 from ..recipe.policies import MOST_LAYERS
+from . import operations
+from .moves import Move
 from .operations import brightened, contrasted, operated, saturated
 
-__all__ = ["DRAWS", "altered", "box", "followed"]
+__all__ = ["DRAWS", "altered", "box", "followed", "moved"]
 
 # How many numbers one image may use: 0-3 crop, 4 mirror, 5 erase or not, 6-9 where, 10 the noise, from 11 the policy.
 _POLICY = 11
@@ -42,15 +46,18 @@ _ERASED_AREA = (0.02, 0.4)
 _ERASED_RATIO = (0.3, 1 / 0.3)
 
 
-def box(augment: Augment, draws: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+def box(
+    augment: Augment, draws: np.ndarray, height: int, width: int, *, aspect: float = 1.0
+) -> tuple[int, int, int, int]:
     """The rectangle to keep: top, left, height, width. `draws` holds at least four numbers in [0, 1).
 
-    The area is uniform over `crop`, the aspect ratio log-uniform over the part of `ratio` that fits inside the
-    image. (Inception's and torchvision's crop draw both until they fit, which makes large areas rarer.)
+    The area is uniform over `crop`, the aspect ratio log-uniform over the part of `ratio`, times the `aspect` (width by
+    height) of what the network is shown, that fits inside the image. (Inception's and torchvision's crop draw both until
+    they fit, which makes large areas rarer.)
     """
     area = height * width * _between(augment.crop, draws[0])
-    least = max(augment.ratio[0], area / height**2)
-    most = max(least, min(augment.ratio[1], width**2 / area))
+    least = max(augment.ratio[0] * aspect, area / height**2)
+    most = max(least, min(augment.ratio[1] * aspect, width**2 / area))
     ratio = math.exp(_between((math.log(least), math.log(most)), draws[1]))
     h = min(height, max(1, round(math.sqrt(area / ratio))))
     w = min(width, max(1, round(math.sqrt(area * ratio))))
@@ -73,30 +80,58 @@ def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
     return images
 
 
+def moved(augment: Augment, draws: np.ndarray, height: int, width: int) -> Move:
+    """Where the pixels of an image of this size go in `altered`, by the image's own `draws`."""
+    move = Move.flipped(width) if draws[4] < augment.mirror else Move.identity()
+    for one in _chosen(augment.policy, draws[_POLICY:], height, width):
+        move = move.then(
+            operations.moved(
+                one.operation, one.level, one.draws, reach=one.reach, scale=one.scale, height=height, width=width
+            )
+        )
+    return move
+
+
 def followed(policy: Policy, image: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """One image, uint8 (height, width, channels), after a policy. `draws` holds 3 MOST_LAYERS numbers in [0, 1)."""
+    if isinstance(policy, ColourJitter):
+        turns = ((brightened, policy.brightness), (contrasted, policy.contrast), (saturated, policy.colour))
+        for i in np.argsort(draws[3:6]):  # a random order: three numbers, sorted
+            turn, strength = turns[i]
+            image = turn(image, 1 + strength * (2 * float(draws[i]) - 1))
+        return image
+    for one in _chosen(policy, draws, *image.shape[:2]):
+        image = operated(image, one.operation, one.level, one.draws, reach=one.reach, scale=one.scale)
+    return image
+
+
+class _Chosen(NamedTuple):
+    """An operation that was drawn for an image, and what it is done with."""
+
+    operation: Operation
+    level: float
+    draws: np.ndarray
+    reach: float
+    scale: float
+
+
+def _chosen(policy: Policy, draws: np.ndarray, height: int, width: int) -> Iterator[_Chosen]:
+    """The operations that a policy does to an image of this size, in their order."""
     match policy:
         case RandAugment(layers=layers, magnitude=magnitude, pixels_at=pixels_at):
             if isinstance(magnitude, BySize):
                 raise ValueError("RandAugment's magnitude is a table by size; `recipes.settle` reads it")
-            scale = max(image.shape[:2]) / pixels_at if pixels_at else 1.0
+            scale = max(height, width) / pixels_at if pixels_at else 1.0
             for own in draws[: 3 * layers].reshape(layers, 3):
-                drawn = _OPERATIONS[int(own[0] * len(_OPERATIONS))]
-                image = operated(image, drawn, magnitude, own[1:], reach=_RAND_REACH, scale=scale)
-            return image
+                yield _Chosen(_OPERATIONS[int(own[0] * len(_OPERATIONS))], magnitude, own[1:], _RAND_REACH, scale)
         case AutoAugment(pixels_at=pixels_at):
-            scale = max(image.shape[:2]) / pixels_at if pixels_at else 1.0
+            scale = max(height, width) / pixels_at if pixels_at else 1.0
             pair = SUB_POLICIES[int(draws[0] * len(SUB_POLICIES))]
             for (operation, chance, level), own in zip(pair, draws[1:7].reshape(2, 3), strict=True):
                 if own[0] < chance:
-                    image = operated(image, operation, level, own[1:], reach=_AUTO_REACH, scale=scale)
-            return image
-        case ColourJitter(brightness=brightness, contrast=contrast, colour=colour):
-            turns = ((brightened, brightness), (contrasted, contrast), (saturated, colour))
-            for i in np.argsort(draws[3:6]):  # a random order: three numbers, sorted
-                turn, strength = turns[i]
-                image = turn(image, 1 + strength * (2 * float(draws[i]) - 1))
-            return image
+                    yield _Chosen(operation, level, own[1:], _AUTO_REACH, scale)
+        case Untouched() | ColourJitter():
+            return
         case other:
             raise TypeError(f"no augmentation for {other!r}")
 

@@ -7,40 +7,51 @@ for a worker process to disturb.
 from __future__ import annotations
 
 import math
+import pickle
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset
 
+from ..errors import DataError
 from ..recipe import Augment
-from .augment import DRAWS, altered, box
+from .augment import DRAWS, altered, box, moved
+from .inputs import Arrays, Encoded, Files, Inputs, Joined
+from .moves import Move
 from .pictures import unwarned
+from .resize import covering, resized
 from .sample import permutation, uniform
-from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
+from .split import Split
 
 __all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "steps_per_epoch", "train_batches"]
 
 HELD_BYTES = 256 * 2**20
 
+# The height and the width of what a network is shown.
+Sides = tuple[int, int]
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images, uint8 (n, channels, resolution, resolution), with the `answers` to them and their `indices` in the split.
+    """Images, uint8 (n, channels, height, width), with what should come of them and their `indices` in the split.
 
-    `dropped` counts the images that belonged here but could not be read any more.
+    `answers` are of the kind that the split's targets give: int64 (n,) of `Labels`. `dropped` counts the images that
+    belonged here but could not be read any more. `moves` says where each image's pixels lie in its picture, where the
+    targets ask for it; it is empty otherwise.
     """
 
     images: Tensor
-    answers: Tensor
+    answers: Any  # `targets.Answers`: of which kind is known to who chose the data
     indices: Tensor
     dropped: int = 0
+    moves: tuple[Move, ...] = ()
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
@@ -48,15 +59,15 @@ def steps_per_epoch(n: int, batch: int) -> int:
     return max(1, n // batch)
 
 
-def least_side(augment: Augment, resolution: int) -> int:
-    """The short side below which an image would leave the smallest crop fewer pixels than `resolution`."""
-    return math.ceil(resolution / math.sqrt(augment.crop[0]))
+def least_side(augment: Augment, sides: Sides) -> int:
+    """The short side below which an image would leave the smallest crop fewer pixels than a network of `sides` has."""
+    return math.ceil(math.sqrt(sides[0] * sides[1]) / math.sqrt(augment.crop[0]))
 
 
 def train_batches(
     split: Split,
     *,
-    resolution: int,
+    sides: Sides,
     batch: int,
     augment: Augment,
     seed: int,
@@ -73,40 +84,42 @@ def train_batches(
     i-th of n consecutive parts of every batch, the same images as in the whole; it may be empty.
     """
     if not augment.crops:
-        split = held(split, resolution=resolution, workers=workers, channels=channels)
-    stream = _Stream(split, resolution, channels, batch, augment, seed, part)
+        split = held(split, sides=sides, workers=workers, channels=channels)
+    stream = _Stream(split, sides, channels, batch, augment, seed, part)
     return _loaded(stream, range(first_step, last_step), workers)
 
 
 def eval_batches(
-    split: Split, *, resolution: int, batch: int, crop: float = 1.0, workers: int = 0, channels: int = 3
+    split: Split, *, sides: Sides, batch: int, crop: float = 1.0, workers: int = 0, channels: int = 3
 ) -> Iterator[Batch]:
-    """Every image once, in order: short side resized to round(resolution / crop), then the centre cut out.
+    """Every image once, in order: resized until it just covers round(sides / crop), then the centre cut out.
 
     Where one split is evaluated again and again, hand in what `held` made of it (with its `crop`, and none here).
     """
-    sweep = _Sweep(split, resolution, channels, batch, crop)
+    sweep = _Sweep(split, sides, channels, batch, crop)
     return _loaded(sweep, range(-(-len(split) // batch)), workers)
 
 
-def held(split: Split, *, resolution: int, crop: float = 1.0, workers: int = 0, channels: int = 3) -> Split:
+def held(split: Split, *, sides: Sides, crop: float = 1.0, workers: int = 0, channels: int = 3) -> Split:
     """The split as `eval_batches` would show it, decoded and resized once and kept in memory.
 
     The split itself comes back where that would take more than `HELD_BYTES`, or where an image cannot be read (which
     is then counted by the batch it is missing from).
     """
-    shape = (resolution, resolution, channels)
-    if isinstance(split, ArraySplit) and split.images.shape[1:] == shape and crop == 1.0:
+    inputs, shape = split.inputs, (*sides, channels)
+    if isinstance(inputs, Arrays) and inputs.images.shape[1:] == shape and crop == 1.0:
         return split
-    if len(split) * resolution**2 * channels > HELD_BYTES:
+    if len(split) * math.prod(shape) > HELD_BYTES:
         return split
     images = np.empty((len(split), *shape), np.uint8)
-    for part in eval_batches(split, resolution=resolution, batch=128, crop=crop, workers=workers, channels=channels):
+    moves: list[Move] = []
+    for part in eval_batches(split, sides=sides, batch=128, crop=crop, workers=workers, channels=channels):
         if part.dropped:
             return split
         images[part.indices.numpy()] = part.images.permute(0, 2, 3, 1).numpy()
-    paths = tuple(path for i in range(len(split)) if (path := split.where(i)) is not None)
-    return ArraySplit(split.labels, images, paths)
+        moves += part.moves
+    paths = tuple(path for i in range(len(split)) if (path := inputs.where(i)) is not None)
+    return replace(split, inputs=Arrays(images, paths, tuple(moves)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +127,7 @@ class _Stream(Dataset[Batch]):
     """Training batches by step."""
 
     split: Split
-    resolution: int
+    sides: Sides
     channels: int
     batch: int
     augment: Augment
@@ -132,20 +145,34 @@ class _Stream(Dataset[Batch]):
             images, kept = _stacked(
                 len(indices),
                 lambda j: self._cropped(indices[j], draws[j]),
-                self.resolution,
+                self.sides,
                 self.channels,
-                threads=_threads(self.split),
+                threads=_threads(self.split.inputs),
             )
         else:
-            images, kept = _shown(self.split, indices, self.resolution, self.channels, crop=1.0)
-        return _batch(self.split, indices, altered(self.augment, images, draws[kept]), kept)
+            images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, crop=1.0)
+        images = altered(self.augment, images, draws[kept])
+        return _batch(self.split, indices, images, kept, lambda j: self._move(indices[j], draws[j]))
 
     def _cropped(self, i: int, draws: np.ndarray) -> Tensor:
-        least = least_side(self.augment, self.resolution)
-        image = self.split.decode(
-            i, channels=self.channels, least=least, cut=lambda height, width: box(self.augment, draws, height, width)
+        least = least_side(self.augment, self.sides)
+        image = self.split.inputs.decode(
+            i, channels=self.channels, least=least, cut=lambda height, width: self._box(draws, height, width)
         )
-        return _resized(_alone(image), self.resolution, self.resolution)
+        return resized(_alone(image), *self.sides)
+
+    def _box(self, draws: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
+        return box(self.augment, draws, height, width, aspect=self.sides[1] / self.sides[0])
+
+    def _move(self, i: int, draws: np.ndarray) -> Move:
+        """Where the pixels of image `i` lie in its picture, from the numbers that its pixels are made by."""
+        inputs = self.split.inputs
+        if self.augment.crops:
+            height, width = inputs.size(i, least=least_side(self.augment, self.sides))
+            shown = inputs.origin(i, height, width).then(Move.crop_resize(self._box(draws, height, width), self.sides))
+        else:
+            shown = _move_shown(inputs, i, self.sides, crop=1.0)
+        return shown.then(moved(self.augment, draws, *self.sides))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,29 +180,41 @@ class _Sweep(Dataset[Batch]):
     """Evaluation batches by their number."""
 
     split: Split
-    resolution: int
+    sides: Sides
     channels: int
     batch: int
     crop: float
 
     def __getitem__(self, step: int) -> Batch:
         indices = np.arange(step * self.batch, min(len(self.split), (step + 1) * self.batch))
-        images, kept = _shown(self.split, indices, self.resolution, self.channels, self.crop)
-        return _batch(self.split, indices, images, kept)
+        images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, self.crop)
+        return _batch(
+            self.split, indices, images, kept,
+            lambda j: _move_shown(self.split.inputs, indices[j], self.sides, self.crop),
+        )  # fmt: skip
 
 
 def _loaded(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
-    return iter(
-        DataLoader(
-            batches,
-            sampler=steps,
-            batch_size=None,
-            collate_fn=_as_it_is,
-            num_workers=workers,
-            worker_init_fn=_undisturbed,
-            generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
-        )
+    loader = DataLoader(
+        batches,
+        sampler=steps,
+        batch_size=None,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        worker_init_fn=_undisturbed,
+        generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
     )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Got pickle error")  # it is told below, in our words
+            return iter(loader)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if not workers:
+            raise
+        raise DataError(
+            f"the data cannot be handed to workers ({error}): where processes do not fork, a dataset has to be of a class in "
+            "a module, and hold nothing that cannot be pickled; or train with workers=0"
+        ) from error
 
 
 def _undisturbed(worker: int) -> None:
@@ -188,35 +227,43 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray) -> Batch:
+def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray, move: Callable[[int], Move]) -> Batch:
+    """The batch of the images `indices[kept]`; `move` of a position in `indices` is asked only for targets that move."""
     found = indices[kept]
-    return Batch(
-        images, torch.from_numpy(split.labels[found]), torch.from_numpy(found), dropped=len(indices) - len(kept)
-    )
+    moves = tuple(move(j) for j in kept.tolist()) if split.targets.moved else ()
+    answers = split.targets.answers(found, moves)
+    return Batch(images, answers, torch.from_numpy(found), len(indices) - len(kept), moves)
 
 
-def _shown(split: Split, indices: np.ndarray, resolution: int, channels: int, crop: float) -> tuple[Tensor, np.ndarray]:
+def _shown(inputs: Inputs, indices: np.ndarray, sides: Sides, channels: int, crop: float) -> tuple[Tensor, np.ndarray]:
     """Whole images, centred, and the positions in `indices` of those that could be read."""
-    if isinstance(split, ArraySplit):
-        whole = _centred(split.several(indices, channels), resolution, crop)
+    if isinstance(inputs, Arrays):
+        whole = _centred(inputs.several(indices, channels), sides, crop)
         # Grey shown as RGB is one plane seen three times, which nothing may write to.
         return whole.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
 
     def image(j: int) -> Tensor:
-        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
-        whole = split.decode(indices[j], channels=channels, least=2 * round(resolution / crop))
-        return _centred(_alone(whole), resolution, crop)
+        whole = inputs.decode(indices[j], channels=channels, least=_enough(sides, crop))
+        return _centred(_alone(whole), sides, crop)
 
-    return _stacked(len(indices), image, resolution, channels, threads=_threads(split))
+    return _stacked(len(indices), image, sides, channels, threads=_threads(inputs))
+
+
+def _move_shown(inputs: Inputs, i: int, sides: Sides, crop: float) -> Move:
+    """Where the pixels of image `i`, as `_shown` shows it, lie in its picture."""
+    height, width = inputs.size(i, least=_enough(sides, crop))
+    whole = covering(_around(sides, crop), height, width)
+    resize = Move.crop_resize((0, 0, height, width), whole)
+    return inputs.origin(i, height, width).then(resize).then(Move.crop_resize((*_middle(whole, sides), *sides), sides))
 
 
 def _stacked(
-    n: int, image: Callable[[int], Tensor], resolution: int, channels: int, *, threads: int
+    n: int, image: Callable[[int], Tensor], sides: Sides, channels: int, *, threads: int
 ) -> tuple[Tensor, np.ndarray]:
     """`image(0)` to `image(n - 1)` as one batch, without those that cannot be read; and the numbers of the others."""
     # Channels last, and laid out here, by a worker where there are workers, rather than by the loop that trains. Filled by
     # NumPy: torch would wake its own threads for every image.
-    batch = np.empty((n, resolution, resolution, channels), np.uint8)
+    batch = np.empty((n, *sides, channels), np.uint8)
 
     def filled(j: int) -> bool:
         try:
@@ -240,9 +287,9 @@ def _stacked(
     return torch.from_numpy(batch if len(kept) == n else batch[kept]).permute(0, 3, 1, 2), kept
 
 
-def _threads(split: Split) -> int:
+def _threads(inputs: Inputs) -> int:
     """How many threads make a batch: of images to be decoded, torch's own number up to eight, one in a worker; else one."""
-    return min(8, torch.get_num_threads()) if isinstance(split, FileSplit | EncodedSplit | JoinedSplit) else 1
+    return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined) else 1
 
 
 def _alone(image: Tensor) -> Tensor:
@@ -250,23 +297,23 @@ def _alone(image: Tensor) -> Tensor:
     return image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
 
 
-def _centred(images: Tensor, resolution: int, crop: float) -> Tensor:
-    """A batch of one size: short side to round(resolution / crop), then the square in the middle."""
-    images = shortened(images, round(resolution / crop))
-    top, left = (images.shape[2] - resolution) // 2, (images.shape[3] - resolution) // 2
-    return images[:, :, top : top + resolution, left : left + resolution]
+def _centred(images: Tensor, sides: Sides, crop: float) -> Tensor:
+    """A batch of one size, made to cover round(sides / crop), then its middle."""
+    images = resized(images, *covering(_around(sides, crop), *images.shape[2:]))
+    top, left = _middle((images.shape[2], images.shape[3]), sides)
+    return images[:, :, top : top + sides[0], left : left + sides[1]]
 
 
-def shortened(images: Tensor, short: int) -> Tensor:
-    """A batch of one size, resized so that its short side has `short` pixels."""
-    height, width = images.shape[2:]
-    if height <= width:
-        return _resized(images, short, short * width // height)
-    return _resized(images, short * height // width, short)
+def _around(sides: Sides, crop: float) -> Sides:
+    """What the middle of `sides` is cut out of."""
+    return round(sides[0] / crop), round(sides[1] / crop)
 
 
-def _resized(images: Tensor, height: int, width: int) -> Tensor:
-    """Antialiased bilinear; what torchvision's `resize` calls, without its dispatch and its slow import."""
-    if images.shape[2:] == (height, width):
-        return images
-    return interpolate(images, size=(height, width), mode="bilinear", antialias=True)
+def _middle(whole: Sides, sides: Sides) -> Sides:
+    """Where the middle begins, from the top and from the left."""
+    return (whole[0] - sides[0]) // 2, (whole[1] - sides[1]) // 2
+
+
+def _enough(sides: Sides, crop: float) -> int:
+    """Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize."""
+    return 2 * max(_around(sides, crop))

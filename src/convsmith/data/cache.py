@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 import os
-import warnings
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,16 +26,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..errors import DataError
 from ..files import unfinished
 from ..watcher import Watcher
-from .batches import shortened
-from .pictures import Cut, decoded, unwarned
-from .split import EncodedSplit, FileSplit, JoinedSplit, Split, as_channels
+from .inputs import Cached, Encoded, Files, Inputs, Joined, Pixels
+from .pictures import decoded, unwarned
+from .resize import shortened
 
-__all__ = ["CHECKED_BYTES", "Cache", "CachedSplit", "Pixels"]
+__all__ = ["CHECKED_BYTES", "Cache"]
 
 # Up to here the pixels are held against their checksum whenever training begins: 1.7 GiB a second, so at most seconds.
 CHECKED_BYTES = 4 * 2**30
@@ -46,58 +44,9 @@ _BLOCK = 16 * 2**20
 _CHUNK = 8  # images that a thread decodes before it hands them over
 
 
-class Pixels:
-    """Images mapped read-only from one file: `image(k)` is a view. Processes that map it share its memory.
-
-    Handed to another process, it is the path that travels, not the pixels.
-    """
-
-    def __init__(self, path: Path, shapes: np.ndarray) -> None:
-        self.path, self.shapes = path, shapes
-        self._start = np.concatenate(([0], np.cumsum(shapes.prod(axis=1)))).tolist()
-        try:
-            mapped = np.memmap(path, np.uint8, "r") if self._start[-1] else np.zeros(0, np.uint8)
-        except OSError as error:
-            raise DataError(f"the cache {path} cannot be read any more: {error.strerror or error}") from error
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch would rather have memory that can be written to
-            self._flat = torch.from_numpy(mapped)
-
-    def image(self, k: int) -> Tensor:
-        """uint8 (height, width, channels), not to be written to."""
-        return self._flat[self._start[k] : self._start[k + 1]].view(self.shapes[k].tolist())
-
-    def __reduce__(self) -> tuple[type[Pixels], tuple[Path, np.ndarray]]:
-        return Pixels, (self.path, self.shapes)
-
-
-@dataclass(frozen=True, eq=False)
-class CachedSplit(Split):
-    """The images of `source`: image `i` is number `at[i]` of `pixels`, or `source`'s own where that is -1."""
-
-    source: Split
-    pixels: Pixels
-    at: np.ndarray
-
-    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
-        if self.at[i] < 0:
-            return self.source.decode(i, channels=channels, least=least, cut=cut)
-        image = self.pixels.image(self.at[i])
-        if cut is not None:
-            top, left, height, width = cut(*image.shape[:2])
-            image = image[top : top + height, left : left + width]
-        return as_channels(image.permute(2, 0, 1), channels)
-
-    def where(self, i: int) -> str | None:
-        return self.source.where(i)
-
-    def take(self, indices: np.ndarray) -> CachedSplit:
-        return CachedSplit(self.labels[indices], self.source.take(indices), self.pixels, self.at[indices])
-
-
 @dataclass(frozen=True, eq=False)
 class Cache:
-    """A cache in `folder` of the images of `splits`, of which those on disk or encoded are held, each once.
+    """A cache in `folder` of the images of `inputs`, of which those on disk or encoded are held, each once.
 
     An image is decoded whole and reduced until its short side has `side` pixels; a smaller one is left as it is. 0 stands
     for a side that is not decided yet. `place` says in a few letters where the images come from: what lies there may
@@ -107,13 +56,13 @@ class Cache:
     folder: Path
     name: str
     place: str
-    splits: tuple[Split, ...]
+    inputs: tuple[Inputs, ...]
     side: int
     listener: Watcher | None = None
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Any, ...]]:
         """Who listens stays in this process."""
-        return Cache, (self.folder, self.name, self.place, self.splits, self.side)
+        return Cache, (self.folder, self.name, self.place, self.inputs, self.side)
 
     def with_side(self, side: int) -> Cache:
         """This cache with `side` where none was decided."""
@@ -124,7 +73,7 @@ class Cache:
 
         Raises `DataError` where it cannot be written, and leaves nothing half done then.
         """
-        images = _images(self.splits)
+        images = _images(self.inputs)
         if not images:
             self.tell("the images are held in memory already: no cache is needed")
             return
@@ -145,16 +94,16 @@ class Cache:
                 "give another folder, or train without a cache"
             ) from error
 
-    def over(self, split: Split) -> Split:
-        """`split` with its images taken from the cache, which is ready, as far as they are in it."""
-        images = _images(self.splits)
+    def over(self, inputs: Inputs) -> Inputs:
+        """`inputs` with its images taken from the cache, which is ready, as far as they are in it."""
+        images = _images(self.inputs)
         if not images:
-            return split
+            return inputs
         if wrong := self._wrong(self._key(images), checked=False):
             raise DataError(f"the cache {self._index} {wrong}; another process must have changed it just now")
         pixels = Pixels(self._data(self._key(images)), _shapes(json.loads(self._index.read_bytes())))
-        number = {_address(one.split, one.i): k for k, one in enumerate(images) if pixels.shapes[k].all()}
-        return _over(split, pixels, number)
+        number = {_address(one.inputs, one.i): k for k, one in enumerate(images) if pixels.shapes[k].all()}
+        return _over(inputs, pixels, number, _least(self.side))
 
     def tell(self, text: str) -> None:
         """Something that whoever listens should know."""
@@ -251,59 +200,59 @@ class _Image(NamedTuple):
     """What a cache holds one of; `mark` says what it is made of."""
 
     mark: str
-    split: FileSplit | EncodedSplit
+    inputs: Files | Encoded
     i: int
 
 
-def _images(splits: Iterable[Split]) -> list[_Image]:
-    """The images that are on disk or encoded, each once, in an order that does not depend on that of the splits."""
-    found = {_address(leaf, i): (leaf, i) for leaf in _leaves(splits) for i in range(len(leaf))}
+def _images(several: Iterable[Inputs]) -> list[_Image]:
+    """The images that are on disk or encoded, each once, in an order that does not depend on that of the inputs."""
+    found = {_address(leaf, i): (leaf, i) for leaf in _leaves(several) for i in range(len(leaf))}
     return sorted((_Image(_mark(leaf, i), leaf, i) for leaf, i in found.values()), key=lambda image: image.mark)
 
 
-def _leaves(splits: Iterable[Split]) -> Iterator[FileSplit | EncodedSplit]:
-    for split in splits:
-        match split:
-            case FileSplit() | EncodedSplit():
-                yield split
-            case JoinedSplit():
-                yield from _leaves(split.parts)
+def _leaves(several: Iterable[Inputs]) -> Iterator[Files | Encoded]:
+    for inputs in several:
+        match inputs:
+            case Files() | Encoded():
+                yield inputs
+            case Joined(parts=parts):
+                yield from _leaves(parts)
 
 
-def _address(split: FileSplit | EncodedSplit, i: int) -> Hashable:
-    """Where an image lies: the same for the same image of another split of the same data."""
-    return split.paths[i] if isinstance(split, FileSplit) else (id(split.joined), int(split.start[i]))
+def _address(inputs: Files | Encoded, i: int) -> Hashable:
+    """Where an image lies: the same for the same image of another part of the same data."""
+    return inputs.paths[i] if isinstance(inputs, Files) else (id(inputs.joined), int(inputs.start[i]))
 
 
-def _mark(split: FileSplit | EncodedSplit, i: int) -> str:
-    if isinstance(split, EncodedSplit):
-        return hashlib.sha256(split.bytes_of(i)).hexdigest()
+def _mark(inputs: Files | Encoded, i: int) -> str:
+    if isinstance(inputs, Encoded):
+        return hashlib.sha256(inputs.bytes_of(i)).hexdigest()
     try:
-        found = os.stat(split.paths[i])
+        found = os.stat(inputs.paths[i])
     except OSError:
-        return split.paths[i]
-    return f"{split.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
+        return inputs.paths[i]
+    return f"{inputs.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
 
 
-def _over(split: Split, pixels: Pixels, number: dict[Hashable, int]) -> Split:
-    match split:
-        case JoinedSplit():
-            return replace(split, parts=tuple(_over(part, pixels, number) for part in split.parts))
-        case FileSplit() | EncodedSplit():
-            at = np.array([number.get(_address(split, i), -1) for i in range(len(split))], np.int64)
-            return CachedSplit(split.labels, split, pixels, at)
+def _over(inputs: Inputs, pixels: Pixels, number: dict[Hashable, int], least: int) -> Inputs:
+    match inputs:
+        case Joined(parts=parts):
+            return replace(inputs, parts=tuple(_over(part, pixels, number, least) for part in parts))
+        case Files() | Encoded():
+            at = np.array([number.get(_address(inputs, i), -1) for i in range(len(inputs))], np.int64)
+            return Cached(inputs, pixels, at, least)
         case _:
-            return split
+            return inputs
 
 
 def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
     """The pixels of each, few enough; none of one that cannot be read. Threads are a little ahead of the caller."""
 
     def one(image: _Image) -> np.ndarray:
-        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
         try:
-            source = image.split.paths[image.i] if isinstance(image.split, FileSplit) else image.split.bytes_of(image.i)
-            pixels = decoded(source, channels=0, least=2 * side)
+            own = image.inputs
+            source = own.paths[image.i] if isinstance(own, Files) else own.bytes_of(image.i)
+            pixels = decoded(source, channels=0, least=_least(side))
         except OSError:
             return np.zeros((0, 0, 0), np.uint8)
         if min(pixels.shape[:2]) <= side:
@@ -327,6 +276,11 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
                 yield from coming.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _least(side: int) -> int:
+    """Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize."""
+    return 2 * side
 
 
 def _shapes(index: dict[str, Any]) -> np.ndarray:

@@ -10,61 +10,25 @@ import numpy as np
 
 from ..errors import DataError, nearest
 from .batches import HELD_BYTES
-from .cache import Cache
-from .folder import read_classes, read_folder, renumbered
-from .named import TORCHVISION_SETS, read_digits, read_torchvision
-from .npz import read_npz
+from .images import ImageData, Skipped
+from .inputs import Arrays, Encoded, Files, Items
+from .inputs.items import name_of
 from .pictures import examined
-from .split import ArraySplit, EncodedSplit, FileSplit, Split
+from .readers.dataset import Own, own_data, parts_of, read_dataset
+from .readers.folder import read_classes, read_folder
+from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
+from .readers.names import renumbered
+from .readers.npz import read_npz
+from .readers.table import read_table
+from .split import Split
+from .targets import Labels
 
-__all__ = ["NAMES", "ImageData", "Skipped", "divided", "load_data"]
+__all__ = ["NAMES", "divided", "load_data"]
 
 NAMES = ("digits", *TORCHVISION_SETS)
 
 # Up to here every image is decoded once before training; above, only the headers are read.
 _DECODED_CHECKS = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """An image that was left out, and why."""
-
-    path: str
-    why: str
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ImageData:
-    """Labelled images to train on and to validate on.
-
-    `split_note` says in a sentence how the validation part was made; `divided`, that it was set aside from the images to
-    train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
-    instead of the images to train on, where that was asked for.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    train: Split
-    val: Split
-    split_note: str
-    skipped: tuple[Skipped, ...] = ()
-    mirror: bool = True
-    divided: bool = False
-    cache: Cache | None = None
-
-    def to_record(self) -> dict[str, object]:
-        """What a run folder keeps of it as `data.json`."""
-        counts = [np.bincount(part.labels, minlength=len(self.classes)).tolist() for part in (self.train, self.val)]
-        return {
-            "name": self.name,
-            "classes": list(self.classes),
-            "train": len(self.train),
-            "val": len(self.val),
-            "split": self.split_note,
-            "per_class": [list(pair) for pair in zip(*counts, strict=True)],
-            "skipped": [{"path": skipped.path, "why": skipped.why} for skipped in self.skipped],
-            "mirror": self.mirror,
-        }
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,10 +41,12 @@ class _Read:
     val: Split | None = None
     val_name: str = ""
     mirror: bool = True
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load_data(
-    what: str | Path,
+    what: str | Path | Own,
     *,
     val: str | Path | None = None,
     root: Path | None = None,
@@ -89,21 +55,24 @@ def load_data(
     val_fraction: float = 0.2,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
-    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, or a torchvision set by its name.
+    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, a `.csv` of files and labels, a
+    torchvision set by its name, or a dataset of your own: anything with a length that gives (PIL image or uint8 tensor,
+    label), or a pair (train, val).
 
-    `val` names a second folder or `.npz` to validate on as it is. Without it, and where the data has no validation part
-    of its own, a share `val_fraction` of each class is set aside, chosen by `seed`. `root` is where torchvision's sets
+    `val` names a second folder, `.npz` or `.csv` to validate on as it is. Without it, and where the data has no validation
+    part of its own, a share `val_fraction` of each class is set aside, chosen by `seed`. `root` is where torchvision's sets
     lie; they are fetched only when `download` is true. Unreadable images are skipped and listed; `progress` is told
     (images looked at, images in all). Raises DataError where nothing sensible can be trained.
     """
     if not 0 < val_fraction < 1:
         raise DataError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
-    read = _read(what, root, download)
+    report = progress or _unreported
+    read = _read(what, root, download) if isinstance(what, str | Path) else _read_own(what, report)
     if val is not None:
         read = _with_validation(read, val)
     total = len(read.train) + (len(read.val) if read.val is not None else 0)
-    report = progress or _unreported
     train, skipped = _readable(read.train, read.name, lambda done: report(done, total))
+    skipped = read.skipped + skipped
     classes = _sound(train, read.classes, read.name, skipped)
     if read.val is None:
         train, held_out = divided(train, val_fraction, seed)
@@ -114,7 +83,8 @@ def load_data(
         skipped += more
         note = f"{read.val_name}, as it is"
         _check_validation(held_out, classes, read.val_name, more)
-    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror, divided=read.val is None)
+    divides = read.val is None
+    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror, divided=divides, notes=read.notes)
 
 
 def _unreported(done: int, total: int) -> None:
@@ -132,21 +102,49 @@ def _read(what: str | Path, root: Path | None, download: bool) -> _Read:
     if path.is_dir():
         folder, val_folder, classes, part = read_folder(path)
         return _Read(path.resolve().name, folder, classes, val_folder, f"the folder {part}/")
+    if _is_table(path):
+        listed, listed_val, classes, part = read_table(path)
+        return _Read(path.stem, listed, classes, listed_val, f"the rows of split '{part}'")
     arrays, npz_val, names = read_npz(path)
     return _Read(path.stem, arrays, names or (), npz_val, "the validation arrays of the file")
 
 
+def _read_own(own: Own, report: Callable[[int, int], None]) -> _Read:
+    if own_data(own) is None:
+        raise DataError(
+            f"{type(own).__name__} is no data: give the name of a set, a path, a dataset with a length and items that are "
+            "(image, label), or a pair of such (train, val)"
+        )
+    train, val = parts_of(own)
+    total, name = len(train) + (0 if val is None else len(val)), name_of(train)
+    first = read_dataset(train, lambda done: report(done, total))
+    if val is None:
+        return _Read(name, first.split, first.classes, skipped=first.skipped, notes=first.notes)
+    other = read_dataset(val, lambda done: report(len(train) + done, total), classes=first.classes)
+    held_out = other.split
+    if other.classes != first.classes and other.classes:
+        held_out = renumbered(held_out, other.classes, first.classes, f"the dataset to validate on, {name_of(val)},")
+    return _Read(
+        name, first.split, first.classes, held_out, f"the second dataset, {name_of(val)}",
+        skipped=first.skipped + other.skipped, notes=first.notes + other.notes,
+    )  # fmt: skip
+
+
 def _existing(what: str | Path) -> Path:
-    """A folder or an .npz file that is there."""
+    """A folder, an .npz or a .csv file that is there."""
     path = Path(what).expanduser()
     if not path.exists():
         raise DataError(
             f"there is no data '{what}'{nearest(str(what), NAMES)}; give a folder with one sub-folder per class, an "
-            f".npz file, or one of {', '.join(NAMES)}"
+            f".npz or .csv file, or one of {', '.join(NAMES)}"
         )
-    if not path.is_dir() and path.suffix.lower() != ".npz":
-        raise DataError(f"{path} is neither a folder nor an .npz file")
+    if not path.is_dir() and path.suffix.lower() not in (".npz", ".csv"):
+        raise DataError(f"{path} is neither a folder nor an .npz or .csv file")
     return path
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
 
 
 def _with_validation(read: _Read, what: str | Path) -> _Read:
@@ -154,6 +152,9 @@ def _with_validation(read: _Read, what: str | Path) -> _Read:
     split: Split
     if path.is_dir():
         split, names = read_classes(path)
+    elif _is_table(path):
+        rows, apart, names, _ = read_table(path)
+        split = apart or rows
     else:
         split, _, found = read_npz(path)
         names = found or ()
@@ -164,14 +165,16 @@ def _with_validation(read: _Read, what: str | Path) -> _Read:
 
 def _readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple[Split, tuple[Skipped, ...]]:
     """The images that can be decoded, held as pixels where they are small and of one size; and the others."""
-    if isinstance(split, FileSplit):
-        paths = split.paths
-        source: Callable[[int], str | bytes] = paths.__getitem__
-    elif isinstance(split, EncodedSplit):
-        paths, source = (), split.bytes_of
-    else:
-        progress(len(split))
-        return split, ()
+    match split.inputs:
+        case Files(paths=paths):
+            source: Callable[[int], str | bytes] = paths.__getitem__
+        case Encoded() as encoded:
+            paths, source = (), encoded.bytes_of
+        case Items():  # each was looked at when its label was read
+            return split, ()
+        case _:
+            progress(len(split))
+            return split, ()
     whole = len(split) <= _DECODED_CHECKS
     seen = examined(source, len(split), whole=whole, keep=HELD_BYTES, progress=progress)
     good = np.array([not one.why for one in seen], dtype=bool)
@@ -182,7 +185,8 @@ def _readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple
         split = split.take(np.flatnonzero(good))
     images = [one.image for one in seen if one.image is not None]
     if images and len(images) == len(split) and len({image.shape for image in images}) == 1:
-        return ArraySplit(split.labels, np.stack(images), split.paths if isinstance(split, FileSplit) else ()), skipped
+        paths = split.inputs.paths if isinstance(split.inputs, Files) else ()
+        return replace(split, inputs=Arrays(np.stack(images), paths)), skipped
     return split, skipped
 
 
@@ -191,14 +195,14 @@ def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skip
     lost = f" ({len(skipped)} unreadable, the first {skipped[0].path}: {skipped[0].why})" if skipped else ""
     if len(split) == 0:
         raise DataError(f"{where} has no images{lost}")
-    most = int(split.labels.max())
+    most = _largest(split)
     if most >= (len(names) or len(split)):
         known = f"only {len(names)} class names" if names else f"only {len(split)} images; number the classes from 0"
         raise DataError(f"{where} has a label {most} but {known}")
     names = names or tuple(str(label) for label in range(most + 1))
     if len(names) < 2:
         raise DataError(f"{where} has one class, '{names[0]}'; to tell classes apart there must be two or more")
-    for name, n in zip(names, np.bincount(split.labels, minlength=len(names)).tolist(), strict=True):
+    for name, n in zip(names, split.targets.counts(len(names)).tolist(), strict=True):
         if n < 2:
             raise DataError(
                 f"class '{name}' of {where} has {'one image' if n else 'no images'}{lost}; "
@@ -211,18 +215,22 @@ def _check_validation(split: Split, classes: tuple[str, ...], where: str, skippe
     if len(split) == 0:
         lost = f"; {len(skipped)} unreadable ones were skipped" if skipped else ""
         raise DataError(f"there are no validation images in {where}{lost}")
-    if split.labels.max() >= len(classes):
-        raise DataError(f"{where} has a label {split.labels.max()} but training has only {len(classes)} classes")
+    if _largest(split) >= len(classes):
+        raise DataError(f"{where} has a label {_largest(split)} but training has only {len(classes)} classes")
+
+
+def _largest(split: Split) -> int:
+    """The largest class number that an image has; of targets that come with their classes' names, none is too large."""
+    return int(split.targets.labels.max()) if isinstance(split.targets, Labels) else -1
 
 
 def divided(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Training and validation parts, in the order of `split`, with the same share of every class in the second.
 
-    A class keeps one image at least in each part, as far as it has two.
+    A class (or other stratum of the targets) keeps one image at least in each part, as far as it has two.
     """
     chosen = np.zeros(len(split), dtype=bool)
-    for label in range(int(split.labels.max()) + 1):
-        members = np.flatnonzero(split.labels == label)
+    for label, members in enumerate(split.targets.strata()):
         n = min(len(members) - 1, max(1, round(fraction * len(members))))
         chosen[np.random.default_rng((seed, label)).permutation(members)[:n]] = True
     return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen))

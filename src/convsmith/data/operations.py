@@ -8,14 +8,15 @@ seconds to import in every worker and ten times as long to turn an image.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from PIL import Image
 
 from ..recipe import Operation
+from .moves import Move, sampled_at_turn
 
-__all__ = ["blended", "brightened", "contrasted", "operated", "saturated"]
+__all__ = ["blended", "brightened", "contrasted", "moved", "operated", "saturated"]
+
+Affine = tuple[float, float, float, float, float, float]
 
 GREY = 128
 _LEVELS = np.arange(256, dtype=np.int32)
@@ -29,7 +30,8 @@ def operated(
     `draws` holds two numbers in [0, 1): the sign of what has one, and where a cut-out lies. `reach` is the pixels a level
     that translations move by; `scale` multiplies them and the cut-out's.
     """
-    sign = -1.0 if draws[0] < 0.5 else 1.0
+    if (affine := _affine(operation, level, draws, reach, scale, *image.shape[:2])) is not None:
+        return _moved(image, affine)
     match operation:
         case Operation.AUTO_CONTRAST:
             return _auto_contrast(image)
@@ -37,8 +39,6 @@ def operated(
             return _equalized(image)
         case Operation.INVERT:
             return 255 - image
-        case Operation.ROTATE:
-            return _rotated(image, sign * 3 * level)
         case Operation.POSTERIZE:
             return _posterized(image, int(0.4 * level))
         case Operation.SOLARIZE:
@@ -55,16 +55,44 @@ def operated(
             return brightened(image, 0.18 * level + 0.1)
         case Operation.SHARPNESS:
             return blended(_smoothed(image), image, 0.18 * level + 0.1)
-        case Operation.SHEAR_X:
-            return _moved(image, (1, sign * 0.03 * level, 0, 0, 1, 0))
-        case Operation.SHEAR_Y:
-            return _moved(image, (1, 0, 0, sign * 0.03 * level, 1, 0))
-        case Operation.TRANSLATE_X:
-            return _moved(image, (1, 0, sign * reach * scale * level, 0, 1, 0))
-        case Operation.TRANSLATE_Y:
-            return _moved(image, (1, 0, 0, 0, 1, sign * reach * scale * level))
         case Operation.CUTOUT:
             return _cut_out(image, round(4 * level * scale), draws)
+    raise AssertionError(operation)
+
+
+def moved(
+    operation: Operation,
+    level: float,
+    draws: np.ndarray,
+    *,
+    reach: float,
+    scale: float = 1.0,
+    height: int,
+    width: int,
+) -> Move:
+    """Where the pixels of an image of this size go in `operated`: nowhere, unless it turns, shears or shifts them."""
+    affine = _affine(operation, level, draws, reach, scale, height, width)
+    return Move.identity() if affine is None else Move.sampled(affine)
+
+
+def _affine(
+    operation: Operation, level: float, draws: np.ndarray, reach: float, scale: float, height: int, width: int
+) -> Affine | None:
+    """From an output pixel to where it comes from, both from corners; None of what moves no pixel."""
+    sign = -1.0 if draws[0] < 0.5 else 1.0
+    match operation:
+        case Operation.ROTATE:
+            return sampled_at_turn(sign * 3 * level, height, width)
+        case Operation.SHEAR_X:
+            return 1, sign * 0.03 * level, 0, 0, 1, 0
+        case Operation.SHEAR_Y:
+            return 1, 0, 0, sign * 0.03 * level, 1, 0
+        case Operation.TRANSLATE_X:
+            return 1, 0, sign * reach * scale * level, 0, 1, 0
+        case Operation.TRANSLATE_Y:
+            return 1, 0, 0, 0, 1, sign * reach * scale * level
+        case _:
+            return None
 
 
 # ---- tables of 256 levels --------------------------------------------------------------------------------------------
@@ -151,16 +179,7 @@ def _cut(values: np.ndarray) -> np.ndarray:
 # ---- geometry --------------------------------------------------------------------------------------------------------
 
 
-def _rotated(image: np.ndarray, degrees: float) -> np.ndarray:
-    """Turned about its middle, anticlockwise where `degrees` is above 0."""
-    height, width = image.shape[:2]
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    x, y = width / 2, height / 2
-    # From an output pixel to where it comes from; y points down.
-    return _moved(image, (cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y))
-
-
-def _moved(image: np.ndarray, affine: tuple[float, float, float, float, float, float]) -> np.ndarray:
+def _moved(image: np.ndarray, affine: Affine) -> np.ndarray:
     """The image whose pixel (x, y) is that of `image` at (a x + b y + c, d x + e y + f)."""
     grey = image.shape[2] == 1
     picture = Image.fromarray(image[..., 0] if grey else image)

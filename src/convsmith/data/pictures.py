@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "unwarned"]
+__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "measured", "plain", "unwarned"]
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
@@ -24,6 +24,9 @@ SUFFIXES = (
 MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
 
 _CHUNK = 32
+
+# EXIF's tag; from 5 on, rows and columns change places.
+_ORIENTATION = 0x0112
 
 # From the height and the width of a picture, the rectangle of it that is wanted: top, left, height, width.
 Cut = Callable[[int, int], tuple[int, int, int, int]]
@@ -50,6 +53,22 @@ def decoded(source: str | bytes, *, channels: int = 3, least: int = 0, cut: Cut 
     except OSError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def measured(source: str | bytes, *, least: int = 0) -> tuple[int, int]:
+    """The height and the width of what `decoded` gives with the same `least`, from the file's header alone.
+
+    Raises OSError where that cannot be read.
+    """
+    try:
+        with Image.open(_opened(source)) as image:
+            _reduce(image, least)
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except OSError:
+        raise
+    except Exception as error:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
@@ -116,18 +135,37 @@ def _in_threads(look_from: Callable[[int], list[Seen]], starts: range) -> Iterat
 def _pixels(source: str | bytes, channels: int, least: int, cut: Cut | None) -> np.ndarray:
     with Image.open(_opened(source)) as image:
         _refuse_bombs(image)
-        if least and min(image.size) > least:
-            image.draft(None, (least, least))
+        _reduce(image, least)
         ImageOps.exif_transpose(image, in_place=True)
         picture = _eight_bit(image)
         if cut is not None:
             top, left, height, width = cut(picture.height, picture.width)
             picture = picture.crop((left, top, left + width, top + height))
-        grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
-        mode = "L" if grey else "RGB"
-        # Pillow would copy a picture that is of this mode already.
-        array = np.array(picture if picture.mode == mode else picture.convert(mode))
+        return _array(picture, channels)
+
+
+def plain(picture: Image.Image) -> np.ndarray:
+    """A picture that is open already, just as it stands, as uint8 (height, width, 1 or 3). Raises OSError where it is damaged."""
+    try:
+        return _array(_eight_bit(picture), 0)
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _array(picture: Image.Image, channels: int) -> np.ndarray:
+    grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
+    mode = "L" if grey else "RGB"
+    # Pillow would copy a picture that is of this mode already.
+    array = np.array(picture if picture.mode == mode else picture.convert(mode))
     return array[:, :, None] if grey else array
+
+
+def _reduce(image: Image.Image, least: int) -> None:
+    """Let the decoder skip what is not needed; its size says then what will be decoded."""
+    if least and min(image.size) > least:
+        image.draft(None, (least, least))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..data.readers.dataset import own_data
 from ..errors import DataError, UserError
 from ..resolve import device
 from ..runs import Run
 from ..scores import Scores
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
-from .options import Options, source_of
+from .options import Data, Options, source_of
 from .source import Source
 
 __all__ = ["evaluate"]
@@ -22,7 +23,7 @@ SPLITS = ("val", "train")
 
 def evaluate(
     run: Run | str | Path,
-    data: str | Path | None = None,
+    data: Data | None = None,
     *,
     split: str = "val",
     root: str | Path | None = None,
@@ -37,7 +38,7 @@ def evaluate(
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
     own = Source(**run.read("config.json")["source"])
     source = own if data is None else source_of(data, Options(root=root, download=download, seed=own.seed))
-    images = source.load(watcher or Watcher())
+    images = source.load(watcher or Watcher(), own_data(data))
     classes = tuple(run.read("data.json")["classes"])
     if images.classes != classes:
         raise DataError(

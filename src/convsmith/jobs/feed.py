@@ -36,6 +36,7 @@ __all__ = [
     "samples_of",
     "score_on",
     "shape_of",
+    "sides_of",
     "task_of",
     "trained",
     "validation_batches",
@@ -73,7 +74,7 @@ class Feed:
 
     @property
     def _needed(self) -> int:
-        return least_side(self.recipe.augment, self.spec.input.resolution)
+        return least_side(self.recipe.augment, sides_of(self.spec))
 
     def _cache(self) -> Cache | None:
         cache = self.images.cache
@@ -85,9 +86,10 @@ class Feed:
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         augment, cache = self.recipe.augment, self._cache()
+        train = self.images.train
         return train_batches(
-            self.images.train if cache is None else cache.over(self.images.train),
-            resolution=self.spec.input.resolution,
+            train if cache is None else replace(train, inputs=cache.over(train.inputs)),
+            sides=sides_of(self.spec),
             channels=self.spec.input.channels,
             batch=self.recipe.batch,
             augment=augment if self.images.mirror else replace(augment, mirror=0.0),
@@ -101,9 +103,9 @@ class Feed:
 
 def validation_batches(spec: ArchSpec, images: ImageData) -> Callable[[], Iterator[Batch]]:
     """A function that yields the validation batches, decoded once where they fit in memory."""
-    resolution, channels = spec.input.resolution, spec.input.channels
-    split = held(images.val, resolution=resolution, channels=channels)
-    return lambda: eval_batches(split, resolution=resolution, channels=channels, batch=EVAL_BATCH)
+    sides, channels = sides_of(spec), spec.input.channels
+    split = held(images.val, sides=sides, channels=channels)
+    return lambda: eval_batches(split, sides=sides, channels=channels, batch=EVAL_BATCH)
 
 
 def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device, task: Task) -> Scores:
@@ -114,7 +116,7 @@ def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.d
         task.meter(images.classes),
         prepare=normaliser(spec, where),
         device=where,
-        where=images.val.where,
+        where=images.val.inputs.where,
     )
 
 
@@ -147,4 +149,9 @@ def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
 
 def shape_of(spec: ArchSpec) -> tuple[int, int, int]:
     """(C, H, W) of one image."""
-    return (spec.input.channels, spec.input.resolution, spec.input.resolution)
+    return (spec.input.channels, *sides_of(spec))
+
+
+def sides_of(spec: ArchSpec) -> tuple[int, int]:
+    """(H, W) of one image."""
+    return spec.input.resolution, spec.input.resolution

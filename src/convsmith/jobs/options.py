@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..data.readers.dataset import Own, described, own_data
 from ..recipe import Recipe
 from ..recipes import changed
 from ..recipes import recipe as named_recipe
 from .source import Source
 
-__all__ = ["Options", "resolved_recipe", "source_of", "with_recipe"]
+__all__ = ["Data", "Options", "resolved_recipe", "source_of", "with_recipe"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,20 @@ class Options:
     cache_side: int = 0  # their short side; 0 is as many pixels as the smallest crops need
 
 
-def source_of(data: str | Path, options: Options) -> Source:
+# A name, a path, or a dataset of the user's own: with a length and items that are (PIL image or uint8 tensor, label); a pair
+# of these is to train on and to validate on.
+Data = str | Path | Own
+
+
+def source_of(data: Data, options: Options) -> Source:
     """Where the data is, in absolute terms, so that a run can be resumed from another folder."""
+    own = own_data(data)
 
     def located(path: str | Path) -> str:
         return str(Path(path).resolve() if Path(path).exists() else path)
 
     return Source(
-        what=located(data),
+        what=located(data) if isinstance(data, str | Path) else described(data),
         val=None if options.val is None else located(options.val),
         root=None if options.root is None else located(options.root),
         download=options.download,
@@ -50,6 +57,7 @@ def source_of(data: str | Path, options: Options) -> Source:
         pseudo_ratio=options.pseudo_ratio,
         cache=None if options.cache is None else str(Path(options.cache).resolve()),
         cache_side=options.cache_side,
+        own=own is not None,
     )
 
 

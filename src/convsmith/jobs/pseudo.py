@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import eval_batches
-from ..data.pseudo import PseudoLabels, chosen, unlabelled
+from ..data import Labels, Split, eval_batches
+from ..data.readers.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
 from ..evals import outputs
 from ..files import write_text
 from ..resolve import device
 from ..runs import Run
 from ..watcher import Watcher
-from .feed import EVAL_BATCH, normaliser, trained
+from .feed import EVAL_BATCH, normaliser, sides_of, trained
 
 __all__ = ["pseudo_label"]
 
@@ -42,12 +42,12 @@ def pseudo_label(
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
     run = teacher if isinstance(teacher, Run) else Run.open(teacher)
-    spec, split, where = run.spec, unlabelled(images), device()
+    spec, inputs, where = run.spec, unlabelled(images), device()
+    split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = tuple(str(name) for name in run.read("data.json")["classes"])
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
     scores, labels, read = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0
-    side, channels = spec.input.resolution, spec.input.channels
-    batches = eval_batches(split, resolution=side, channels=channels, batch=EVAL_BATCH)
+    batches = eval_batches(split, sides=sides_of(spec), channels=spec.input.channels, batch=EVAL_BATCH)
     for batch, logits in outputs(model, batches, prepare=ready, device=where):
         done = int(batch.indices[-1]) + 1
         watcher.count("labelling images", done, len(split))

@@ -8,17 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import ArraySplit, Cache, EncodedSplit, FileSplit, ImageData, JoinedSplit, load_data
-from ..data.pseudo import read_pseudo, with_pseudo
+from ..data import Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, ManyLabels, load_data
+from ..data.readers.dataset import Own
+from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
 from ..watcher import Watcher
 
 __all__ = ["Source", "contents", "fingerprint"]
 
+# Items of a user's own dataset that it is known again by, spread evenly: all where there are no more.
+LOOKED_AT = 256
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where data comes from: all that is needed to load it again, the same, on resuming."""
+    """Where data comes from: all that is needed to load it again, the same, on resuming.
+
+    `own`: it is a dataset that lives in Python and in no file. `what` then only describes it, and it has to be given again.
+    """
 
     what: str
     val: str | None = None
@@ -29,9 +36,16 @@ class Source:
     pseudo_ratio: float = 1.0
     cache: str | None = None
     cache_side: int = 0
+    own: bool = False
 
-    def load(self, watcher: Watcher) -> ImageData:
-        found = self._labelled(watcher)
+    def load(self, watcher: Watcher, own: Own | None = None) -> ImageData:
+        """The data; of a source of the user's `own` it is what is given here.
+
+        Raises:
+            UserError: nothing is given.
+            DataError: it cannot be trained on.
+        """
+        found = self._labelled(watcher, own)
         if self.pseudo is not None:
             found = with_pseudo(found, read_pseudo(Path(self.pseudo)), ratio=self.pseudo_ratio, seed=self.seed)
         return found if self.cache is None else replace(found, cache=self._cache(found, Path(self.cache), watcher))
@@ -46,19 +60,30 @@ class Source:
         if self.pseudo is not None:  # which of them are drawn depends on these
             place += [self.pseudo_ratio, self.seed]
         # What was set aside is held as well: every seed divides another way, and all of them share one cache.
-        splits = (images.train, images.val) if images.divided else (images.train,)
+        inputs = (images.train.inputs, images.val.inputs) if images.divided else (images.train.inputs,)
         digits = hashlib.sha256(repr(place).encode()).hexdigest()[:8]
-        return Cache(folder, images.name, digits, splits, self.cache_side, watcher)
+        return Cache(folder, images.name, digits, inputs, self.cache_side, watcher)
 
-    def _labelled(self, watcher: Watcher) -> ImageData:
+    def _labelled(self, watcher: Watcher, own: Own | None) -> ImageData:
+        if self.own and own is None:
+            raise UserError(
+                f"{self.what} lives in Python and in no file: give it again from there, as `cs.resume(run, data=...)` or "
+                "`cs.evaluate(run, ...)`"
+            )
+        if self.own and self.cache is not None:
+            raise UserError(f"--cache holds images that are files, and {self.what} is none")
         found = load_data(
-            self.what,
+            own if self.own and own is not None else self.what,
             val=self.val,
             root=Path(self.root) if self.root else None,
             download=self.download,
             seed=self.seed,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
+        if isinstance(found.train.targets, ManyLabels):  # until a task learns from them
+            raise UserError(f"{found.name} gives images of several classes, and no task here learns from these yet")
+        for note in found.notes:
+            watcher.note(note)
         if found.skipped:
             first = found.skipped[0]
             watcher.note(
@@ -71,24 +96,36 @@ def fingerprint(images: ImageData) -> str:
     """Sixteen digits that change when the classes, the split or a label change."""
     digest = hashlib.sha256("\0".join(images.classes).encode())
     for split in (images.train, images.val):
-        digest.update(split.labels.tobytes())
+        digest.update(split.targets.to_bytes())
     return digest.hexdigest()[:16]
 
 
 def contents(images: ImageData) -> str:
-    """Sixteen digits that change when an image does: by the bytes of those in memory, by the names and sizes of files."""
+    """Sixteen digits that change when an image does: by the bytes of those in memory, by the names and sizes of files, by
+    the pixels of some items of a dataset of the user's own."""
     digest = hashlib.sha256()
-    parts = images.train.parts if isinstance(images.train, JoinedSplit) else (images.train,)
-    for split in (*parts, images.val):
-        match split:
-            case ArraySplit():
-                for rows in np.array_split(split.images, max(1, split.images.nbytes // 2**26)):
+    train, val = images.train.inputs, images.val.inputs
+    for inputs in (*(train.parts if isinstance(train, Joined) else (train,)), val):
+        match inputs:
+            case Arrays(images=pixels):
+                for rows in np.array_split(pixels, max(1, pixels.nbytes // 2**26)):
                     digest.update(np.ascontiguousarray(rows).tobytes())
-            case EncodedSplit():
-                for i in range(len(split)):
-                    digest.update(split.bytes_of(i))
-            case FileSplit():
-                for path in map(Path, split.paths):
+            case Encoded():
+                for i in range(len(inputs)):
+                    digest.update(inputs.bytes_of(i))
+            case Files(paths=paths):
+                for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
                     digest.update(f"{path.parent.name}/{path.name} {size}\0".encode())
+            case Items(steady=True):
+                for i in np.linspace(0, len(inputs) - 1, min(len(inputs), LOOKED_AT)).astype(int).tolist():
+                    digest.update(_pixels(inputs, i))
     return digest.hexdigest()[:16]
+
+
+def _pixels(inputs: Inputs, i: int) -> bytes:
+    try:
+        image = inputs.decode(i)
+    except OSError:
+        return b"unreadable"
+    return f"{tuple(image.shape)}".encode() + image.contiguous().numpy().tobytes()

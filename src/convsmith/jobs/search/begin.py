@@ -10,6 +10,7 @@ from pathlib import Path
 from ...codec import from_data, to_data
 from ...costs import cost
 from ...data import ImageData
+from ...data.readers.dataset import own_data
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
 from ...machine import this_machine
@@ -22,9 +23,9 @@ from ...supernet import Space
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
 from ..feed import samples_of, shape_of
-from ..options import Options, with_recipe
+from ..options import Data, Options, with_recipe
 from ..source import Source
-from ..train.stages import check_unchanged, data_record, unchanged
+from ..train.stages import data_record, loaded_again, unchanged
 from .options import SearchOptions, Selector, space_of
 from .request import Request
 from .stages import Search, carried
@@ -41,7 +42,7 @@ __all__ = [
 
 
 def search(
-    data: str | Path,
+    data: Data,
     *,
     to: str | Sequence[str],
     recipe: str | Recipe | None = None,
@@ -64,7 +65,7 @@ def search(
     with joined(device()) as ranks:
 
         def begun() -> tuple[Run, ImageData]:
-            images = request.source.load(watcher)
+            images = request.source.load(watcher, own_data(data))
             if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
                 watcher.note(f"started again by torchrun: going on with {before}")
                 return Run.open(before), images
@@ -82,15 +83,15 @@ def search(
         return carried(found, images, watcher, ranks)
 
 
-def resume_search(run: Run, *, force: bool = False, watcher: Watcher | None = None) -> Run:
-    """Go on with a search where it was stopped: what was trained, scored and measured is not done again.
+def resume_search(run: Run, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None) -> Run:
+    """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` as in
+    `resume`.
 
     Raises:
         DataError: the data has changed since the start. Forced, children are scored anew by it.
     """
-    watcher, source = watcher or Watcher(), Source(**run.read("config.json")["source"])
-    images = source.load(watcher)
-    check_unchanged(run, images, source.what, watcher, force=force)
+    watcher = watcher or Watcher()
+    images = loaded_again(run, data, watcher, force=force)
     with joined(device()) as ranks:
         return carried(run, images, watcher, ranks)
 

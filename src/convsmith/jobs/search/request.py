@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...costs import cost
 from ...data import ImageData, divided
@@ -17,7 +16,7 @@ from ...recipes import recipe as named_recipe
 from ...supernet import Space, refuse_recipe
 from ...units import Budget
 from ...watcher import Watcher
-from ..options import Options, source_of
+from ..options import Data, Options, source_of
 from ..source import Source
 from ..timing.stopwatch import Stopwatch
 from ..train.begin import regularised
@@ -41,7 +40,7 @@ class Request:
     seed: int
 
     @classmethod
-    def of(cls, data: str | Path, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
+    def of(cls, data: Data, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
         """What `search` was given, understood.
 
         Raises:

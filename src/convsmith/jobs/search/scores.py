@@ -20,7 +20,7 @@ from ...model import Model
 from ...supernet import Genes, Supernet
 from ...tasks import Task
 from ...watcher import Watcher
-from ..feed import EVAL_BATCH, normaliser
+from ..feed import EVAL_BATCH, normaliser, sides_of
 from ..studies.farm import Farm
 
 __all__ = ["Examiner", "Scorer", "examined"]
@@ -47,7 +47,7 @@ class Examiner:
         # Nothing is scored on training images; a farm's processes are spared them.
         self._supernet, self._calibration, self.device = supernet, calibration, device
         self._classes, self._val, self._task = images.classes, images.val, task
-        self._shown: dict[int, Split] = {}
+        self._shown: dict[tuple[int, int], Split] = {}
 
     @property
     def n(self) -> int:
@@ -66,10 +66,10 @@ class Examiner:
 
     def top1(self, model: Model) -> float:
         """The same of a network that `child` made."""
-        resolution, channels = model.spec.input.resolution, model.spec.input.channels
-        if resolution not in self._shown:  # there are a handful of resolutions and hundreds of children
-            self._shown[resolution] = held(self._val, resolution=resolution, channels=channels)
-        batches = eval_batches(self._shown[resolution], resolution=resolution, channels=channels, batch=EVAL_BATCH)
+        sides, channels = sides_of(model.spec), model.spec.input.channels
+        if sides not in self._shown:  # there are a handful of resolutions and hundreds of children
+            self._shown[sides] = held(self._val, sides=sides, channels=channels)
+        batches = eval_batches(self._shown[sides], sides=sides, channels=channels, batch=EVAL_BATCH)
         try:
             with _one_thread(self.device):
                 found = evaluate(

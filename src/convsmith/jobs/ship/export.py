@@ -44,7 +44,8 @@ def export(
     samples = None
     if target.run is not None:
         source = Source(**target.run.read("config.json")["source"])
-        samples = samples_of(target.run.spec, source.load(watcher or Watcher()))
+        if not source.own:  # a dataset that lives in Python is not here: noise will do
+            samples = samples_of(target.run.spec, source.load(watcher or Watcher()))
     out = Path(path) if path else target.run.file("model.onnx") if target.run else Path(f"{target.label}.onnx")
     exported = export_onnx(
         target.module(), out, input_shape=target.input_shape(), dynamic_batch=dynamic_batch, samples=samples

@@ -98,7 +98,7 @@ def examine_data(
     steps = max(2, images // batch)
 
     def per_image(augment: Augment, workers: int) -> float:
-        feed = train_batches(found.train, resolution=side, channels=channels, batch=batch, augment=augment, seed=0,
+        feed = train_batches(found.train, sides=(side, side), channels=channels, batch=batch, augment=augment, seed=0,
                              first_step=0, last_step=steps + 1, workers=workers)  # fmt: skip
         seen, began = 0, 0.0
         for at, one in enumerate(feed):
@@ -114,7 +114,7 @@ def examine_data(
     with unwarned():
         for i in order:
             try:
-                found.train.decode(int(i), channels=channels, least=2 * side)
+                found.train.inputs.decode(int(i), channels=channels, least=2 * side)
             except OSError:
                 continue
             read += 1

@@ -11,6 +11,7 @@ from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData
+from ...data.readers.dataset import Own, own_data
 from ...errors import UserError
 from ...machine import this_machine
 from ...parts import PooledClassifier
@@ -32,7 +33,7 @@ from ...weights import obtain
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
-from ..options import Options, resolved_recipe, source_of, with_recipe
+from ..options import Data, Options, resolved_recipe, source_of, with_recipe
 from ..scale import met, scale
 from ..source import Source
 from .stages import board, carry_on, data_record
@@ -62,10 +63,11 @@ class Job:
     base: str | None = None
     start: Fitted | None = None  # the weights to begin with
     task: Task = field(default_factory=Classify)
+    own: Own | None = None  # the data, where it is in no file
 
 
 def design_job(
-    data: str | Path, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
+    data: Data, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written."""
     if world_here() > 1:
@@ -76,7 +78,7 @@ def design_job(
     recipe, source = resolved_recipe(options), source_of(data, options)
     chosen = resolve_spec(base)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
-    images = source.load(watcher)
+    images = source.load(watcher, own_data(data))
     line = named_rule(rule)
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
@@ -86,7 +88,16 @@ def design_job(
     watcher.stage("choose", f"{found.spec.name}: {found}")
     recipe = settle(recipe, found.spec)
     return Job(
-        "design", regularised(found.spec, recipe), images, source, recipe, options, found, chosen.name, task=task
+        "design",
+        regularised(found.spec, recipe),
+        images,
+        source,
+        recipe,
+        options,
+        found,
+        chosen.name,
+        task=task,
+        own=own_data(data),
     )
 
 
@@ -107,12 +118,12 @@ def sound(spec: ArchSpec, folder: Path | None) -> None:
 
 
 def train_job(
-    model: str | Path | ArchSpec, data: str | Path, resolution: int | None, options: Options, watcher: Watcher
+    model: str | Path | ArchSpec, data: Data, resolution: int | None, options: Options, watcher: Watcher
 ) -> Job:
     """Load the data and fit the network's classifier to it: the part of `train` before anything is written."""
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
-    images = source.load(watcher)
+    images = source.load(watcher, own_data(data))
     task = Classify()
     refuse_unread(task, recipe)
     spec = task.fitted(spec, images.classes)
@@ -128,11 +139,21 @@ def train_job(
         raise UserError(
             "--set frozen=true trains a classifier on features, and untrained ones are noise: give --weights"
         )
-    return Job("train", regularised(spec, recipe), images, source, recipe, options, start=begin, task=task)
+    return Job(
+        "train",
+        regularised(spec, recipe),
+        images,
+        source,
+        recipe,
+        options,
+        start=begin,
+        task=task,
+        own=own_data(data),
+    )
 
 
 def design(
-    data: str | Path,
+    data: Data,
     *,
     to: str | Budget,
     base: str | Path | ArchSpec = "efficientnet_b0",
@@ -151,7 +172,7 @@ def design(
 
 def train(
     model: str | Path | ArchSpec,
-    data: str | Path,
+    data: Data,
     *,
     resolution: int | None = None,
     recipe: str | Recipe | None = None,
@@ -171,7 +192,7 @@ def start(job: Job, watcher: Watcher) -> Run:
         sound(job.found.spec, Path(job.options.parent))
     with joined(device()) as ranks:
         run, new = ranks.from_first(lambda: _begun(job, watcher))
-        return carry_on(run, watcher, job.images if new else None, ranks)
+        return carry_on(run, watcher, job.images if new else None, ranks, data=job.own)
 
 
 def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
@@ -189,14 +210,17 @@ def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
     return run, True
 
 
-def resume(run: Run | str | Path, *, force: bool = False, watcher: Watcher | None = None) -> Run:
+def resume(
+    run: Run | str | Path, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None
+) -> Run:
     """Go on where a run was stopped, whatever stopped it; stages that are done are left alone.
 
-    Raises `DataError` where the data has changed since the start, unless it is forced.
+    `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now.
+    Raises `DataError` where the data is not what the run was begun with, unless it is forced.
     """
     with joined(device()) as ranks:
         found = run if isinstance(run, Run) else Run.open(run)
-        return carry_on(found, watcher or Watcher(), None, ranks, force=force)
+        return carry_on(found, watcher or Watcher(), None, ranks, force=force, data=data)
 
 
 def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:

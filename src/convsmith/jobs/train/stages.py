@@ -12,6 +12,7 @@ from torch import nn
 from ...arch import ArchSpec
 from ...codec import from_data, to_data
 from ...data import ImageData
+from ...data.readers.dataset import own_data
 from ...errors import DataError, Stopped, UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
@@ -27,30 +28,48 @@ from ...training import fit as training_loop
 from ...watcher import EpochDone, Record, Started, Watcher
 from ...weights import write as write_weights
 from ..feed import Feed, normaliser, samples_of, score_on, shape_of, task_of, trained, validation_batches
+from ..options import Data, Options, source_of
 from ..source import Source, contents, fingerprint
 
-__all__ = ["board", "carry_on", "check_unchanged", "data_record", "logged_epoch", "unchanged"]
+__all__ = ["board", "carry_on", "check_unchanged", "data_record", "loaded_again", "logged_epoch", "unchanged"]
 
 
-def carry_on(run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, *, force: bool = False) -> Run:
-    """The stages that are not done, in order. SIGTERM ends the run after its step, or in another stage at once."""
+def carry_on(
+    run: Run,
+    watcher: Watcher,
+    images: ImageData | None,
+    ranks: Ranks,
+    *,
+    force: bool = False,
+    data: Data | None = None,
+) -> Run:
+    """The stages that are not done, in order. SIGTERM ends the run after its step, or in another stage at once.
+
+    Without `images` they are loaded when they are needed, from where the run says or from `data`.
+    """
     try:
         with Termination() as termination:
-            return _stages(run, watcher, images, ranks, termination, force=force)
+            return _stages(run, watcher, images, ranks, termination, force=force, given=data)
     except Stopped as stopped:
         raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
 
 
 def _stages(
-    run: Run, watcher: Watcher, images: ImageData | None, ranks: Ranks, termination: Termination, *, force: bool
+    run: Run,
+    watcher: Watcher,
+    images: ImageData | None,
+    ranks: Ranks,
+    termination: Termination,
+    *,
+    force: bool,
+    given: Data | None,
 ) -> Run:
     config, spec, where = run.read("config.json"), run.spec, device()
 
     def data() -> ImageData:
         nonlocal images
         if images is None:
-            images = Source(**config["source"]).load(watcher)
-            check_unchanged(run, images, config["source"]["what"], watcher, force=force)
+            images = loaded_again(run, given, watcher, force=force)
         return images
 
     if ranks.from_first(lambda: not run.has("model.safetensors")):
@@ -88,6 +107,17 @@ def unchanged(run: Run, images: ImageData) -> bool:
     """Whether the labels and the images are those that the run was begun with."""
     before, found = run.read("data.json"), {"fingerprint": fingerprint(images), "contents": contents(images)}
     return all(before.get(key, own) == own for key, own in found.items())
+
+
+def loaded_again(run: Run, data: Data | None, watcher: Watcher, *, force: bool = False) -> ImageData:
+    """The data that a run was begun with, from where it says or from `data`; other data is refused (`check_unchanged`)."""
+    source = Source(**run.read("config.json")["source"])
+    if data is not None:
+        at = source_of(data, Options())
+        source = replace(source, what=at.what, own=at.own)
+    images = source.load(watcher, own_data(data))
+    check_unchanged(run, images, source.what, watcher, force=force)
+    return images
 
 
 def check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:

@@ -7,21 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
-from .split import ArraySplit, FileSplit, Split
+from ...errors import DataError
+from ..inputs import Arrays, Files
+from ..split import Split
+from ..targets import Labels
 
 __all__ = ["TORCHVISION_SETS", "read_digits", "read_torchvision"]
 
 TORCHVISION_SETS = ("cifar10", "cifar100", "flowers102", "oxfordiiitpet", "food101", "fgvcaircraft", "stanfordcars")
 
 
-def read_digits() -> tuple[ArraySplit, tuple[str, ...]]:
+def read_digits() -> tuple[Split, tuple[str, ...]]:
     """The 1,797 handwritten digits that come inside scikit-learn: 8x8, grey, 17 levels (Alpaydin & Kaynak, 1998)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return ArraySplit(digits.target.astype(np.int64), images), tuple(str(name) for name in digits.target_names)
+    return Split(Arrays(images), Labels(digits.target.astype(np.int64))), tuple(
+        str(name) for name in digits.target_names
+    )
 
 
 def read_torchvision(name: str, root: Path | None, download: bool) -> tuple[Split, Split, tuple[str, ...], str]:
@@ -56,7 +60,7 @@ def _part(name: str, root: Path, part: str, download: bool) -> tuple[Split, tupl
         case "cifar10" | "cifar100":
             kind = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
             cifar = kind(root, part == "train", download=download)
-            return ArraySplit(np.array(cifar.targets, np.int64), cifar.data), tuple(cifar.classes)
+            return Split(Arrays(cifar.data), Labels(np.array(cifar.targets, np.int64))), tuple(cifar.classes)
         case "oxfordiiitpet":  # the only one of them that takes no loader, so its lists are read directly
             pet = datasets.OxfordIIITPet(root, part, download=download)
             return _files(list(zip(pet._images, pet._labels, strict=True))), tuple(pet.classes)
@@ -75,7 +79,8 @@ def _part(name: str, root: Path, part: str, download: bool) -> tuple[Split, tupl
     raise AssertionError(name)
 
 
-def _files(pairs: Sequence[tuple[object, int]]) -> FileSplit:
+def _files(pairs: Sequence[tuple[object, int]]) -> Split:
     """From (path, label) pairs: what these sets yield when their loader is `str`, which leaves the image on disk."""
     rows = [pairs[i] for i in range(len(pairs))]
-    return FileSplit(np.array([label for _, label in rows], np.int64), tuple(str(path) for path, _ in rows))
+    inputs = Files(tuple(str(path) for path, _ in rows))
+    return Split(inputs, Labels(np.array([label for _, label in rows], np.int64)))

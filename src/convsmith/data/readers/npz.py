@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
-from .split import ArraySplit, EncodedSplit, Split
+from ...errors import DataError
+from ..inputs import Arrays, Encoded, Inputs
+from ..split import Split
+from ..targets import Labels
 
 __all__ = ["read_images", "read_npz"]
 
@@ -27,26 +29,28 @@ def read_npz(path: Path) -> tuple[Split, Split | None, tuple[str, ...] | None]:
     names = _first(arrays, _CLASSES)
     if {"jpeg", "offset"} <= arrays.keys():
         labels, words = _labels(_needed(arrays, _LABELS, path), path)
-        split: Split = _encoded(arrays["jpeg"], arrays["offset"], labels, path)
-        return split, None, words or _names(names, path)
+        files = _encoded(arrays["jpeg"], arrays["offset"], len(labels), path)
+        return Split(files, Labels(labels)), None, words or _names(names, path)
 
     labels, words = _labels(_needed(arrays, _LABELS, path), path)
-    split = _plain(_needed(arrays, _IMAGES, path), labels, path)
+    split = Split(_plain(_needed(arrays, _IMAGES, path), len(labels), path), Labels(labels))
     val_images, val_labels = _first(arrays, _VAL_IMAGES), _first(arrays, _VAL_LABELS)
     if val_images is None or val_labels is None:
         return split, None, words or _names(names, path)
     if words is not None:
         raise DataError(f"{path}: with a validation part of its own the labels must be numbers, not names")
-    return split, _plain(val_images, _labels(val_labels, path)[0], path), _names(names, path)
+    numbers = _labels(val_labels, path)[0]
+    val = Split(_plain(val_images, len(numbers), path), Labels(numbers))
+    return split, val, _names(names, path)
 
 
-def read_images(path: Path) -> Split:
-    """The images alone, whether it has labels or none; all are of class 0."""
+def read_images(path: Path) -> Inputs:
+    """The images alone, whether it has labels or none."""
     arrays = _arrays(path)
     if {"jpeg", "offset"} <= arrays.keys():
-        return _encoded(arrays["jpeg"], arrays["offset"], np.zeros(max(len(arrays["offset"]) - 1, 0), np.int64), path)
+        return _encoded(arrays["jpeg"], arrays["offset"], max(len(arrays["offset"]) - 1, 0), path)
     images = _needed(arrays, _IMAGES, path)
-    return _plain(images, np.zeros(len(images), np.int64), path)
+    return _plain(images, len(images), path)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -109,7 +113,7 @@ def _labels(labels: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]
     return labels.astype(np.int64), None
 
 
-def _plain(images: np.ndarray, labels: np.ndarray, path: Path) -> ArraySplit:
+def _plain(images: np.ndarray, labels: int, path: Path) -> Arrays:
     if images.ndim == 3:
         images = images[..., None]
     elif images.ndim == 4 and images.shape[3] not in (1, 3) and images.shape[1] in (1, 3):
@@ -119,8 +123,8 @@ def _plain(images: np.ndarray, labels: np.ndarray, path: Path) -> ArraySplit:
             f"{path}: images have shape {images.shape}; give (n, height, width), (n, height, width, channels) or "
             "(n, channels, height, width) with 1 or 3 channels"
         )
-    _same_length(len(images), len(labels), path)
-    return ArraySplit(labels, np.ascontiguousarray(_bytes(images, path)))
+    _same_length(len(images), labels, path)
+    return Arrays(np.ascontiguousarray(_bytes(images, path)))
 
 
 def _bytes(images: np.ndarray, path: Path) -> np.ndarray:
@@ -137,7 +141,7 @@ def _bytes(images: np.ndarray, path: Path) -> np.ndarray:
     return images.astype(np.uint8) if kind in "iu" else np.rint(images * 255.0).astype(np.uint8)
 
 
-def _encoded(jpeg: np.ndarray, offset: np.ndarray, labels: np.ndarray, path: Path) -> EncodedSplit:
+def _encoded(jpeg: np.ndarray, offset: np.ndarray, labels: int, path: Path) -> Encoded:
     if jpeg.dtype != np.uint8 or jpeg.ndim != 1:
         raise DataError(f"{path}: 'jpeg' must be the joined files as one row of uint8, not {jpeg.dtype} {jpeg.shape}")
     if offset.ndim != 1 or offset.dtype.kind not in "iu" or len(offset) == 0:
@@ -145,8 +149,8 @@ def _encoded(jpeg: np.ndarray, offset: np.ndarray, labels: np.ndarray, path: Pat
     offset = offset.astype(np.int64)
     if offset[0] < 0 or offset[-1] > len(jpeg) or (np.diff(offset) < 0).any():
         raise DataError(f"{path}: 'offset' must rise from 0 to the {len(jpeg)} bytes of 'jpeg'")
-    _same_length(len(offset) - 1, len(labels), path)
-    return EncodedSplit(labels, jpeg, offset[:-1], offset[1:])
+    _same_length(len(offset) - 1, labels, path)
+    return Encoded(jpeg, offset[:-1], offset[1:])
 
 
 def _same_length(images: int, labels: int, path: Path) -> None:

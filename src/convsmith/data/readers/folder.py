@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from ..errors import DataError, nearest
-from .pictures import SUFFIXES
-from .split import FileSplit, Split
+from ...errors import DataError
+from ..inputs import Files
+from ..pictures import SUFFIXES
+from ..split import Split
+from ..targets import Labels
+from .names import renumbered
 
-__all__ = ["images_below", "read_classes", "read_folder", "renumbered"]
-
-S = TypeVar("S", bound=Split)
+__all__ = ["images_below", "read_classes", "read_folder"]
 
 _VAL_NAMES = ("val", "valid", "validation", "test")
 
 
-def read_folder(path: Path) -> tuple[FileSplit, FileSplit | None, tuple[str, ...], str]:
+def read_folder(path: Path) -> tuple[Split, Split | None, tuple[str, ...], str]:
     """The images under `path`, its own validation images if it has them, the classes, and the validation folder's name.
 
     `train/` and one of `val/ valid/ validation/ test/` are parts where they hold class folders themselves; a folder of
@@ -41,7 +40,7 @@ def read_folder(path: Path) -> tuple[FileSplit, FileSplit | None, tuple[str, ...
     return train, None, classes, ""
 
 
-def read_classes(path: Path) -> tuple[FileSplit, tuple[str, ...]]:
+def read_classes(path: Path) -> tuple[Split, tuple[str, ...]]:
     """Every image below the class folders of `path`, class after class, in the order of their names."""
     folders = _folders(path)
     if not folders:
@@ -55,19 +54,8 @@ def read_classes(path: Path) -> tuple[FileSplit, tuple[str, ...]]:
                 f"(images end in {', '.join(SUFFIXES)})"
             )
     labels = np.repeat(np.arange(len(files)), [len(found) for found in files]).astype(np.int64)
-    return FileSplit(labels, tuple(file for found in files for file in found)), tuple(f.name for f in folders)
-
-
-def renumbered(val: S, names: tuple[str, ...], classes: tuple[str, ...], where: str) -> S:
-    """`val`, whose labels count through `names`, with labels that count through `classes`."""
-    if len(val) and val.labels.max() >= len(names):
-        raise DataError(f"{where} has a label {val.labels.max()} but names only {len(names)} classes")
-    for name in names:
-        if name not in classes:
-            raise DataError(
-                f"class '{name}' of {where} is not among the {len(classes)} training classes{nearest(name, classes)}"
-            )
-    return replace(val, labels=np.array([classes.index(name) for name in names], np.int64)[val.labels])
+    inputs = Files(tuple(file for found in files for file in found))
+    return Split(inputs, Labels(labels)), tuple(folder.name for folder in folders)
 
 
 def _folders(path: Path) -> list[Path]:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ...errors import DataError
+from ..images import ImageData
+from ..inputs import Files, Inputs, Joined
+from ..split import Split
+from ..targets import Labels
 from .folder import images_below
-from .load import ImageData
 from .npz import read_images
-from .split import FileSplit, JoinedSplit, Split
 
 __all__ = ["PseudoLabels", "chosen", "read_pseudo", "unlabelled", "with_pseudo"]
 
@@ -55,7 +57,7 @@ def read_pseudo(path: Path) -> PseudoLabels:
         raise DataError(f"{path} is not a file of pseudo-labels: {error}") from None
 
 
-def unlabelled(what: str | Path) -> Split:
+def unlabelled(what: str | Path) -> Inputs:
     """Images without regard to labels: those of an `.npz`, or all below a folder, flat or in folders of classes."""
     path = Path(what)
     if path.suffix == ".npz":
@@ -65,7 +67,7 @@ def unlabelled(what: str | Path) -> Split:
     files = images_below(path)
     if not files:
         raise DataError(f"there are no images in {path}")
-    return FileSplit(np.zeros(len(files), np.int64), tuple(files))
+    return Files(tuple(files))
 
 
 def chosen(
@@ -105,7 +107,12 @@ def with_pseudo(images: ImageData, pseudo: PseudoLabels, *, ratio: float, seed: 
     wanted = max(1, round(ratio * len(images.train)))
     rounds = [rng.permutation(len(index)) for _ in range(-(-wanted // len(index)))]
     drawn = np.concatenate(rounds)[:wanted]
-    extra = source.take(index[drawn])
-    extra = replace(extra, labels=labels[drawn])
+    own = images.train.targets
+    if not isinstance(own, Labels):
+        raise DataError("pseudo-labels are one class for each image, and these images may be of several")
+    train = Split(
+        Joined.of(images.train.inputs, source.take(index[drawn])),
+        Labels(np.concatenate((own.labels, labels[drawn]))),
+    )
     note = f"{images.split_note}; {wanted} pseudo-labelled images by {Path(pseudo.teacher).name} joined"
-    return replace(images, train=JoinedSplit.of(images.train, extra), split_note=note)
+    return replace(images, train=train, split_note=note)

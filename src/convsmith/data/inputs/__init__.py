@@ -1,0 +1,21 @@
+"""What a network is shown, behind one small interface.
+
+| file      | images ...                                           |
+| --------- | ---------------------------------------------------- |
+| `arrays`  | of one size, in memory                               |
+| `encoded` | in memory, as the bytes of their files               |
+| `files`   | on disk                                              |
+| `joined`  | of several kinds, one after another                  |
+| `cached`  | decoded once, and mapped by all processes that train |
+| `items`   | of a dataset of the user's own                       |
+"""
+
+from .arrays import Arrays
+from .cached import Cached, Pixels
+from .encoded import Encoded
+from .files import Files
+from .inputs import Inputs, as_channels
+from .items import Items, MapStyle
+from .joined import Joined
+
+__all__ = ["Arrays", "Cached", "Encoded", "Files", "Inputs", "Items", "Joined", "MapStyle", "Pixels", "as_channels"]

@@ -1,0 +1,36 @@
+"""Images left on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..pictures import Cut, decoded, measured
+from .inputs import Inputs
+
+__all__ = ["Files"]
+
+
+@dataclass(frozen=True, eq=False)
+class Files(Inputs):
+    """Images left on disk, each decoded anew when asked for."""
+
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
+        return torch.from_numpy(decoded(self.paths[i], channels=channels, least=least, cut=cut)).permute(2, 0, 1)
+
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        return measured(self.paths[i], least=least)
+
+    def where(self, i: int) -> str:
+        return self.paths[i]
+
+    def take(self, indices: np.ndarray) -> Files:
+        return Files(tuple(self.paths[i] for i in indices))

@@ -1,0 +1,12 @@
+"""What a user can name, read.
+
+| file     | what                                                   |
+| -------- | ------------------------------------------------------ |
+| `folder` | a folder with a folder per class                       |
+| `npz`    | arrays, or JPEG files joined end to end                |
+| `table`  | a CSV file that says which class a file is of          |
+| `named`  | `digits` and torchvision's sets                        |
+| `dataset`| a dataset of the user's own                            |
+| `pseudo` | labels that a trained network gave                     |
+| `names`  | class names of one part in the numbers of another's    |
+"""

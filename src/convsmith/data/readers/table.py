@@ -1,0 +1,158 @@
+"""A CSV file that says which class, or classes, each image file is of."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError, nearest
+from ..inputs import Files
+from ..split import Split
+from ..targets import Labels, ManyLabels, Targets
+
+__all__ = ["read_table"]
+
+_FILE = ("file", "path", "image", "filename")
+_LABEL = ("label", "class", "labels", "classes")
+_SPLIT = "split"
+_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An image: the line it stands in, its file, its classes, and the part it belongs to."""
+
+    line: int
+    file: str
+    classes: tuple[str, ...]
+    part: str
+
+
+def read_table(path: Path) -> tuple[Split, Split | None, tuple[str, ...], str]:
+    """The images to train on, those set apart for validation if there are any, the classes, and the latter part's name.
+
+    The first line names the columns: `file` (or path, image, filename), relative to the table's folder; `label` (or class,
+    labels, classes), several joined by `;`, or instead a column for each class with 0 or 1; and, if wanted, `split`, each
+    train, val or test. Without any `val` the test part validates; with it, it is left alone. Where every image is of one
+    class the targets are `Labels`, otherwise `ManyLabels`.
+
+    Raises:
+        DataError: which line cannot be read, and why.
+    """
+    rows = _rows(path)
+    parts = {name: [row for row in rows if row.part == name] for name in ("train", "val", "test")}
+    if not parts["train"]:
+        raise DataError(f"{path} has no row of split 'train'")
+    val = next((name for name in ("val", "test") if parts[name]), "")
+    used = parts["train"] + (parts[val] if val else [])
+    classes = _sorted({name for row in used for name in row.classes})
+    several = any(len(row.classes) != 1 for row in used)
+
+    def split(part: list[_Row]) -> Split:
+        files = tuple(str(path.parent / row.file) for row in part)
+        return Split(Files(files), _targets([row.classes for row in part], classes, several))
+
+    return split(parts["train"]), split(parts[val]) if val else None, classes, val
+
+
+def _targets(given: Sequence[tuple[str, ...]], classes: tuple[str, ...], several: bool) -> Targets:
+    number = {name: k for k, name in enumerate(classes)}
+    if not several:
+        return Labels(np.array([number[names[0]] for names in given], np.int64))
+    many = np.zeros((len(given), len(classes)), bool)
+    for row, names in zip(many, given, strict=True):
+        row[[number[name] for name in names]] = True
+    return ManyLabels(many)
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    """By number where all are numbers, else by name."""
+    if all(name.isdecimal() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+# ---- lines -----------------------------------------------------------------------------------------------------------
+
+
+def _rows(path: Path) -> list[_Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.reader(opened)
+            header = [name.strip() for name in next(reader, [])]
+            lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a CSV file: {error}") from error
+    file, label, split, flags = _columns(header, path)
+    if not lines:
+        raise DataError(f"{path} names its columns and no image")
+    rows: list[_Row] = []
+    seen: dict[str, int] = {}
+    for line, cells in lines:
+        where = f"{path}, line {line}"
+        if len(cells) != len(header):
+            raise DataError(f"{where} has {len(cells)} cells for {len(header)} columns")
+        name = cells[file].strip()
+        if not name:
+            raise DataError(f"{where} names no file")
+        if name in seen:
+            raise DataError(
+                f"{where}: '{name}' stands in line {seen[name]} already; an image of several classes has them in one "
+                "line, joined by ';'"
+            )
+        seen[name] = line
+        given = _flagged(cells, flags, where) if label is None else _named(cells[label], where)
+        rows.append(_Row(line, name, given, "train" if split is None else _part(cells[split], where)))
+    return rows
+
+
+def _columns(header: list[str], path: Path) -> tuple[int, int | None, int | None, Mapping[str, int]]:
+    """Where the files, the labels and the parts stand, and, where there are no labels, the columns of the classes."""
+    lower = [name.lower() for name in header]
+
+    def column(names: Sequence[str]) -> int | None:
+        return next((lower.index(name) for name in names if name in lower), None)
+
+    file, label, split = column(_FILE), column(_LABEL), column((_SPLIT,))
+    if file is None:
+        raise DataError(
+            f"{path} has no column '{_FILE[0]}' (or {', '.join(_FILE[1:])}): its first line must name the columns, joined "
+            f"by commas, and is '{', '.join(header)}'"
+        )
+    flags = {name: k for k, name in enumerate(header) if k not in (file, split) and name} if label is None else {}
+    if label is None and not flags:
+        raise DataError(
+            f"{path} has no column '{_LABEL[0]}' (or {', '.join(_LABEL[1:])}), nor a column of 0 and 1 for each class; it has "
+            f"{', '.join(header)}"
+        )
+    return file, label, split, flags
+
+
+def _named(cell: str, where: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in cell.split(";")))
+    if "" in names:
+        raise DataError(
+            f"{where} has an empty label; for images of no class give a column of 0 and 1 for each class instead"
+        )
+    return names
+
+
+def _flagged(cells: list[str], flags: Mapping[str, int], where: str) -> tuple[str, ...]:
+    for name, k in flags.items():
+        if cells[k].strip() not in ("0", "1"):
+            raise DataError(
+                f"{where} has '{cells[k].strip()}' in column '{name}'; without a column '{_LABEL[0]}' each other column is a "
+                "class, with 1 where the image is of it and 0 where it is not"
+            )
+    return tuple(name for name, k in flags.items() if cells[k].strip() == "1")
+
+
+def _part(cell: str, where: str) -> str:
+    name = cell.strip().lower()
+    if name not in _PARTS:
+        raise DataError(f"{where} is of split '{cell.strip()}'{nearest(name, tuple(_PARTS))}; give train, val or test")
+    return _PARTS[name]

@@ -1,0 +1,74 @@
+"""A class for each image, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..moves import Move
+from .targets import Targets
+
+__all__ = ["Labels", "ManyLabels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels(Targets):
+    """One class for each image: its number, int64 ⟨n⟩."""
+
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> Labels:
+        return Labels(self.labels[indices])
+
+    def answers(self, indices: np.ndarray, moves: Sequence[Move] = ()) -> Tensor:
+        """int64 ⟨N⟩."""
+        return torch.from_numpy(self.labels[indices])
+
+    def to_bytes(self) -> bytes:
+        return self.labels.tobytes()
+
+    def counts(self, classes: int) -> np.ndarray:
+        return np.bincount(self.labels, minlength=classes)
+
+    def strata(self) -> list[np.ndarray]:
+        """One group a class, up to the last that there is."""
+        return [np.flatnonzero(self.labels == label) for label in range(int(self.labels.max()) + 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class ManyLabels(Targets):
+    """Any number of classes for each image: whether it is of each, bool ⟨n, classes⟩."""
+
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> ManyLabels:
+        return ManyLabels(self.labels[indices])
+
+    def answers(self, indices: np.ndarray, moves: Sequence[Move] = ()) -> Tensor:
+        """float32 ⟨N, classes⟩ of 0 and 1."""
+        return torch.from_numpy(self.labels[indices].astype(np.float32))
+
+    def to_bytes(self) -> bytes:
+        return f"{self.labels.shape}".encode() + np.packbits(self.labels).tobytes()
+
+    def counts(self, classes: int) -> np.ndarray:
+        return np.asarray(self.labels.sum(0, dtype=np.int64))
+
+    def strata(self) -> list[np.ndarray]:
+        """One group for each class, of the images of which it is the rarest; last, the images of no class.
+
+        So a share of each group has about that share of the rare classes, where chance could leave none.
+        """
+        by_rarity = np.argsort(self.counts(self.labels.shape[1]), kind="stable")
+        first = np.where(self.labels.any(1), self.labels[:, by_rarity].argmax(1), len(by_rarity))
+        return [np.flatnonzero(first == rank) for rank in range(len(by_rarity) + 1)]

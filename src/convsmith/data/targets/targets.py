@@ -1,0 +1,59 @@
+"""What should come out, for each image: of any task."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+import torch
+
+from ..moves import Move
+
+__all__ = ["Answers", "Targets"]
+
+
+class Answers(Protocol):
+    """What should come out for the images of one batch: all that who trains asks of it. A tensor will do."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> Self: ...
+    def to(self, device: torch.device, /) -> Self: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Targets(ABC):
+    """A sequence of what should come out, one for each image. `moved`: whether it lies somewhere in the picture, and goes
+    where the picture's pixels go."""
+
+    moved: ClassVar[bool] = False
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def take(self, indices: np.ndarray) -> Self:
+        """Those at `indices`, in that order."""
+
+    @abstractmethod
+    def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Answers:
+        """Those at `indices` as a batch. `moves` has one for each image, or none at all where the targets are not `moved`."""
+
+    @abstractmethod
+    def to_bytes(self) -> bytes:
+        """What a fingerprint of the data is made of: other bytes whenever one of them is another."""
+
+    def digest(self) -> str:
+        """Sixteen digits that change when one of them does."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
+
+    def counts(self, classes: int) -> np.ndarray:
+        """How many images there are of each class, int64 ⟨classes⟩; empty where the targets are no classes."""
+        return np.zeros(0, np.int64)
+
+    def strata(self) -> list[np.ndarray]:
+        """The groups, as indices, of which a part that is set aside takes the same share: here, all in one."""
+        return [np.arange(len(self))]
