@@ -65,7 +65,7 @@ def export_onnx(
     model: nn.Module,
     path: Path,
     *,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     dynamic_batch: bool = True,
     opset: int | None = None,
     samples: torch.Tensor | None = None,
@@ -114,7 +114,7 @@ def export_onnx(
     )
 
 
-def _images(samples: torch.Tensor | None, input_shape: tuple[int, int, int]) -> torch.Tensor:
+def _images(samples: torch.Tensor | None, input_shape: tuple[int, ...]) -> torch.Tensor:
     if samples is None:
         return torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0))
     if samples.ndim != 4 or tuple(samples.shape[1:]) != input_shape or len(samples) == 0:
@@ -133,7 +133,7 @@ def _writing(path: Path) -> Iterator[Path]:
 
 
 def _program(
-    model: nn.Module, input_shape: tuple[int, int, int], dynamic_batch: bool, opset: int | None
+    model: nn.Module, input_shape: tuple[int, ...], dynamic_batch: bool, opset: int | None
 ) -> torch.onnx.ONNXProgram:
     # Two images: an exporter that sees a batch of one takes the one for a constant.
     images = torch.zeros((2 if dynamic_batch else 1, *input_shape))

@@ -68,7 +68,7 @@ class Feed:
 
     @property
     def _needed(self) -> int:
-        return least_side(self.recipe.augment, self.spec.input.resolution)
+        return least_side(self.recipe.augment, self.spec.input.side)
 
     def _cache(self) -> Cache | None:
         cache = self.images.cache
@@ -82,7 +82,7 @@ class Feed:
         augment, cache = self.recipe.augment, self._cache()
         return train_batches(
             self.images.train if cache is None else cache.over(self.images.train),
-            resolution=self.spec.input.resolution,
+            resolution=self.spec.input.side,
             channels=self.spec.input.channels,
             batch=self.recipe.batch,
             augment=augment if self.images.mirror else replace(augment, mirror=0.0),
@@ -96,7 +96,7 @@ class Feed:
 
 def validation_batches(spec: ArchSpec, images: ImageData) -> Callable[[], Iterator[Batch]]:
     """A function that yields the validation batches, decoded once where they fit in memory."""
-    resolution, channels = spec.input.resolution, spec.input.channels
+    resolution, channels = spec.input.side, spec.input.channels
     split = held(images.val, resolution=resolution, channels=channels)
     return lambda: eval_batches(split, resolution=resolution, channels=channels, batch=EVAL_BATCH)
 
@@ -132,6 +132,6 @@ def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
     return Normalise(spec.input.mean, spec.input.std).to(where)
 
 
-def shape_of(spec: ArchSpec) -> tuple[int, int, int]:
+def shape_of(spec: ArchSpec) -> tuple[int, ...]:
     """(C, H, W) of one image."""
-    return (spec.input.channels, spec.input.resolution, spec.input.resolution)
+    return spec.input.shape.dims

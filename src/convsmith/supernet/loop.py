@@ -145,7 +145,7 @@ def train_supernet(
                 yield StepDone(step + 1, steps, epoch, value, rate, len(batch.labels) * ranks.world)
                 if ends or (step + 1) % watch_every == 0:
                     losses = look(supernet, watched, answers, ranks)
-                    reason = run.watch.judged(losses, math.log(max(2, supernet.space.base.head.classes)))
+                    reason = run.watch.judged(losses, math.log(max(2, supernet.space.base.head.n_names)))
                     yield Watched(step + 1, *losses, run.watch.share)
             if reason:
                 fallen = run.watch

@@ -25,7 +25,7 @@ from .checkpoint import restore_checkpoint, save_checkpoint
 from .clip import clip_adaptively
 from .memory import keeping_memory
 from .objective import loss_of
-from .optim import CLASSIFIER, optimiser
+from .optim import answering, optimiser
 from .ranks import ALONE, Ranks
 from .schedule import rate_at
 
@@ -90,8 +90,9 @@ def fit(
             module.momentum = recipe.batch_norm_momentum
     ranks.align(model, device)
     if recipe.frozen:
+        last = answering(model)
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name.startswith(CLASSIFIER))
+            parameter.requires_grad_(name.startswith(last))
     optim = optimiser(model, recipe)
     average = averaged(model, recipe.average) if recipe.average else None
     dtype = _autocast(recipe.precision, device)

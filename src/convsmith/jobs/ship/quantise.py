@@ -83,8 +83,7 @@ def export_int8(
     out = Path(path) if path is not None else run.file("model.int8.onnx")
     folder = _folder(out)
     images = Source(**run.read("config.json")["source"]).load(watcher)
-    side = run.spec.input.resolution
-    shape = (run.spec.input.channels, side, side)
+    shape = run.spec.input.shape.dims
     with _scratch(folder) as scratch:
         whole, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
         watcher.stage("export", "the float network")
