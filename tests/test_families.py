@@ -45,7 +45,7 @@ def test_tinynets_are_the_released_ones(size, sides, widths, repeats):
     arch = spec(f"tinynet_{size}")
     assert tuple(stage.width for stage in arch.stages) == widths
     assert tuple(stage.depth for stage in arch.stages) == repeats
-    assert tuple(dict.fromkeys(node.size for node in plan(arch))) == sides
+    assert tuple(dict.fromkeys(node.sides[0] for node in plan(arch))) == sides
 
 
 @pytest.mark.parametrize(

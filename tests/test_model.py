@@ -46,13 +46,13 @@ def test_maps_have_the_plan_s_widths_and_sides(arch: ArchSpec) -> None:
     nodes = {node.path: node for node in plan(arch)}
     for path in nodes:
         model.get_submodule(path).register_forward_hook(
-            lambda _, inputs, out, path=path: seen.update({path: (inputs[0].shape[1:3], out.shape[1:])})
+            lambda _, inputs, out, path=path: seen.update({path: (inputs[0].shape[1:], out.shape[1:])})
         )
     model.stages(model.stem(image(arch)))
     for path, (entered, left) in seen.items():
         node = nodes[path]
-        assert entered == (node.c_in, node.size)
-        assert left == (node.c_out, node.size_out, node.size_out)
+        assert entered == node.ins[0].dims
+        assert left == node.outs[0].dims
     assert len(seen) == arch.depth + 1
 
 

@@ -49,7 +49,7 @@ def test_a_plan_chains_widths_and_sides(arch: ArchSpec) -> None:
     assert len({node.path for node in nodes}) == len(nodes)
     for before, after in pairwise(nodes):
         assert after.c_in == before.c_out
-        assert after.size == before.size_out
+        assert after.ins == before.outs
     rates = [node.drop_path for node in nodes[1:-1]]
     assert rates == sorted(rates)
     assert rates[0] == 0.0

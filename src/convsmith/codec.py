@@ -12,7 +12,7 @@ import inspect
 import json
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -32,7 +32,7 @@ def to_data(value: Any) -> Any:
     """A frozen value as plain dicts, lists, numbers and strings, in the order of its fields."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         tag = {"kind": value.kind} if isinstance(value, Tagged) else {}
-        return tag | {field.name: to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return tag | {name: to_data(item) for name, item in _written(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
@@ -40,6 +40,14 @@ def to_data(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 6 and 6.0 are equal values; they must be equal texts
     return value
+
+
+def _written(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a value in order, without later ones that stand at their defaults."""
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if not (field.metadata.get("later") and item == field.default):
+            yield field.name, item
 
 
 def to_json(value: Any) -> str:
@@ -102,7 +110,8 @@ _ORIGIN: dict[type[pydantic.BaseModel], type] = {}
 def _annotation(hint: Any, kinds: Kinds) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return typing.Union[tuple(_annotation(item, kinds) for item in typing.get_args(hint))]  # noqa: UP007
+        items = (_annotation(item, kinds) for item in typing.get_args(hint))
+        return typing.Union[tuple(item for item in items if item is not None)]  # noqa: UP007
     if origin is tuple:
         return tuple[tuple(item if item is ... else _annotation(item, kinds) for item in typing.get_args(hint))]  # type: ignore[misc]
     if not (inspect.isclass(hint) and dataclasses.is_dataclass(hint)):
@@ -110,6 +119,8 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
     if hint in kinds or not issubclass(hint, Tagged):
         return _model(hint, kinds)
     choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
+    if not choices:
+        return None  # a base without a kind: nothing can be read as one
     union: Any = typing.Union[choices]  # noqa: UP007
     return Annotated[union, pydantic.Discriminator("kind")] if len(choices) > 1 else choices[0]
 

@@ -2,7 +2,7 @@
 
 Each unit of the plan is built on the meta device, which has shapes and no storage, and run once under a counter of
 tensor operations. There is no second copy of any forward that could drift from the first. A unit's cost depends on its
-part, widths, stride, side and style only, so it is remembered by these: a seen spec costs microseconds.
+part, shapes, stride and style only, so it is remembered by these: a seen spec costs microseconds.
 """
 
 from __future__ import annotations
@@ -36,18 +36,27 @@ def cost(spec: ArchSpec) -> Cost:
 
 
 def node_costs(spec: ArchSpec) -> tuple[Cost, ...]:
-    """The cost of each unit of `plan(spec)`, in its order."""
+    """The cost of each unit of `plan(spec)` for one image, in its order: of all the times that it runs."""
     # Dropped paths and scales cost nothing, so two places that differ only in these share an entry.
     style = replace(spec.style, drop_path=0.0)
-    return tuple(node_cost(replace(node, path="", drop_path=0.0, variance=1.0), style) for node in plan(spec))
+    return tuple(_repeated(node_cost(_anywhere(node), style), node.times) for node in plan(spec))
+
+
+def _anywhere(node: Node) -> Node:
+    """The node without what its cost does not depend on."""
+    return Node("", node.part, node.ins, node.outs, stride=node.stride)
+
+
+def _repeated(once: Cost, times: int) -> Cost:
+    return once if times == 1 else Cost(once.macs * times, once.params, once.activations * times)
 
 
 @lru_cache(maxsize=65536)
 def node_cost(node: Node, style: Style) -> Cost:
-    """The cost of one unit, measured on the meta device."""
+    """The cost of one unit, run once, measured on the meta device."""
     with torch.device("meta"), _Blank():
         module = node.part.build(node, style)
-    return _counted(module.eval(), torch.empty(1, node.c_in, node.size, node.size, device="meta"))
+    return _counted(module.eval(), *(torch.empty(1, *shape.dims, device="meta") for shape in node.ins))
 
 
 def operations(module: nn.Module, *inputs: Tensor) -> Cost:

@@ -194,12 +194,12 @@ def ratio(a: Latency, b: Latency, *, seed: int = 0) -> Ratio:
     return Ratio(float(np.median(pairs)), float(low), float(high))
 
 
-def eager_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
+def eager_subject(name: str, model: nn.Module, *, input_shape: tuple[int, ...], batch: int = 1) -> Subject:
     """`model` as torch runs it: a copy in eval mode, channels last, where it lives, on one fixed random input."""
     return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch)
 
 
-def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int, int], batch: int = 1) -> Subject:
+def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, ...], batch: int = 1) -> Subject:
     """`model` through `torch.compile`, otherwise as `eager_subject`.
 
     It compiles at its first call, in `interleave`'s warm-up: the code depends on the thread count set there.
@@ -207,9 +207,7 @@ def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, int,
     return _torch_subject(name, Runtime.COMPILE, _frozen(model), input_shape, batch)
 
 
-def _torch_subject(
-    name: str, runtime: Runtime, model: nn.Module, input_shape: tuple[int, int, int], batch: int
-) -> Subject:
+def _torch_subject(name: str, runtime: Runtime, model: nn.Module, input_shape: tuple[int, ...], batch: int) -> Subject:
     if batch < 1:
         raise UserError(f"a batch has at least one image; got {batch}")
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))

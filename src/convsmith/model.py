@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .arch import ArchSpec, plan
+from .arch import ArchSpec, Node, Style, plan, taps, trunk
 from .errors import UserError
 from .parts.heads.classifier import Classifier
 
-__all__ = ["Feature", "FeatureInfo", "Features", "Model", "build"]
+__all__ = ["Feature", "FeatureInfo", "Features", "Make", "Model", "build", "build_unit"]
 
 
 @dataclass(frozen=True)
@@ -41,78 +42,125 @@ class FeatureInfo(tuple[Feature, ...]):
         return [feature.module for feature in self]
 
 
-class Model(nn.Module):
-    """A network built from a spec: images ⟨N,C,H,W⟩ -> logits ⟨N,classes⟩, of any size that leaves a map of one pixel.
+Make = Callable[[Node, Style], nn.Module]
 
-    `stem`, `stages.<i>.<j>` and `head` are its children; their names are those of `plan(spec)`, so a state_dict's keys
-    say where they belong and never depend on how the spec was made.
+
+def build_unit(node: Node, style: Style) -> nn.Module:
+    """A unit as its part builds it."""
+    return node.part.build(node, style)
+
+
+class Model(nn.Module):
+    """A network built from a spec: images ⟨N,C,H,W⟩ -> what its head puts out, of any size that leaves a map of one pixel.
+
+    `stem`, `stages.<i>.<j>`, `neck` where there is one and `head` are its children; their names are those of `plan(spec)`,
+    so a state_dict's keys say where they belong and never depend on how the spec was made. `make` is how a unit comes to be.
     """
 
-    def __init__(self, spec: ArchSpec) -> None:
+    def __init__(self, spec: ArchSpec, make: Make = build_unit) -> None:
         super().__init__()
         self.spec = spec
         nodes = plan(spec)
-        self.stem = nodes[0].part.build(nodes[0], spec.style)
-        blocks = iter(nodes[1:-1])
+        units = {node.path: make(node, spec.style) for node in nodes}
+        self.stem = units["stem"]
         self.stages = nn.Sequential(
-            *(nn.Sequential(*(_block(next(blocks), spec) for _ in range(stage.depth))) for stage in spec.stages)
+            *(
+                nn.Sequential(*(units[f"stages.{index}.{repeat}"] for repeat in range(stage.depth)))
+                for index, stage in enumerate(spec.stages)
+            )
         )
-        self.head: Classifier = spec.head.build(nodes[-1], spec.style)  # type: ignore[assignment]
+        self.neck: nn.Module | None = None
+        if spec.neck is not None:
+            self.neck = spec.neck.assembled(_under("neck", units))
+        self.head = spec.head.assembled(_under("head", units))
+        # Most networks are a chain. Where more than the last map is read, these of the stem and the stages are kept.
+        self._several = any(node.reads for node in nodes if node.path.partition(".")[0] == "head")
+        kept = {tap.path.rpartition(".")[0] or tap.path for tap in taps(trunk(spec))}
+        self._kept = tuple(name in kept for name in ("stem", *(f"stages.{index}" for index in range(len(spec.stages)))))
 
     @property
     def num_classes(self) -> int:
         """Outputs of the classifier; 0 where it was taken off."""
-        return self.head.fc.out_features if isinstance(self.head.fc, nn.Linear) else 0
+        fc = self.get_classifier()
+        return fc.out_features if isinstance(fc, nn.Linear) else 0
 
     @property
     def num_features(self) -> int:
         """Channels that `forward_features` puts out."""
-        return self.head.features
+        return self._classifier().features
 
     @property
     def head_hidden_size(self) -> int:
         """Channels that the classifier reads: `num_features`, unless a hidden layer stands between."""
-        return self.head.read
+        return self._classifier().read
 
     @property
     def feature_info(self) -> FeatureInfo:
-        """For each total stride, the last map that has it."""
-        nodes = plan(self.spec)
-        stem = nodes[0]
+        """For each total stride of the trunk, the last map that has it."""
         found: dict[int, Feature] = {}
+        nodes = trunk(self.spec)
         if "pool" in dict(self.stem.named_children()):
-            before_pool = stem.stride // 2
-            found[before_pool] = Feature(stem.c_out, before_pool, "stem")
-        reduction = 1
-        for node in nodes[:-1]:
-            reduction *= node.stride
-            stage = node.path.rsplit(".", 1)[0]
-            found[reduction] = Feature(node.c_out, reduction, stage)
+            before_pool = nodes[0].stride // 2
+            found[before_pool] = Feature(nodes[0].c_out, before_pool, "stem")
+        for tap in taps(nodes):
+            found[tap.stride] = Feature(tap.shape.channels, tap.stride, tap.path.rsplit(".", 1)[0])
         return FeatureInfo(found.values())
 
+    def maps(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The maps that a neck or a head reads, fine to coarse: the last of each total stride, or what the neck made of
+        them."""
+        found: list[Tensor] = []
+        for kept, part in zip(self._kept, (self.stem, *self.stages), strict=True):
+            x = part(x)
+            if kept:
+                found.append(x)
+        return tuple(found) if self.neck is None else self.neck(tuple(found))
+
     def forward_features(self, x: Tensor) -> Tensor:
-        """⟨N,C,H,W⟩ -> ⟨N,num_features,h,w⟩, the map that is pooled."""
-        return self.head.conv(self.stages(self.stem(x)))
+        """⟨N,C,H,W⟩ -> the last map ⟨N,num_features,h,w⟩; of a classifier the one that is pooled."""
+        x = self.stages(self.stem(x)) if self.neck is None else self.maps(x)[-1]
+        return self.head.conv(x) if isinstance(self.head, Classifier) else x
 
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """That map -> logits, or with `pre_logits` what the classifier reads ⟨N,head_hidden_size⟩."""
-        return self.head.classify(x, pre_logits=pre_logits)
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Any:
+        """That map -> logits, or with `pre_logits` what the classifier reads ⟨N,head_hidden_size⟩.
 
-    def forward(self, x: Tensor) -> Tensor:
+        Raises:
+            UserError: a head that reads several maps, or has no logits to be before.
+        """
+        if isinstance(self.head, Classifier):
+            return self.head.classify(x, pre_logits=pre_logits)
+        if pre_logits or self._several:
+            why = "has no classifier" if pre_logits else "reads several maps: give it `model.maps(images)`"
+            raise UserError(f"the head of {self.spec.name}, {self.spec.head.describe()}, {why}")
+        return self.head(x)
+
+    def forward(self, x: Tensor) -> Any:
+        if self._several:
+            return self.head(self.maps(x))
         return self.forward_head(self.forward_features(x))
 
     def get_classifier(self) -> nn.Module:
-        return self.head.fc
+        return self._classifier().fc
 
     def reset_classifier(self, classes: int) -> None:
         """A fresh classifier for `classes`; with 0 the model returns pooled features."""
-        self.head.reset(classes)
+        self._classifier().reset(classes)
         if classes:
             self.spec = self.spec.with_classes(classes)
 
     def features_only(self, out_indices: Sequence[int] | None = None) -> Features:
         """A module that returns the maps at `out_indices` of `feature_info`, fine to coarse, sharing these weights."""
         return Features(self, out_indices)
+
+    def _classifier(self) -> Classifier:
+        if isinstance(self.head, Classifier):
+            return self.head
+        raise UserError(f"{self.spec.name} ends in {self.spec.head.describe()}, which is no classifier")
+
+
+def _under(name: str, units: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """The units of a neck or a head."""
+    return {path: unit for path, unit in units.items() if path.partition(".")[0] == name}
 
 
 class Features(nn.Module):
@@ -154,10 +202,6 @@ def _trunk(model: Model) -> Iterable[tuple[str, nn.Module]]:
         yield "pool", pool
     for index, stage in enumerate(model.stages):
         yield f"stages.{index}", stage
-
-
-def _block(node, spec: ArchSpec) -> nn.Module:  # type: ignore[no-untyped-def]
-    return node.part.build(node, spec.style)
 
 
 def build(spec: ArchSpec, *, seed: int | None = None, device: torch.device | str | None = None) -> Model:

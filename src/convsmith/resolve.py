@@ -42,11 +42,11 @@ class Target:
             load_weights(model, self.run.file("model.safetensors"))
         return model.eval()
 
-    def input_shape(self, resolution: int | None = None) -> tuple[int, int, int]:
+    def input_shape(self, resolution: int | None = None) -> tuple[int, ...]:
         """(C, H, W) of one image; a foreign network's own default where none is given."""
         if self.spec is not None:
-            side = resolution or self.spec.input.resolution
-            return (self.spec.input.channels, side, side)
+            image = self.spec.input
+            return (image.resized(resolution) if resolution else image).shape.dims
         side = resolution or _foreign_resolution(self.foreign or "")
         return (3, side, side)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from .arch import ArchSpec, Node, plan
 from .costs import node_costs
-from .parts import PooledClassifier
+from .tagged import LATER
 from .units import Cost
 
 __all__ = ["StageRow", "stage_rows"]
@@ -15,7 +15,11 @@ __all__ = ["StageRow", "stage_rows"]
 
 @dataclass(frozen=True)
 class StageRow:
-    """Equal blocks in a row: `size` is the side of the map they put out, `width` its channels."""
+    """Equal blocks in a row: `size` is the side of the map they put out, `width` its channels.
+
+    Of an oblong map `size` is the height, and `sides` are both. Counts are of one input, for which the units of the row run
+    `times` times.
+    """
 
     name: str
     what: str
@@ -26,28 +30,40 @@ class StageRow:
     macs: int
     params: int
     activations: int
+    sides: tuple[int, ...] = field(default=(), metadata=LATER)
+    times: int = field(default=1, metadata=LATER)
+
+    @property
+    def px(self) -> str:
+        """The size of the map in words: `56`, or `64x48` where it is oblong."""
+        return "x".join(map(str, self.sides)) or str(self.size)
 
 
 def stage_rows(spec: ArchSpec) -> tuple[StageRow, ...]:
-    """Stem, stages and head of `spec` in order; the costs of the rows add up to the cost of the whole."""
+    """Stem, stages, neck and head of `spec` in order; the costs of the rows add up to the cost of the whole.
+
+    Units of a neck or head that run another number of times have a row of their own.
+    """
     pairs = list(zip(plan(spec), node_costs(spec), strict=True))
     rows = []
-    for name, group in groupby(pairs, key=lambda pair: _stage(pair[0])):
+    for (name, times), group in groupby(pairs, key=lambda pair: (_stage(pair[0]), pair[0].times)):
         members = list(group)
         first, last = members[0][0], members[-1][0]
         total = sum((cost for _, cost in members), Cost())
-        width = last.part.width or last.c_in if isinstance(last.part, PooledClassifier) else last.c_out
+        sides = last.outs[0].sides or last.sides
         rows.append(
             StageRow(
                 name=name,
-                what=first.part.describe(),
-                size=last.size_out,
+                what=", ".join(dict.fromkeys(node.part.describe() for node, _ in members)),
+                size=next(iter(sides), 1),
                 depth=len(members),
-                width=width,
+                width=last.part.shown_width(last),
                 stride=first.stride,
                 macs=total.macs,
                 params=total.params,
                 activations=total.activations,
+                sides=sides if len(set(sides)) > 1 else (),
+                times=times,
             )
         )
     return tuple(rows)

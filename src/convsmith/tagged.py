@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
-__all__ = ["Tagged", "at_least", "within"]
+__all__ = ["LATER", "Tagged", "at_least", "within"]
+
+# Of a field that a value was given after files of it existed: `field(default=..., metadata=LATER)`. It is written only
+# where it differs from its default, so that what was written before stays as it is, and so do digests of it.
+LATER: Mapping[str, bool] = MappingProxyType({"later": True})
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 | file     | what                                                              |
 | -------- | ----------------------------------------------------------------- |
+| `shapes` | what flows: `Shape`, `Map`                                        |
 | `inputs` | what goes in: `Image`                                             |
-| `part`   | what a stem, block, head, norm, convolution or mixer is; `Node`   |
+| `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
 | `plans`  | `plan`: every unit in order, the only place that unrolls a spec   |
@@ -11,8 +12,9 @@
 
 from .grow import grown
 from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image
-from .part import Act, Block, Conv, Head, Mixer, Node, Norm, Padding, Part, Ramp, Stem, Style
-from .plans import plan
+from .part import Act, Block, Conv, Head, Mixer, Neck, Node, Norm, Padding, Part, Ramp, Stem, Style, Unit
+from .plans import plan, taps, trunk
+from .shapes import Map, Shape
 from .spec import ArchSpec, Stage
 
 __all__ = [
@@ -24,15 +26,21 @@ __all__ = [
     "Conv",
     "Head",
     "Image",
+    "Map",
     "Mixer",
+    "Neck",
     "Node",
     "Norm",
     "Padding",
     "Part",
     "Ramp",
+    "Shape",
     "Stage",
     "Stem",
     "Style",
+    "Unit",
     "grown",
     "plan",
+    "taps",
+    "trunk",
 ]

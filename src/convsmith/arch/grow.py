@@ -17,7 +17,7 @@ def grown(
 
         L_i = d L_i,  C_i = w C_i,  (H, W) = r (H, W)
 
-    Every stage's depth and width, the stem's and the head's widths are scaled; kernels, strides, expansion ratios and
+    Every stage's depth and width, the stem's, the neck's and the head's widths are scaled; kernels, strides, expansion ratios and
     the classifier are not. `rounding` says how the products become integers. Factors of exactly 1 change nothing, even
     where the spec's own widths are no multiples of the rounding's step.
     """
@@ -25,17 +25,17 @@ def grown(
     def grow(channels: float) -> int:
         return rounding.width(channels * width)
 
-    stages, stem, head = spec.stages, spec.stem, spec.head
+    stages, stem, neck, head = spec.stages, spec.stem, spec.neck, spec.head
     if width != 1:
         stages = tuple(replace(stage, width=grow(stage.width)) for stage in stages)
         stem = stem if rounding.keep_stem else stem.widened(grow)
+        neck = None if neck is None else neck.widened(grow)
         least = rounding.least_head
         head = head.widened(lambda channels: max(least, grow(channels), int(channels) if rounding.keep_head else 0))
     if depth != 1:
         stages = tuple(replace(stage, depth=rounding.repeats(stage.depth * depth)) for stage in stages)
-    image = (
-        spec.input
-        if resolution == 1
-        else replace(spec.input, resolution=rounding.resolution(spec.input.resolution * resolution))
-    )
-    return replace(spec, input=image, stem=stem, stages=stages, head=head)
+    image = spec.input
+    if resolution != 1:
+        height, wide = (rounding.resolution(side * resolution) for side in image.sides)
+        image = replace(image, resolution=height, width=None if image.width is None else wide)
+    return replace(spec, input=image, stem=stem, stages=stages, neck=neck, head=head)

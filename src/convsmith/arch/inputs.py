@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from ..tagged import at_least
+from ..errors import UserError
+from ..tagged import LATER, at_least
+from .shapes import Shape
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Image"]
 
@@ -14,18 +20,64 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Image:
-    """What goes in: a square image, and the numbers that normalise it (on the [0, 1] scale)."""
+    """What goes in: an image, and the numbers that normalise it (on the [0, 1] scale).
+
+    It is a square of side `resolution`, unless `width` says otherwise: then `resolution` is its height.
+    """
 
     resolution: int
     channels: int = 3
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    width: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         at_least("input.resolution", self.resolution, 1)
         at_least("input.channels", self.channels, 1)
+        at_least("input.width", 1 if self.width is None else self.width, 1)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels:
                 raise ValueError(f"input.{name} has {len(values)} values for {self.channels} channels")
         if min(self.std) <= 0:
             raise ValueError(f"input.std must be above 0; got {self.std}")
+        if self.width == self.resolution:  # equal images are equal values
+            object.__setattr__(self, "width", None)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.resolution, self.resolution if self.width is None else self.width
+
+    @property
+    def side(self) -> int:
+        """The side of a square image, for what reads no other.
+
+        Raises:
+            UserError: it is oblong.
+        """
+        if self.width is not None:
+            raise UserError(f"only square images can be used here; this network reads {self.px} px")
+        return self.resolution
+
+    @property
+    def px(self) -> str:
+        """Its size in words: `224`, or `256x192` (height first) where it is oblong."""
+        return str(self.resolution) if self.width is None else f"{self.resolution}x{self.width}"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.channels, self.sides)
+
+    def resized(self, resolution: int) -> Image:
+        """The same image at another resolution; an oblong one keeps the ratio of its sides, to the nearest pixel."""
+        width = None if self.width is None else max(1, round(self.width * resolution / self.resolution))
+        return replace(self, resolution=resolution, width=width)
+
+    def example(self, batch: int = 1, *, seed: int | None = None) -> torch.Tensor:
+        """A batch to run a network on, ⟨batch,C,H,W⟩: zeros, or with `seed` unit Gaussian noise that it alone decides."""
+        import torch
+
+        shape = (batch, *self.shape.dims)
+        if seed is None:
+            return torch.zeros(shape)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

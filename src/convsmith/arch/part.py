@@ -7,12 +7,13 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from ..tagged import Tagged, within
+from .shapes import Map, Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,7 @@ __all__ = [
     "Conv",
     "Head",
     "Mixer",
+    "Neck",
     "Node",
     "Norm",
     "Padding",
@@ -30,6 +32,7 @@ __all__ = [
     "Ramp",
     "Stem",
     "Style",
+    "Unit",
 ]
 
 
@@ -109,8 +112,8 @@ class Mixer(Part):
     """What may stand where a block's k x k convolution stood: it mixes positions and keeps the width."""
 
     @abc.abstractmethod
-    def build(self, channels: int, *, stride: int, size: int, style: Style) -> nn.Module:
-        """A module ⟨N,channels,s,s⟩ -> ⟨N,channels,ceil(s/stride),ceil(s/stride)⟩ for maps of side `size`.
+    def build(self, channels: int, *, stride: int, sides: tuple[int, ...], style: Style) -> nn.Module:
+        """A module ⟨N,channels,H,W⟩ -> ⟨N,channels,ceil(H/stride),ceil(W/stride)⟩ for maps of `sides` (H, W).
 
         The block puts the network's norm-activation after it, so it ends in neither.
         """
@@ -135,12 +138,21 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Block(Part):
-    """One residual (or plain) unit of a stage."""
+class Unit(Part):
+    """A part that stands in a plan by itself and makes a module with weights."""
 
     @abc.abstractmethod
     def build(self, node: Node, style: Style) -> nn.Module:
-        """A module ⟨N, node.c_in, s, s⟩ -> ⟨N, node.c_out, ceil(s/stride), ceil(s/stride)⟩."""
+        """A module that takes one tensor ⟨N,*node.ins[i].dims⟩ after another and puts out those of `node.outs`."""
+
+    def shown_width(self, node: Node) -> int:
+        """The width that tables show of the unit: of what it puts out, or of its last map where that is no map."""
+        return node.c_out
+
+
+@dataclass(frozen=True)
+class Block(Unit):
+    """One residual (or plain) unit of a stage: ⟨N,c_in,H,W⟩ -> ⟨N,c_out,ceil(H/stride),ceil(W/stride)⟩."""
 
     def variance(self, before: float, *, keeps: bool) -> float:
         """The variance that leaves by signal theory when `before` enters; `keeps` where the skip is the identity.
@@ -151,7 +163,7 @@ class Block(Part):
 
 
 @dataclass(frozen=True)
-class Stem(Part):
+class Stem(Unit):
     """What the image meets first; `width` is its output width."""
 
     width: int
@@ -162,50 +174,115 @@ class Stem(Part):
         """The total stride, of convolutions and pooling together."""
 
     @abc.abstractmethod
-    def build(self, node: Node, style: Style) -> nn.Module: ...
-
-    @abc.abstractmethod
     def widened(self, grow: Callable[[float], int]) -> Self:
         """The same stem with every width w replaced by `grow(w)`."""
 
 
 @dataclass(frozen=True)
-class Head(Part):
-    """What turns the last feature map into the task's output."""
+class Neck(Part):
+    """What makes other maps of the trunk's maps, such as a feature pyramid.
 
-    classes: int
+    It unrolls itself into units, each under a path that begins with `neck`.
+    """
 
     @abc.abstractmethod
-    def build(self, node: Node, style: Style) -> nn.Module: ...
+    def unrolled(self, maps: Sequence[Map]) -> tuple[list[Node], tuple[Map, ...]]:
+        """The units over `maps`, fine to coarse, in order of execution, and the maps that are handed on, likewise."""
+
+    @abc.abstractmethod
+    def assembled(self, units: Mapping[str, nn.Module]) -> nn.Module:
+        """The module that holds the units (by path) and calls them, of all maps and to all that it hands on, as tuples.
+
+        It has no weights of its own, and `neck.a.b` is its submodule `a.b`.
+        """
+
+    @abc.abstractmethod
+    def widened(self, grow: Callable[[float], int]) -> Self:
+        """The same neck with every width w replaced by `grow(w)`."""
+
+
+@dataclass(frozen=True)
+class Head(Part):
+    """What turns the last maps into the task's output.
+
+    It unrolls itself into units, each under a path that begins with `head`. `outputs` are the names of what an exported
+    file puts out. `named` are the beginnings of the keys of those weights whose shape the data's names fix: for other
+    names they begin afresh, and where only what answers is trained, they are it.
+    """
+
+    outputs: ClassVar[tuple[str, ...]]
+    named: ClassVar[tuple[str, ...]]
+
+    @property
+    @abc.abstractmethod
+    def n_names(self) -> int:
+        """How many things it was made to tell apart or to find: classes, joints."""
+
+    @abc.abstractmethod
+    def renamed(self, n: int) -> Self:
+        """The same head for `n` of them."""
+
+    @abc.abstractmethod
+    def unrolled(self, maps: Sequence[Map]) -> tuple[list[Node], tuple[Map, ...]]:
+        """The units over `maps`, fine to coarse, in order of execution, and no maps: nothing stands behind a head."""
+
+    @abc.abstractmethod
+    def assembled(self, units: Mapping[str, nn.Module]) -> nn.Module:
+        """The module that holds the units (by path) and calls them: `head.a.b` is its submodule `a.b`, and a unit `head`
+        may be it itself. It has no weights of its own.
+
+        It is called with the last map; where a unit names what it `reads`, with all maps as a tuple.
+        """
 
     @abc.abstractmethod
     def widened(self, grow: Callable[[float], int]) -> Self:
         """The same head with every width w replaced by `grow(w)`."""
+
+    def with_dropout(self, rate: float) -> Self:
+        """The same head with that dropout; as it is where it has no place for one."""
+        return self
+
+    def deployed(self, head: nn.Module) -> nn.Module:
+        """How an exported file ends: as it is, or decoded. `head` is what `assembled` made, in evaluation mode."""
+        return head
 
 
 @dataclass(frozen=True)
 class Node:
     """One unrolled unit.
 
-    `path` is its name inside the model (`stem`, `stages.2.0`, `head`); `size` the side of the square map that enters;
-    `drop_path` the stochastic-depth rate of its place; `variance` what signal theory expects of the map that enters.
+    `path` is its name inside the model (`stem`, `stages.2.0`, `head`); `ins` and `outs` the shapes that enter and leave;
+    `reads` the paths of the units whose maps enter, () for the one before; `times` how often it runs for one input
+    (regions of an image); `drop_path` the stochastic-depth rate of its place; `variance` what signal theory expects of
+    the map that enters.
     """
 
     path: str
-    part: Stem | Block | Head
-    c_in: int
-    c_out: int
-    stride: int
-    size: int
+    part: Unit
+    ins: tuple[Shape, ...]
+    outs: tuple[Shape, ...]
+    reads: tuple[str, ...] = ()
+    times: int = 1
+    stride: int = 1
     drop_path: float = 0.0
     variance: float = 1.0
 
     @property
-    def keeps(self) -> bool:
-        """Whether a skip around this unit can be the identity: neither side nor width changes."""
-        return self.stride == 1 and self.c_in == self.c_out
+    def c_in(self) -> int:
+        """The width that enters."""
+        return self.ins[0].channels
 
     @property
-    def size_out(self) -> int:
-        """The side that leaves: halving rounds up, with either padding convention."""
-        return -(-self.size // self.stride)
+    def c_out(self) -> int:
+        """The width that leaves."""
+        return self.outs[0].channels
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The sides of the map that enters."""
+        return self.ins[0].sides
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a skip around this unit can be the identity: neither sides nor width change."""
+        return self.stride == 1 and self.c_in == self.c_out

@@ -1,45 +1,66 @@
 """The one place that unrolls a spec.
 
-`plan(spec)` lists every unit of the network in order, with the widths, sides and rates that follow from its place. The
-model is built from it, the cost summed over it, tables printed from it: none can disagree with another.
+`plan(spec)` lists every unit of the network in order, with the shapes and rates that follow from its place. The model is
+built from it, the cost summed over it, tables printed from it: none can disagree with another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from .part import Node, Ramp
+from .shapes import Map
 from .spec import ArchSpec
 
-__all__ = ["plan"]
+__all__ = ["plan", "taps", "trunk"]
 
 
 @lru_cache(maxsize=4096)
 def plan(spec: ArchSpec) -> tuple[Node, ...]:
-    """Every unit of `spec` from stem to head, in order of execution."""
-    size = spec.input.resolution
-    stem = Node("stem", spec.stem, spec.input.channels, spec.stem.width, spec.stem.reduction, size)
-    nodes = [stem]
+    """Every unit of `spec` in order of execution: stem, blocks, those of the neck if it has one, those of the head."""
+    nodes = trunk(spec)
+    maps = taps(nodes)
+    for part in (spec.neck, spec.head):
+        if part is not None:
+            more, maps = part.unrolled(maps)
+            nodes += more
+    return tuple(nodes)
+
+
+def trunk(spec: ArchSpec) -> list[Node]:
+    """The stem and the blocks: a chain."""
+    entering = spec.input.shape
+    leaving = entering.strided(spec.stem.reduction, spec.stem.width)
+    nodes = [Node("stem", spec.stem, (entering,), (leaving,), stride=spec.stem.reduction)]
     done, variance = 0, 1.0
     for index, stage in enumerate(spec.stages):
         for repeat in range(stage.depth):
-            before = nodes[-1]
+            stride = stage.stride if repeat == 0 else 1
+            entering, leaving = leaving, leaving.strided(stride, stage.width)
             node = Node(
                 path=f"stages.{index}.{repeat}",
                 part=stage.block,
-                c_in=before.c_out,
-                c_out=stage.width,
-                stride=stage.stride if repeat == 0 else 1,
-                size=before.size_out,
+                ins=(entering,),
+                outs=(leaving,),
+                stride=stride,
                 drop_path=spec.style.drop_path * _ramp(spec, index, done),
                 variance=variance,
             )
             nodes.append(node)
             variance = stage.block.variance(variance, keeps=node.keeps)
             done += 1
-    last = nodes[-1]
-    nodes.append(Node("head", spec.head, last.c_out, spec.head.classes, 1, last.size_out))
-    return tuple(nodes)
+    return nodes
+
+
+def taps(nodes: Iterable[Node]) -> tuple[Map, ...]:
+    """The maps of a trunk that others may read, fine to coarse: the last of each total stride."""
+    found: dict[int, Map] = {}
+    stride = 1
+    for node in nodes:
+        stride *= node.stride
+        found[stride] = Map(node.path, stride, node.outs[0])
+    return tuple(found.values())
 
 
 def _ramp(spec: ArchSpec, stage: int, done: int) -> float:

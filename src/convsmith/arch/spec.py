@@ -1,6 +1,7 @@
 """An architecture is a frozen value.
 
-An `ArchSpec` says what a network *is*: a stem, stages of equal blocks, a head, and a style that holds for all of them.
+An `ArchSpec` says what a network *is*: a stem, stages of equal blocks, perhaps a neck, a head, and a style that holds for
+all of them.
 It is hashable, comparable, printable and survives JSON. It never holds what can be derived from it: no input widths, no
 feature-map sizes, no counts. `plans.plan` unrolls it; the model, the cost, the tables and the exporters read that plan.
 
@@ -10,12 +11,12 @@ Nothing here imports torch. What a part *does* stands beside it, in its own file
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
 
-from ..tagged import at_least
+from ..tagged import LATER, at_least
 from .inputs import Image
-from .part import Block, Conv, Head, Mixer, Norm, Ramp, Stem, Style
+from .part import Block, Conv, Head, Mixer, Neck, Norm, Ramp, Stem, Style
 
 __all__ = ["ArchSpec", "Stage"]
 
@@ -54,6 +55,7 @@ class ArchSpec:
     stem: Stem
     stages: tuple[Stage, ...]
     head: Head
+    neck: Neck | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -71,13 +73,13 @@ class ArchSpec:
         return to_json(self)
 
     def with_classes(self, classes: int) -> ArchSpec:
-        """The same network for another number of classes."""
+        """The same network for another number of classes, or of whatever its head is for."""
         at_least("classes", classes, 1)
-        return replace(self, head=replace(self.head, classes=classes))
+        return replace(self, head=self.head.renamed(classes))
 
     def with_resolution(self, resolution: int) -> ArchSpec:
-        """The same network read at another resolution; its parameters do not change."""
-        return replace(self, input=replace(self.input, resolution=resolution))
+        """The same network read at another resolution; its parameters do not change. Oblong inputs keep their ratio."""
+        return replace(self, input=self.input.resized(resolution))
 
     def with_channels(self, channels: int) -> ArchSpec:
         """The same network for images of another number of channels, normalised by the mean of the old numbers."""
@@ -123,7 +125,7 @@ class ArchSpec:
             raise ValueError(f"{self.name} has stages 0 to {len(self.stages) - 1}; got {stage}")
         stage %= len(self.stages)
         old = self.stages[stage]
-        if "mixer" not in {field.name for field in fields(old.block)}:
+        if "mixer" not in {one.name for one in fields(old.block)}:
             raise ValueError(f"a {old.block.kind} block has no k x k convolution that a mixer could stand for")
         chosen = range(old.depth) if blocks is None else blocks
         if any(not 0 <= block < old.depth for block in chosen):

@@ -41,19 +41,28 @@ def show(
     spec = spec if resolution is None else spec.with_resolution(resolution)
     rows, total = stage_rows(spec), cost(spec)
     paper = [row for row in published(spec.name) if row.name == spec.name]
-    same = [row for row in paper if row.resolution == spec.input.resolution and classes in (None, 1000)]
+    same = [row for row in paper if spec.input.px == str(row.resolution) and classes in (None, 1000)]
     if json:
         record = {"spec": to_data(spec), "cost": to_data(total), "stages": [to_data(row) for row in rows]}
         emit(record | {"published": [row_record(row) for row in same]})
         return
     body = [
-        [r.name, r.what, str(r.size), str(r.depth), str(r.width), human(r.macs), human(r.params), human(r.activations)]
+        [
+            r.name,
+            r.what if r.times == 1 else f"{r.times} x {r.what}",
+            r.px,
+            str(r.depth),
+            str(r.width),
+            human(r.macs),
+            human(r.params),
+            human(r.activations),
+        ]
         for r in rows
     ]
     body.append(
         ["total", "", "", str(spec.depth), "", human(total.macs), human(total.params), human(total.activations)]
     )
-    title = f"[bold]{spec.name}[/] at {spec.input.resolution} px, {spec.head.classes} classes"
+    title = f"[bold]{spec.name}[/] at {spec.input.px} px, {spec.head.n_names} classes"
     out.print(table(title, "<stage <block px depth width MACs params activations", body))
     out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
     out.print(

@@ -29,7 +29,7 @@ _NORMALISE = frozenset(
 )
 
 
-def fold_batch_norm(model: nn.Module, *, input_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
+def fold_batch_norm(model: nn.Module, *, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     """An eval-mode copy of `model` without the batch norms that follow a convolution, and how many there were.
 
         w' = w * gamma / sqrt(var + eps);   b' = (b - mean) * gamma / sqrt(var + eps) + beta
@@ -98,7 +98,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.outputs[id(leaf)].reads += 1
 
 
-def normed_convs(model: nn.Module, input_shape: tuple[int, int, int]) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
+def normed_convs(model: nn.Module, input_shape: tuple[int, ...]) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
     """Each convolution that nothing but a batch norm reads, with that norm's name and the norm; `model` is in eval mode."""
     modules = _named_once(model)
     convs = {id(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d)}

@@ -15,9 +15,11 @@ import numpy as np
 import onnxruntime
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from ..errors import CheckFailed, UserError
 from ..files import unfinished
+from ..model import Model
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
 from .ort import session
@@ -65,7 +67,7 @@ def export_onnx(
     model: nn.Module,
     path: Path,
     *,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     dynamic_batch: bool = True,
     opset: int | None = None,
     samples: torch.Tensor | None = None,
@@ -73,6 +75,8 @@ def export_onnx(
     fold: bool = True,
 ) -> Exported:
     """Write `model` (images in, logits out) to `path` and prove it by running it.
+
+    A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it.
 
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
     random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
@@ -83,14 +87,14 @@ def export_onnx(
     logits of a deep network without norms may be beyond what float32 can compare.
     """
     images = _images(samples, input_shape)
-    reference = copy.deepcopy(model).cpu().eval()
+    reference, outputs = _deployed(model)
     size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
     if size > _PROTOBUF_LIMIT:
         raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
     prepared, folded = fold_batch_norm(reference, input_shape=input_shape) if fold else (reference, 0)
     prepared = fold_constants(fold_filters(prepared))
     with _writing(path) as temporary:
-        program = _program(prepared, input_shape, dynamic_batch, opset)
+        program = _program(prepared, input_shape, dynamic_batch, opset, outputs)
         program.save(temporary, external_data=False)
         difference, relative = _difference(reference, temporary, images, dynamic_batch)
         # Written so that a NaN fails; an infinite tolerance is for files that are only timed.
@@ -114,7 +118,17 @@ def export_onnx(
     )
 
 
-def _images(samples: torch.Tensor | None, input_shape: tuple[int, int, int]) -> torch.Tensor:
+def _deployed(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """A copy of the network as a file ends, in evaluation mode on the CPU, and the names of what it puts out."""
+    reference = copy.deepcopy(model).cpu().eval()
+    if not isinstance(reference, Model):
+        return reference, ("logits",)
+    head = reference.spec.head
+    reference.head = head.deployed(reference.head)
+    return reference, head.outputs
+
+
+def _images(samples: torch.Tensor | None, input_shape: tuple[int, ...]) -> torch.Tensor:
     if samples is None:
         return torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0))
     if samples.ndim != 4 or tuple(samples.shape[1:]) != input_shape or len(samples) == 0:
@@ -133,7 +147,7 @@ def _writing(path: Path) -> Iterator[Path]:
 
 
 def _program(
-    model: nn.Module, input_shape: tuple[int, int, int], dynamic_batch: bool, opset: int | None
+    model: nn.Module, input_shape: tuple[int, ...], dynamic_batch: bool, opset: int | None, outputs: tuple[str, ...]
 ) -> torch.onnx.ONNXProgram:
     # Two images: an exporter that sees a batch of one takes the one for a constant.
     images = torch.zeros((2 if dynamic_batch else 1, *input_shape))
@@ -148,7 +162,7 @@ def _program(
                 opset_version=opset,
                 dynamic_shapes=dynamic,
                 input_names=["images"],
-                output_names=["logits"],
+                output_names=list(outputs),
                 external_data=False,
                 verbose=False,
             )
@@ -176,18 +190,27 @@ def _first_line(error: BaseException) -> str:
 
 @torch.no_grad()
 def _difference(reference: nn.Module, path: Path, images: torch.Tensor, dynamic_batch: bool) -> tuple[float, float]:
-    """The largest absolute difference of the logits, and its share of the largest |logit|."""
+    """The largest absolute difference of an output, and its share of that output's largest number; of several outputs
+    those of the one that differs by the largest share."""
     runtime = session(path, threads=torch.get_num_threads())
     name = runtime.get_inputs()[0].name
 
-    def run(batch: torch.Tensor) -> np.ndarray:
-        return np.asarray(runtime.run(None, {name: batch.numpy()})[0])
+    def run(batch: torch.Tensor) -> list[np.ndarray]:
+        return [np.asarray(one) for one in runtime.run(None, {name: batch.numpy()})]
 
-    expected = np.concatenate([reference(image[None]).numpy() for image in images])
-    found = [np.concatenate([run(image[None]) for image in images])]
+    def joined(parts: list[list[np.ndarray]]) -> list[np.ndarray]:
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    expected = joined([[out.numpy() for out in tree_leaves(reference(image[None]))] for image in images])
+    found = [joined([run(image[None]) for image in images])]
     if dynamic_batch:
         found.append(run(images))
-    difference = max(float(np.abs(logits - expected).max()) for logits in found)
+    apart = [_apart([outputs[at] for outputs in found], own) for at, own in enumerate(expected)]
+    return max(apart, key=lambda pair: (math.isnan(pair[1]), pair[1]))
+
+
+def _apart(found: list[np.ndarray], expected: np.ndarray) -> tuple[float, float]:
+    difference = max(float(np.abs(one - expected).max()) for one in found)
     largest = float(np.abs(expected).max())
     if difference == 0:
         return 0.0, 0.0

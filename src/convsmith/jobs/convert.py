@@ -42,7 +42,7 @@ class Conversion:
     replaced: int
     left: tuple[tuple[str, str], ...]
     difference: float | None
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
 
     @property
     def says(self) -> str:
@@ -95,7 +95,7 @@ def convert(
     if resolution is not None and resolution < 1:
         raise UserError(f"the resolution must be at least 1; got {resolution}")
     spec: ArchSpec | None = None
-    shape = (3, resolution or 224, resolution or 224)
+    shape: tuple[int, ...] = (3, resolution or 224, resolution or 224)
     if isinstance(model, nn.Module):
         module, name = model, type(model).__name__
     elif isinstance(model, ArchSpec):
@@ -111,7 +111,7 @@ def convert(
         module = None if spec is not None else weighted(target)
     if spec is not None:
         spec = spec if resolution is None else spec.with_resolution(resolution)
-        shape = (spec.input.channels, spec.input.resolution, spec.input.resolution)
+        shape = spec.input.shape.dims
         module = build(spec, seed=seed)
     assert module is not None
 

@@ -88,15 +88,14 @@ def diagnose(
 
 def _subject(
     model: str | Path | ArchSpec | nn.Module, resolution: int | None
-) -> tuple[ArchSpec | None, nn.Module, str, tuple[int, int, int]]:
+) -> tuple[ArchSpec | None, nn.Module, str, tuple[int, ...]]:
     """(the spec to draw from, or the module as it is; its name; the shape of an image)."""
     if isinstance(model, nn.Module):
         side = resolution or 224
         return None, model, type(model).__name__, (3, side, side)
     if isinstance(model, ArchSpec):
         chosen = model if resolution is None else model.with_resolution(resolution)
-        side = chosen.input.resolution
-        return chosen, nn.Identity(), chosen.name, (chosen.input.channels, side, side)
+        return chosen, nn.Identity(), chosen.name, chosen.input.shape.dims
     target = resolve(model)
     if target.onnx is not None:
         raise UserError(

@@ -36,7 +36,6 @@ __all__ = [
     "samples_of",
     "score_on",
     "shape_of",
-    "sides_of",
     "task_of",
     "trained",
     "validation_batches",
@@ -74,7 +73,7 @@ class Feed:
 
     @property
     def _needed(self) -> int:
-        return least_side(self.recipe.augment, sides_of(self.spec))
+        return least_side(self.recipe.augment, self.spec.input.sides)
 
     def _cache(self) -> Cache | None:
         cache = self.images.cache
@@ -89,7 +88,7 @@ class Feed:
         train = self.images.train
         return train_batches(
             train if cache is None else replace(train, inputs=cache.over(train.inputs)),
-            sides=sides_of(self.spec),
+            sides=self.spec.input.sides,
             channels=self.spec.input.channels,
             batch=self.recipe.batch,
             augment=augment if self.images.mirror else replace(augment, mirror=0.0),
@@ -103,7 +102,7 @@ class Feed:
 
 def validation_batches(spec: ArchSpec, images: ImageData) -> Callable[[], Iterator[Batch]]:
     """A function that yields the validation batches, decoded once where they fit in memory."""
-    sides, channels = sides_of(spec), spec.input.channels
+    sides, channels = spec.input.sides, spec.input.channels
     split = held(images.val, sides=sides, channels=channels)
     return lambda: eval_batches(split, sides=sides, channels=channels, batch=EVAL_BATCH)
 
@@ -147,11 +146,6 @@ def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
     return Normalise(spec.input.mean, spec.input.std).to(where)
 
 
-def shape_of(spec: ArchSpec) -> tuple[int, int, int]:
+def shape_of(spec: ArchSpec) -> tuple[int, ...]:
     """(C, H, W) of one image."""
-    return (spec.input.channels, *sides_of(spec))
-
-
-def sides_of(spec: ArchSpec) -> tuple[int, int]:
-    """(H, W) of one image."""
-    return spec.input.resolution, spec.input.resolution
+    return spec.input.shape.dims

@@ -14,7 +14,7 @@ from ..files import write_text
 from ..resolve import device
 from ..runs import Run
 from ..watcher import Watcher
-from .feed import EVAL_BATCH, normaliser, sides_of, trained
+from .feed import EVAL_BATCH, normaliser, trained
 
 __all__ = ["pseudo_label"]
 
@@ -47,7 +47,7 @@ def pseudo_label(
     classes = tuple(str(name) for name in run.read("data.json")["classes"])
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
     scores, labels, read = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0
-    batches = eval_batches(split, sides=sides_of(spec), channels=spec.input.channels, batch=EVAL_BATCH)
+    batches = eval_batches(split, sides=spec.input.sides, channels=spec.input.channels, batch=EVAL_BATCH)
     for batch, logits in outputs(model, batches, prepare=ready, device=where):
         done = int(batch.indices[-1]) + 1
         watcher.count("labelling images", done, len(split))

@@ -30,9 +30,9 @@ def conv_norm(
     return ConvNorm(conv, style.norm.build(c_out, activate=activate, zero=zero))
 
 
-def mixed(style: Style, mixer: Mixer, channels: int, *, stride: int, size: int) -> nn.Module:
+def mixed(style: Style, mixer: Mixer, channels: int, *, stride: int, sides: tuple[int, ...]) -> nn.Module:
     """A mixer where a convolution stood, then the network's normalisation and activation."""
-    module = mixer.build(channels, stride=stride, size=size, style=style)
+    module = mixer.build(channels, stride=stride, sides=sides, style=style)
     return nn.Sequential(OrderedDict(mixer=module, norm=style.norm.build(channels)))
 
 

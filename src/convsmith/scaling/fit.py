@@ -189,11 +189,11 @@ def _work(spec: ArchSpec) -> tuple[float, float]:
 
     It knows the stairs of a line, depths, widths and sides, and nothing of what is in a unit.
     """
-    *trunk, head = plan(spec)
-    params = macs = head.c_in * head.c_out  # of one position: the map is pooled before it is classified
-    for node in trunk:
-        params += node.c_in * node.c_out
-        macs += node.c_in * node.c_out * node.size_out**2
+    macs = params = 0
+    for node in plan(spec):
+        own = sum(shape.channels for shape in node.ins) * node.c_out
+        params += own
+        macs += own * math.prod(node.outs[0].sides) * node.times  # a vector is of one position
     return macs, params
 
 

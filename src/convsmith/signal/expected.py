@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ..arch import Act, ArchSpec, Node, plan
+from ..arch import Act, ArchSpec, Node, trunk
 from ..parts import BatchNorm, NFBottleneck, NFRegNetBlock, NoNorm, PlainConv, PreActBottleneck, ScaledWS
 from ..parts.acts import activation
 from ..parts.blocks.shortcut import Shortcut
@@ -49,7 +50,7 @@ def expected(spec: ArchSpec, *, init: Init = "own") -> tuple[Expectation, ...] |
     which takes energy, is left out; SkipInit's scalars are taken to be 1, gates to put out what enters, and networks to be
     wide.
     """
-    nodes = plan(spec)[1:-1]
+    nodes = trunk(spec)[1:]
     blocks = {type(node.part) for node in nodes}
     norm, conv = spec.style.norm, spec.style.conv
     if blocks <= {NFBottleneck, NFRegNetBlock} and isinstance(norm, NoNorm) and isinstance(conv, ScaledWS):
@@ -70,7 +71,7 @@ def _behind(act: Act, variance: float, gain: float) -> float:
     return gain**2 * mean_and_variance(lambda z: function(deviation * z))[1]
 
 
-def _normaliser_free(nodes: tuple[Node, ...], norm: NoNorm, of_filters: float) -> tuple[Expectation, ...]:
+def _normaliser_free(nodes: Sequence[Node], norm: NoNorm, of_filters: float) -> tuple[Expectation, ...]:
     found: list[Expectation] = []
     gain, var = norm.factor * of_filters, of_filters**2
     for node in nodes:
@@ -95,7 +96,7 @@ def _powers(node: Node, init: Init) -> tuple[float, float, float, float]:
     return (2.0 * node.c_in / middle, 2.0, 2.0 * middle / node.c_out, 2.0 * node.c_in / node.c_out)
 
 
-def _batch_normed(nodes: tuple[Node, ...], act: Act, init: Init) -> tuple[Expectation, ...]:
+def _batch_normed(nodes: Sequence[Node], act: Act, init: Init) -> tuple[Expectation, ...]:
     mean, variance = mean_and_variance(activation(act, inplace=False))
     found: list[Expectation] = []
     var, sqmean = 1.0, 0.0
@@ -111,7 +112,7 @@ def _batch_normed(nodes: tuple[Node, ...], act: Act, init: Init) -> tuple[Expect
     return tuple(found)
 
 
-def _unnormalised(nodes: tuple[Node, ...], init: Init) -> tuple[Expectation, ...]:
+def _unnormalised(nodes: Sequence[Node], init: Init) -> tuple[Expectation, ...]:
     found: list[Expectation] = []
     energy = 1.0
     for node in nodes:

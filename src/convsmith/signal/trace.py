@@ -66,7 +66,7 @@ def trace(
     model: nn.Module | Callable[[int], nn.Module],
     images: Tensor | None = None,
     *,
-    input_shape: tuple[int, int, int] = (3, 224, 224),
+    input_shape: tuple[int, ...] = (3, 224, 224),
     batch: int = 4,
     draws: int = 2,
     trained: bool | None = None,
@@ -110,7 +110,7 @@ def _pass(module: nn.Module, images: Tensor, stem: str | None, label: str) -> Se
         raise UserError(f"{label} does not take images of {_sides(tuple(images.shape[1:]))}: {reason}") from error
 
 
-def _images(images: Tensor | None, shape: tuple[int, int, int], batch: int, seed: int) -> Tensor:
+def _images(images: Tensor | None, shape: tuple[int, ...], batch: int, seed: int) -> Tensor:
     if images is not None:
         images = images.to("cpu", torch.float32)  # as `_ready` makes the module
         return images[:batch] if batch == 2 else images

@@ -299,12 +299,11 @@ def no_merges(trace: Trace) -> Iterator[Finding]:
 
 
 def _kept_by_padding(conv: Convolved) -> float:
-    """(1 - 2/(3H))^2 for a 3x3 with one zero around a map of side H, and so for other kernels by their overhang."""
+    """(1 - 2/(3H))(1 - 2/(3W)) for a 3x3 with one zero around a map of H x W, and so for other kernels by their overhang."""
     if not conv.padded or conv.kernel < 2:
         return 1.0
     reach = conv.kernel // 2
-    lost = reach * (reach + 1) / (conv.kernel * conv.side)
-    return max(1 - lost, 0.05) ** 2
+    return math.prod(max(1 - reach * (reach + 1) / (conv.kernel * side), 0.05) for side in conv.sides)
 
 
 def _pools_explain(trace: Trace, index: int, var: float) -> bool:

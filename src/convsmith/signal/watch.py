@@ -75,7 +75,12 @@ class Convolved:
     lean: float  # mean over filters of |sum| / sqrt(N energy): 1 where all weights of a filter are equal
     raw_var: float  # variance of the parameter's filters, which the guard of a standardisation is added to
     padded: bool
-    side: int
+    sides: tuple[int, ...]  # of what it puts out
+
+    @property
+    def side(self) -> int:
+        """The shorter one."""
+        return min(self.sides)
 
 
 @dataclass(frozen=True)
@@ -253,20 +258,22 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     float(lean.mean()),
                     float(raw.flatten(1).float().var(1, correction=0).mean()),
                     any(padding),
-                    made.shape[-1],
+                    tuple(made.shape[2:]),
                 )
             )
         return _Map(known.convs + 1, fresh=out, pooled=known.pooled, conv=self.path)
 
     def _activated(self, name: str, made: Tensor, before: Moments | None, conv: str) -> None:
-        if made.ndim == 4 and made.shape[-1] > 1:
+        if made.ndim == 4 and max(made.shape[2:]) > 1:
             flat = made.detach().float().transpose(0, 1).flatten(1)
             constant = (flat.amax(1) == flat.amin(1)).float().mean()
             silent = before is not None and before.var == 0
-            self.events.append(Activated(self.path, name.rstrip("_"), float(constant), made.shape[-1], silent, conv))
+            self.events.append(
+                Activated(self.path, name.rstrip("_"), float(constant), min(made.shape[2:]), silent, conv)
+            )
 
     def _pooled(self, image: Tensor, made: Tensor) -> float:
-        if made.shape[-1] <= 1:
+        if max(made.shape[2:]) <= 1:
             return 1.0
         was = moments(image).var
         kept = moments(made).var / was if was > 0 else 1.0
@@ -305,7 +312,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             factor = 0.0
         sources = ("" if branch is None else branch.conv, skip.conv)
         self.events.append(
-            Merged(self.path, out, of_branch, factor, *sources, skip.pooled, made.shape[1], made.shape[-1])
+            Merged(self.path, out, of_branch, factor, *sources, skip.pooled, made.shape[1], min(made.shape[2:]))
         )
 
 

@@ -7,7 +7,7 @@ activation or addition behind a convolution is noted as such, because most runti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..arch import ArchSpec, Node, Style, plan
+from ..errors import UserError
 
 __all__ = ["Kernel", "kernels"]
 
@@ -40,7 +41,11 @@ class Kernel:
 
 
 def kernels(spec: ArchSpec) -> Mapping[Kernel, int]:
-    """Each kernel of `spec` and how often it is launched for one image."""
+    """Each kernel of `spec` and how often it is launched for one image.
+
+    Raises:
+        UserError: a network whose time is not that of its launches one by one: it runs a unit on many regions at once.
+    """
     return _all(replace(spec, name=""))
 
 
@@ -48,7 +53,12 @@ def kernels(spec: ArchSpec) -> Mapping[Kernel, int]:
 def _all(spec: ArchSpec) -> Mapping[Kernel, int]:
     style, total = replace(spec.style, drop_path=0.0), Counter[Kernel]()
     for node in plan(spec):
-        total.update(_of(replace(node, path="", drop_path=0.0, variance=1.0), style))
+        if node.times != 1:
+            raise UserError(
+                f"{node.path} runs {node.times} times for one image, all at once, which no calibration here knows the time "
+                "of: measure the network instead"
+            )
+        total.update(_of(Node("", node.part, node.ins, node.outs, stride=node.stride), style))
     return MappingProxyType(total)
 
 
@@ -56,10 +66,10 @@ def _all(spec: ArchSpec) -> Mapping[Kernel, int]:
 def _of(node: Node, style: Style) -> Mapping[Kernel, int]:
     with torch.device("meta"):
         module = node.part.build(node, style).eval()
-        image = torch.empty(1, node.c_in, node.size, node.size)
-    noted = _Noted(image)
+        maps = [torch.empty(1, *shape.dims) for shape in node.ins]
+    noted = _Noted(maps)
     with torch.no_grad(), noted:
-        module(image)
+        module(*maps)
     return Counter(noted.found)
 
 
@@ -74,13 +84,13 @@ _NORMS = frozenset(["native_batch_norm", "_native_batch_norm_legit_no_training",
 
 
 class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation on what derives from `image`; what is done to weights alone is done before a run."""
+    """Notes every operation on what derives from `maps`; what is done to weights alone is done before a run."""
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, maps: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Kernel] = []
         # By identity, and kept alive, so that no identity is used twice. The flag: written by a convolution.
-        self._maps: dict[int, tuple[Tensor, bool]] = {id(image): (image, False)}
+        self._maps: dict[int, tuple[Tensor, bool]] = {id(one): (one, False) for one in maps}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

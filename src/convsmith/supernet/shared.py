@@ -7,7 +7,6 @@ the views, and are exactly zero outside them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -202,22 +201,19 @@ def _lent(places: dict[str, _Place], given: dict[str, Tensor]) -> Iterator[None]
 
 @lru_cache(maxsize=64)
 def _network(space: Space, spec: ArchSpec, regularised: bool) -> _Blank:
-    """A child of the ordinary units, each built once: random children seldom recur, their units always do, and making
+    """A child of its ordinary units, each built once: random children seldom recur, their units always do, and making
     modules takes longer than a small child's step.
     """
     genes = space.genes(spec)
     whole = {node.path: node for node in plan(space.biggest())}
     units: dict[str, _Blank] = {}
-    for node in plan(space.spec(genes)):
-        if not regularised:
-            node = replace(node, drop_path=0.0)
-        units[node.path] = _unit(node, whole[node.path], spec.style, regularised)
-    stages: list[list[nn.Module]] = [[] for _ in spec.stages]
-    for path, unit in units.items():
-        if path.startswith("stages."):
-            stages[int(path.split(".")[1])].append(unit.module)
-    body = nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
-    module = nn.Sequential(OrderedDict(stem=units["stem"].module, stages=body, head=units["head"].module))
+
+    def unit(node: Node, style: Style) -> nn.Module:
+        own = node if regularised else replace(node, drop_path=0.0)
+        units[node.path] = _unit(own, whole[node.path], style, regularised)
+        return units[node.path].module
+
+    module = Model(space.spec(genes), unit)
     parts, places, written = (
         {name: value for unit in units.values() for name, value in getattr(unit, field).items()}
         for field in ("parts", "places", "written")

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..arch import ArchSpec, Node, Style, plan
+from ..arch import ArchSpec, Node, Shape, Style, plan
 from ..errors import UserError
 from ..layers import EvoNormS, Ghost, LambdaLayer
 from ..model import Model
-from .space import Space, has_mixer
+from .space import Genes, Space, has_mixer
 
 __all__ = ["Cut", "blank", "blank_unit", "check", "cut", "cuts"]
 
@@ -115,22 +115,31 @@ def check(space: Space) -> None:
 def _variants(space: Space, node: Node) -> Iterator[Node]:
     """The unit as every child may have it."""
     axes = {axis.name: axis.values for axis in space.axes}
-    outs = ["stem", *(f"stages.{index}.width" for index in range(len(space.stages)))]
-    if node.path == "stem":
-        for width in axes["stem"]:
-            yield replace(node, part=_changed(space, {"stem": width}).stem, c_out=int(width))
-    elif node.path == "head":
-        for c_in, width in product(axes[outs[-1]], axes["head"]):
-            yield replace(node, part=_changed(space, {"head": width}).head, c_in=int(c_in))
-    else:
-        index, repeat = (int(number) for number in node.path.split(".")[1:])
-        own = [f"stages.{index}.{name}" for name in ("width", "kernel", "expand")]
-        for values in product(*(axes[name] for name in own)):
-            part = _changed(space, dict(zip(own, values, strict=True))).stages[index].block
-            for c_in in (values[0],) if repeat else axes[outs[index]]:
-                for resolution in axes["resolution"] if has_mixer(part) else axes["resolution"][-1:]:
-                    size = -(-node.size * int(resolution) // int(axes["resolution"][-1]))
-                    yield replace(node, part=part, c_in=int(c_in), c_out=int(values[0]), size=size)
+    if node.path.startswith("stages."):
+        yield from _blocks(space, node, axes)
+        return
+    # A stem, or a unit of a neck or a head: whichever widths reach it.
+    names = [name for name in axes if name in ("stem", "head") or name.endswith(".width")]
+    names = [name for name in names if _at(space, node.path, {name: axes[name][0]}) != node]
+    for values in product(*(axes[name] for name in names)):
+        yield _at(space, node.path, dict(zip(names, values, strict=True)))
+
+
+def _blocks(space: Space, node: Node, axes: dict[str, Genes]) -> Iterator[Node]:
+    index, repeat = (int(number) for number in node.path.split(".")[1:])
+    own = [f"stages.{index}.{name}" for name in ("width", "kernel", "expand")]
+    before = axes[f"stages.{index - 1}.width" if index else "stem"]
+    for values in product(*(axes[name] for name in own)):
+        part = _changed(space, dict(zip(own, values, strict=True))).stages[index].block
+        for c_in in (values[0],) if repeat else before:
+            for resolution in axes["resolution"] if has_mixer(part) else axes["resolution"][-1:]:
+                sides = tuple(-(-side * int(resolution) // int(axes["resolution"][-1])) for side in node.sides)
+                entering = Shape(int(c_in), sides)
+                yield replace(node, part=part, ins=(entering,), outs=(entering.strided(node.stride, int(values[0])),))
+
+
+def _at(space: Space, path: str, values: dict[str, float]) -> Node:
+    return next(node for node in plan(_changed(space, values)) if node.path == path)
 
 
 def _changed(space: Space, values: dict[str, float]) -> ArchSpec:

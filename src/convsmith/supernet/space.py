@@ -59,6 +59,8 @@ class Space:
     head: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.base.input.width is not None:
+            raise UserError(f"{self.base.name} reads {self.base.input.px} px; a space is of networks for square images")
         if len(self.stages) != len(self.base.stages):
             raise UserError(f"{self.base.name} has {len(self.base.stages)} stages; got axes for {len(self.stages)}")
         for index, (stage, axes) in enumerate(zip(self.base.stages, self.stages, strict=True)):

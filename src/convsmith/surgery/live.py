@@ -76,7 +76,7 @@ def operate(
     if norm != "nf":
         return _renormed(module, norm, norms)
     if keep_function:
-        folded, count = fold_batch_norm(module, input_shape=shape)  # type: ignore[arg-type]
+        folded, count = fold_batch_norm(module, input_shape=shape)
         left = [
             (name, "no convolution stands alone before it") for name, child in folded.named_modules() if foldable(child)
         ]
@@ -104,7 +104,7 @@ def _difference(one: nn.Module, two: nn.Module, images: Tensor) -> float:
 
 def _freed(module: nn.Module, images: Tensor, norms: list[str], shape: tuple[int, ...], alpha: float) -> Operation:
     made = copy.deepcopy(module).eval()
-    pairs = normed_convs(made, shape)  # type: ignore[arg-type]
+    pairs = normed_convs(made, shape)
     names = {id(child): name for name, child in made.named_modules()}
     free: dict[str, nn.Conv2d] = {}
     for conv, norm_name, bn in pairs:

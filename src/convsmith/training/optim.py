@@ -7,20 +7,24 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..model import Model
 from ..recipe import SGD, AdamW, BySize, Recipe, RMSPropTF
 from .rmsprop import RMSPropTF as TensorFlowRMSProp
 
-__all__ = ["CLASSIFIER", "optimiser", "parameter_groups"]
+__all__ = ["answering", "optimiser", "parameter_groups"]
 
-# What parameters of the last layer are called: all others are the trunk's.
-CLASSIFIER = "head.fc."
+
+def answering(model: nn.Module) -> tuple[str, ...]:
+    """How the names of those parameters begin whose shape the data's names fix, such as a classifier's: all others are
+    the trunk's. None of a module that was not built from a spec."""
+    return model.spec.head.named if isinstance(model, Model) else ()
 
 
 def parameter_groups(
     model: nn.Module, decay: float, *, biases: bool = False, trunk_rate: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Two groups, the weights that decay and those that do not; and two more where all before the classifier has a rate of
-    its own, the share `trunk_rate` of the classifier's. Each group has that `share`.
+    """Two groups, the weights that decay and those that do not; and two more where all before what is `answering` has a rate
+    of its own, the share `trunk_rate` of the other's. Each group has that `share`.
 
     A tensor with one number a channel, whatever its shape, is a scale or a shift and does not decay: norms, the gains of
     standardised convolutions (decay on those is another method), biases. `biases` lets those of convolutions and linear
@@ -29,9 +33,10 @@ def parameter_groups(
     layers = (nn.Conv2d, nn.Linear)
     own = {id(module.bias) for module in model.modules() if isinstance(module, layers) and module.bias is not None}
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    last = answering(model)
     groups: list[dict[str, Any]] = []
     for share in dict.fromkeys((trunk_rate, 1.0)):
-        parts = [one for name, one in named if share == (1.0 if name.startswith(CLASSIFIER) else trunk_rate)]
+        parts = [one for name, one in named if share == (1.0 if name.startswith(last) else trunk_rate)]
         free = [one for one in parts if (one.ndim == 0 or one.numel() == len(one)) and not (biases and id(one) in own)]
         scales = {id(one) for one in free}
         decayed = [one for one in parts if id(one) not in scales]

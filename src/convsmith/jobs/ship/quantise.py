@@ -22,7 +22,7 @@ from ...recipe import Augment
 from ...resolve import resolve
 from ...runs import Run
 from ...watcher import Watcher
-from ..feed import normaliser, samples_of, sides_of, task_of, trained, validation_batches
+from ..feed import normaliser, samples_of, task_of, trained, validation_batches
 from ..source import Source
 
 __all__ = ["Shrunk", "export_int8"]
@@ -84,8 +84,7 @@ def export_int8(
     out = Path(path) if path is not None else run.file("model.int8.onnx")
     folder = _folder(out)
     images = Source(**run.read("config.json")["source"]).load(watcher)
-    side = run.spec.input.resolution
-    shape = (run.spec.input.channels, side, side)
+    shape = run.spec.input.shape.dims
     with _scratch(folder) as scratch:
         whole, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
         watcher.stage("export", "the float network")
@@ -133,7 +132,7 @@ def _calibration(run: Run, images: ImageData) -> list[NDArray[np.float32]]:
     ready = normaliser(run.spec, torch.device("cpu"))
     batch = min(16, len(images.train))
     batches = train_batches(
-        images.train, sides=sides_of(run.spec), channels=run.spec.input.channels, batch=batch,
+        images.train, sides=run.spec.input.sides, channels=run.spec.input.channels, batch=batch,
         augment=Augment(), seed=0, first_step=0, last_step=_CALIBRATION,
     )  # fmt: skip
     return [ready(one.images).contiguous().numpy() for one in batches if len(one.answers)]

@@ -63,6 +63,7 @@ def _subject(
     batch: int,
     resolution: int | None,
 ) -> Subject:
+    shape: tuple[int, ...]
     if isinstance(model, nn.Module):
         side = resolution or 224
         module, shape = model, (3, side, side)

@@ -86,9 +86,7 @@ def _export(spec: ArchSpec, path: Path) -> None:
     torch.set_num_threads(1)
     if path.exists():
         return
-    side = spec.input.resolution
-    shape = (spec.input.channels, side, side)
-    one = torch.zeros(1, *shape)
+    shape, one = spec.input.shape.dims, spec.input.example()
     export_onnx(build(spec, seed=0), path, input_shape=shape, dynamic_batch=False, samples=one, tolerance=math.inf)
 
 
@@ -194,17 +192,15 @@ class _Eager(Network):
     threads: int
 
     def subject(self) -> Subject:
-        side = self.spec.input.resolution
-        shape = (self.spec.input.channels, side, side)
-        return eager_subject(self.spec.name, build(self.spec, seed=0), input_shape=shape)
+        return eager_subject(self.spec.name, build(self.spec, seed=0), input_shape=self.spec.input.shape.dims)
 
     def profile(self) -> tuple[Convolutions, float, int]:
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
             model = build(self.spec, seed=0).eval().to(memory_format=torch.channels_last)
-            side, passes, whole, kernels = self.spec.input.resolution, [], [], 0
-            image = torch.zeros(1, self.spec.input.channels, side, side).to(memory_format=torch.channels_last)
+            passes, whole, kernels = [], [], 0
+            image = self.spec.input.example().to(memory_format=torch.channels_last)
             for _ in range(_RUNS):
                 began, watch = time.perf_counter(), _Watched()
                 with torch.no_grad(), watch:  # inference mode would hide what a convolution is made of

@@ -46,7 +46,7 @@ class Stopwatch:
         return row
 
     def _subject(self, spec: ArchSpec) -> Subject:
-        model, shape = build(spec, seed=0), (spec.input.channels, spec.input.resolution, spec.input.resolution)
+        model, shape = build(spec, seed=0), spec.input.shape.dims
         match self._runtime:
             case Runtime.EAGER:
                 return eager_subject(spec.name, model, input_shape=shape)

@@ -14,7 +14,6 @@ from ...data import ImageData
 from ...data.readers.dataset import Own, own_data
 from ...errors import UserError
 from ...machine import this_machine
-from ...parts import PooledClassifier
 from ...plot import save
 from ...recipe import BySize, Recipe
 from ...recipes import differences, settle
@@ -227,8 +226,9 @@ def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
     """The spec with the recipe's dropout and stochastic depth, by the spec's size where the recipe says so."""
     fixed = settle(recipe, spec)
     assert not isinstance(fixed.dropout, BySize) and not isinstance(fixed.drop_path, BySize)
-    head = replace(spec.head, dropout=fixed.dropout) if isinstance(spec.head, PooledClassifier) else spec.head
-    return replace(spec, head=head).with_style(drop_path=fixed.drop_path, ramp=fixed.ramp)
+    return replace(spec, head=spec.head.with_dropout(fixed.dropout)).with_style(
+        drop_path=fixed.drop_path, ramp=fixed.ramp
+    )
 
 
 def _describe(run: Run, job: Job) -> None:

@@ -48,7 +48,7 @@ class Bottleneck(Block):
         if self.mixer is None:
             branch["conv"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=self.groups)
         else:
-            branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, size=node.size)
+            branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, sides=node.sides)
         branch["restore"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
         if self.se is not None:
             branch["se"] = self.se.build(node.c_out, of=node.c_out)

@@ -49,7 +49,7 @@ class MBConv(Block):
         if self.mixer is None:
             branch["depthwise"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=middle)
         else:
-            branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, size=node.size)
+            branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, sides=node.sides)
         if self.se is not None:
             branch["se"] = self.se.build(middle, of=node.c_in)
         branch["project"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self, final
 
 from torch import Tensor, nn
 
-from ...arch import Head, Node, Style
+from ...arch import Head, Map, Node, Shape, Style, Unit
 from ...layers import Linear, LinearInit
 from ..units import conv_norm, opening
 
@@ -17,7 +17,7 @@ __all__ = ["Classifier", "PooledClassifier"]
 
 @final
 @dataclass(frozen=True)
-class PooledClassifier(Head):
+class PooledClassifier(Head, Unit):
     """1x1 convolution to `width` (absent at 0), norm-act, mean over space, dropout, linear to `classes`.
 
     With `activated` False a norm-act comes first where there is no convolution, for networks whose blocks end in a bare
@@ -26,6 +26,9 @@ class PooledClassifier(Head):
     """
 
     kind: ClassVar[str] = "pooled_classifier"
+    outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    named: ClassVar[tuple[str, ...]] = ("head.fc.",)
+    classes: int
     width: int = 0
     dropout: float = 0.0
     init: LinearInit = LinearInit.FAN_IN
@@ -38,6 +41,19 @@ class PooledClassifier(Head):
                 "pooled_classifier needs classes >= 1, width and hidden >= 0 and dropout in [0, 1); "
                 f"got {self.classes}, {self.width}, {self.hidden}, {self.dropout}"
             )
+
+    @property
+    def n_names(self) -> int:
+        return self.classes
+
+    def renamed(self, n: int) -> Self:
+        return replace(self, classes=n)
+
+    def unrolled(self, maps: Sequence[Map]) -> tuple[list[Node], tuple[Map, ...]]:
+        return [Node("head", self, ins=(maps[-1].shape,), outs=(Shape(self.classes),))], ()
+
+    def assembled(self, units: Mapping[str, nn.Module]) -> nn.Module:
+        return units["head"]
 
     def build(self, node: Node, style: Style) -> Classifier:
         conv: nn.Module = nn.Identity()
@@ -54,6 +70,12 @@ class PooledClassifier(Head):
     def widened(self, grow: Callable[[float], int]) -> Self:
         width, hidden = (grow(channels) if channels else 0 for channels in (self.width, self.hidden))
         return replace(self, width=width, hidden=hidden)
+
+    def with_dropout(self, rate: float) -> Self:
+        return replace(self, dropout=rate)
+
+    def shown_width(self, node: Node) -> int:
+        return self.width or node.c_in
 
     def describe(self) -> str:
         return ("conv 1x1, " if self.width else "") + "pool, " + ("linear, " if self.hidden else "") + "linear"

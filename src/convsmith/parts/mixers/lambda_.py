@@ -24,7 +24,8 @@ class Lambda(Mixer):
     `key` k, `heads` h queries a position (a wish: widths that it does not divide take their largest divisor below it, since
     a scaled width is rarely what one expects), `intra` depth u. Where the block strides, a 3x3 average pool with stride 2
     follows the layer, as in the paper. Queries and values always have batch norm; its epsilon is the network's where that
-    is a batch norm too. A global layer has parameters for one size of map: the spec's resolution fixes it.
+    is a batch norm too. A global layer has parameters for one size of map: the spec's resolution
+    fixes it, the longer side of an oblong one.
     """
 
     kind: ClassVar[str] = "lambda"
@@ -41,7 +42,8 @@ class Lambda(Mixer):
         if self.scope is not None:
             odd("lambda.scope", self.scope)
 
-    def build(self, channels: int, *, stride: int, size: int, style: Style) -> nn.Module:
+    def build(self, channels: int, *, stride: int, sides: tuple[int, ...], style: Style) -> nn.Module:
+        size = max(sides)
         heads = next(count for count in range(min(self.heads, channels), 0, -1) if channels % count == 0)
         own = style.norm if isinstance(style.norm, BatchNorm) else BatchNorm()
         layer = LambdaLayer(

@@ -1,0 +1,39 @@
+"""What flows between units: the shape of a map, and a map that others may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Map", "Shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A map without its batch: `channels`, and `sides` (H, W) or (T, H, W); () is a vector."""
+
+    channels: int
+    sides: tuple[int, ...] = ()
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """As a tensor has it, without the batch: (C, H, W), (C, T, H, W) or (C,)."""
+        return (self.channels, *self.sides)
+
+    def strided(self, stride: int, channels: int) -> Shape:
+        """What a unit of that stride makes of it: halving rounds up, with either padding convention.
+
+        >>> Shape(16, (7, 10)).strided(2, 32)
+        Shape(channels=32, sides=(4, 5))
+        """
+        if stride == 1:
+            return Shape(channels, self.sides)
+        return Shape(channels, tuple(-(-side // stride) for side in self.sides))
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map that a neck or a head may read: the path of the unit that puts it out, its total stride and its shape."""
+
+    path: str
+    stride: int
+    shape: Shape
