@@ -50,12 +50,12 @@ def test_the_events_are_the_metrics_and_a_resumed_run_has_each_once(tmp_path: Pa
 def test_without_the_extra_it_is_told_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import convsmith.jobs as jobs
+    import convsmith.jobs.train.begin as begin
 
     def missing() -> None:
         raise UserError("--tensorboard needs TensorBoard: pip install 'convsmith[tracking]'")
 
-    monkeypatch.setattr(jobs, "board", missing)
+    monkeypatch.setattr(begin, "board", missing)
     spec = tmp_path / "small.json"
     spec.write_text(to_json(replace(SMALL, name="small")))
     with pytest.raises(UserError, match="tracking"):

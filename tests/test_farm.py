@@ -64,7 +64,7 @@ FARMER = """
 import os, sys, time
 sys.path.insert(0, {tests!r})
 from test_farm import whoever
-from convsmith.farm import Farm
+from convsmith.jobs.studies.farm import Farm
 
 if __name__ == "__main__":
     with Farm(whoever, 0.5, workers=2) as farm:

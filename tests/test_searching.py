@@ -146,7 +146,7 @@ def test_scores_of_other_weights_are_not_read(searched: Run, tmp_path: Path) -> 
 def test_torchruns_second_start_goes_on_with_the_run_of_the_first(
     searched: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convsmith.searching.recalled", lambda: str(searched.path))
+    monkeypatch.setattr("convsmith.jobs.search.begin.recalled", lambda: str(searched.path))
     options = replace(OPTIONS, parent=tmp_path, name="found")
     assert search("digits", to=TO, options=options, how=HOW).path == searched.path
     assert not list(tmp_path.iterdir())

@@ -161,7 +161,7 @@ def test_a_run_without_weights_is_not_taken_for_its_random_ones(tmp_path: Path) 
 def test_a_place_that_cannot_be_written_to_is_told_before_any_work(
     arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("convsmith.converting.build", None)  # nothing is built
+    monkeypatch.setattr("convsmith.jobs.convert.build", None)  # nothing is built
     assert main(["convert", "resnet18", "--norm", "group", *arguments]) == 2
     assert says in capsys.readouterr().err
 

@@ -64,7 +64,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_trials import images, networks
-from convsmith.trials import train_all
+from convsmith.jobs.studies.trials import train_all
 if __name__ == "__main__":
     train_all(networks(4), images(), Path({out!r}), workers=1)
 """
