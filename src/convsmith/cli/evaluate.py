@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ..scores import Scores
 from .options import Json
-from .output import emit, out, watching
+from .output import emit, out, told_of, watching
 
 if TYPE_CHECKING:
     pass
@@ -29,13 +30,10 @@ def evaluate(
     """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
     from ..jobs.evaluate import evaluate as evaluated
 
-    scores = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    found = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    scores = Scores.from_record(found.to_record())
     if json:
         emit(scores.to_record())
         return
-    for name, value, interval in (
-        ("top-1", scores.top1, scores.top1_interval),
-        (f"top-{scores.k}", scores.top5, scores.top5_interval),
-    ):
-        out.print(f"{name} {value:.2%}  [{interval[0]:.2%}, {interval[1]:.2%}]  (95 %, n = {scores.n})", markup=False)
-    out.print(f"mean of classes {scores.per_class_mean:.2%}, loss {scores.loss:.4f}")
+    for line in told_of(scores):
+        out.print(line, markup=False)

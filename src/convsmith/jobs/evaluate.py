@@ -35,10 +35,10 @@ def evaluate(
         raise UserError(f"{run.path} has no trained weights yet; finish it with `convsmith resume {run.path}`")
     if split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
-    own = Source(**run.read("config.json")["source"])
+    own = Source.of(run)
     source = own if data is None else source_of(data, Options(root=root, download=download, seed=own.seed))
     images = source.load(watcher or Watcher())
-    classes = tuple(run.read("data.json")["classes"])
+    classes = run.data.classes
     if images.classes != classes:
         raise DataError(
             f"{images.name} has classes {_few(images.classes)}; {run.path.name} was trained on {_few(classes)}"

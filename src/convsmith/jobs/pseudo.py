@@ -44,7 +44,7 @@ def pseudo_label(
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
     run = teacher if isinstance(teacher, Run) else Run.open(teacher)
     spec, split, where = run.spec, unlabelled(images), device()
-    classes = tuple(str(name) for name in run.read("data.json")["classes"])
+    classes = run.data.classes
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
     scores, labels, read, done = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0, 0
     side, channels = spec.input.resolution, spec.input.channels

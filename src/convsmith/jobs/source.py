@@ -11,6 +11,7 @@ import numpy as np
 from ..data import ArraySplit, Cache, EncodedSplit, FileSplit, ImageData, JoinedSplit, load_data
 from ..data.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
+from ..runs import Run, value
 from ..watcher import Watcher
 
 __all__ = ["Source", "contents", "fingerprint"]
@@ -29,6 +30,11 @@ class Source:
     pseudo_ratio: float = 1.0
     cache: str | None = None
     cache_side: int = 0
+
+    @classmethod
+    def of(cls, run: Run) -> Source:
+        """Where the data of a run is."""
+        return value(cls, dict(run.config.source), f"{run.file('config.json')} is damaged: source")
 
     def load(self, watcher: Watcher) -> ImageData:
         found = self._labelled(watcher)

@@ -19,7 +19,7 @@ from ...exporting.ort import ort_subject, session
 from ...latency import interleave
 from ...recipe import Augment
 from ...resolve import resolve
-from ...runs import Run
+from ...runs import Int8, Run
 from ...watcher import Watcher
 from ..feed import normaliser, samples_of, trained, validation_batches
 from ..source import Source
@@ -82,7 +82,7 @@ def export_int8(
         )
     out = Path(path) if path is not None else run.file("model.int8.onnx")
     folder = _folder(out)
-    images = Source(**run.read("config.json")["source"]).load(watcher)
+    images = Source.of(run).load(watcher)
     side = run.spec.input.resolution
     shape = (run.spec.input.channels, side, side)
     with _scratch(folder) as scratch:
@@ -102,7 +102,7 @@ def export_int8(
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
         _placed(small, out)
     if path is None:
-        run.write("export_int8.json", shrunk.to_record())
+        run.write_int8(Int8.from_record(shrunk.to_record()))
     return shrunk
 
 
