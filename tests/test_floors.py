@@ -13,7 +13,7 @@ PACKAGE = Path(convsmith.__file__).parent
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "watcher", "arch", "recipe", "evolution"},
+    {"codec", "files", "watcher", "scores", "arch", "recipe", "evolution"},
     {"layers"},
     {"parts"},
     {"model", "costs", "latency"},
@@ -38,7 +38,7 @@ NEIGHBOURS = {
     "jobs.convert": {"jobs.diagnose"},
     "ledger": {"families"},
 }
-WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "reports", "cli"}
+WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "runs", "reports", "cli"}
 
 
 def modules() -> list[Path]:
