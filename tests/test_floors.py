@@ -38,7 +38,7 @@ NEIGHBOURS = {
     "jobs.convert": {"jobs.diagnose"},
     "ledger": {"families"},
 }
-WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "reports", "cli"}
+WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "runs", "reports", "cli"}
 
 
 def modules() -> list[Path]:

@@ -15,13 +15,15 @@ import pytest
 
 from convsmith import plot
 from convsmith.errors import UserError
-from convsmith.reports import RunFacts, render, view, write_report
-from convsmith.reports.facts import Config, Epoch, Limit, Scores, Wrong
+from convsmith.reports import RunFacts, blocks, render, view, write_report
 from convsmith.reports.search import Point, front_of_children
+from convsmith.runs import Config, Epoch, Limit
+from convsmith.scores import Confusion, Metric, Mistake, Mistakes, Scores, Table, Unit, named
 
 VOID = {"meta", "br", "img", "link", "hr"}
 NASTY = ['<b>&"', "$\\alpha$", "</svg><script>alert(1)</script>", "猫", "bell\x07", "url(#x) #1d2126", "http://x.y"]
 DIGITS = [str(digit) for digit in range(10)]
+TOP1 = named("top1", 0.9)
 
 
 class Page(HTMLParser):
@@ -164,8 +166,8 @@ def test_names_from_users_are_text_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_a_picture_that_is_no_data_uri_is_not_loaded() -> None:
     sneaky = ("http://x/y.png", "javascript:x", 'data:image/png;base64,A" onload="x', "data:text/html;base64,AAAA")
-    scores = Scores(top1=0.5, n=4, classes=("a", "b"), wrong=tuple(Wrong(0, 1, 0.5, image=image) for image in sneaky))
-    assert [picture.image for picture in view.pictures(scores, room=10**6)] == [""] * 4
+    mistakes = Mistakes(("a", "b"), tuple(Mistake(0, 1, 0.5, image=image) for image in sneaky))
+    assert [picture.image for picture in blocks.pictures(mistakes, room=10**6)] == [""] * 4
 
 
 def test_every_file_may_be_missing(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_an_epoch_written_again_after_a_resume_counts_once_and_last(tmp_path: Pa
         file.write('{"event": "epoch", "epoch": 2, "val_top1": 0.25}\n')
     epochs = RunFacts.read(run).epochs
     assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
-    assert epochs[1] == Epoch(epoch=2, val_top1=0.25)
+    assert epochs[1] == Epoch(epoch=2, values={"val_top1": 0.25})
 
 
 def test_a_path_that_is_no_text_does_not_stop_the_report(tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_the_verdict_follows_the_numbers(tmp_path: Path, macs: int, state: str, 
 
 def test_one_missed_limit_is_a_missed_budget(whole: Path) -> None:
     met = {"macs": Limit(2e6, 1e6), "ms": Limit(5, 6)}
-    facts = RunFacts("x", None, Config(met=met), None, (), Scores(top1=1, n=1), None, None, ())
+    facts = RunFacts("x", None, Config(met=met), None, (), Scores("val", 1, (named("top1", 1.0),)), None, None, ())
     verdict = view.verdict(facts)
     assert verdict.state == "missed"
     assert verdict.headline.replace("\N{NO-BREAK SPACE}", " ") == (
@@ -274,8 +276,8 @@ def test_a_run_that_did_not_finish_is_never_called_met(tmp_path: Path) -> None:
 
 
 def test_the_most_confused_pairs_come_first() -> None:
-    scores = Scores(top1=0.5, n=12, classes=("a", "b", "c"), confusion=((2, 1, 0), (3, 1, 1), (0, 0, 4)))
-    pairs = [(pair.true, pair.predicted, pair.times, pair.of) for pair in view.confused_pairs(scores)]
+    confusion = Confusion(("a", "b", "c"), ((2, 1, 0), (3, 1, 1), (0, 0, 4)))
+    pairs = [(pair.true, pair.predicted, pair.times, pair.of) for pair in blocks.confused_pairs(confusion)]
     assert pairs == [("b", "a", 3, 5), ("a", "b", 1, 3), ("b", "c", 1, 5)]
 
 
@@ -321,18 +323,20 @@ def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_drawing_nothing_is_refused() -> None:
-    for draw in (plot.training_curves, plot.latency_bars, plot.stage_costs, plot.top1_against_macs):
+    for draw in (plot.latency_bars, plot.stage_costs, plot.score_against_macs):
         with pytest.raises(ValueError, match="to draw"):
             draw([])
+    with pytest.raises(ValueError, match="to draw"):
+        plot.training_curves([], TOP1)
     with pytest.raises(ValueError, match="2 x 2"):
         plot.confusion([[1, 2]], ["a", "b"])
 
 
 def test_one_terrible_loss_does_not_press_the_others_flat() -> None:
     rows = [{"epoch": number, "val_loss": 0.5, "val_top1": 0.9} for number in range(1, 5)]
-    calm = plot.training_curves(rows)
+    calm = plot.training_curves(rows, TOP1)
     rows[0] = {"epoch": 1, "val_loss": 120.0, "val_top1": 0.01}
-    spiked = plot.training_curves(rows)
+    spiked = plot.training_curves(rows, TOP1)
     assert [axes.get_yscale() for axes in calm.axes] == ["linear", "linear"]
     assert [axes.get_yscale() for axes in spiked.axes] == ["log", "linear"]
 
@@ -355,5 +359,62 @@ def test_a_large_confusion_matrix_is_a_small_drawing() -> None:
 def test_budgets_that_were_handed_the_same_child_share_a_label() -> None:
     child, other = Point(1e6, 0.9), Point(2e6, 0.95)
     winners = [replace(child, name="2M-macs"), replace(child, name="1ms"), replace(other, name="3ms")]
-    axes = front_of_children([child, other], [child, other], winners).axes[0]
+    axes = front_of_children([child, other], [child, other], winners, metric=TOP1).axes[0]
     assert [text.get_text() for text in axes.texts] == ["2M-macs, 1ms", "3ms"]
+
+
+# ---- scores that are no classifier's ---------------------------------------------------------------------------------
+
+OFF = Metric("off", 3.456, (3.1, 3.9), Unit.PIXELS, more_is_better=False, label="mean error")
+POINTS = Table("By point", ("point", "error", "seen"), (("nose <i>", 2.5, 40.0), ("tail", None, 0.0)))
+POSE = Scores("val", 40, (OFF, Metric("near", 0.91, unit=Unit.SHARE, label="within 5 px")), blocks=(POINTS,))
+
+
+def pose_run(folder: Path, score: Metric = OFF) -> Path:
+    """A run whose network finds points: nothing in it is named top-1."""
+    run = make_run(folder)
+    scores = replace(POSE, metrics=(score, *POSE.metrics[1:]))
+    (run / "scores.json").write_text(json.dumps(scores.to_record()))
+    lines = [
+        {"event": "epoch", "epoch": e, "train_loss": 1 / e, "val_loss": 2 / e, "val_off": 9 - e} for e in (1, 2, 3, 4)
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+def test_scores_of_another_kind_are_shown_by_their_own_names_and_units(tmp_path: Path) -> None:
+    run = pose_run(tmp_path / "pose")
+    facts = RunFacts.read(run)
+    assert facts.scores == POSE and facts.problems == ()
+    page = Page(render([run]))
+    text = page.text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "top-1" not in text.lower() and "confus" not in text.lower()
+    for said in (
+        "Mean error3.46 px",
+        "3.1–3.9 px",
+        "within 5 px 91.0 %",
+        "By point",
+        "nose <i>",
+        "tail–0",
+        "Loss and mean error by",
+    ):
+        assert said in text
+    assert "best val 5 at epoch 4" in text, "less is better"
+
+
+def test_runs_that_are_judged_by_different_metrics_share_a_table_and_no_axis(whole: Path, tmp_path: Path) -> None:
+    mixed = Page(render([whole, pose_run(tmp_path / "pose")])).text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "97.2 % top-1" in mixed and "3.46 px mean error" in mixed and "against MACs" not in mixed
+    better = replace(OFF, value=2.0, interval=(1.5, 2.5))
+    alike = Page(render([tmp_path / "pose", pose_run(tmp_path / "other", better)])).text()
+    assert "Mean error against MACs" in alike and "top-1" not in alike.lower()
+
+
+def test_before_there_are_scores_the_epochs_say_what_is_drawn(tmp_path: Path) -> None:
+    run = pose_run(tmp_path / "pose")
+    (run / "scores.json").unlink()
+    headline = RunFacts.read(run).headline
+    assert headline is not None and headline.name == "off"
+    (run / "metrics.jsonl").write_text('{"event": "epoch", "epoch": 1, "train_loss": 0.5}\n')
+    assert RunFacts.read(run).headline is None
+    assert "Loss by epoch" in Page(render([run])).text()

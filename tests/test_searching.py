@@ -20,11 +20,10 @@ from convsmith.exporting import export_onnx
 from convsmith.jobs.feed import normaliser, shape_of, trained, validation_batches
 from convsmith.jobs.options import Options
 from convsmith.jobs.search.begin import SearchOptions, child_model, resume_search, search, space_of
-from convsmith.jobs.search.foils import foils_of
-from convsmith.jobs.search.page import missed, shown
+from convsmith.jobs.search.page import handed_over, missed
 from convsmith.jobs.search.request import in_three
 from convsmith.jobs.source import Source
-from convsmith.runs import Run
+from convsmith.runs import Limit, Run
 from convsmith.supernet import SPACES, Axes, Space
 from convsmith.units import Budget
 from convsmith.watcher import Watcher
@@ -51,19 +50,18 @@ def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> N
     for name, budget in (("450k-macs", Budget(macs=450_000)), ("1000ms", Budget(ms=1000))):
         child = Run.open(searched.file("children") / name)
         assert budget.admits(cost(child.spec))
-        met = child.read("config.json")["met"]
-        assert all(limit["is"] <= limit["limit"] for limit in met.values())
-        scores = child.read("scores.json")
-        assert scores["n"] == 359, "on the validation images, which chose nothing"
+        met = child.config.met
+        assert met and all(limit.actual <= limit.limit for limit in met.values())
+        assert child.scores.n == 359, "on the validation images, which chose nothing"
         assert child.has("model.onnx") and child.has("report.html")
-        assert child.read("latency.json")["rows"][0]["threads"] == 2, "as it was chosen"
+        assert child.latency.rows[0].threads == 2, "as it was chosen"
 
 
 def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -> None:
     """The winner's own weights, on the held-out images, give the number that chose it."""
-    row = searched.read("front.json")["winners"][0]
-    child = Run.open(searched.file("children") / row["budget"])
-    images = in_three(Source(**searched.read("config.json")["source"]).load(Watcher()), 0)
+    row = searched.front.winners[0]
+    child = Run.open(searched.child(row.budget))
+    images = in_three(Source.of(searched).load(Watcher()), 0)
     cpu = torch.device("cpu")
     found = evaluate(
         trained(child, child.spec),
@@ -72,22 +70,22 @@ def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -
         prepare=normaliser(child.spec, cpu),
         device=cpu,
     )
-    assert found["top1"] == row["top1"]
+    assert found["top1"] == row.score.value
 
 
 def test_the_front_has_no_child_that_another_beats(searched: Run) -> None:
-    found = searched.read("front.json")
-    assert found["axis"] == "macs", "not every budget is one of milliseconds"
-    front = [(row["macs"], row["top1"]) for row in found["front"]]
+    found = searched.front
+    assert found.axis == "macs", "not every budget is one of milliseconds"
+    front = [(row.macs, row.score.value) for row in found.front]
     assert front == sorted(front) and len({top1 for _, top1 in front}) == len(front)
-    for macs, top1 in found["tried"]:
+    for macs, top1 in found.tried:
         assert any(own <= macs and better >= top1 for own, better in front)
-    assert found["scored"] == len(searched.file("children.jsonl").read_text().splitlines()) - 1
+    assert found.scored == len(searched.file("children.jsonl").read_text().splitlines()) - 1
 
 
 def test_a_child_of_the_front_is_exported_by_its_number(searched: Run, tmp_path: Path, capsys: object) -> None:
     model = child_model(searched, 1)
-    assert cost(model.spec).macs == searched.read("front.json")["front"][0]["macs"]
+    assert cost(model.spec).macs == searched.front.front[0].macs
     assert main(["export", str(searched.path), "--child", "1", "--out", str(tmp_path / "one.onnx")]) == 0
     exported = export_onnx(model, tmp_path / "again.onnx", input_shape=shape_of(model.spec))
     assert exported.bytes == (tmp_path / "one.onnx").stat().st_size
@@ -96,7 +94,7 @@ def test_a_child_of_the_front_is_exported_by_its_number(searched: Run, tmp_path:
 
 
 def test_the_report_has_a_card_for_each_point_and_needs_nothing_else(searched: Run) -> None:
-    page, front = searched.file("report.html").read_text(), searched.read("front.json")["front"]
+    page, front = searched.file("report.html").read_text(), searched.front.front
     for number in range(1, len(front) + 1):
         assert f"<title>child {number}: " in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
@@ -112,10 +110,10 @@ def test_a_search_that_was_stopped_chooses_the_same(searched: Run, tmp_path: Pat
     lines = (copy / "children.jsonl").read_text().splitlines(keepends=True)
     (copy / "children.jsonl").write_text("".join(lines[: len(lines) // 2]) + lines[-1][:9])
     resumed = resume_search(Run.open(copy))
-    old, new = searched.read("front.json"), resumed.read("front.json")
-    assert new["winners"] == old["winners"]
-    assert sorted(map(tuple, new["tried"])) == sorted(map(tuple, old["tried"]))
-    assert new["front"] == old["front"]
+    old, new = searched.front, resumed.front
+    assert new.winners == old.winners
+    assert sorted(new.tried) == sorted(old.tried)
+    assert new.front == old.front
     assert (copy / "report.html").exists()
 
 
@@ -157,10 +155,10 @@ def test_a_kill_before_the_report_leaves_what_was_measured(searched: Run, tmp_pa
     shutil.copytree(searched.path, copy)
     child = Run.open(copy / "children" / "1000ms")
     child.file("report.html").unlink()
-    before = child.read("config.json")["met"]
-    assert before["ms"]["is"] == child.read("latency.json")["rows"][0]["median_ms"]
+    before = child.config.met
+    assert before and before["ms"].actual == child.latency.rows[0].median_ms
     resume_search(Run.open(copy))
-    assert child.has("report.html") and child.read("config.json")["met"] == before
+    assert child.has("report.html") and child.config.met == before
 
 
 def test_changed_data_is_refused(searched: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,11 +174,9 @@ def test_changed_data_is_refused(searched: Run, tmp_path: Path, capsys: pytest.C
 
 
 def test_a_limit_that_the_shipped_file_is_over_is_said(searched: Run) -> None:
-    (_, row) = shown(searched)
-    assert missed(row["met"]) == ""
-    assert missed({"ms": {"limit": 1.0, "is": 1.25, "slack": -0.25}}).startswith(
-        "as shipped it took 1.25 ms, 25.0% over its limit"
-    )
+    (_, own) = handed_over(searched)
+    assert missed(own.met) == ""
+    assert missed({"ms": Limit(1.0, 1.25)}).startswith("as shipped it took 1.25 ms, 25.0% over its limit")
 
 
 # ---- beside each other -----------------------------------------------------------------------------------------------
@@ -196,17 +192,17 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
     config["how"] |= {"scorers": 2, "against": ["mobilenetv1_025", "mobilenetv2_035@resolution"]}
     (copy / "config.json").write_text(json.dumps(config))
     run = resume_search(Run.open(copy))
-    assert run.read("front.json")["winners"] == searched.read("front.json")["winners"]
+    assert run.front.winners == searched.front.winners
     known = [
         sorted(path.read_text().splitlines()) for path in (copy / "children.jsonl", searched.file("children.jsonl"))
     ]
     assert known[0] == known[1]
 
-    foils = foils_of(run)
-    winners = {row["budget"]: row for row in run.read("front.json")["winners"]}
-    assert {row["against"] for row in foils} <= {"mobilenetv1_025", "mobilenetv2_035@resolution"} and foils
-    for row in foils:
-        assert row["macs"] <= winners[row["budget"]]["macs"] and row["n"] == 359 and not row["failed"]
+    foils = run.foils
+    winners = {row.budget: row for row in run.front.winners}
+    assert {foil.against for foil in foils} <= {"mobilenetv1_025", "mobilenetv2_035@resolution"} and foils
+    for foil in foils:
+        assert foil.macs <= winners[foil.budget].macs and foil.n == 359 and not foil.failed
     page = (copy / "report.html").read_text()
     assert (
         "Trained alone" in page and page.count("<svg") == (searched.path / "report.html").read_text().count("<svg") + 1

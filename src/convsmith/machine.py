@@ -34,6 +34,12 @@ class Machine:
         versions = ", ".join(f"{name} {version}" for name, version in self.packages if name != "convsmith")
         return f"{self.processor}, {self.cores} cores, {self.memory_gib:.0f} GiB, {self.system}, {versions}"
 
+    @property
+    def line(self) -> str:
+        """The machine under a page: with Python and every version, without its memory."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.packages)
+        return f"{self.processor}, {self.cores} cores, {self.system}; Python {self.python}, {versions}"
+
 
 @cache
 def this_machine() -> Machine:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Self, final
 
 from .tagged import Tagged
 
-__all__ = ["BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit"]
+__all__ = [
+    "BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit", "headline_among", "named", "said",
+]  # fmt: skip
 
 Interval = tuple[float, float]
 
@@ -54,14 +56,81 @@ class Metric:
         """The ends of the interval; empty where there is none."""
         return "" if self.interval is None else ", ".join(said(end, self.unit) for end in self.interval)
 
+    def ends(self, between: str) -> str:
+        """The ends of the interval for a table, a share's in per cent; a dash where there is none.
 
-def said(value: float, unit: Unit) -> str:
+        >>> Metric("top1", 0.9, (0.87, 0.9234)).ends(" to ")
+        '87.0 to 92.3'
+        """
+        share = self.unit is Unit.SHARE
+        return between.join(f"{100 * end:.1f}" if share else f"{end:.4g}" for end in self.interval or ()) or "–"
+
+    @property
+    def words(self) -> str:
+        """What people read before the value: its label, or its name where it has none."""
+        return self.label or self.name
+
+    @property
+    def title(self) -> str:
+        """The same with a capital."""
+        return self.words[:1].upper() + self.words[1:]
+
+    @property
+    def worth(self) -> float:
+        """The value, or its negative where less is better: of two worths of one metric the larger is the better one.
+
+        >>> Metric("error", 3.5, unit=Unit.PIXELS, more_is_better=False).worth
+        -3.5
+        """
+        return self.value if self.more_is_better else -self.value
+
+    def to_record(self) -> dict[str, object]:
+        """An entry of the list `metrics` in `scores.json`."""
+        ends = None if self.interval is None else list(self.interval)
+        return asdict(self) | {"interval": ends, "unit": self.unit.value}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Metric:
+        """Reads what `to_record` wrote. Raises KeyError, IndexError, TypeError or ValueError where it is no such record."""
+        interval = record.get("interval")
+        return cls(
+            str(record["name"]),
+            float(record["value"]),
+            None if interval is None else (float(interval[0]), float(interval[1])),
+            Unit(record.get("unit", "share")),
+            bool(record.get("more_is_better", True)),
+            str(record.get("label", "")),
+        )
+
+    def to_row(self) -> dict[str, object]:
+        """As the rows of a search hold one score: under its own name, as 0.1 did, and as the `score` of the `metric`.
+
+        A value that is not finite, of a network whose outputs are not, is null.
+        """
+        record, value = self.to_record(), self.value if math.isfinite(self.value) else None
+        own = {self.name: value, f"{self.name}_interval": record["interval"]}
+        return own | {"score": value, "metric": self.name} | {key: record[key] for key in _ABOUT}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Metric:
+        """Reads what `to_row` added to a row, or a row of version 0.1, whose score is a classifier's. Raises as `from_record`."""
+        name = row.get("metric", "top1")
+        about = {key: row[key] for key in _ABOUT if key in row} if "metric" in row else named(name, 0.0).to_record()
+        value = math.nan if row[name] is None else row[name]
+        return cls.from_record(about | {"name": name, "value": value, "interval": row.get(f"{name}_interval")})
+
+
+# What is said of a metric beside its name, its value and its interval.
+_ABOUT = ("unit", "more_is_better", "label")
+
+
+def said(value: float, unit: Unit, digits: int = 2) -> str:
     """A number in its unit, as people read it."""
     match unit:
         case Unit.SHARE:
-            return f"{value:.2%}"
+            return f"{value:.{digits}%}"
         case Unit.PIXELS:
-            return f"{value:.2f} px"
+            return f"{value:.{digits}f} px"
         case _:
             return f"{value:.4f}"
 
@@ -71,7 +140,12 @@ def said(value: float, unit: Unit) -> str:
 
 @dataclass(frozen=True)
 class Block(Tagged):
-    """Something of an evaluation that a report draws. `to_record` is what it adds to `scores.json`."""
+    """Something of an evaluation that a report draws. `to_record` is what it adds to `scores.json`.
+
+    `bulky` are those of its keys that nobody reads in a terminal.
+    """
+
+    bulky: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def to_record(self) -> dict[str, object]: ...
@@ -88,6 +162,7 @@ class Confusion(Block):
     """How often each class (a row) was taken for each (a column)."""
 
     kind: ClassVar[str] = "confusion"
+    bulky: ClassVar[tuple[str, ...]] = ("confusion",)
     classes: tuple[str, ...]
     matrix: tuple[tuple[int, ...], ...]
 
@@ -124,6 +199,7 @@ class Mistakes(Block):
     """The most confident wrong answers, the surest first. `classes` are the names that their numbers stand for."""
 
     kind: ClassVar[str] = "mistakes"
+    bulky: ClassVar[tuple[str, ...]] = ("wrong",)
     classes: tuple[str, ...]
     wrong: tuple[Mistake, ...]
 
@@ -205,50 +281,62 @@ class Scores:
         record |= dict(self.settings)
         for block in self.blocks:
             record |= block.to_record()
-        metrics = [asdict(one) | {"interval": one.interval and list(one.interval)} for one in self.metrics]
-        return record | {"settings": dict(self.settings), "metrics": metrics}
+        return record | {"settings": dict(self.settings), "metrics": [one.to_record() for one in self.metrics]}
+
+    def short_record(self) -> dict[str, object]:
+        """`to_record` without what is only for drawing."""
+        bulky = {key for block in self.blocks for key in block.bulky}
+        return {key: value for key, value in self.to_record().items() if key not in bulky}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Scores:
         """Reads what `to_record` wrote, or version 0.1. Raises ValueError where it is no such record."""
         try:
-            metrics = tuple(_metric(one) for one in record["metrics"]) if "metrics" in record else _of_0_1(record)
+            metrics = tuple(map(Metric.from_record, record["metrics"])) if "metrics" in record else _of_0_1(record)
             settings = tuple(record.get("settings", {"k": record["k"]} if "k" in record else {}).items())
             blocks = tuple(block for kind in BLOCKS if (block := kind.from_record(record)) is not None)
             found = cls(str(record.get("split", "val")), int(record["n"]), metrics, settings, blocks)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ValueError(f"these are no scores: {error!r} is missing or of another type") from None
         if not found.metrics or found.n < 1 or not all(math.isfinite(one.value) for one in found.metrics):
             raise ValueError("these are no scores: a metric, a count or a number is missing")
         return found
 
 
-def _metric(one: Mapping[str, Any]) -> Metric:
-    interval = one.get("interval")
-    return Metric(
-        str(one["name"]),
-        float(one["value"]),
-        None if interval is None else (float(interval[0]), float(interval[1])),
-        Unit(one.get("unit", "share")),
-        bool(one.get("more_is_better", True)),
-        str(one.get("label", "")),
-    )
+# ---- metrics by their bare names -------------------------------------------------------------------------------------
+
+# Of names that stand alone, as in `metrics.jsonl` and in files of version 0.1: label, unit, whether more is better.
+_KNOWN = {
+    "top1": ("top-1", Unit.SHARE, True),
+    "top5": ("top-5", Unit.SHARE, True),
+    "per_class_mean": ("mean of classes", Unit.SHARE, True),
+    "loss": ("loss", Unit.NATS, False),
+}
+
+
+def named(name: str, value: float, interval: Interval | None = None) -> Metric:
+    """The metric of a bare name; of one that is not known, a number without a unit."""
+    label, unit, better = _KNOWN.get(name, (name, Unit.NONE, True))
+    return Metric(name, value, interval, unit, better, label)
+
+
+def headline_among(values: Mapping[str, float], prefix: str = "val_") -> Metric | None:
+    """The first of `values` whose name begins with `prefix`, without it, and is no loss; None where there is none.
+
+    >>> headline_among({"val_loss": 0.31, "val_top1": 0.92}).text
+    '92.00%'
+    """
+    own = [name.removeprefix(prefix) for name in values if name.startswith(prefix)]
+    return next((named(name, values[prefix + name]) for name in own if name != "loss"), None)
 
 
 def _of_0_1(record: Mapping[str, Any]) -> tuple[Metric, ...]:
     """The metrics of a `scores.json` that has none in a list: a classifier's."""
-    k = record.get("k", 5)
-    known = {
-        "top1": ("top-1", Unit.SHARE, True),
-        "top5": (f"top-{k}", Unit.SHARE, True),
-        "per_class_mean": ("mean of classes", Unit.SHARE, True),
-        "loss": ("loss", Unit.NATS, False),
-    }
-    return tuple(
-        _metric(
-            {"name": name, "value": record[name], "interval": record.get(f"{name}_interval"), "unit": unit}
-            | {"more_is_better": better, "label": label}
+    found = [
+        Metric.from_record(
+            named(name, 0.0).to_record() | {"value": record[name], "interval": record.get(f"{name}_interval")}
         )
-        for name, (label, unit, better) in known.items()
+        for name in _KNOWN
         if record.get(name) is not None or name == "top1"
-    )
+    ]
+    return tuple(replace(one, label=f"top-{record.get('k', 5)}") if one.name == "top5" else one for one in found)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ..scores import Scores
 from .options import Json
-from .output import emit, out, watching
+from .output import emit, out, told_of, watching
 
 if TYPE_CHECKING:
     pass
@@ -29,11 +30,10 @@ def evaluate(
     """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
     from ..jobs.evaluate import evaluate as evaluated
 
-    scores = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    found = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    scores = Scores.from_record(found.to_record())
     if json:
         emit(scores.to_record())
         return
-    for one in scores.metrics:
-        if one.interval is not None:
-            out.print(f"{one.label} {one.text}  [{one.interval_text}]  (95 %, n = {scores.n})", markup=False)
-    out.print(", ".join(f"{one.label} {one.text}" for one in scores.metrics if one.interval is None))
+    for line in told_of(scores):
+        out.print(line, markup=False)

@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from ..machine import this_machine
+from ..scores import headline_among, said
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..watcher import Record, Watcher
+    from ..scores import Scores
+    from ..watcher import EpochDone, Record, Watcher
 
-__all__ = ["emit", "err", "out", "table", "watching"]
+__all__ = ["emit", "err", "out", "table", "told_of", "watching"]
 
 # Where no one watches (a pipe, a file), nothing is cut or wrapped to fit a screen.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
@@ -43,6 +45,20 @@ def _finite(value: Any) -> Any:
             return [_finite(one) for one in value]
         case _:
             return value
+
+
+def told_of(scores: Scores, pad: int = 0) -> list[str]:
+    """A line for the headline and each metric with an interval, its label `pad` wide; then one for all the others."""
+    lines, rest = [], []
+    for metric in scores.metrics:
+        if metric.interval is not None:
+            ends = f"[{metric.interval_text}]  (95 %, n = {scores.n})"
+            lines.append(f"{metric.words:<{pad}} {metric.text}  {ends}")
+        elif metric is scores.headline:
+            lines.append(f"{metric.words:<{pad}} {metric.text}  (n = {scores.n})")
+        else:
+            rest.append(f"{metric.words} {metric.text}")
+    return [*lines, ", ".join(rest)] if rest else lines
 
 
 def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:
@@ -105,7 +121,7 @@ def watching() -> Watcher:
                         f"epoch {record.epoch}",
                         f"{speed * record.images:.0f} images/s",
                         f"loss {record.loss:.3f}",
-                        *([f"val top-1 {self.last_epoch.scores['val_top1']:.1%}"] if self.last_epoch else []),
+                        *(_validated(self.last_epoch) if self.last_epoch else []),
                         f"{_clock(left)} left",
                     ]
                     self._advance("training", record.step, record.steps, ", ".join(words))
@@ -116,11 +132,8 @@ def watching() -> Watcher:
             if time.monotonic() - self.last_line < PLAIN_EVERY and done.epoch > 1:
                 return
             self.last_line = time.monotonic()
-            err.print(
-                f"          epoch {done.epoch}: train loss {done.train_loss:.3f}, val top-1 "
-                f"{done.scores['val_top1']:.1%}, {done.images_per_s:.0f} images/s",
-                style="dim",
-            )
+            words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]
+            err.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
 
         def _advance(self, what: str, done: int, total: int, text: str) -> None:
             if not err.is_terminal:
@@ -139,6 +152,12 @@ def watching() -> Watcher:
                 self.bars = None
 
     return Watching()
+
+
+def _validated(done: EpochDone) -> list[str]:
+    """The headline of an epoch's validation; nothing where there was none."""
+    headline = headline_among(done.scores)
+    return [] if headline is None else [f"val {headline.words} {said(headline.value, headline.unit, 1)}"]
 
 
 def _bar(total: int) -> tuple[Progress, Any]:

@@ -27,9 +27,9 @@ def resume(
 ) -> None:
     """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
     from ..jobs.train.begin import resume as resumed
-    from ..runs import Run
+    from ..runs import Kind, Run
 
-    if Run.open(run).read("config.json")["verb"] == "search" and (run / "space.json").is_file():
+    if Run.open(run).kind is Kind.SEARCH:
         from ..jobs.search.begin import resume_search
         from .search import finished as search_finished
 

@@ -55,7 +55,8 @@ def scale(
         record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": line.kind, "x": found.x}
         record |= {"filled_from": found.filled_from}
         timed = None if found.latency is None else found.latency.to_record()
-        emit(record | {"budget": str(found.budget), "met": met(found), "latency": timed})
+        limits = {name: limit.to_record() for name, limit in met(found).items()}
+        emit(record | {"budget": str(found.budget), "met": limits, "latency": timed})
         return
     spec = found.spec
     depths = " ".join(str(stage.depth) for stage in spec.stages)

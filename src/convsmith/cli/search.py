@@ -89,44 +89,45 @@ def search(
 
 def finished(run: Run, json: bool) -> None:
     """Say what a search found."""
-    from ..jobs.search.foils import foils_of
-    from ..jobs.search.page import missed, shown
+    from ..jobs.search.page import handed_over, missed
     from ..training import rank_here
     from ..units import human
 
     if rank_here() > 0:
         return
-    rows = shown(run)
+    shipped, foils = handed_over(run), run.foils
     if json:
-        emit({"run": str(run.path), "children": rows, "alone": foils_of(run), "report": str(run.file("report.html"))})
+        children, alone = [one.to_record() for one in shipped], [foil.to_record() for foil in foils]
+        emit({"run": str(run.path), "children": children, "alone": alone, "report": str(run.file("report.html"))})
         return
     cells = [
         [
-            row["budget"],
-            f"{row['top1']:.2%}",
-            f"{100 * row['top1_interval'][0]:.1f} to {100 * row['top1_interval'][1]:.1f}",
-            human(row["macs"]),
-            human(row["params"]),
-            f"{row['ms']:.3g}",
+            one.row.budget,
+            one.scores.headline.text,
+            one.scores.headline.ends(" to "),
+            human(one.row.macs),
+            human(one.row.params),
+            f"{one.ms:.3g}",
         ]
-        for row in rows
+        for one in shipped
     ]
-    out.print(table(None, "<budget top-1 interval MACs params ms", cells))
-    for row in rows:
-        if said := missed(row["met"]):
-            out.print(f"missed   {row['budget']}: {said}", soft_wrap=True)
-    if foils := foils_of(run):
-        alone = [
+    name = run.front.metric.words.replace(" ", "_")
+    out.print(table(None, f"<budget {name} interval MACs params ms", cells))
+    for one in shipped:
+        if said := missed(one.met):
+            out.print(f"missed   {one.row.budget}: {said}", soft_wrap=True)
+    if foils:
+        beside = [
             [
-                row["against"],
-                row["budget"],
-                row["failed"] or f"{row['top1']:.2%}",
-                "-" if row["failed"] else f"{100 * row['top1_interval'][0]:.1f} to {100 * row['top1_interval'][1]:.1f}",
-                human(row["macs"]),
-                human(row["params"]),
+                foil.against,
+                foil.budget,
+                foil.failed or foil.score.text,
+                "-" if foil.failed else foil.score.ends(" to "),
+                human(foil.macs),
+                human(foil.params),
             ]
-            for row in foils
+            for foil in foils
         ]
-        out.print(table(None, "<trained_alone <for top-1 interval MACs params", alone))
+        out.print(table(None, f"<trained_alone <for {name} interval MACs params", beside))
     out.print(f"children {run.file('children')}", soft_wrap=True)
     out.print(f"report   {run.file('report.html')}", soft_wrap=True)

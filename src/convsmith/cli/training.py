@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..units import Cost
 from .options import COUNT, NATURAL, SEED, Json
-from .output import emit, err, out, watching
+from .output import emit, err, out, told_of, watching
 
 if TYPE_CHECKING:
     from ..jobs.options import Options
@@ -107,26 +108,25 @@ def finished(run: Run, json: bool) -> None:
 
     if rank_here() > 0:  # the first of several processes speaks for all
         return
-    config, scores, latency = run.read("config.json"), run.read("scores.json"), run.read("latency.json")
-    row = latency["rows"][0]
+    config, scores, row = run.config, run.scores, run.latency.rows[0]
+    cost, met = config.cost or Cost(), config.met or {}
     files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
     if json:
-        short = {key: value for key, value in scores.items() if key not in ("wrong", "confusion")}
-        record = {"run": str(run.path), "cost": config["cost"], "budget": config["budget"], "met": config["met"]}
-        emit(record | {"scores": short, "latency": row, "export": run.read("export.json"), "files": files})
+        known = config.to_record()
+        record = {"run": str(run.path)} | {key: known[key] for key in ("cost", "budget", "met")}
+        exported = run.exported.to_record()
+        emit(record | {"scores": scores.short_record(), "latency": row.to_record(), "export": exported, "files": files})
         return
-    low, high = scores["top1_interval"]
     err.print()
-    out.print(f"top-1    {scores['top1']:.2%}  [{low:.2%}, {high:.2%}]  (95 %, n = {scores['n']})", markup=False)
-    cost = config["cost"]
-    for name, limit in (config["met"] or {}).items():
-        needs, allowed = (f"{limit[key]:.3g}" if name == "ms" else f"{limit[key]:,.0f}" for key in ("is", "limit"))
-        out.print(f"budget   {needs} of {allowed} {name}, {limit['slack']:.1%} below")
-    if not config["met"]:
-        out.print(f"cost     {cost['macs']:,} MACs, {cost['params']:,} parameters")
+    out.print(told_of(replace(scores, metrics=(scores.headline,)), pad=8)[0], markup=False)
+    for name, limit in met.items():
+        needs, allowed = (f"{own:.3g}" if name == "ms" else f"{own:,.0f}" for own in (limit.actual, limit.limit))
+        out.print(f"budget   {needs} of {allowed} {name}, {limit.slack:.1%} below")
+    if not met:
+        out.print(f"cost     {cost.macs:,} MACs, {cost.params:,} parameters")
     out.print(
-        f"latency  {row['median_ms']:.3f} ms  (p10 {row['p10_ms']:.3f}, p90 {row['p90_ms']:.3f}, n = {row['n']}; "
-        f"{row['runtime']}, batch {row['batch']}, {row['threads']} thread)",
+        f"latency  {row.median_ms:.3f} ms  (p10 {row.p10_ms:.3f}, p90 {row.p90_ms:.3f}, n = {row.n}; "
+        f"{row.runtime}, batch {row.batch}, {row.threads} thread)",
         soft_wrap=True,
     )
     out.print(f"report   {files['report.html']}", soft_wrap=True)

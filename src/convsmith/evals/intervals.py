@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import atan, cos, pi, sin, sqrt
 from statistics import NormalDist, fmean, stdev
 
-__all__ = ["student", "wilson"]
+from ..scores import Metric, Unit
+
+__all__ = ["counted", "student", "wilson"]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -34,6 +37,13 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     low, high = ((middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n))
     # The ends are exact where nothing, or everything, succeeded; the arithmetic above misses them by a rounding error.
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
+
+
+def counted(metric: Metric, n: int) -> Metric:
+    """A metric with Wilson's interval where it is a share of `n` things and has no interval; any other as it is."""
+    if metric.interval is not None or metric.unit is not Unit.SHARE:
+        return metric
+    return replace(metric, interval=wilson(round(metric.value * n), n))
 
 
 def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:

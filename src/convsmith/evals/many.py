@@ -71,9 +71,17 @@ class ManyRight:
             split=split,
             n=n,
             metrics=(
-                Metric("map", float(np.mean(known)), self._interval(logits, answers), label="mean average precision"),
+                Metric(
+                    "map",
+                    float(np.mean(known)),
+                    self._interval(logits, answers),
+                    unit=Unit.NONE,
+                    label="mean average precision",
+                ),
                 Metric("exact", exact / n, wilson(exact, n), label="all labels right"),
-                Metric("f1", both / max(1, int(given.sum()) + int(answers.sum())), label="F1 of all labels"),
+                Metric(
+                    "f1", both / max(1, int(given.sum()) + int(answers.sum())), unit=Unit.NONE, label="F1 of all labels"
+                ),
                 Metric("loss", self._loss / n, unit=Unit.NATS, more_is_better=False, label="loss"),
             ),
             blocks=(Table("Average precision of each class", ("class", "images", "average precision"), rows),),

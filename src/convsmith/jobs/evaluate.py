@@ -36,19 +36,17 @@ def evaluate(
         raise UserError(f"{run.path} has no trained weights yet; finish it with `convsmith resume {run.path}`")
     if split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
-    own = Source(**run.read("config.json")["source"])
+    own = Source.of(run)
     source = own if data is None else source_of(data, Options(root=root, download=download, seed=own.seed))
     images = source.load(watcher or Watcher(), own_data(data))
-    classes = tuple(run.read("data.json")["classes"])
+    classes = run.data.classes
     if images.classes != classes:
         raise DataError(
             f"{images.name} has classes {_few(images.classes)}; {run.path.name} was trained on {_few(classes)}"
         )
     if split == "train":
         images = replace(images, val=images.train)
-    return replace(
-        score_on(trained(run, run.spec), run.spec, images, device(), task_of(run.read("config.json"))), split=split
-    )
+    return replace(score_on(trained(run, run.spec), run.spec, images, device(), task_of(run.config)), split=split)
 
 
 def _few(names: Sequence[str]) -> str:

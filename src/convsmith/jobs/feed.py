@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +25,7 @@ from ..evals import evaluate
 from ..model import Model, build
 from ..recipe import Recipe
 from ..resolve import load_weights
-from ..runs import Run
+from ..runs import Config, Run
 from ..scores import Scores
 from ..tasks import TASKS, Classify, Task
 
@@ -133,11 +132,11 @@ def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
     return normalised
 
 
-def task_of(config: Mapping[str, Any]) -> Task:
+def task_of(config: Config) -> Task:
     """The task that a `config.json` says a run is of; without one it is a classification."""
-    if config.get("task") is None:
+    if config.task is None:
         return Classify()
-    found: Task = from_data(Task, config["task"], TASKS, source="config.json's task")  # type: ignore[type-abstract]
+    found: Task = from_data(Task, dict(config.task), TASKS, source="config.json's task")  # type: ignore[type-abstract]
     return found
 
 

@@ -44,7 +44,7 @@ def pseudo_label(
     run = teacher if isinstance(teacher, Run) else Run.open(teacher)
     spec, inputs, where = run.spec, unlabelled(images), device()
     split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
-    classes = tuple(str(name) for name in run.read("data.json")["classes"])
+    classes = run.data.classes
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
     scores, labels, read = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0
     batches = eval_batches(split, sides=spec.input.sides, channels=spec.input.channels, batch=EVAL_BATCH)

@@ -10,6 +10,8 @@ from ..costs import cost
 from ..errors import BudgetError
 from ..latency import Runtime
 from ..resolve import spec as resolve_spec
+from ..runs import Limit
+from ..runs import met as limits_met
 from ..scaling import Fit, Rule, fit, fit_timed
 from ..scaling import rule as named_rule
 from ..units import Budget
@@ -54,10 +56,6 @@ def scale(
         return fit_timed(line, base, budget, cost, time, expectation(runtime, threads))
 
 
-def met(found: Fit) -> dict[str, dict[str, float]]:
-    """For each limit of the budget: the limit, what the network needs, and the share left."""
-    needs: dict[str, float] = {"macs": found.cost.macs, "params": found.cost.params}
-    if found.latency is not None:
-        needs["ms"] = found.latency.median_ms
-    limits = {"macs": found.budget.macs, "params": found.budget.params, "ms": found.budget.ms}
-    return {name: {"limit": limits[name], "is": needs[name], "slack": slack} for name, slack in found.slack.items()}
+def met(found: Fit) -> dict[str, Limit]:
+    """For each limit of the budget, what the network needs."""
+    return limits_met(found.budget, found.cost, None if found.latency is None else found.latency.median_ms)

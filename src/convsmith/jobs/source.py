@@ -12,6 +12,7 @@ from ..data import Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Join
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
+from ..runs import Run, value
 from ..watcher import Watcher
 
 __all__ = ["Source", "contents", "fingerprint"]
@@ -37,6 +38,11 @@ class Source:
     cache: str | None = None
     cache_side: int = 0
     own: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> Source:
+        """Where the data of a run is."""
+        return value(cls, dict(run.config.source), f"{run.file('config.json')} is damaged: source")
 
     def load(self, watcher: Watcher, own: Own | None = None) -> ImageData:
         """The data; of a source of the user's `own` it is what is given here.

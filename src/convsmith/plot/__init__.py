@@ -6,8 +6,8 @@
 | `figures` | the figures of a run's report                         |
 """
 
-from .canvas import BLUE, GREY, INK, ORANGE, blank, png, round_numbers, save, short, svg
-from .figures import MOST_PRINTED, confusion, latency_bars, stage_costs, top1_against_macs, training_curves
+from .canvas import BLUE, GREY, INK, ORANGE, axis_of, blank, png, round_numbers, save, short, svg
+from .figures import MOST_PRINTED, confusion, latency_bars, score_against_macs, stage_costs, training_curves
 
 __all__ = [
     "BLUE",
@@ -15,15 +15,16 @@ __all__ = [
     "INK",
     "MOST_PRINTED",
     "ORANGE",
+    "axis_of",
     "blank",
     "confusion",
     "latency_bars",
     "png",
     "round_numbers",
     "save",
+    "score_against_macs",
     "short",
     "stage_costs",
     "svg",
-    "top1_against_macs",
     "training_curves",
 ]

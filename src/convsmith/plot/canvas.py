@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..files import write_text
+from ..scores import Metric, Unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREY", "INK", "ORANGE", "WIDTH", "blank", "png", "round_numbers", "save", "short", "svg"]
+__all__ = ["BLUE", "GREY", "INK", "ORANGE", "WIDTH", "axis_of", "blank", "png", "round_numbers", "save", "short", "svg"]
 
 # Blue and vermilion after Okabe and Ito: apart under every common colour blindness, on white as on near-black.
 # Ink becomes `currentColor` in SVG, so that text follows the page from light to dark.
@@ -137,6 +138,21 @@ def round_numbers(low: float, high: float) -> list[float]:
     steps = (1, 2, 5) if high < 100 * low else (1,)
     ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
     return ticks[:: math.ceil(len(ticks) / 6)] if ticks else [low, high]
+
+
+def axis_of(metric: Metric) -> tuple[str, float]:
+    """What an axis of such scores is called, and what a value is multiplied by to stand on it.
+
+    >>> axis_of(Metric("top1", 0.9, label="top-1"))
+    ('top-1, %', 100)
+    """
+    match metric.unit:
+        case Unit.SHARE:
+            return f"{metric.words}, %", 100
+        case Unit.NONE:
+            return metric.words, 1
+        case unit:
+            return f"{metric.words}, {unit.value}", 1
 
 
 def short(text: str, most: int) -> str:

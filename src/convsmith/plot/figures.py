@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..scores import Metric
 from ..units import human
-from .canvas import BLUE, GREY, INK, ORANGE, WIDTH, blank, round_numbers, short
+from .canvas import BLUE, GREY, INK, ORANGE, WIDTH, axis_of, blank, round_numbers, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,33 +18,37 @@ __all__ = [
     "MOST_PRINTED",
     "confusion",
     "latency_bars",
+    "score_against_macs",
     "stage_costs",
-    "top1_against_macs",
     "training_curves",
 ]
 
 MOST_PRINTED = 20  # classes up to which a confusion matrix has room for names and counts
 
 
-def training_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss above, top-1 below, training grey and validation blue, the best validation epoch ringed.
+def training_curves(epochs: Sequence[Mapping[str, Any]], metric: Metric | None) -> Figure:
+    """Loss above, the score of `metric` below, training grey and validation blue, the best validation epoch ringed.
 
-    `epochs` are rows with `epoch` and any of `train_loss val_loss train_top1 val_top1` (top-1 between 0 and 1). A
-    value that is missing, None or not finite is left out. Raises ValueError where there is no epoch at all.
+    `epochs` are rows with `epoch` and any of `train_loss`, `val_loss` and the same of the metric's name, such as `val_top1`;
+    without a metric the loss is drawn alone. A value that is missing, None or not finite is left out. Raises ValueError
+    where there is no epoch at all.
     """
     if not epochs:
         raise ValueError("no epochs to draw")
-    with blank(4.7) as figure:
-        above, below = figure.subplots(2, 1, sharex=True)
-        losses = _two_curves(above, epochs, "loss", scale=1)
-        top1s = _two_curves(below, epochs, "top1", scale=100)
-        best_loss = min(losses, key=lambda point: point[1], default=None)
-        best_top1 = max(top1s, key=lambda point: point[1], default=None)
-        loss_title = _mark(above, "Loss", best_loss, "{:.3f}")
-        top1_title = _mark(below, "Top-1, %", best_top1, "{:.1f} %")
-        below.set_xlabel("epoch")
-        below.xaxis.get_major_locator().set_params(integer=True)
-        figure.set_label(f"Training curves over {len(epochs)} epochs. {loss_title}. {top1_title}.")
+    with blank(4.7 if metric else 2.7) as figure:
+        panels = figure.subplots(2 if metric else 1, 1, sharex=True, squeeze=False)[:, 0]
+        losses = _two_curves(panels[0], epochs, "loss", scale=1)
+        titles = [_mark(panels[0], "Loss", min(losses, key=lambda point: point[1], default=None), "{:.3f}")]
+        if metric is not None:
+            label, scale = axis_of(metric)
+            best = max if metric.more_is_better else min
+            points = _two_curves(panels[1], epochs, metric.name, scale=scale)
+            form = "{:.1f} %" if scale == 100 else "{:.4g}"
+            title = label[:1].upper() + label[1:]
+            titles.append(_mark(panels[1], title, best(points, key=lambda point: point[1], default=None), form))
+        panels[-1].set_xlabel("epoch")
+        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        figure.set_label(f"Training curves over {len(epochs)} epochs. {'. '.join(titles)}.")
     return figure
 
 
@@ -159,36 +164,37 @@ def stage_costs(stages: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def top1_against_macs(points: Sequence[Mapping[str, Any]]) -> Figure:
-    """Top-1 with its interval against MACs on a logarithmic axis, each point under its `label`.
+def score_against_macs(points: Sequence[tuple[str, int, Metric]]) -> Figure:
+    """Each score with its interval against MACs on a logarithmic axis, under its label; `points` are (label, MACs, score).
 
-    `points` hold `label macs top1` and `interval` (two numbers, or None), shares between 0 and 1. Raises ValueError
-    where there is no point.
+    All scores are of one metric. Raises ValueError where there is no point.
     """
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     if not points:
         raise ValueError("no points to draw")
+    metric = points[0][2]
+    label, scale = axis_of(metric)
     with blank(3.4) as figure:
         axes = figure.subplots()
         axes.set_xscale("log")
-        for point in points:
-            top1 = 100 * point["top1"]
-            if point["interval"] is not None:
-                low, high = point["interval"]
-                axes.vlines(point["macs"], 100 * low, 100 * high, color=GREY, linewidth=1.4)
-            axes.plot(point["macs"], top1, "o", color=BLUE, markersize=6)
-            axes.annotate(short(point["label"], 24), (point["macs"], top1), xytext=(6, 3), textcoords="offset points")
-        macs = [point["macs"] for point in points]
-        low, high = min(macs) / 1.6, max(macs) * 1.6
+        for name, macs, score in points:
+            if score.interval is not None:
+                low, high = score.interval
+                axes.vlines(macs, scale * low, scale * high, color=GREY, linewidth=1.4)
+            place = (macs, scale * score.value)
+            axes.plot(*place, "o", color=BLUE, markersize=6)
+            axes.annotate(short(name, 24), place, xytext=(6, 3), textcoords="offset points")
+        costs = [macs for _, macs, _ in points]
+        low, high = min(costs) / 1.6, max(costs) * 1.6
         axes.set_xlim(low, high)
         # Powers of ten alone leave a narrow range without a single tick.
         axes.set_xticks(round_numbers(low, high))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value).replace(".00", "")))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel="MACs", ylabel="top-1, % (95 % interval)")
+        axes.set(xlabel="MACs", ylabel=f"{label} (95 % interval)")
         axes.grid(axis="y")
-        figure.set_label(f"Top-1 against MACs of {len(points)} runs.")
+        figure.set_label(f"{metric.title} against MACs of {len(points)} runs.")
     return figure
 
 

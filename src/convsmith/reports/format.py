@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 
+from ..scores import Metric, Unit
 from ..units import count as parsed
 from ..units import human
 
-__all__ = ["count", "interval", "megabytes", "ms", "percent", "plain"]
+__all__ = ["amount", "count", "ends", "megabytes", "ms", "percent", "plain"]
 
 _SPACE = "\N{NO-BREAK SPACE}"
 
@@ -35,9 +36,27 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}{_SPACE}%" if math.isfinite(share) else "not finite"
 
 
-def interval(low: float, high: float) -> str:
-    """Two shares as one range of percentages."""
-    return f"{100 * low:.1f}–{100 * high:.1f}{_SPACE}%"
+def amount(metric: Metric) -> str:
+    """The value of a metric in its unit.
+
+    >>> amount(Metric("error", 3.4567, unit=Unit.PIXELS)).replace("\\N{NO-BREAK SPACE}", " ")
+    '3.46 px'
+    """
+    match metric.unit:
+        case Unit.SHARE:
+            return percent(metric.value)
+        case Unit.PIXELS:
+            return f"{metric.value:.2f}{_SPACE}px"
+        case _:
+            return plain(metric.value)
+
+
+def ends(metric: Metric) -> str:
+    """The interval of a metric as one range in its unit; a dash where there is none."""
+    if metric.interval is None:
+        return "–"
+    unit = {Unit.SHARE: f"{_SPACE}%", Unit.PIXELS: f"{_SPACE}px"}.get(metric.unit, "")
+    return f"{metric.ends('–')}{unit}"
 
 
 def ms(milliseconds: float, unit: bool = True) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from .. import plot
 from ..errors import UserError
 from ..files import write_text
-from . import format as form
-from . import view
+from ..scores import Metric
+from . import blocks, view
 from .facts import RunFacts
+from .templates import template
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +32,6 @@ class Figures:
 
     stages: Markup
     training: Markup
-    confusion: Markup
     latency: Markup
 
 
@@ -47,8 +45,8 @@ class Run:
     subtitle: tuple[str, ...]
     command: str
     recipe: tuple[tuple[str, object], ...]
-    pairs: tuple[view.Pair, ...]
-    pictures: tuple[view.Picture, ...]
+    beside: tuple[str, ...]
+    blocks: tuple[blocks.Shown, ...]
     figures: Figures
 
 
@@ -63,7 +61,9 @@ def render(runs: Sequence[Path]) -> str:
     room = _ROOM_FOR_PICTURES // len(folders)
     names = view.distinct_names(folders)
     shown = [_run(RunFacts.read(folder, name=name), room) for folder, name in zip(folders, names, strict=True)]
-    return _template().render(runs=shown, scatter=_scatter(shown) if len(shown) > 1 else Markup(""))
+    metric = _compared(shown)
+    scatter = _scatter(shown) if metric and len(shown) > 1 else Markup("")
+    return template("template.html.j2").render(runs=shown, metric=metric, scatter=scatter)
 
 
 def write_report(run: Path) -> Path:
@@ -82,8 +82,8 @@ def _run(facts: RunFacts, room: int) -> Run:
         subtitle=view.subtitle(facts),
         command=view.command(facts),
         recipe=tuple(view.flat(facts.config.recipe)) if facts.config else (),
-        pairs=view.confused_pairs(scores) if scores else (),
-        pictures=view.pictures(scores, room) if scores else (),
+        beside=view.beside(scores) if scores else (),
+        blocks=tuple(blocks.shown(block, facts.folder, room) for block in scores.blocks) if scores else (),
         figures=_figures(facts),
     )
 
@@ -91,46 +91,30 @@ def _run(facts: RunFacts, room: int) -> Run:
 def _figures(facts: RunFacts) -> Figures:
     stages = [asdict(stage) for stage in facts.config.stages] if facts.config else []
     rows = [asdict(row) for row in facts.latency.rows] if facts.latency else []
-    scores, name = facts.scores, facts.folder
-    none = Markup("")
+    epochs = [{"epoch": epoch.epoch, **epoch.values} for epoch in facts.epochs]
+    none, name = Markup(""), facts.folder
     return Figures(
         stages=_svg(plot.stage_costs(stages), name) if stages else none,
-        training=_svg(plot.training_curves([asdict(epoch) for epoch in facts.epochs]), name) if facts.epochs else none,
-        confusion=_svg(plot.confusion(scores.confusion, scores.classes), name) if scores and scores.confusion else none,
+        training=_svg(plot.training_curves(epochs, facts.headline), name) if epochs else none,
         latency=_svg(plot.latency_bars(rows), name) if rows else none,
     )
 
 
+def _compared(runs: Sequence[Run]) -> Metric | None:
+    """What all runs that were scored are judged by, as the first was; None where they are judged by several metrics."""
+    found = [run.facts.scores.headline for run in runs if run.facts.scores]
+    return found[0] if len({metric.name for metric in found}) == 1 else None
+
+
 def _scatter(runs: Sequence[Run]) -> Markup:
     points = [
-        {"label": str(number), "macs": run.facts.macs, "top1": scores.top1, "interval": scores.top1_interval}
+        (str(number), run.facts.macs, run.facts.scores.headline)
         for number, run in enumerate(runs, start=1)
-        if (scores := run.facts.scores) and run.facts.macs
+        if run.facts.scores and run.facts.macs
     ]
-    return _svg(plot.top1_against_macs(points), "scatter") if points else Markup("")
+    return _svg(plot.score_against_macs(points), "scatter") if points else Markup("")
 
 
 def _svg(figure: Figure, key: str) -> Markup:
     # Not user text: `plot.svg` serialises an element tree, which escapes whatever names stand in it.
     return Markup(plot.svg(figure, key=key))
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=form.count,
-        interval=form.interval,
-        megabytes=form.megabytes,
-        ms=form.ms,
-        percent=form.percent,
-        plain=form.plain,
-    )
-    environment.globals.update(most_printed=plot.MOST_PRINTED)
-    return environment.get_template("template.html.j2")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from .. import plot
+from .templates import template
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,14 +44,5 @@ class ScalingPage:
 def render_scaling(page: ScalingPage, drawings: Mapping[str, Figure]) -> tuple[str, dict[str, str]]:
     """The page as HTML that needs nothing else, and its drawings as SVG by name."""
     drawn = {name: plot.svg(drawings[name], key=name) for name in page.captions}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("scaling.html.j2").render(
-        page=page, drawn={name: Markup(text) for name, text in drawn.items()}
-    )
+    html = template("scaling.html.j2").render(page=page, drawn={name: Markup(text) for name, text in drawn.items()})
     return html, drawn

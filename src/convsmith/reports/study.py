@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from .. import plot
-from . import format as form
 from .bars import Bar, effect_points, ladder_bars
+from .templates import template
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,15 +52,7 @@ def render_study(study: StudyView) -> tuple[str, dict[str, str]]:
     if study.effects:
         drawings["effects"] = effect_points(study.effects)
     drawn = {name: plot.svg(figure, key=name) for name, figure in drawings.items()}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(count=form.count)
-    page = environment.get_template("study.html.j2").render(
+    page = template("study.html.j2").render(
         study=study, bars=Markup(drawn.get("bars", "")), points=Markup(drawn.get("effects", ""))
     )
     return page, drawn

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .facts import Limit, RunFacts, Scores, Wrong
-from .format import count, interval, megabytes, ms, percent
+from ..runs import Limit
+from ..scores import Confusion, Metric, Mistakes, Scores, Unit
+from .facts import RunFacts
+from .format import amount, count, ends, megabytes, ms, percent
 
-__all__ = [
-    "Card", "Pair", "Picture", "Verdict", "cards", "command", "confused_pairs", "distinct_names", "flat", "pictures",
-    "subtitle", "verdict",
-]  # fmt: skip
-
-MOST_PICTURES = 24
-_DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+__all__ = ["Card", "Verdict", "beside", "cards", "command", "distinct_names", "flat", "subtitle", "telling", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -41,27 +36,6 @@ class Card:
     measured: bool = False
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A true class that is taken for another one."""
-
-    true: str
-    predicted: str
-    times: int
-    of: int
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A wrong image as the report shows it; `image` is empty where there is none to show."""
-
-    image: str
-    true: str
-    predicted: str
-    confidence: float
-    path: str
-
-
 def verdict(facts: RunFacts) -> Verdict:
     """Whether training came to its end and whether the budget was met; an unfinished run is never called met."""
     budget = _budget(facts.config.met if facts.config else None)
@@ -81,7 +55,7 @@ def verdict(facts: RunFacts) -> Verdict:
     return Verdict("unfinished", headline, (budget.headline + ".",) if budget else ())
 
 
-def _budget(met: dict[str, Limit] | None) -> Verdict | None:
+def _budget(met: Mapping[str, Limit] | None) -> Verdict | None:
     if not met:
         return None
     missed = [_limit(name, limit) for name, limit in met.items() if limit.actual > limit.limit]
@@ -112,10 +86,10 @@ def cards(facts: RunFacts) -> tuple[Card, ...]:
 def _cards(facts: RunFacts) -> Iterator[Card]:
     if scores := facts.scores:
         on = f"n = {scores.n:,} {scores.split} images"
-        yield _score("Top-1", scores.top1, scores.top1_interval, on)
-        # With at most five classes every answer is among the first five: a top-5 says nothing.
-        if scores.top5 is not None and not 0 < len(scores.classes) <= 5:
-            yield _score("Top-5", scores.top5, scores.top5_interval, on)
+        for metric in telling(scores):
+            if metric.interval is not None or metric is scores.headline:
+                details = (f"95 % interval {ends(metric)}",) if metric.interval else ()
+                yield Card(metric.title, amount(metric), on, details, measured=True)
     image = "one image"
     if facts.spec:
         size = facts.spec.input
@@ -146,8 +120,26 @@ def _cards(facts: RunFacts) -> Iterator[Card]:
         yield Card("File", megabytes(facts.export.bytes), "size on disk", (facts.export.file,))
 
 
-def _score(name: str, share: float, bounds: tuple[float, float] | None, basis: str) -> Card:
-    return Card(name, percent(share), basis, (f"95 % interval {interval(*bounds)}",) if bounds else (), measured=True)
+def telling(scores: Scores) -> tuple[Metric, ...]:
+    """The metrics that could have been otherwise: among k classes or fewer every answer is among the first k."""
+    classes = max((len(block.classes) for block in scores.blocks if isinstance(block, Confusion | Mistakes)), default=0)
+
+    def says_nothing(metric: Metric) -> bool:
+        k = metric.label.removeprefix("top-")
+        return k.isdigit() and int(k) > 1 and 0 < classes <= int(k)
+
+    return tuple(metric for metric in scores.metrics if not says_nothing(metric))
+
+
+# Sentences in which a label alone would be too short.
+_IN_WORDS = {"per_class_mean": "mean of the classes' top-1"}
+
+
+def beside(scores: Scores) -> tuple[str, ...]:
+    """The metrics that are no cards, in words: the losses first."""
+    rest = [metric for metric in telling(scores) if metric.interval is None and metric is not scores.headline]
+    rest.sort(key=lambda metric: metric.unit is not Unit.NATS)
+    return tuple(f"{_IN_WORDS.get(metric.name, metric.words)} {amount(metric)}" for metric in rest)
 
 
 def subtitle(facts: RunFacts) -> tuple[str, ...]:
@@ -168,46 +160,10 @@ def subtitle(facts: RunFacts) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def class_name(classes: Sequence[str], index: int) -> str:
-    return classes[index] if 0 <= index < len(classes) else f"class {index}"
-
-
-def confused_pairs(scores: Scores, most: int = 10) -> tuple[Pair, ...]:
-    """The mistakes made most often, the most frequent first, of equal ones that with the smaller class first."""
-    found = [
-        (times, row, column)
-        for row, counts in enumerate(scores.confusion)
-        for column, times in enumerate(counts)
-        if times and row != column
-    ]
-    found.sort(key=lambda cell: (-cell[0], cell[1], cell[2]))
-    return tuple(
-        Pair(scores.classes[row], scores.classes[column], times, sum(scores.confusion[row]))
-        for times, row, column in found[:most]
-    )
-
-
-def pictures(scores: Scores, room: int) -> tuple[Picture, ...]:
-    """Up to 24 wrong images. One whose picture does not fit into what is left of `room` bytes, or is no data URI, keeps
-    its caption alone: a report is mailed, and loads nothing from elsewhere."""
-    shown = []
-    for wrong in scores.wrong[:MOST_PICTURES]:
-        image = wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else ""
-        room -= len(image)
-        shown.append(_picture(scores, wrong, image))
-    return tuple(shown)
-
-
-def _picture(scores: Scores, wrong: Wrong, image: str) -> Picture:
-    source = wrong.path or (f"image {wrong.index}" if wrong.index is not None else "")
-    true, predicted = class_name(scores.classes, wrong.label), class_name(scores.classes, wrong.predicted)
-    return Picture(image, true, predicted, wrong.confidence, source)
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Nested values as rows with dotted names."""
     for name, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

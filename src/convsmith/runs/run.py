@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..arch import ArchSpec
-from ..codec import from_json, to_json
+from ..codec import from_data, from_json, to_json
 from ..errors import UserError
 from ..files import write_json, write_text
-from ..parts import PARTS
+from ..recipe import KINDS, Recipe
+from ..scores import Scores
+from .lines import Epoch, Line, epochs_of, line
+from .record import Readable, loaded, read
+from .records import Config, Data, Export, Int8, Latency
+from .search_records import Foil, Foils, Front
 
-__all__ = ["Run", "now"]
+__all__ = ["Kind", "Run", "now"]
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Readable)
+
+
+class Kind(StrEnum):
+    """training: one network, by `train`, `design` or `demo`. search: a supernet. child: a network that a search handed over."""
+
+    TRAINING = "training"
+    SEARCH = "search"
+    CHILD = "child"
 
 
 class Run:
@@ -66,39 +84,132 @@ class Run:
 
     def read(self, name: str) -> dict[str, Any]:
         """A JSON file of the run."""
+        return self._found(name, loaded)
+
+    def write(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write a JSON file of the run, whole or not at all."""
+        write_json(self.file(name), data)
+
+    def _found(self, name: str, reader: Callable[[Path], T]) -> T:
+        """What `reader` makes of a file. Raises UserError where it is not there or damaged."""
         try:
-            data: dict[str, Any] = json.loads(self.file(name).read_text(encoding="utf-8"))
+            return reader(self.file(name))
         except FileNotFoundError:
             raise UserError(f"{self.path} has no {name} yet") from None
         except ValueError as error:
             raise UserError(f"{self.file(name)} is damaged: {error}") from None
-        if not isinstance(data, dict):
-            raise UserError(f"{self.file(name)} is damaged: it holds no JSON object")
-        return data
 
-    def write(self, name: str, data: dict[str, Any]) -> None:
-        """Write a JSON file of the run, whole or not at all."""
-        write_json(self.file(name), data)
+    def _record(self, name: str, kind: type[R]) -> R:
+        return self._found(name, lambda path: read(path, kind))
+
+    # ---- what it was given ---------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        return self._record("config.json", Config)
+
+    @property
+    def kind(self) -> Kind:
+        """What made it."""
+        config = self.config
+        if config.verb != "search":
+            return Kind.TRAINING
+        return Kind.SEARCH if config.budgets else Kind.CHILD
+
+    @property
+    def seed(self) -> int:
+        """The seed of all its randomness. Raises UserError where config.json has none, as no version writes it."""
+        if (seed := self.config.seed) is None:
+            raise UserError(f"{self.file('config.json')} is damaged: seed: it is missing")
+        return seed
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, its numbers settled."""
+        return from_data(Recipe, dict(self.config.recipe), KINDS, source=str(self.file("config.json")))
+
+    @property
+    def data(self) -> Data:
+        return self._record("data.json", Data)
 
     @property
     def spec(self) -> ArchSpec:
+        from ..parts import PARTS  # here, because parts are built of torch, which reading a report needs not
+
         try:
             text = self.file("spec.json").read_text(encoding="utf-8")
         except FileNotFoundError:
             raise UserError(f"{self.path} has no spec.json") from None
         return from_json(ArchSpec, text, PARTS, source=str(self.file("spec.json")))
 
+    def write_config(self, config: Config) -> None:
+        self.write("config.json", config.to_record())
+
+    def write_data(self, data: Data) -> None:
+        self.write("data.json", data.to_record())
+
     def write_spec(self, spec: ArchSpec) -> None:
         write_text(self.file("spec.json"), to_json(spec))
 
+    # ---- what it earned ------------------------------------------------------------------------------------------
+
+    @property
+    def scores(self) -> Scores:
+        return self._record("scores.json", Scores)
+
+    @property
+    def latency(self) -> Latency:
+        return self._record("latency.json", Latency)
+
+    @property
+    def exported(self) -> Export:
+        return self._record("export.json", Export)
+
+    @property
+    def int8(self) -> Int8:
+        return self._record("export_int8.json", Int8)
+
+    def write_scores(self, scores: Scores) -> None:
+        self.write("scores.json", scores.to_record())
+
+    def write_latency(self, latency: Latency) -> None:
+        self.write("latency.json", latency.to_record())
+
+    def write_export(self, export: Export) -> None:
+        self.write("export.json", export.to_record())
+
+    def write_int8(self, int8: Int8) -> None:
+        self.write("export_int8.json", int8.to_record())
+
+    # ---- what a search found -------------------------------------------------------------------------------------
+
+    @property
+    def front(self) -> Front:
+        return self._record("front.json", Front)
+
+    @property
+    def foils(self) -> tuple[Foil, ...]:
+        """The networks that the winners are held against; none where the search was asked for none."""
+        return self._record("foils.json", Foils).rows if self.has("foils.json") else ()
+
+    def child(self, budget: str) -> Run:
+        """The run folder of a budget's winner, be it there or not."""
+        return Run(self.file("children") / budget)
+
+    def write_front(self, front: Front) -> None:
+        self.write("front.json", front.to_record())
+
+    def write_foils(self, foils: Sequence[Foil]) -> None:
+        self.write("foils.json", Foils(tuple(foils)).to_record())
+
     # ---- metrics -------------------------------------------------------------------------------------------------
 
-    def log(self, record: dict[str, Any]) -> None:
+    def log(self, line: Line) -> None:
         """Append one line to metrics.jsonl."""
         path = self.file("metrics.jsonl")
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(line.to_record()) + "\n")
         except OSError as error:
             raise UserError(f"cannot write {path}: {error}; checkpoints are whole, and `resume` goes on") from error
 
@@ -106,11 +217,24 @@ class Run:
         """The lines of metrics.jsonl that are whole; a killed process may have left half a line at the end."""
         if not self.has("metrics.jsonl"):
             return
-        for line in self.file("metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        for text in self.file("metrics.jsonl").read_text(encoding="utf-8").splitlines():
             try:
-                yield json.loads(line)
+                yield json.loads(text)
             except ValueError:
                 continue
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of metrics.jsonl that can be read and say something that is known, in order."""
+        found = []
+        for record in self.metrics():
+            with contextlib.suppress(ValueError):
+                found.append(line(record))
+        return tuple(one for one in found if one is not None)
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        return epochs_of(self.lines)
 
     def rewind(self, step: int) -> None:
         """Forget metrics logged after `step`: training goes on from there and will log them again."""

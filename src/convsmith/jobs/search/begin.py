@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...codec import from_data, to_data
+from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData
 from ...data.readers.dataset import own_data
@@ -15,20 +13,20 @@ from ...errors import UserError
 from ...exporting import Exported, export_onnx
 from ...machine import this_machine
 from ...model import Model
-from ...parts import PARTS
 from ...recipe import Recipe
 from ...resolve import device
-from ...runs import Run, now
+from ...runs import Config, Run, now
 from ...supernet import Space
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
 from ..feed import samples_of, shape_of
 from ..options import Data, Options, with_recipe
 from ..source import Source
+from ..train.begin import given
 from ..train.stages import data_record, loaded_again, unchanged
 from .options import SearchOptions, Selector, space_of
 from .request import Request
-from .stages import Search, carried
+from .stages import Search, carried, space_in
 
 __all__ = [
     "SearchOptions",
@@ -121,40 +119,39 @@ def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
     """The child, and the data that it was calibrated with."""
     if not run.has("space.json"):
         raise UserError(f"{run.path} is not a search; it has no children")
-    front = run.read("front.json")["front"]
+    front = run.front.front
     if not 1 <= number <= len(front):
         raise UserError(f"{run.path}'s front has children 1 to {len(front)}; got {number}")
-    source = Source(**run.read("config.json")["source"])
+    source = Source.of(run)
     images = source.load(watcher)
     if not unchanged(run, images):
         raise UserError(
             f"the data at {source.what} is not what {run.path} was made with: the child's norm statistics would not be those "
             "that it was scored with"
         )
-    space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
+    space = space_in(run)
     state = Search(run, space, images, watcher)
-    return state.examiner.child(space.spec(tuple(front[number - 1]["genes"]))), images
+    return state.examiner.child(space.spec(front[number - 1].genes)), images
 
 
 def _describe(run: Run, request: Request, space: Space, recipe: Recipe, images: ImageData, options: Options) -> None:
     run.write("space.json", to_data(space))
     run.write_spec(space.biggest())
-    run.write("data.json", data_record(images))
-    run.write(
-        "config.json",
-        {
-            "verb": "search",
-            "convsmith": dict(this_machine().packages).get("convsmith", "unknown"),
-            "started": now(),
-            "name": run.path.name,
-            "data": images.name,
-            "source": to_data(request.source),
-            "seed": options.seed,
-            "workers": options.workers,
-            "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
-            "budgets": list(request.budgets),
-            "how": to_data(request.how),
-            "recipe": to_data(recipe),
-            "machine": to_data(this_machine()),
-        },
+    run.write_data(data_record(images))
+    run.write_config(
+        Config(
+            verb="search",
+            convsmith=dict(this_machine().packages).get("convsmith", "unknown"),
+            started=now(),
+            name=run.path.name,
+            data=images.name,
+            source=to_data(request.source),
+            seed=options.seed,
+            workers=options.workers,
+            command=given(),
+            budgets=tuple(request.budgets),
+            how=to_data(request.how),
+            recipe=to_data(recipe),
+            machine=this_machine(),
+        )
     )

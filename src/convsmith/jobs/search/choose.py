@@ -6,10 +6,11 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import replace
 
 from ...errors import UserError
-from ...evals.intervals import wilson
+from ...runs import Front, FrontRow
+from ...scores import Unit
 from ...supernet import Counting, Genes, Space, best_within, coarse_to_fine, nondominated, rewarded
 from ...units import Budget
 from .options import SearchOptions, Selector
@@ -29,10 +30,9 @@ def choose(
     timed: Timed | None,
     how: SearchOptions,
     seed: int,
-) -> dict[str, Any]:
-    """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (cost, top1) of every child scored.
-
-    A cost is predicted milliseconds (`axis` is "ms") where every budget limits them, else multiply-adds ("macs").
+) -> Front:
+    """A winner for each budget, the front and all that was tried. A cost is predicted milliseconds where every budget limits
+    them, else multiply-adds.
 
     The search goes by predicted milliseconds; the best of what it finds are measured, the best first, until one is within
     the limit twice. Where none is, the choice is made again: children measured go by their measurements, and predictions
@@ -43,14 +43,14 @@ def choose(
     Raises:
         UserError: a budget that nothing is within, counted or measured.
     """
-    counting, won = Counting(space), dict[str, dict[str, Any]]()
+    counting, won = Counting(space), dict[str, FrontRow]()
     least = tuple(axis.values[0] for axis in space.axes)
     seen: dict[Genes, float] = {}  # what this choice has measured: `timed` may know more, of a choice that was stopped
     scale = dict.fromkeys(budgets, 1.0)
 
     def first_within(name: str, best: Iterable[tuple[Genes, float]]) -> None:
         """The first that measures within the budget twice wins it."""
-        for genes, top1 in best:
+        for genes, _ in best:
             ms = None
             if timed is not None and math.isfinite(limit := budgets[name].ms):
                 ms = seen[genes] = max(seen.get(genes, 0.0), timed.measured(genes))
@@ -58,7 +58,7 @@ def choose(
                     ms = seen[genes] = max(ms, timed.measured(genes, times=2))
                 if ms > limit:
                     continue
-            won[name] = _row(genes, top1, counting, ms, scorer.n) | {"budget": name}
+            won[name] = replace(_row(genes, scorer, counting, ms), budget=name)
             return
 
     for _ in range(AGAIN):
@@ -89,19 +89,18 @@ def choose(
             )
     in_ms = timed is not None and all(math.isfinite(budget.ms) for budget in budgets.values())
     price: Callable[[Genes], float] = timed if timed is not None and in_ms else lambda genes: counting(genes).macs
-    scores = sorted((genes, top1) for genes, top1 in scorer.known.items() if math.isfinite(top1))
-    return {
-        "winners": [won[name] | {"cost": price(won[name]["genes"])} for name in budgets],
-        "front": [
-            _row(genes, top1, counting, None if timed is None else timed(genes), scorer.n)
-            for genes, top1 in _front(scores, price)
-        ],
-        "axis": "ms" if in_ms else "macs",
-        "tried": [(price(genes), top1) for genes, top1 in scores],
-        "scored": len(scores),
-        "failed": len(scorer.known) - len(scores),
-        "n": scorer.n,
-    }
+    scores = sorted((genes, worth) for genes, worth in scorer.known.items() if math.isfinite(worth))
+    return Front(
+        winners=tuple(replace(won[name], cost=price(won[name].genes)) for name in budgets),
+        front=tuple(
+            _row(genes, scorer, counting, None if timed is None else timed(genes)) for genes in _front(scores, price)
+        ),
+        axis="ms" if in_ms else "macs",
+        tried=tuple((price(genes), scorer.metric(genes).value) for genes, _ in scores),
+        scored=len(scores),
+        failed=len(scorer.known) - len(scores),
+        n=scorer.n,
+    )
 
 
 def _looked_for(
@@ -114,18 +113,23 @@ def _looked_for(
 ) -> dict[str, tuple[tuple[Genes, float], ...]]:
     """For each budget the best few children within it; every selector scores about as many."""
     rounds, per_round = how.rounds, how.per_round
+    least = tuple(axis.values[0] for axis in space.axes)
     match how.select:
         case Selector.COARSE_TO_FINE:
             found = coarse_to_fine(space, scorer, admits, rng, rounds=rounds, per_round=per_round)
             return {name: selected.best for name, selected in found.items()}
         case Selector.REWARD:
+            scorer([least])
+            if (score := scorer.metric(least)).unit is not Unit.SHARE:
+                raise UserError(
+                    f"--select reward multiplies shares, and {score.words} is none: choose another --select"
+                )
             for share in shares.values():
                 rewarded(space, scorer, share, rng, rounds=rounds, per_round=per_round)
         case Selector.NSGA2:
             # One front serves all: its second aim is the share of the first budget, which orders children as its cost does.
             share = next(iter(shares.values()))
             nondominated(space, scorer, share, rng, size=per_round, rounds=rounds * len(shares))
-    least = tuple(axis.values[0] for axis in space.axes)
     scorer([least])  # within every budget that anything is within
     return {name: best_within(scorer.known, own) for name, own in admits.items()}
 
@@ -159,22 +163,15 @@ def _within(
     return admits
 
 
-def _front(scores: list[tuple[Genes, float]], price: Callable[[Genes], float]) -> list[tuple[Genes, float]]:
-    """Those that are more accurate than everything as cheap, the cheapest first."""
+def _front(scores: list[tuple[Genes, float]], price: Callable[[Genes], float]) -> list[Genes]:
+    """Those that are worth more than everything as cheap, the cheapest first."""
     kept: list[tuple[Genes, float]] = []
-    for genes, top1 in sorted(scores, key=lambda one: (price(one[0]), -one[1], one[0])):
-        if not kept or top1 > kept[-1][1]:
-            kept.append((genes, top1))
-    return kept
+    for genes, worth in sorted(scores, key=lambda one: (price(one[0]), -one[1], one[0])):
+        if not kept or worth > kept[-1][1]:
+            kept.append((genes, worth))
+    return [genes for genes, _ in kept]
 
 
-def _row(genes: Genes, top1: float, counting: Counting, ms: float | None, n: int) -> dict[str, Any]:
-    needs, interval = counting(genes), wilson(round(top1 * n), n)
-    return {
-        "genes": genes,
-        "top1": top1,
-        "top1_interval": interval,
-        "macs": needs.macs,
-        "params": needs.params,
-        "ms": ms,
-    }
+def _row(genes: Genes, scorer: Scorer, counting: Counting, ms: float | None) -> FrontRow:
+    needs = counting(genes)
+    return FrontRow(genes=genes, score=scorer.metric(genes), macs=needs.macs, params=needs.params, ms=ms)

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ... import plot
 from ...files import write_text
 from ...reports.scaling import ScalingPage, Table, render_scaling
 from ...reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
-from ...runs import Run
+from ...runs import Fall, Front, FrontRow, Limit, Run, Scored
+from ...scores import Scores, said
 from ...units import human
-from .foils import foils_of
 
-__all__ = ["missed", "shown", "write_page"]
+__all__ = ["HandedOver", "handed_over", "missed", "write_page"]
 
 
 def write_page(run: Run) -> Path:
     """Write `report.html` and the front as `front.svg` into the search's folder; the path of the page."""
-    found, config = run.read("front.json"), run.read("config.json")
-    n, names = found["n"], _axes(run)
-    epochs = [record for record in run.metrics() if record.get("event") == "epoch"]
-    axis = found["axis"]
-    tried = [Point(cost, top1) for cost, top1 in found["tried"]]
-    front = [_point(row, axis) for row in found["front"]]
-    winners = [_point(row, "cost", row["budget"]) for row in found["winners"]]
-    drawings = {"front": front_of_children(tried, front, winners, unit="predicted ms" if axis == "ms" else "MACs")}
+    found, names, epochs = run.front, _axes(run), run.epochs
+    metric, axis = found.metric, found.axis
+    tried = [Point(cost, score) for cost, score in found.tried]
+    front = [_point(row, row.on(axis)) for row in found.front]
+    winners = [_point(row, row.macs if row.cost is None else row.cost, row.budget) for row in found.winners]
+    unit = "predicted ms" if axis == "ms" else "MACs"
+    drawings = {"front": front_of_children(tried, front, winners, unit=unit, metric=metric)}
     captions = {
-        "front": f"Top-1 on the {n} held-out images that chose the children. Whiskers are 95 % intervals of one score; the "
-        "best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point of "
-        "the front for its card."
+        "front": f"{metric.title} on the {found.n} held-out images that chose the children. Whiskers are 95 % intervals of one "
+        "score; the best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point "
+        "of the front for its card."
         + (
             " Milliseconds are predicted here; what is handed over was measured, and the table has that."
             if axis == "ms"
@@ -38,154 +37,157 @@ def write_page(run: Run) -> Path:
         )
     }
     if epochs:
-        drawings["ends"] = learning_ends(epochs)
+        drawings["ends"] = learning_ends(epochs, metric)
         captions["ends"] = (
             "The two ends of the space after each epoch. Where they still rise, children are below what the same networks "
             "reach alone: train longer."
         )
     foils: dict[str, list[Point]] = {}
-    for row in foils_of(run):
-        if not row["failed"]:
-            foils.setdefault(row["against"], []).append(_point(row, "macs"))
+    for foil in run.foils:
+        if not foil.failed:
+            foils.setdefault(foil.against, []).append(_point(foil, foil.macs))
+    shipped = handed_over(run)
     if foils:
-        handed = [Point(row["macs"], row["top1"], tuple(row["top1_interval"]), row["budget"]) for row in shown(run)]
-        drawings["foils"] = beside_foils(handed, foils)
+        handed = [
+            Point(one.row.macs, (own := one.scores.headline).value, own.interval, one.row.budget) for one in shipped
+        ]
+        drawings["foils"] = beside_foils(handed, foils, metric)
         captions["foils"] = (
             "Networks scaled to the winners' multiply-adds and trained alone, on the same images for as many epochs of the "
             "same recipe. All on the validation images, which chose nothing; whiskers are 95 % intervals of one score."
         )
-    page, drawn = render_scaling(_page(run, config, found, names, captions, epochs), drawings)
-    carded = with_cards(drawn["front"], [_card(i, row, names) for i, row in enumerate(found["front"], 1)])
+    page, drawn = render_scaling(_page(run, found, shipped, names, captions), drawings)
+    carded = with_cards(drawn["front"], [_card(i, row, names) for i, row in enumerate(found.front, 1)])
     for name, text in (("report.html", page.replace(drawn["front"], carded)), ("front.svg", carded)):
         write_text(run.file(name), text)
     plot.png(drawings["front"], run.file("front.png"))
     return run.file("report.html")
 
 
-def shown(run: Run) -> list[dict[str, Any]]:
-    """One row a budget: the winner's folder, scores, cost and latency, as they were measured."""
-    rows = []
-    for row in run.read("front.json")["winners"]:
-        child = Run(run.file("children") / row["budget"])
-        scores, latency = child.read("scores.json"), child.read("latency.json")["rows"][0]
-        rows.append(
-            {
-                "budget": row["budget"],
-                "folder": str(child.path),
-                "held_out_top1": row["top1"],
-                "top1": scores["top1"],
-                "top1_interval": scores["top1_interval"],
-                "n": scores["n"],
-                "macs": row["macs"],
-                "params": row["params"],
-                "ms": latency["median_ms"],
-                "met": child.read("config.json")["met"],
-            }
-        )
-    return rows
+@dataclass(frozen=True)
+class HandedOver:
+    """What a budget's winner came to as it was shipped: its run folder, and its row of the search that chose it."""
+
+    row: FrontRow
+    folder: Path
+    scores: Scores
+    ms: float
+    met: Mapping[str, Limit]
+
+    def to_record(self) -> dict[str, object]:
+        """An entry of `children` in the JSON of `convsmith search`."""
+        metric, needs = self.scores.headline, {"macs": self.row.macs, "params": self.row.params, "ms": self.ms}
+        held_out = {f"held_out_{self.row.score.name}": self.row.score.value}
+        return {
+            **{"budget": self.row.budget, "folder": str(self.folder)} | held_out | metric.to_row(),
+            **{"n": self.scores.n} | needs | {"met": {name: limit.to_record() for name, limit in self.met.items()}},
+        }
 
 
-def missed(met: Mapping[str, Mapping[str, float]]) -> str:
-    """How far what was shipped is over its limit of milliseconds, by the `met` of its row or run; empty where it is not."""
-    limit = met.get("ms")
-    if limit is None or limit["slack"] >= 0:
+def handed_over(run: Run) -> tuple[HandedOver, ...]:
+    """One for each budget, in their order."""
+    found = []
+    for row in run.front.winners:
+        child = run.child(row.budget)
+        found.append(HandedOver(row, child.path, child.scores, child.latency.rows[0].median_ms, child.config.met or {}))
+    return tuple(found)
+
+
+def missed(met: Mapping[str, Limit] | None) -> str:
+    """How far what was shipped is over its limit of milliseconds, by the `met` of its run; empty where it is not."""
+    limit = (met or {}).get("ms")
+    if limit is None or limit.slack >= 0:
         return ""
-    return f"as shipped it took {limit['is']:.3g} ms, {-limit['slack']:.1%} over its limit: the machine was not quiet"
+    return f"as shipped it took {limit.actual:.3g} ms, {-limit.slack:.1%} over its limit: the machine was not quiet"
 
 
 def _page(
-    run: Run,
-    config: dict[str, Any],
-    found: dict[str, Any],
-    names: list[str],
-    captions: dict[str, str],
-    epochs: list[dict[str, Any]],
+    run: Run, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
 ) -> ScalingPage:
-    machine, recipe = config["machine"], config["recipe"]
+    config, recipe, metric = run.config, run.recipe, found.metric
+    how, machine = config.how or {}, config.machine
     rows, findings = [], []
-    for row in found["winners"]:
-        child = Run(run.file("children") / row["budget"])
-        scores, latency = child.read("scores.json"), child.read("latency.json")["rows"][0]
-        low, high = scores["top1_interval"]
+    for one in shipped:
+        row, score = one.row, one.scores.headline
         rows.append(
             (
-                row["budget"],
-                f"{scores['top1']:.2%}",
-                f"{100 * low:.1f} – {100 * high:.1f}",
-                f"{row['top1']:.2%}",
-                human(row["macs"]),
-                human(row["params"]),
-                f"{latency['median_ms']:.3g}",
-                f"children/{row['budget']}/",
+                row.budget,
+                score.text,
+                score.ends(" – "),
+                row.score.text,
+                human(row.macs),
+                human(row.params),
+                f"{one.ms:.3g}",
+                f"children/{row.budget}/",
             )
         )
+        ends = "" if score.interval is None else f" [{', '.join(said(end, score.unit, 1) for end in score.interval)}]"
         findings.append(
-            f"{row['budget']}: top-1 {scores['top1']:.2%} [{low:.1%}, {high:.1%}] on {scores['n']} validation images, "
-            f"{human(row['macs'])} MACs, {latency['median_ms']:.3g} ms measured after export"
-            + (f"; {said}." if (said := missed(child.read("config.json")["met"])) else ".")
+            f"{row.budget}: {score.words} {score.text}{ends} on {one.scores.n} validation images, "
+            f"{human(row.macs)} MACs, {one.ms:.3g} ms measured after export"
+            + (f"; {over}." if (over := missed(one.met)) else ".")
         )
     front = [
         (
             str(number),
-            f"{row['top1']:.2%}",
-            _interval(row),
-            human(row["macs"]),
-            human(row["params"]),
-            "–" if row["ms"] is None else f"{row['ms']:.3g}",
+            row.score.text,
+            row.score.ends(" – "),
+            human(row.macs),
+            human(row.params),
+            "–" if row.ms is None else f"{row.ms:.3g}",
             _short(row, names),
         )
-        for number, row in enumerate(found["front"], 1)
+        for number, row in enumerate(found.front, 1)
     ]
     against = [
         (
-            f"{row['against']} for {row['budget']}",
-            row["failed"] or f"{row['top1']:.2%}",
-            "–" if row["failed"] else _interval(row),
-            human(row["macs"]),
-            human(row["params"]),
-            f"{row['resolution']} px",
+            f"{foil.against} for {foil.budget}",
+            foil.failed or foil.score.text,
+            "–" if foil.failed else foil.score.ends(" – "),
+            human(foil.macs),
+            human(foil.params),
+            f"{foil.resolution} px",
         )
-        for row in foils_of(run)
+        for foil in run.foils
     ]
-    falls = sum(record.get("event") == "rolled back" for record in run.metrics())
-    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"])
+    falls = sum(isinstance(line, Fall) for line in run.lines)
     return ScalingPage(
-        title=f"Search on {config['data']}: {', '.join(config['budgets'])}",
+        title=f"Search on {config.data}: {', '.join(config.budgets)}",
         subtitle=(
-            f"{found['scored']} children scored",
-            f"{found['n']} held-out images",
-            f"{recipe['epochs']} epochs of '{recipe['name']}'",
-            f"space '{config['how']['space']}'",
-            f"chosen by {config['how'].get('select', 'coarse-to-fine')}",
+            f"{found.scored} children scored",
+            f"{found.n} held-out images",
+            f"{recipe.epochs} epochs of '{recipe.name}'",
+            f"space '{how.get('space', 't32')}'",
+            f"chosen by {how.get('select', 'coarse-to-fine')}",
         ),
         findings=tuple(findings),
         captions=captions,
         tables=(
             Table(
                 "Handed over",
-                ("budget", "top-1", "95 %", "held-out", "MACs", "params", "ms", "folder"),
+                ("budget", metric.words, "95 %", "held-out", "MACs", "params", "ms", "folder"),
                 tuple(rows),
             ),
             *(
-                [Table("Trained alone", ("network", "top-1", "95 %", "MACs", "params", "side"), tuple(against))]
+                [Table("Trained alone", ("network", metric.words, "95 %", "MACs", "params", "side"), tuple(against))]
                 if against
                 else []
             ),
             Table(
                 "The front",
-                ("child", "held-out top-1", "95 %", "MACs", "params", "ms, predicted", "genes"),
+                ("child", f"held-out {metric.words}", "95 %", "MACs", "params", "ms, predicted", "genes"),
                 tuple(front),
             ),
         ),
         notes=(
             "One set of weights was trained; every child is a part of it with norm statistics of its own, trained no further.",
-            "Children were chosen by training images that were held out; top-1 in the first table is of the validation "
+            f"Children were chosen by training images that were held out; {metric.words} in the first table is of the validation "
             "images, which had no part in it.",
             f"Training fell and was taken back {falls} times." if falls else "Training never had to be taken back.",
             f"Any child of the front: convsmith export {run.path} --child NUMBER",
         ),
-        command=config["command"] or "",
-        machine=f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; Python {machine['python']}, {versions}",
+        command=config.command if isinstance(config.command, str) else "",
+        machine="" if machine is None else machine.line,
     )
 
 
@@ -196,26 +198,21 @@ def _axes(run: Run) -> list[str]:
     return ["side", "stem", *own, "head"]
 
 
-def _short(row: dict[str, Any], names: list[str]) -> str:
+def _short(row: FrontRow, names: list[str]) -> str:
     """Side, then width x depth of each stage with its kernel."""
-    genes = dict(zip(names, row["genes"], strict=True))
+    genes = dict(zip(names, row.genes, strict=True))
     stages = range(1, (len(names) - 3) // 4 + 1)
     parts = [f"{genes[f'width {i}']:g}x{genes[f'depth {i}']:g}k{genes[f'kernel {i}']:g}" for i in stages]
     return f"{genes['side']:g} px: {genes['stem']:g}, {', '.join(parts)}, {genes['head']:g}"
 
 
-def _card(number: int, row: dict[str, Any], names: list[str]) -> str:
-    ms = "" if row["ms"] is None else f", about {row['ms']:.3g} ms"
+def _card(number: int, row: FrontRow, names: list[str]) -> str:
+    ms = "" if row.ms is None else f", about {row.ms:.3g} ms"
     return (
-        f"child {number}: {row['top1']:.2%} held out, {human(row['macs'])} MACs, {human(row['params'])} params{ms}; "
+        f"child {number}: {row.score.text} held out, {human(row.macs)} MACs, {human(row.params)} params{ms}; "
         f"{_short(row, names)} (width x depth, kernel)"
     )
 
 
-def _point(row: dict[str, Any], axis: str, name: str = "") -> Point:
-    return Point(row[axis], row["top1"], tuple(row["top1_interval"]), name)
-
-
-def _interval(row: dict[str, Any]) -> str:
-    low, high = row["top1_interval"]
-    return f"{100 * low:.1f} – {100 * high:.1f}"
+def _point(row: Scored, cost: float, name: str = "") -> Point:
+    return Point(cost, row.score.value, row.score.interval, name)

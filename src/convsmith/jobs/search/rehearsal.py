@@ -128,9 +128,9 @@ def _seconds_of_children(examiner: Examiner, space: Space) -> tuple[float, float
         began = time.perf_counter()
         model = examiner.child(spec)
         fitted.append(time.perf_counter() - began)
-        examiner.top1(model)  # the first of a resolution resizes the images
+        examiner.headline(model)  # the first of a resolution resizes the images
         began = time.perf_counter()
-        examiner.top1(model)
+        examiner.headline(model)
         scored.append(time.perf_counter() - began)
     return mean(fitted), mean(scored)
 

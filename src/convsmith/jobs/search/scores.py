@@ -15,8 +15,10 @@ from ...arch import ArchSpec
 from ...data import ImageData, Split, eval_batches, held
 from ...errors import UserError
 from ...evals import evaluate
+from ...evals.intervals import counted
 from ...files import write_text
 from ...model import Model
+from ...scores import Metric, named
 from ...supernet import Genes, Supernet
 from ...tasks import Task
 from ...watcher import Watcher
@@ -27,7 +29,7 @@ __all__ = ["Examiner", "Scorer", "examined"]
 
 
 class Examiner:
-    """A function from genes to a child's top-1 on the validation part of `images`: images held out from training.
+    """A function from genes to a child's headline score on the validation part of `images`: images held out from training.
 
     Each child is extracted, given its own statistics by `calibration` (batches of bytes at the biggest resolution) and
     scored on images decoded and resized for its resolution, as its exported twin would be. On a CPU a child is scored by one
@@ -54,9 +56,9 @@ class Examiner:
         """How many images a score is of."""
         return len(self._val)
 
-    def __call__(self, genes: Genes) -> float:
-        """Its share of right answers; NaN where its outputs are not finite, which no selection keeps."""
-        return self.top1(self.child(self._supernet.space.spec(genes)))
+    def __call__(self, genes: Genes) -> Metric:
+        """Its headline score; NaN where its outputs are not finite, which no selection keeps."""
+        return self.headline(self.child(self._supernet.space.spec(genes)))
 
     def child(self, spec: ArchSpec) -> Model:
         """The stand-alone network of `spec`, fit to be evaluated."""
@@ -64,7 +66,7 @@ class Examiner:
             prepare = normaliser(self._supernet.space.biggest(), self.device)
             return self._supernet.calibrated(spec, self._calibration, prepare=prepare)
 
-    def top1(self, model: Model) -> float:
+    def headline(self, model: Model) -> Metric:
         """The same of a network that `child` made."""
         sides, channels = model.spec.input.sides, model.spec.input.channels
         if sides not in self._shown:  # there are a handful of resolutions and hundreds of children
@@ -80,18 +82,19 @@ class Examiner:
                     device=self.device,
                 )
         except UserError:
-            return math.nan
-        return found.headline.value
+            return named(self._task.headline, math.nan)
+        return found.headline
 
 
-def examined(examiner: Examiner, genes: Genes) -> float:
+def examined(examiner: Examiner, genes: Genes) -> Metric:
     """What a farm's process does."""
     return examiner(genes)
 
 
 class Scorer:
-    """A function from many genes to their scores by an `examiner`, each made once.
+    """A function from many genes to the worths of their scores by an `examiner`, each made once.
 
+    Of two worths the larger is better, whatever the metric; `known` holds them, and `metric` the scores themselves.
     What was scored is kept in `path`, one line a child, under `key`: a digest of the weights and the data. Scores of another
     key are not read. With a `farm` of the examiner the children of one call are scored beside each other.
     """
@@ -103,9 +106,10 @@ class Scorer:
         path: Path,
         key: str,
         watcher: Watcher,
-        farm: Farm[Examiner, Genes, float] | None = None,
+        farm: Farm[Examiner, Genes, Metric] | None = None,
     ) -> None:
         self.known: dict[Genes, float] = {}
+        self._scores: dict[Genes, Metric] = {}
         self.examiner = examiner
         self._path, self._watcher, self._farm = path, watcher, farm
         self._read(key)
@@ -113,23 +117,30 @@ class Scorer:
     def __call__(self, wanted: Sequence[Genes]) -> list[float]:
         new = [genes for genes in dict.fromkeys(wanted) if genes not in self.known]
         with self._path.open("a", encoding="utf-8") as file:
-            for done, (genes, top1) in enumerate(self._scored(new), 1):
-                self.known[genes] = top1
-                file.write(json.dumps({"genes": genes, "top1": top1 if math.isfinite(top1) else None}) + "\n")
+            for done, (genes, score) in enumerate(self._scored(new), 1):
+                self._keep(genes, score)
+                file.write(json.dumps({"genes": genes} | score.to_row()) + "\n")
                 file.flush()
                 self._watcher.count("children", done, len(new))
         return [self.known[genes] for genes in wanted]
+
+    def metric(self, genes: Genes) -> Metric:
+        """The score of a child that is known, with its interval where it is a share."""
+        return counted(self._scores[genes], self.n)
 
     @property
     def n(self) -> int:
         """How many images a score is of."""
         return self.examiner.n
 
-    def _scored(self, new: Sequence[Genes]) -> Iterator[tuple[Genes, float]]:
+    def _keep(self, genes: Genes, score: Metric) -> None:
+        self._scores[genes], self.known[genes] = score, score.worth
+
+    def _scored(self, new: Sequence[Genes]) -> Iterator[tuple[Genes, Metric]]:
         if self._farm is None or len(new) < 2:
             return ((genes, self.examiner(genes)) for genes in new)
         by_name = {str(at): genes for at, genes in enumerate(new)}
-        return ((by_name[name], top1) for name, top1 in self._farm(by_name))
+        return ((by_name[name], score) for name, score in self._farm(by_name))
 
     def _read(self, key: str) -> None:
         """Take over the lines of an earlier process up to the first torn one, and start the file with them."""
@@ -139,10 +150,10 @@ class Scorer:
             for line in lines[1:]:
                 try:
                     own = json.loads(line)
-                    genes, top1 = tuple(own["genes"]), own["top1"]
-                except (ValueError, KeyError, TypeError):
+                    genes, score = tuple(own["genes"]), Metric.from_row(own)
+                except (ValueError, KeyError, TypeError, IndexError):
                     break
-                self.known[genes] = math.nan if top1 is None else top1
+                self._keep(genes, score)
                 kept.append(line)
             if self.known:
                 self._watcher.note(f"{len(self.known)} children were scored before")

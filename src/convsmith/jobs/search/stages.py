@@ -7,8 +7,7 @@ import math
 import random
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 from safetensors.torch import load_file
@@ -21,9 +20,9 @@ from ...errors import Stopped
 from ...evals.intervals import wilson
 from ...latency import Runtime
 from ...parts import PARTS
-from ...recipe import KINDS, Recipe
 from ...resolve import device
-from ...runs import Run
+from ...runs import Config, Epoch, Fall, FrontRow, Look, Run, Stage, met, value
+from ...scores import Metric, Unit
 from ...stages import stage_rows
 from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
 from ...training import Ranks, Termination, fit
@@ -34,7 +33,7 @@ from ..feed import Feed, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
 from ..timing.stopwatch import Stopwatch
-from ..train.stages import carry_on, logged_epoch
+from ..train.stages import carry_on
 from .choose import choose
 from .foils import train_foils
 from .options import SearchOptions, named_budgets
@@ -50,9 +49,8 @@ CALIBRATION = 2000
 
 
 def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
-    config = run.read("config.json")
-    how = from_data(SearchOptions, config["how"], ())
-    space = from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
+    config, space = run.config, space_in(run)
+    how = value(SearchOptions, dict(config.how or {}), f"{run.file('config.json')} is damaged: how")
     if ranks.from_first(lambda: not run.has("supernet.safetensors")):
         try:
             with Termination() as termination, termination.deferred():
@@ -63,13 +61,18 @@ def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
         return run
     state = Search(run, space, images, watcher)
     if not run.has("front.json"):
-        _select(state, named_budgets(config["budgets"]), how)
-    for row in run.read("front.json")["winners"]:
-        _finish(state, config, row)
+        _select(state, named_budgets(config.budgets), how)
+    for row in run.front.winners:
+        _finish(state, config, how, row)
     if how.against and not run.has("foils.json"):
-        run.write("foils.json", train_foils(run, how, state.recipe, in_three(images, config["seed"]), images, watcher))
+        run.write_foils(train_foils(run, how, state.recipe, in_three(images, run.seed), images, watcher))
     watcher.stage("report", str(write_page(run)))
     return run
+
+
+def space_in(run: Run) -> Space:
+    """The space of a search."""
+    return from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
 
 
 class Search:
@@ -77,19 +80,18 @@ class Search:
 
     def __init__(self, run: Run, space: Space, images: ImageData, watcher: Watcher) -> None:
         self.run, self.space, self.images, self.watcher = run, space, images, watcher
-        config = run.read("config.json")
-        self.recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
-        parts = in_three(images, config["seed"])
+        self.recipe = run.recipe
+        parts = in_three(images, run.seed)
         supernet = Supernet(space)
         supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
         supernet.model.to(device())
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
-        digest.update(f"{space.key} {fingerprint(parts)} {run.read('data.json')['contents']} {CALIBRATION}".encode())
+        digest.update(f"{space.key} {fingerprint(parts)} {run.data.contents} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
-        self.task = task_of(config)
+        self.task = task_of(run.config)
         self.examiner = Examiner(supernet, parts, calibration_of(space, parts), self.task, device=device())
 
-    def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, float] | None]:
+    def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, Metric] | None]:
         """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
         if how.cluster is None and (how.processes == 1 or self.examiner.device.type != "cpu"):
             return nullcontext()
@@ -108,7 +110,7 @@ def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
 
 def _train(
     run: Run,
-    config: dict[str, Any],
+    config: Config,
     how: SearchOptions,
     space: Space,
     images: ImageData,
@@ -116,16 +118,16 @@ def _train(
     ranks: Ranks,
     termination: Termination,
 ) -> None:
-    recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
-    where, spec, parts = device(), space.biggest(), in_three(images, config["seed"])
-    feed = Feed(spec, parts, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
+    recipe, seed = run.recipe, run.seed
+    where, spec, parts = device(), space.biggest(), in_three(images, seed)
+    feed = Feed(spec, parts, recipe, seed, config.workers, (ranks.rank, ranks.world))
     calibration = calibration_of(space, parts)
-    supernet, task = Supernet(space, seed=config["seed"]), task_of(config)
+    supernet, task = Supernet(space, seed=seed), task_of(run.config)
 
     def evaluate(shipped: Supernet) -> dict[str, float]:
         examiner = Examiner(shipped, parts, calibration, task, device=where)
-        small, big = (examiner.top1(examiner.child(end)) for end in (space.smallest(), spec))
-        return {f"val_{task.headline}": big, f"smallest_{task.headline}": small}
+        small, big = (examiner.headline(examiner.child(end)) for end in (space.smallest(), spec))
+        return {f"val_{big.name}": big.value, f"smallest_{small.name}": small.value}
 
     watcher.stage(
         "train",
@@ -133,14 +135,14 @@ def _train(
         f"{len(parts.val)} training images are held out to choose by",
     )
     for record in fit(
-        Sandwich(supernet, task, recipe, seed=config["seed"], labels_first=how.labels_first),
+        Sandwich(supernet, task, recipe, seed=seed, labels_first=how.labels_first),
         recipe,
         feed,
         prepare=normaliser(spec, where),
         evaluate=evaluate,
         checkpoint=run.file("last.pt"),
         device=where,
-        seed=config["seed"],
+        seed=seed,
         lookout=ends(supernet, task, recipe, chance=task.chance(parts.classes)),
         ranks=ranks,
         stop=lambda: termination.asked,
@@ -155,15 +157,15 @@ def _train(
                 if record.step:
                     watcher.note(f"resuming after step {record.step} of {record.steps}")
             case Watched():
-                run.log({"event": "look"} | to_data(record))
+                run.log(Look.from_record(to_data(record)))
             case RolledBack():
                 watcher.note(
                     f"step {record.step}: {record.reason}; back to step {record.to} at {record.share:g} of the rate"
                 )
-                run.log({"event": "rolled back"} | to_data(record))
+                run.log(Fall.from_record(to_data(record)))
             case EpochDone():
                 watcher.record(record)
-                run.log(logged_epoch(record, task))
+                run.log(Epoch.of(record, task.running))
             case StepDone():
                 watcher.record(record)
     if ranks.leads:
@@ -172,8 +174,7 @@ def _train(
 
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
     """Choose a child for each budget; leaves `front.json`, the winners and the front of all that was scored."""
-    run, space, watcher = state.run, state.space, state.watcher
-    seed = run.read("config.json")["seed"]
+    run, space, watcher, seed = state.run, state.space, state.watcher, state.run.seed
     with Stopwatch(Runtime.ORT, how.threads, Watcher()) as watch:
         timed = None
         if any(math.isfinite(budget.ms) for budget in budgets.values()):
@@ -185,59 +186,56 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
             "choose",
             f"{how.select.value}: from {len(skeletons(space))} skeletons, then {how.rounds} rounds of mutations a budget",
         )
-        low, high = wilson(state.examiner.n // 2, state.examiner.n)
-        watcher.note(
-            f"a score of {state.examiner.n} images is known within {50 * (high - low):.1f} points: closer children are told apart "
-            "by chance"
-        )
         with state.farm(how) as farm:
             path = run.file("children.jsonl")
             scorer = Scorer(state.examiner, path=path, key=state.key, watcher=watcher, farm=farm)
             found = choose(space, scorer, budgets, timed, how, seed)
-    for row in found["winners"]:
-        took = "" if row["ms"] is None else f", {row['ms']:.3g} ms"
-        watcher.note(f"{row['budget']}: held-out top-1 {row['top1']:.2%}, {human(row['macs'])} MACs{took}")
-    run.write("front.json", found)
+    if found.metric.unit is Unit.SHARE:
+        low, high = wilson(found.n // 2, found.n)
+        watcher.note(
+            f"a score of {found.n} images is known within {50 * (high - low):.1f} points: closer children are told apart by chance"
+        )
+    for row in found.winners:
+        took = "" if row.ms is None else f", {row.ms:.3g} ms"
+        watcher.note(f"{row.budget}: held-out {row.score.words} {row.score.text}, {human(row.macs)} MACs{took}")
+    run.write_front(found)
 
 
-def _finish(state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
+def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) -> None:
     """A winner as a run folder of its own, evaluated, exported, measured and reported as every run is."""
-    child = Run(state.run.file("children") / row["budget"])
+    child = state.run.child(row.budget)
     if child.has("report.html"):
         return
     child.path.mkdir(parents=True, exist_ok=True)
     state.watcher.stage("child", str(child.path))
     if not child.has("config.json"):
-        _describe_child(child, state, config, row)
+        _describe_child(child, state, config, how, row)
     if not child.has("model.safetensors"):
-        model = state.examiner.child(state.space.spec(tuple(row["genes"])))
+        model = state.examiner.child(state.space.spec(row.genes))
         write_weights(child.file("model.safetensors"), model.state_dict())
     carry_on(child, state.watcher, state.images, Ranks())
-    if said := missed(child.read("config.json")["met"]):
-        state.watcher.note(f"{row['budget']}: {said}; to choose it {row['ms']:.3g} had been measured")
+    if said := missed(child.config.met):
+        state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")
 
 
-def _describe_child(child: Run, state: Search, config: dict[str, Any], row: dict[str, Any]) -> None:
-    base, budget = state.space.base, Budget.parse(row["budget"].replace("+", ","))
-    spec = replace(state.space.spec(tuple(row["genes"])), name=f"{base.name}-{row['budget']}")
-    needs = cost(spec)
-    met = {
-        name: {"limit": limit, "is": own, "slack": 1 - own / limit}
-        for name, limit, own in (
-            ("macs", budget.macs, needs.macs),
-            ("params", budget.params, needs.params),
-            ("ms", budget.ms, row["ms"]),
-        )
-        if math.isfinite(limit)
-    }
+def _describe_child(child: Run, state: Search, config: Config, how: SearchOptions, row: FrontRow) -> None:
+    base, budget = state.space.base, Budget.parse(row.budget.replace("+", ","))
+    spec = replace(state.space.spec(row.genes), name=f"{base.name}-{row.budget}")
     child.write_spec(spec)
-    child.write("data.json", state.run.read("data.json"))
-    child.write(
-        "config.json",
-        {key: config[key] for key in ("convsmith", "started", "data", "source", "seed", "workers", "command")}
-        | {"recipe": config["recipe"], "machine": config["machine"], "verb": "search", "name": spec.name}
-        | {"weights": None, "budget": str(budget), "base": base.name, "rule": "search", "x": None, "met": met}
-        | {"threads": config["how"]["threads"]}
-        | {"cost": to_data(needs), "stages": [to_data(one) for one in stage_rows(spec)]}
-        | {"differences": ["cut out of a supernet, with norm statistics of its own; not trained further"]},
+    child.write_data(state.run.data)
+    child.write_config(
+        replace(
+            config,
+            name=spec.name,
+            budgets=(),
+            how=None,
+            budget=str(budget),
+            base=base.name,
+            rule="search",
+            met=met(budget, cost(spec), row.ms),
+            threads=how.threads,
+            cost=cost(spec),
+            stages=tuple(Stage(**asdict(one)) for one in stage_rows(spec)),
+            differences=("cut out of a supernet, with norm statistics of its own; not trained further",),
+        )
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
 from ...resolve import target_of
-from ...runs import Run
+from ...runs import Export, Run
 from ...watcher import Watcher
 from ..feed import samples_of
 from ..source import Source
@@ -43,7 +43,7 @@ def export(
     target = target_of(model)
     samples = None
     if target.run is not None:
-        source = Source(**target.run.read("config.json")["source"])
+        source = Source.of(target.run)
         if not source.own:  # a dataset that lives in Python is not here: noise will do
             samples = samples_of(target.run.spec, source.load(watcher or Watcher()))
     out = Path(path) if path else target.run.file("model.onnx") if target.run else Path(f"{target.label}.onnx")
@@ -51,5 +51,5 @@ def export(
         target.module(), out, input_shape=target.input_shape(), dynamic_batch=dynamic_batch, samples=samples
     )
     if target.run is not None and path is None:
-        target.run.write("export.json", exported.to_record())
+        target.run.write_export(Export.from_record(exported.to_record()))
     return exported

@@ -20,7 +20,7 @@ from ...exporting.ort import ort_subject, runner
 from ...latency import interleave
 from ...recipe import Augment
 from ...resolve import resolve
-from ...runs import Run
+from ...runs import Int8, Run
 from ...watcher import Watcher
 from ..feed import normaliser, samples_of, task_of, trained, validation_batches
 from ..source import Source
@@ -83,7 +83,7 @@ def export_int8(
         )
     out = Path(path) if path is not None else run.file("model.int8.onnx")
     folder = _folder(out)
-    images = Source(**run.read("config.json")["source"]).load(watcher)
+    images = Source.of(run).load(watcher)
     shape = run.spec.input.shape.dims
     with _scratch(folder) as scratch:
         whole, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
@@ -102,7 +102,7 @@ def export_int8(
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
         _placed(small, out)
     if path is None:
-        run.write("export_int8.json", shrunk.to_record())
+        run.write_int8(Int8.from_record(shrunk.to_record()))
     return shrunk
 
 
@@ -143,7 +143,7 @@ def _headline(file: Path, run: Run, images: ImageData) -> float:
     here = torch.device("cpu")
     network, meter = (
         runner(file, threads=torch.get_num_threads()),
-        task_of(run.read("config.json")).meter(images.classes, pictures=0),
+        task_of(run.config).meter(images.classes, pictures=0),
     )
     batches = validation_batches(run.spec, images)()
     return evaluate(network, batches, meter, prepare=normaliser(run.spec, here), device=here).headline.value

@@ -147,7 +147,7 @@ def climb(
             effects=tuple(Bar(effect.name, effect.mean, effect.interval) for effect in found),
             differences=tuple(differences(recipe, spec, images=len(images.train))),
             command=command,
-            machine=_machine(),
+            machine=this_machine().line,
         )
     )
     for name, text in ({"study.html": page} | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
@@ -161,9 +161,3 @@ def _bar(rung: Rung, *, gains: bool) -> Bar:
     if not gains:
         return Bar(rung.name, rung.mean, rung.interval)
     return Bar(rung.name, rung.mean, rung.interval, rung.gain, rung.gain_interval)
-
-
-def _machine() -> str:
-    machine = this_machine()
-    versions = ", ".join(f"{name} {version}" for name, version in machine.packages)
-    return f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}, {versions}"

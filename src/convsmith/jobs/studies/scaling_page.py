@@ -132,7 +132,7 @@ def _line(study: Fitted) -> list[Factors]:
 
 
 def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -> ScalingPage:
-    plan, machine = study.plan, this_machine()
+    plan = study.plan
     seeds = "1 seed" if plan.rule == "tiny" else f"{plan.seeds} seeds"
     rows = [
         (
@@ -147,7 +147,6 @@ def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -
         )
         for arm in study.arms
     ]
-    versions = ", ".join(f"{name} {version}" for name, version in machine.packages)
     return ScalingPage(
         title=f"Scaling {plan.base.name} on {study.images.name}: the {plan.rule} rule",
         subtitle=(
@@ -170,7 +169,7 @@ def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -
             "Use the rule: convsmith scale MODEL --to BUDGET --rule rule.json",
         ),
         command=command,
-        machine=f"{machine.processor}, {machine.cores} cores, {machine.system}; Python {machine.python}, {versions}",
+        machine=this_machine().line,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ...arch import ArchSpec
@@ -20,7 +20,7 @@ from ...recipes import differences, settle
 from ...reports.propagation import signal_plot
 from ...resolve import device
 from ...resolve import spec as resolve_spec
-from ...runs import Run, now
+from ...runs import Config, Run, Stage, now
 from ...scaling import Fit, ResNetRS, regime
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
@@ -41,6 +41,7 @@ __all__ = [
     "Job",
     "design",
     "design_job",
+    "given",
     "resume",
     "start",
     "train",
@@ -237,31 +238,35 @@ def _describe(run: Run, job: Job) -> None:
     run.write_spec(job.spec)
     if job.start is not None:  # kept, so that resuming needs nothing from elsewhere
         write_weights(run.file("initial.safetensors"), job.start.state)
-    run.write("data.json", data_record(job.images))
-    run.write(
-        "config.json",
-        {
-            "verb": job.verb,
-            "convsmith": dict(this_machine().packages).get("convsmith", "unknown"),
-            "started": now(),
-            "name": run.path.name,
-            "data": job.images.name,
-            "source": to_data(job.source),
-            "seed": job.options.seed,
-            "weights": None if job.options.weights is None else str(job.options.weights),
-            "workers": job.options.workers,
-            "tensorboard": job.options.tensorboard,
-            "command": shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None,
-            "budget": str(found.budget) if found else None,
-            "base": job.base,
-            "rule": found.rule.kind if found else None,
-            "x": found.x if found else None,
-            "met": met(found) if found else None,
-            "cost": to_data(cost(job.spec)),
-            "stages": [to_data(row) for row in stage_rows(job.spec)],
-            **({} if job.task == Classify() else {"task": to_data(job.task)}),
-            "recipe": to_data(job.recipe),
-            "differences": differences(job.recipe, job.spec, images=len(job.images.train)),
-            "machine": to_data(this_machine()),
-        },
+    run.write_data(data_record(job.images))
+    run.write_config(
+        Config(
+            verb=job.verb,
+            convsmith=dict(this_machine().packages).get("convsmith", "unknown"),
+            started=now(),
+            name=run.path.name,
+            data=job.images.name,
+            source=to_data(job.source),
+            seed=job.options.seed,
+            weights=None if job.options.weights is None else str(job.options.weights),
+            workers=job.options.workers,
+            tensorboard=job.options.tensorboard,
+            command=given(),
+            budget=str(found.budget) if found else None,
+            base=job.base,
+            rule=found.rule.kind if found else None,
+            x=found.x if found else None,
+            met=met(found) if found else None,
+            cost=cost(job.spec),
+            stages=tuple(Stage(**asdict(row)) for row in stage_rows(job.spec)),
+            task=None if job.task == Classify() else to_data(job.task),
+            recipe=to_data(job.recipe),
+            differences=tuple(differences(job.recipe, job.spec, images=len(job.images.train))),
+            machine=this_machine(),
+        )
     )
+
+
+def given() -> str | None:
+    """The command of this process, None where it is not convsmith's own, as in Python."""
+    return shlex.join(["convsmith", *sys.argv[1:]]) if Path(sys.argv[0]).name == "convsmith" else None

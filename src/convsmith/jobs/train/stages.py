@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ...arch import ArchSpec
-from ...codec import from_data, to_data
 from ...data import ImageData
 from ...data.readers.dataset import own_data
 from ...errors import DataError, Stopped, UserError
@@ -18,20 +17,19 @@ from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
-from ...recipe import KINDS, Recipe
 from ...reports import write_report
 from ...resolve import device
-from ...runs import Run, now
-from ...tasks import Task
+from ...runs import Config, Epoch, Export, Latency, Limit, Run, now
+from ...runs import Data as DataRecord
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
-from ...watcher import EpochDone, Record, Started, Watcher
+from ...watcher import EpochDone, Started, Watcher
 from ...weights import write as write_weights
 from ..feed import Feed, normaliser, samples_of, score_on, shape_of, task_of, trained, validation_batches
 from ..options import Data, Options, source_of
 from ..source import Source, contents, fingerprint
 
-__all__ = ["board", "carry_on", "check_unchanged", "data_record", "loaded_again", "logged_epoch", "unchanged"]
+__all__ = ["board", "carry_on", "check_unchanged", "data_record", "loaded_again", "unchanged"]
 
 
 def carry_on(
@@ -64,7 +62,7 @@ def _stages(
     force: bool,
     given: Data | None,
 ) -> Run:
-    config, spec, where = run.read("config.json"), run.spec, device()
+    config, spec, where = run.config, run.spec, device()
 
     def data() -> ImageData:
         nonlocal images
@@ -78,40 +76,40 @@ def _stages(
         return run
     if not run.has("scores.json"):
         watcher.stage("evaluate", f"{len(data().val)} validation images")
-        run.write("scores.json", score_on(trained(run, spec), spec, data(), where, task_of(config)).to_record())
+        run.write_scores(score_on(trained(run, spec), spec, data(), where, task_of(config)))
     if not run.has("export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
         exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
-        run.write("export.json", exported.to_record())
+        run.write_export(Export.from_record(exported.to_record()))
     if not run.has("latency.json"):
-        threads = config.get("threads", 1)
+        threads = config.threads or 1
         watcher.stage("measure", f"onnxruntime, batch 1, {'one thread' if threads == 1 else f'{threads} threads'}")
         subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=threads)
         timing = interleave([subject], threads=threads, progress=lambda d, t: watcher.count("rounds", d, t))
-        if config["met"] and "ms" in config["met"]:
+        if config.met and "ms" in config.met:
             # What was measured to choose the network gives way to what is shipped; a kill in between repeats both.
-            limit, took = config["met"]["ms"]["limit"], timing.rows[0].median_ms
-            config["met"]["ms"] = {"limit": limit, "is": took, "slack": 1 - took / limit}
-            run.write("config.json", config)
-        run.write("latency.json", timing.to_record())
+            took = Limit(config.met["ms"].limit, timing.rows[0].median_ms)
+            run.write_config(replace(config, met={**config.met, "ms": took}))
+        run.write_latency(Latency.from_record(timing.to_record()))
     watcher.stage("report", str(write_report(run.path)))
     return run
 
 
-def data_record(images: ImageData) -> dict[str, object]:
-    return images.to_record() | {"fingerprint": fingerprint(images), "contents": contents(images)}
+def data_record(images: ImageData) -> DataRecord:
+    digests = {"fingerprint": fingerprint(images), "contents": contents(images)}
+    return DataRecord.from_record(images.to_record() | digests)
 
 
 def unchanged(run: Run, images: ImageData) -> bool:
     """Whether the labels and the images are those that the run was begun with."""
-    before, found = run.read("data.json"), {"fingerprint": fingerprint(images), "contents": contents(images)}
-    return all(before.get(key, own) == own for key, own in found.items())
+    before = run.data
+    return before.fingerprint in (None, fingerprint(images)) and before.contents in (None, contents(images))
 
 
 def loaded_again(run: Run, data: Data | None, watcher: Watcher, *, force: bool = False) -> ImageData:
     """The data that a run was begun with, from where it says or from `data`; other data is refused (`check_unchanged`)."""
-    source = Source(**run.read("config.json")["source"])
+    source = Source.of(run)
     if data is not None:
         at = source_of(data, Options())
         source = replace(source, what=at.what, own=at.own)
@@ -124,19 +122,19 @@ def check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *,
     """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
     if unchanged(run, images):
         return
-    before, found = run.read("data.json"), data_record(images)
+    before, found = run.data, data_record(images)
     said = f"the data at {what} is not what {run.path} was begun with"
-    if before["classes"] != found["classes"]:
+    if before.classes != found.classes:
         raise DataError(f"{said}: it has other classes, which this network cannot tell apart")
     if not force:
         raise DataError(f"{said}; --force goes on with it as it is now")
     watcher.note(f"{said}; going on, forced")
-    run.write("data.json", found | {"changed": [*before.get("changed", []), now()]})
+    run.write_data(replace(found, changed=(*before.changed, now())))
 
 
 def _train(
     run: Run,
-    config: dict[str, Any],
+    config: Config,
     spec: ArchSpec,
     images: ImageData,
     where: torch.device,
@@ -144,11 +142,11 @@ def _train(
     ranks: Ranks,
     termination: Termination,
 ) -> None:
-    recipe = from_data(Recipe, config["recipe"], KINDS, source=str(run.file("config.json")))
-    feed = Feed(spec, images, recipe, config["seed"], config["workers"], (ranks.rank, ranks.world))
+    recipe, seed = run.recipe, run.seed
+    feed = Feed(spec, images, recipe, seed, config.workers, (ranks.rank, ranks.world))
     normalise, task = normaliser(spec, where), task_of(config)
     validation = validation_batches(spec, images)
-    model = build(spec, seed=config["seed"])
+    model = build(spec, seed=seed)
     if run.has("initial.safetensors"):
         # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing.
         missing, _ = model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
@@ -174,7 +172,7 @@ def _train(
             evaluate=evaluated,
             checkpoint=run.file("last.pt"),
             device=where,
-            seed=config["seed"],
+            seed=seed,
             ranks=ranks,
             stop=lambda: termination.asked,
         ):
@@ -189,12 +187,13 @@ def _train(
                 if record.step:
                     watcher.note(f"resuming after step {record.step} of {record.steps}")
                 events = _shown_on(run, config, record.step)
-            if (logged := _logged(record, task)) is not None:
+            if isinstance(record, EpochDone):
+                logged = Epoch.of(record, task.running)
                 run.log(logged)
                 if events is not None:
-                    for name, value in logged.items():
+                    for name, value in logged.to_record().items():
                         if name not in ("event", "epoch", "step"):
-                            events.add_scalar(name, value, logged["step"])
+                            events.add_scalar(name, value, logged.step)
                     events.flush()
         if events is not None:
             events.close()
@@ -217,18 +216,6 @@ def board() -> Any:
     return SummaryWriter
 
 
-def _shown_on(run: Run, config: dict[str, Any], step: int) -> Any:
+def _shown_on(run: Run, config: Config, step: int) -> Any:
     """The run's event writer, with what an earlier process wrote after `step` purged; None where none was asked for."""
-    return board()(run.file("tb"), purge_step=step + 1) if config.get("tensorboard") else None
-
-
-def _logged(record: Record, task: Task) -> dict[str, Any] | None:
-    return logged_epoch(record, task) if isinstance(record, EpochDone) else None
-
-
-def logged_epoch(record: EpochDone, task: Task) -> dict[str, Any]:
-    """An epoch as a line of `metrics.jsonl`: the running score under the task's name for it."""
-    data = to_data(replace(record, scores={}))
-    del data["scores"]
-    data = {f"train_{task.running}" if key == "train_score" else key: value for key, value in data.items()}
-    return {"event": "epoch", **data, **record.scores}
+    return board()(run.file("tb"), purge_step=step + 1) if config.tensorboard else None

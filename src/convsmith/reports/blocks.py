@@ -1,0 +1,127 @@
+"""What an evaluation leaves to be drawn, as a page shows it: a view and a section for each kind of block, asking no task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from markupsafe import Markup
+
+from .. import plot
+from ..scores import Block, Confusion, Mistake, Mistakes, Table
+from .format import plain
+
+__all__ = ["Matrix", "Pair", "Picture", "Pictures", "Rows", "Shown", "confused_pairs", "pictures", "shown"]
+
+MOST_PICTURES = 24
+_DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A true class that is taken for another one."""
+
+    true: str
+    predicted: str
+    times: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A wrong image as the report shows it; `image` is empty where there is none to show."""
+
+    image: str
+    true: str
+    predicted: str
+    confidence: float
+    path: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix of so many classes, and the mistakes made most often."""
+
+    section: ClassVar[str] = "sections/matrix.html.j2"
+    heading: ClassVar[str] = "Right and wrong"
+    figure: Markup
+    classes: int
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Wrong images, of the so many that were `kept`."""
+
+    section: ClassVar[str] = "sections/pictures.html.j2"
+    heading: ClassVar[str] = "Right and wrong"
+    pictures: tuple[Picture, ...]
+    kept: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table in text."""
+
+    section: ClassVar[str] = "sections/rows.html.j2"
+    heading: ClassVar[str] = "Scores"
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Shown = Matrix | Pictures | Rows
+
+
+def shown(block: Block, key: str, room: int) -> Shown:
+    """A block as the page shows it: drawings under the `key` of their run, pictures in at most `room` bytes."""
+    match block:
+        case Confusion():
+            # Not user text: `plot.svg` serialises an element tree, which escapes whatever names stand in it.
+            figure = Markup(plot.svg(plot.confusion(block.matrix, block.classes), key=key))
+            return Matrix(figure, len(block.classes), confused_pairs(block))
+        case Mistakes():
+            return Pictures(pictures(block, room), len(block.wrong))
+        case Table():
+            rows = tuple(tuple("–" if cell is None else plain(cell) for cell in row) for row in block.rows)
+            return Rows(block.title, block.columns, rows)
+        case _:
+            raise TypeError(f"no section shows a block of kind {block.kind}")
+
+
+def confused_pairs(confusion: Confusion, most: int = 10) -> tuple[Pair, ...]:
+    """The mistakes made most often, the most frequent first, of equal ones that with the smaller class first."""
+    found = [
+        (times, row, column)
+        for row, counts in enumerate(confusion.matrix)
+        for column, times in enumerate(counts)
+        if times and row != column
+    ]
+    found.sort(key=lambda cell: (-cell[0], cell[1], cell[2]))
+    return tuple(
+        Pair(confusion.classes[row], confusion.classes[column], times, sum(confusion.matrix[row]))
+        for times, row, column in found[:most]
+    )
+
+
+def pictures(mistakes: Mistakes, room: int) -> tuple[Picture, ...]:
+    """Up to 24 wrong images. One whose picture does not fit into what is left of `room` bytes, or is no data URI, keeps
+    its caption alone: a report is mailed, and loads nothing from elsewhere."""
+    found = []
+    for wrong in mistakes.wrong[:MOST_PICTURES]:
+        image = wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else ""
+        room -= len(image)
+        found.append(_picture(mistakes.classes, wrong, image))
+    return tuple(found)
+
+
+def _picture(classes: Sequence[str], wrong: Mistake, image: str) -> Picture:
+    source = wrong.path or (f"image {wrong.index}" if wrong.index is not None else "")
+    true, predicted = _class_name(classes, wrong.label), _class_name(classes, wrong.predicted)
+    return Picture(image, true, predicted, wrong.confidence, source)
+
+
+def _class_name(classes: Sequence[str], index: int) -> str:
+    return classes[index] if 0 <= index < len(classes) else f"class {index}"

@@ -1,0 +1,40 @@
+"""The one environment that every page is filled in by."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from .. import plot
+from . import format as form
+
+__all__ = ["template"]
+
+
+def template(name: str) -> jinja2.Template:
+    """The template of that name: what it is given is text, escaped, unless it is `Markup`; a missing value is an error."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        amount=form.amount,
+        count=form.count,
+        ends=form.ends,
+        megabytes=form.megabytes,
+        ms=form.ms,
+        percent=form.percent,
+        plain=form.plain,
+    )
+    environment.globals.update(most_printed=plot.MOST_PRINTED)
+    return environment

@@ -1,0 +1,212 @@
+"""What every run folder holds beside its network: `config.json`, `data.json`, `latency.json`, `export.json`.
+
+`scores.json` is `convsmith.scores.Scores`; what only a search has is in `search_records`, the lines of `metrics.jsonl` in
+`lines`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, final
+
+from pydantic import Field
+
+from ..machine import Machine
+from ..units import Budget, Cost
+from .record import Record
+
+__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "Row", "Skipped", "Stage", "met"]
+
+
+# ---- config.json -----------------------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True)
+class Limit(Record):
+    """One part of a budget and what the network came to (`is` in the file)."""
+
+    limit: int | float
+    actual: Annotated[int | float, Field(validation_alias="is")]
+
+    @property
+    def slack(self) -> float:
+        """The share of the limit that is left; negative where the network is over it."""
+        return 1 - self.actual / self.limit
+
+    def to_record(self) -> dict[str, Any]:
+        return {"limit": self.limit, "is": self.actual, "slack": self.slack}
+
+
+def met(budget: Budget, cost: Cost, ms: float | None = None) -> dict[str, Limit]:
+    """For each limit of the budget, what the network needs; milliseconds where they were measured."""
+    needs = {"macs": (budget.macs, cost.macs), "params": (budget.params, cost.params), "ms": (budget.ms, ms)}
+    return {
+        name: Limit(limit, own)
+        for name, (limit, own) in needs.items()
+        if own is not None and math.isfinite(limit)
+    }  # fmt: skip
+
+
+@final
+@dataclass(frozen=True)
+class Stage(Record):
+    """A row of the stage table (`stages.StageRow`)."""
+
+    name: str
+    what: str
+    size: int
+    depth: int
+    width: int
+    macs: int
+    params: int
+    stride: int | None = None
+    activations: int | None = None
+
+
+# What only a run with a network says, and what only a search says.
+_OF_A_NETWORK = ("weights", "tensorboard", "budget", "base", "rule", "x", "met", "cost", "stages", "differences")
+_OF_A_SEARCH = ("budgets", "how")
+
+
+@final
+@dataclass(frozen=True)
+class Config(Record):
+    """`config.json`: what was asked for and what was chosen. A search has `budgets` and `how`, and no network.
+
+    `source` says where the data is (`jobs.source.Source`), `how` how a search looks (`SearchOptions`), `recipe` is a
+    `Recipe` and `task` what the network is for, None where it classifies: as data here, since a report shows them whatever
+    version wrote them.
+    """
+
+    verb: str = ""
+    convsmith: str = ""
+    started: str = ""
+    name: str | None = None
+    data: str | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    weights: str | None = None
+    workers: int = 0
+    tensorboard: bool = False
+    command: str | tuple[str, ...] | None = None  # not known where a run was begun from Python
+    budget: str | None = None
+    base: str | None = None
+    rule: str | None = None
+    x: float | None = None
+    met: Mapping[str, Limit] | None = None
+    cost: Cost | None = None
+    stages: tuple[Stage, ...] = ()
+    budgets: tuple[str, ...] = ()
+    how: Mapping[str, Any] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    differences: tuple[str, ...] = ()
+    machine: Machine | None = None
+    threads: int | None = None
+    task: Mapping[str, Any] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def left_out(self) -> Iterable[str]:
+        later = [name for name, own in (("threads", self.threads), ("task", self.task)) if own is None]
+        return (*(_OF_A_NETWORK if self.budgets else _OF_A_SEARCH), *later)
+
+
+# ---- the other files -------------------------------------------------------------------------------------------------
+
+
+@final
+@dataclass(frozen=True)
+class Skipped(Record):
+    """A file that is not part of the data, and why not."""
+
+    path: str
+    why: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Data(Record):
+    """`data.json`: what was trained on, by what it is known again, and what could not be read."""
+
+    name: str
+    classes: tuple[str, ...] = ()
+    train: int
+    val: int
+    split: str = ""
+    per_class: tuple[tuple[int, int], ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    mirror: bool = True
+    fingerprint: str | None = None
+    contents: str | None = None
+    changed: tuple[str, ...] = ()  # when a resumed run was forced to take other data
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def left_out(self) -> Iterable[str]:
+        own = {"fingerprint": self.fingerprint, "contents": self.contents, "changed": self.changed}
+        return [name for name, item in own.items() if not item]
+
+
+@final
+@dataclass(frozen=True)
+class Row(Record):
+    """One network's latency: milliseconds per image."""
+
+    name: str
+    runtime: str
+    threads: int
+    batch: int
+    median_ms: float
+    p10_ms: float
+    p90_ms: float
+    n: int
+
+
+@final
+@dataclass(frozen=True)
+class Latency(Record):
+    """`latency.json`: a row a network, of a run one."""
+
+    rows: tuple[Row, ...]
+    rounds: int | None = None
+    noise: float | None = None
+    verdict: tuple[str, ...] = ()
+    machine: Machine | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Export(Record):
+    """`export.json`: the exported file, and how far its answers are from the network's."""
+
+    file: str
+    batch: str | int | None = None
+    bytes: int
+    opset: int | None = None
+    folded: int | None = None
+    max_abs_difference: float | None = None
+    relative_difference: float | None = None
+    tolerance: float | None = None
+    n: int | None = None
+    runtime: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Int8(Record):
+    """`export_int8.json`: the file in eight bits beside the float one."""
+
+    file: str
+    bytes: int
+    float_bytes: int
+    size_ratio: float
+    convolutions: int
+    int8_convolutions: int
+    top1: float
+    float_top1: float
+    n: int
+    ms: float
+    float_ms: float
+    more: Mapping[str, Any] = field(default_factory=dict)
