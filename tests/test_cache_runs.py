@@ -24,9 +24,10 @@ from convsmith.data import (
 )
 from convsmith.errors import UserError
 from convsmith.jobs.feed import Feed
+from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
 from convsmith.jobs.source import Source, contents
-from convsmith.jobs.train.begin import resume, train
+from convsmith.jobs.train.begin import train
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK
 from convsmith.watcher import Watcher

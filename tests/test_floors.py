@@ -13,7 +13,7 @@ PACKAGE = Path(convsmith.__file__).parent
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "watcher", "arch", "recipe", "evolution"},
+    {"codec", "files", "watcher", "scores", "arch", "recipe", "evolution"},
     {"layers"},
     {"parts"},
     {"model", "costs", "latency"},
@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"jobs.train"},
     {"jobs.studies"},
     {"jobs.search"},
+    {"jobs.folders"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -35,7 +36,6 @@ NEIGHBOURS = {
     "units": {"errors"},
     "recipe": {"arch"},
     "arch": {"codec"},  # a value knows how to write itself
-    "jobs.convert": {"jobs.diagnose"},
     "ledger": {"families"},
 }
 WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "reports", "cli"}

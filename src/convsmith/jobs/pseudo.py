@@ -11,7 +11,7 @@ from ..data import eval_batches
 from ..data.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
 from ..files import write_text
-from ..resolve import device
+from ..resolve import device, trained_run
 from ..runs import Run
 from ..watcher import Watcher
 from .feed import EVAL_BATCH, normaliser, trained
@@ -42,7 +42,7 @@ def pseudo_label(
     out = Path(out)
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
-    run = teacher if isinstance(teacher, Run) else Run.open(teacher)
+    run = trained_run(teacher)
     spec, split, where = run.spec, unlabelled(images), device()
     classes = tuple(str(name) for name in run.read("data.json")["classes"])
     model, ready = trained(run, spec).to(where), normaliser(spec, where)

@@ -12,8 +12,9 @@ from typing import Any
 from ..arch import ArchSpec
 from ..codec import from_json, to_json
 from ..errors import UserError
-from ..parts import PARTS
 from ..files import write_json, write_text
+from ..parts import PARTS
+from .kinds import Kind, kind_of, no_run
 
 __all__ = ["Run", "now"]
 
@@ -47,14 +48,30 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
-        """An existing run folder, known by its config.json."""
-        folder = Path(path)
+        """An existing run folder, known by its config.json.
+
+        Raises:
+            UserError: it is none, with what it is instead.
+        """
+        try:
+            folder = Path(path)
+        except TypeError:
+            raise UserError(f"a run folder is needed here; got a live {type(path).__name__}, which has none") from None
         if not (folder / "config.json").is_file():
-            what = "is not a folder" if folder.exists() else "does not exist"
-            raise UserError(f"{folder} {'is not a run folder (it has no config.json)' if folder.is_dir() else what}")
+            raise UserError(no_run(path))
         if "verb" not in cls(folder).read("config.json"):
-            raise UserError(f"{folder} is not a run folder: its config.json does not say which verb made it")
+            raise UserError(no_run(path))
         return cls(folder)
+
+    @property
+    def kind(self) -> Kind:
+        """What made it: a training, a search, or a search as one of its children."""
+        return kind_of(self.path) or Kind.TRAINING
+
+    @property
+    def trained(self) -> bool:
+        """Whether there are weights to ship. Of a search, which is no one network, never."""
+        return self.has("model.safetensors") and self.kind is not Kind.SEARCH
 
     # ---- the files -----------------------------------------------------------------------------------------------
 
@@ -122,4 +139,3 @@ class Run:
 def now() -> str:
     """This moment as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-

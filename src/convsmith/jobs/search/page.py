@@ -14,7 +14,18 @@ from ...runs import Run
 from ...units import human
 from .foils import foils_of
 
-__all__ = ["missed", "shown", "write_page"]
+__all__ = ["missed", "shown", "unfinished", "write_page"]
+
+
+def unfinished(run: Run) -> str:
+    """What a search has yet to do before it can be shown, as a sentence; empty where it is finished."""
+    if not run.has("front.json"):
+        return f"{run.path} has not chosen its children yet: `convsmith resume {run.path}` goes on with it"
+    for row in run.read("front.json")["winners"]:
+        child = Run(run.file("children") / row["budget"])
+        if not (child.has("scores.json") and child.has("latency.json")):
+            return f"{run.path} has not finished {child.path}: `convsmith resume {run.path}` goes on with it"
+    return ""
 
 
 def write_page(run: Run) -> Path:

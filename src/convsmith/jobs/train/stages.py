@@ -25,7 +25,17 @@ from ...training import Ranks, Termination
 from ...training import fit as training_loop
 from ...watcher import EpochDone, Record, Started, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser, samples_of, score_on, shape_of, trained, validation_batches
+from ..feed import (
+    Feed,
+    is_of_weights,
+    normaliser,
+    record_of_weights,
+    samples_of,
+    score_on,
+    shape_of,
+    trained,
+    validation_batches,
+)
 from ..source import Source, contents, fingerprint
 
 __all__ = ["board", "carry_on", "check_unchanged", "data_record", "unchanged"]
@@ -56,14 +66,14 @@ def _stages(
         _train(run, config, spec, data(), where, watcher, ranks, termination)
     if not ranks.leads:
         return run
-    if not run.has("scores.json"):
+    if not is_of_weights(run, "scores.json"):
         watcher.stage("evaluate", f"{len(data().val)} validation images")
-        run.write("scores.json", score_on(trained(run, spec), spec, data(), where).to_record())
-    if not run.has("export.json"):
+        record_of_weights(run, "scores.json", score_on(trained(run, spec), spec, data(), where).to_record())
+    if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
         exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
-        run.write("export.json", exported.to_record())
+        record_of_weights(run, "export.json", exported.to_record())
     if not run.has("latency.json"):
         threads = config.get("threads", 1)
         watcher.stage("measure", f"onnxruntime, batch 1, {'one thread' if threads == 1 else f'{threads} threads'}")
