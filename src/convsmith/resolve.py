@@ -242,9 +242,14 @@ def create(
 
 def origin(weights: str | Path) -> Origin:
     """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to."""
-    path = Path(weights)
-    if path.is_dir() and kind_of(path) is not None:
-        return obtain(weights_of(Run.open(path)))
+    path, what = Path(weights), "weights are a run, a file of weights, timm:NAME, tv:NAME or hub:OWNER/REPO@COMMIT"
+    if path.is_dir():
+        if kind_of(path) is not None:
+            return obtain(weights_of(Run.open(path)))
+        if not (path / "model.safetensors").is_file():
+            raise UserError(f"{path} holds no weights (model.safetensors); {what}")
+    elif ":" not in str(weights) and not path.exists():
+        raise UserError(f"{path} does not exist; {what}")
     return obtain(weights)
 
 
