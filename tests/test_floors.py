@@ -122,6 +122,12 @@ def test_values_and_tables_need_no_torch() -> None:
             assert not imported(path, only_at_start=True) & {"/torch", "/torchvision"}, path
 
 
+def test_no_module_needs_unix_to_be_imported() -> None:
+    unix = {"/resource", "/fcntl", "/grp", "/pwd", "/pty", "/syslog", "/termios"}
+    for path in modules():
+        assert not imported(path, only_at_start=True) & unix, path
+
+
 def test_no_file_outgrows_one_idea() -> None:
     long = {str(path.relative_to(PACKAGE)): n for path in modules() if (n := len(path.read_text().splitlines())) > 400}
     assert long == {}

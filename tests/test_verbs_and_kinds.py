@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -602,3 +603,15 @@ def test_a_folder_is_what_made_it(place: Path) -> None:
         assert kind_of(place / name) is kinds[name]
         with pytest.raises(UserError, match="goes on when the command that began it is given again"):
             cs.resume(place / name)
+
+
+def test_a_system_that_does_not_say_how_much_memory_was_held_can_rehearse(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows has no `resource`."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    words = ["train", str(FOLDERS / "tiny.json"), "digits", "--dry-run"]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory_gib"] is None
+    assert main(words) == 0
+    assert "memory unknown on this system" in capsys.readouterr().out.replace("\n", " ")

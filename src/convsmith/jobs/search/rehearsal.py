@@ -22,7 +22,7 @@ from ...units import Cost
 from ...watcher import Started, StepDone, Watcher
 from ..feed import Feed, normaliser
 from ..options import Options
-from ..train.rehearsal import STEPS, peak_gib
+from ..train.rehearsal import STEPS, memory, peak_gib
 from .options import SearchOptions
 from .request import Request, in_three
 from .scores import Examiner
@@ -69,7 +69,7 @@ class SearchRehearsal:
             f"then score about {self.scored} children",
             f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a sandwich, "
             f"{self.seconds_a_child:.2g} s a child, {self.scorers} beside each other; without measuring and handing over), "
-            f"{self.memory_gib:.1f} GiB of memory",
+            f"{memory(self.memory_gib)}",
             "nothing was trained and nothing was written",
         ]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
+import math
 import time
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
+from ...machine import peak_bytes
 from ...model import build
 from ...recipe import Recipe
 from ...resolve import device
@@ -22,14 +22,15 @@ from ...watcher import Watcher
 from ..feed import Feed, normaliser
 from .begin import Job, sound
 
-__all__ = ["Rehearsal", "peak_gib", "rehearse", "seconds_a_step"]
+__all__ = ["Rehearsal", "memory", "peak_gib", "rehearse", "seconds_a_step"]
 
 STEPS = 4
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """An estimate: `seconds_a_step` is the fastest of the steps tried, `memory_gib` the process's peak so far."""
+    """An estimate: `seconds_a_step` is the fastest of the steps tried, `memory_gib` the process's peak so far, NaN
+    where the system does not say."""
 
     name: str
     cost: Cost
@@ -50,7 +51,7 @@ class Rehearsal:
             f"would train {self.name}: {self.cost}",
             f"on {self.train_images} images, validating on {self.val_images}: {self.epochs} epochs, {self.steps} steps",
             f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, without evaluation), "
-            f"{self.memory_gib:.1f} GiB of memory",
+            f"{memory(self.memory_gib)}",
             "nothing was trained and nothing was written",
         ]
 
@@ -107,7 +108,14 @@ def _steps(spec: ArchSpec, recipe: Recipe, feed: Feed, seed: int) -> list[float]
 
 
 def peak_gib(where: torch.device) -> float:
-    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there."""
+    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there. NaN
+    where the system does not say."""
     if where.type == "cuda":
         return torch.cuda.max_memory_allocated(where) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+    held = peak_bytes()
+    return math.nan if held is None else held / 2**30
+
+
+def memory(gib: float) -> str:
+    """So much memory, in words."""
+    return "memory unknown on this system" if math.isnan(gib) else f"{gib:.1f} GiB of memory"
