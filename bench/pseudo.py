@@ -16,9 +16,10 @@ import torch
 
 from common import Row, save
 from convsmith.evals.intervals import student
+from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
 from convsmith.jobs.pseudo import pseudo_label
-from convsmith.jobs.train.begin import resume, train
+from convsmith.jobs.train.begin import train
 from convsmith.runs import Run
 from small import divided, resnet_rs
 

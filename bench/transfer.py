@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 from common import Row, save
+from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
-from convsmith.jobs.train.begin import resume, train
+from convsmith.jobs.train.begin import train
 from convsmith.runs import Run
 from pseudo import told
 from small import divided

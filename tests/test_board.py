@@ -10,8 +10,9 @@ import pytest
 
 from convsmith.codec import to_json
 from convsmith.errors import UserError
+from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
-from convsmith.jobs.train.begin import resume, train
+from convsmith.jobs.train.begin import train
 from convsmith.runs import Run
 from test_survival import SMALL
 

@@ -20,9 +20,10 @@ from convsmith.codec import to_json
 from convsmith.data import Arrays, Files, Inputs
 from convsmith.errors import UserError
 from convsmith.jobs.feed import Feed
+from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
 from convsmith.jobs.source import Source, contents
-from convsmith.jobs.train.begin import resume, train
+from convsmith.jobs.train.begin import train
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK
 from convsmith.watcher import Watcher

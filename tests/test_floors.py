@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"jobs.train"},
     {"jobs.studies"},
     {"jobs.search"},
+    {"jobs.folders"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -35,7 +36,6 @@ NEIGHBOURS = {
     "units": {"errors"},
     "recipe": {"arch"},
     "arch": {"codec"},  # a value knows how to write itself
-    "jobs.convert": {"jobs.diagnose"},
     "ledger": {"families"},
 }
 WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "runs", "reports", "cli"}
@@ -120,6 +120,12 @@ def test_values_and_tables_need_no_torch() -> None:
     for path in modules():
         if room(dotted(path)) in WITHOUT_TORCH:
             assert not imported(path, only_at_start=True) & {"/torch", "/torchvision"}, path
+
+
+def test_no_module_needs_unix_to_be_imported() -> None:
+    unix = {"/resource", "/fcntl", "/grp", "/pwd", "/pty", "/syslog", "/termios"}
+    for path in modules():
+        assert not imported(path, only_at_start=True) & unix, path
 
 
 def test_no_file_outgrows_one_idea() -> None:

@@ -177,7 +177,7 @@ def test_student_s_interval_is_scipy_s(values: list[float], confidence: float) -
     spread = stats.sem(values)
     low, high = student(values, confidence)
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * spread
-    assert (high - low) / 2 == pytest.approx(reach, rel=1e-6, abs=1e-9)
+    assert (high - low) / 2 == pytest.approx(reach, rel=1e-12, abs=1e-12)
     assert (high + low) / 2 == pytest.approx(sum(values) / len(values), abs=1e-9)
 
 

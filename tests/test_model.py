@@ -16,6 +16,7 @@ from convsmith.layers import Conv2d, DropPath, Residual, SqueezeExcite
 from convsmith.model import build
 from convsmith.parts import PARTS, BasicBlock, Bottleneck, DeepStem, GroupNorm, Shortcut
 from specs import specs
+from test_surface import documented
 
 SMALL = spec("efficientnet_b0").with_resolution(64).with_classes(7)
 
@@ -231,7 +232,7 @@ def test_group_norm_takes_the_largest_divisor_of_odd_widths() -> None:
 @pytest.mark.parametrize("kind", PARTS, ids=lambda kind: kind.kind)
 def test_every_part_has_a_kind_of_its_own_and_says_what_it_is(kind) -> None:
     assert [other.kind for other in PARTS].count(kind.kind) == 1
-    assert kind.__doc__
+    assert documented(kind)
     assert kind.__final__
     assert kind.__dataclass_params__.frozen
 

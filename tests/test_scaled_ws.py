@@ -7,11 +7,13 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convsmith.arch import Act, Padding
 from convsmith.layers import ScaledWSConv2d, standardised
@@ -222,14 +224,33 @@ def kept(layer: ScaledWSConv2d, x: Tensor) -> Tensor:
         return layer(x)
 
 
-def test_the_filters_are_made_once_while_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x, made = conv().eval(), drawn(1, 6, 5, 5), []
-    inner = ScaledWSConv2d._standardised
-    monkeypatch.setattr(ScaledWSConv2d, "_standardised", lambda self: made.append(1) or inner(self))
-    first = kept(layer, x)
-    assert all(torch.equal(kept(layer, x), first) for _ in range(3)) and len(made) == 1
-    layer.train()
-    assert torch.equal(kept(layer, x), first) and torch.equal(kept(layer, x), first) and len(made) == 3
+class Operations(TorchDispatchMode):
+    """The names of what torch runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def operations(layer: nn.Module, x: Tensor) -> list[str]:
+    with torch.no_grad(), Operations() as run:
+        layer(x)
+    return run.names
+
+
+def test_while_nothing_changes_the_layer_costs_what_a_plain_convolution_costs() -> None:
+    layer, x = conv().eval(), drawn(1, 6, 5, 5)
+    plain = operations(layer.plain(), x)
+    first, out = operations(layer, x), kept(layer, x)
+    assert len(first) > len(plain) and operations(layer, x) == operations(layer, x) == plain
+    assert torch.equal(kept(layer, x), out)
+    layer.train()  # a step may follow any call
+    assert operations(layer, x) == operations(layer, x) == first
+    assert torch.equal(kept(layer, x), out)
     layer(x).sum().backward()
     assert layer.gain.grad is not None
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import convsmith
+
+
+def documented(value: Any) -> bool:
+    """Whether somebody wrote what a class or a function is. Python itself writes of a dataclass "Name(field: type, ...)"."""
+    said = (value.__doc__ or "").strip()
+    return bool(said) and not said.startswith(f"{value.__name__}(")
 
 
 def test_every_public_name_loads_and_says_what_it_is() -> None:
@@ -17,7 +25,15 @@ def test_every_public_name_loads_and_says_what_it_is() -> None:
         value = getattr(convsmith, name)
         assert value is not None
         if callable(value):
-            assert value.__doc__, name
+            assert documented(value), name
+
+
+def test_what_python_writes_of_a_dataclass_is_not_taken_for_words() -> None:
+    @dataclass(frozen=True)
+    class Unsaid:
+        width: int = 8
+
+    assert Unsaid.__doc__ and not documented(Unsaid)
 
 
 def test_all_is_sorted_and_is_what_the_table_and_the_type_imports_say() -> None:

@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from .jobs.convert import convert
     from .jobs.diagnose import diagnose
     from .jobs.evaluate import evaluate
+    from .jobs.folders import report, resume
     from .jobs.options import Options
     from .jobs.pseudo import pseudo_label
     from .jobs.scale import scale
     from .jobs.search.begin import search
     from .jobs.search.options import SearchOptions
     from .jobs.ship.export import export
-    from .jobs.ship.report import report
     from .jobs.timing.calibrate import calibrate, estimate
     from .jobs.timing.measure import measure
     from .jobs.timing.pick import pick
-    from .jobs.train.begin import design, resume, train
+    from .jobs.train.begin import design, train
     from .ledger import published
     from .machine import this_machine
     from .model import Model, build
@@ -108,17 +108,17 @@ _HOME = {
     "jobs.convert": "convert",
     "jobs.diagnose": "diagnose",
     "jobs.evaluate": "evaluate",
+    "jobs.folders": "report resume",
     "jobs.options": "Options",
     "jobs.pseudo": "pseudo_label",
     "jobs.scale": "scale",
     "jobs.search.begin": "search",
     "jobs.search.options": "SearchOptions",
     "jobs.ship.export": "export",
-    "jobs.ship.report": "report",
     "jobs.timing.calibrate": "calibrate estimate",
     "jobs.timing.measure": "measure",
     "jobs.timing.pick": "pick",
-    "jobs.train.begin": "design resume train",
+    "jobs.train.begin": "design train",
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model build",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Machine", "this_machine"]
+__all__ = ["Machine", "peak_bytes", "this_machine"]
 
 # What decides how fast a network runs here; read from package metadata, so nothing is imported.
 _PACKAGES = ("convsmith", "torch", "torchvision", "onnxruntime", "onnx", "numpy", "timm")
@@ -75,6 +76,16 @@ def _memory_bytes() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):  # Windows has no sysconf
         return 0
+
+
+def peak_bytes() -> int | None:
+    """The most memory that this process has held so far; None where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    # macOS counts in bytes, the others in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _version(package: str) -> str | None:

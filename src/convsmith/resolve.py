@@ -15,40 +15,123 @@ from .families import names
 from .families import spec as family_member
 from .model import Model, build
 from .parts import PARTS
-from .runs import Run
+from .runs import Kind, Run, kind_of
 from .weights import Origin, fitted, obtain, read
 
-__all__ = ["Target", "create", "foreign", "from_json", "load_weights", "resolve", "spec", "target_of"]
+__all__ = [
+    "Target",
+    "create",
+    "foreign",
+    "from_json",
+    "load_weights",
+    "origin",
+    "resolve",
+    "spec",
+    "target_of",
+    "trained_run",
+    "weights_of",
+]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a MODEL argument stands for: exactly one of a spec, a run (which has a spec too), an ONNX file, a foreign name."""
+    """What a MODEL argument stands for: a spec, a run (which has a spec too), an ONNX file, a foreign name, or a live
+    network (with a spec where it carries one).
+
+    Whether there are weights is decided here, for every verb: see `module`.
+    """
 
     label: str
     spec: ArchSpec | None = None
     run: Run | None = None
     onnx: Path | None = None
     foreign: str | None = None
+    live: nn.Module | None = None
 
-    def module(self) -> nn.Module:
-        """A module in evaluation mode: the run's weights where there are some, else freshly initialised."""
+    @property
+    def trained(self) -> bool:
+        """Whether its weights are its own: a live network's, an ONNX file's, or those that a run was trained to."""
+        return self.live is not None or self.onnx is not None or (self.run is not None and self.run.trained)
+
+    def module(self, *, untrained: bool = False) -> nn.Module:
+        """A module in evaluation mode: a live network itself, as it is; a run's network with its weights; what has none,
+        a spec or a foreign name, freshly initialised.
+
+        `untrained` takes a run's network freshly initialised too, for what does not depend on weights.
+
+        Raises:
+            UserError: an ONNX file, or a run that is not trained.
+        """
+        if self.live is not None:
+            return self.live
         if self.foreign is not None:
             return foreign(self.foreign).eval()
         if self.spec is None:
             raise UserError(f"{self.label} is an ONNX file; a network that can be built is needed here")
         model = build(self.spec, seed=0)
-        if self.run is not None and self.run.has("model.safetensors"):
-            load_weights(model, self.run.file("model.safetensors"))
+        if self.run is not None and not (untrained and not self.run.trained):
+            load_weights(model, weights_of(self.run))
         return model.eval()
 
     def input_shape(self, resolution: int | None = None) -> tuple[int, ...]:
-        """(C, H, W) of one image; a foreign network's own default where none is given."""
+        """(C, H, W) of one image; the default of a foreign network, or of a live one without a spec, where none is given."""
         if self.spec is not None:
             image = self.spec.input
             return (image.resized(resolution) if resolution else image).shape.dims
         side = resolution or _foreign_resolution(self.foreign or "")
         return (3, side, side)
+
+    def assumed(self, resolution: int | None = None) -> str:
+        """What `input_shape` takes for granted, as a sentence; empty where a spec, a package or the file itself says it."""
+        if self.live is None or self.spec is not None:
+            return ""
+        channels, side, _ = self.input_shape(resolution)
+        return f"{self.label} carries no spec: it is shown images of {channels}x{side}x{side}"
+
+
+def weights_of(run: Run) -> Path:
+    """The file of a run's trained weights.
+
+    Raises:
+        UserError: there is none yet, or the run is a search, which is no one network; with what would do.
+    """
+    _refuse_search(run)
+    if run.trained:
+        return run.file("model.safetensors")
+    path = run.path
+    if run.kind is Kind.CHILD:
+        raise UserError(
+            f"{path} has no weights yet (model.safetensors): they are cut out of the search's, and "
+            f"`convsmith resume {path.parent.parent}` goes on with it"
+        )
+    raise UserError(
+        f"{path} has no weights yet (model.safetensors): `convsmith resume {path}` goes on with it, and "
+        f"{path / 'spec.json'} is its network before training"
+    )
+
+
+def trained_run(run: Run | str | Path) -> Run:
+    """The run, which has been trained; what is no run, or has no weights, is refused as `weights_of` does."""
+    found = run if isinstance(run, Run) else Run.open(run)
+    weights_of(found)
+    return found
+
+
+def _refuse_search(run: Run) -> None:
+    if run.kind is not Kind.SEARCH:
+        return
+    children = sorted(path.parent for path in run.file("children").glob("*/model.safetensors"))
+    have = (
+        f"its networks are {', '.join(map(str, children))}"
+        if children
+        else f"its children are networks, and `convsmith resume {run.path}` goes on to make them"
+    )
+    raise UserError(f"{run.path} is a search and not one network: {have}")
+
+
+def _target(run: Run) -> Target:
+    _refuse_search(run)
+    return Target(label=run.path.name, spec=run.spec, run=run)
 
 
 def resolve(text: str | Path) -> Target:
@@ -72,20 +155,23 @@ def resolve(text: str | Path) -> Target:
     if name in names() and side.isdigit() and int(side):  # as `pick` and `list` name a network at another resolution
         return Target(label=text, spec=family_member(name).with_resolution(int(side)))
     if path.is_dir():
-        run = Run.open(path)
-        return Target(label=path.name, spec=run.spec, run=run)
+        return _target(Run.open(path))
     raise UserError(
         f"unknown model '{text}'{nearest(text, names())}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
     )
 
 
-def target_of(model: str | Path | ArchSpec | Run) -> Target:
-    """What a MODEL argument stands for, be it a name, a path, a spec or a run."""
+def target_of(model: str | Path | ArchSpec | Run | nn.Module) -> Target:
+    """What a MODEL argument stands for, be it a name, a path, a spec, a run or a live network."""
     if isinstance(model, ArchSpec):
         return Target(label=model.name, spec=model)
     if isinstance(model, Run):
-        return Target(label=model.path.name, spec=model.spec, run=model)
+        return _target(model)
+    if isinstance(model, Model):
+        return Target(label=model.spec.name, spec=model.spec, live=model)
+    if isinstance(model, nn.Module):
+        return Target(label=type(model).__name__, live=model)
     return resolve(model)
 
 
@@ -94,10 +180,13 @@ def _refuse_missing(path: Path) -> None:
         raise UserError(f"{path} is a folder" if path.is_dir() else f"{path} does not exist")
 
 
-def spec(model: str | Path | ArchSpec, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:
+def spec(model: str | Path | ArchSpec | Run, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:
     """The spec that `model` names: a published network, a spec `.json` or a run folder; a spec is itself.
 
     `classes` and `resolution` replace its own.
+
+    Raises:
+        UserError: what has no spec, or a live network, whose weights would be left behind unsaid.
 
     >>> spec("resnet50").input.resolution
     224
@@ -105,7 +194,9 @@ def spec(model: str | Path | ArchSpec, *, classes: int | None = None, resolution
     if isinstance(model, ArchSpec):
         found = model
     else:
-        target = resolve(model)
+        target = target_of(model)
+        if target.live is not None and target.spec is not None:
+            raise UserError(f"{target.label} is a live network, and a spec is needed here: give its `.spec`")
         if target.spec is None:
             raise UserError(
                 f"{target.label} has no spec: it was not made here. It can be measured, not scaled or trained"
@@ -143,10 +234,23 @@ def create(
     chosen = chosen if channels is None else chosen.with_channels(channels)
     if weights is None:
         return build(chosen, seed=seed)
-    fit = fitted(chosen, obtain(weights), classes=classes)
+    fit = fitted(chosen, origin(weights), classes=classes)
     net = build(fit.spec, seed=seed)
     net.load_state_dict(fit.state, strict=not fit.fresh)
     return net
+
+
+def origin(weights: str | Path) -> Origin:
+    """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to."""
+    path, what = Path(weights), "weights are a run, a file of weights, timm:NAME, tv:NAME or hub:OWNER/REPO@COMMIT"
+    if path.is_dir():
+        if kind_of(path) is not None:
+            return obtain(weights_of(Run.open(path)))
+        if not (path / "model.safetensors").is_file():
+            raise UserError(f"{path} holds no weights (model.safetensors); {what}")
+    elif ":" not in str(weights) and not path.exists():
+        raise UserError(f"{path} does not exist; {what}")
+    return obtain(weights)
 
 
 def load_weights(model: Model, path: Path) -> None:

@@ -15,8 +15,8 @@ __all__ = ["report"]
 
 
 def report(runs: list[Path], /, *, json: Json = False) -> None:
-    """The report of a run, or of several side by side, as one HTML file that can be mailed."""
-    from ..jobs.ship.report import report as reported
+    """The report of a run or of a search, or of several runs side by side, as one HTML file that can be mailed."""
+    from ..jobs.folders import report as reported
 
     path = reported(runs)
     if json:

@@ -13,6 +13,7 @@ from .output import watching
 if TYPE_CHECKING:
     pass
 
+from .search import finished as search_finished
 from .training import finished
 
 __all__ = ["resume"]
@@ -26,13 +27,11 @@ def resume(
     json: Json = False,
 ) -> None:
     """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
-    from ..jobs.train.begin import resume as resumed
-    from ..runs import Kind, Run
+    from ..jobs.folders import resume as resumed
+    from ..runs import Kind
 
-    if Run.open(run).kind is Kind.SEARCH:
-        from ..jobs.search.begin import resume_search
-        from .search import finished as search_finished
-
-        search_finished(resume_search(Run.open(run), force=force, watcher=watching()), json)
-        return
-    finished(resumed(Run.open(run), force=force, watcher=watching()), json)
+    found = resumed(run, force=force, watcher=watching())
+    if found.kind is Kind.SEARCH:
+        search_finished(found, json)
+    else:
+        finished(found, json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import atan, cos, pi, sin, sqrt
+from math import sqrt
 from statistics import NormalDist, fmean, stdev
 
 from ..scores import Metric, Unit
@@ -54,35 +54,12 @@ def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, f
     >>> tuple(round(end, 3) for end in student([1.0, 2.0, 3.0]))
     (-0.484, 4.484)
     """
+    from scipy.special import stdtrit
+
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it lies between 0 and 1")
     if len(values) < 2:
         return None
     mean = fmean(values)
-    reach = _quantile(confidence, len(values) - 1) * stdev(values) / sqrt(len(values))
+    reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * stdev(values) / sqrt(len(values))
     return mean - reach, mean + reach
-
-
-def _quantile(confidence: float, freedom: int) -> float:
-    """t with P(|T| <= t) = confidence, by bisection."""
-    low, high = 0.0, 1e6
-    while high - low > 1e-9 * max(1.0, low):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _inside(middle, freedom) < confidence else (low, middle)
-    return (low + high) / 2
-
-
-def _inside(t: float, freedom: int) -> float:
-    """P(|T| <= t) for whole degrees of freedom: a finite sum in the angle (Abramowitz & Stegun, 26.7.3 and 26.7.4)."""
-    angle = atan(t / sqrt(freedom))
-    term, total = 1.0, 0.0
-    if freedom % 2:
-        term = cos(angle)
-        for k in range(1, freedom - 1, 2):
-            total += term
-            term *= cos(angle) ** 2 * (k + 1) / (k + 2)
-        return (angle + sin(angle) * total) * 2 / pi
-    for k in range(0, freedom - 1, 2):
-        total += term
-        term *= cos(angle) ** 2 * (k + 1) / (k + 2)
-    return sin(angle) * total

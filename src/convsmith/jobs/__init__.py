@@ -2,6 +2,7 @@
 
 | floor | holds      | what                                                                    |
 | ----- | ---------- | ----------------------------------------------------------------------- |
+| 6     | `folders`  | a folder goes on, or is shown, by what made it                          |
 | 5     | `search`   | a supernet, its children, the winners                                    |
 | 4     | `studies`  | many trainings: ladders, fitted scaling rules; processes or a Ray cluster |
 | 3     | `train`    | one training from its options to its report                              |

@@ -15,10 +15,11 @@ from ..files import whole, write_text
 from ..layers import GroupNorm2d
 from ..model import build
 from ..parts import GroupNorm
-from ..resolve import resolve
+from ..resolve import target_of
+from ..runs import Run
 from ..signal import Trace, trace
 from ..surgery import NormName, operate, restyled
-from .diagnose import weighted
+from ..watcher import Watcher
 
 __all__ = ["Conversion", "convert", "writable", "write"]
 
@@ -75,7 +76,7 @@ class Conversion:
 
 
 def convert(
-    model: str | Path | ArchSpec | nn.Module,
+    model: str | Path | ArchSpec | Run | nn.Module,
     norm: NormName,
     *,
     act: str | None = None,
@@ -83,9 +84,11 @@ def convert(
     keep_function: bool = False,
     resolution: int | None = None,
     seed: int = 0,
+    watcher: Watcher | None = None,
 ) -> Conversion:
     """`model` with `norm` in the place of its batch norms. A spec becomes a spec; a run, a foreign network or a module
-    becomes a module with its weights, as `surgery.operate` says. `live` builds a spec first.
+    becomes a module with its weights, as `surgery.operate` says. `live` builds a spec first. A module without a spec is shown
+    three channels of 224 px, or of `resolution`, which the watcher is told.
 
     Raises `UserError` as those do, and for a run that has no weights yet.
 
@@ -94,21 +97,16 @@ def convert(
     """
     if resolution is not None and resolution < 1:
         raise UserError(f"the resolution must be at least 1; got {resolution}")
-    spec: ArchSpec | None = None
-    shape: tuple[int, ...] = (3, resolution or 224, resolution or 224)
-    if isinstance(model, nn.Module):
-        module, name = model, type(model).__name__
-    elif isinstance(model, ArchSpec):
-        spec, module, name = model, None, model.name
-    else:
-        target = resolve(model)
-        if target.onnx is not None:
-            raise UserError(
-                f"{target.label} is an ONNX file, which holds no modules to replace; give the network it came from"
-            )
-        name, shape = target.label, target.input_shape(resolution)
-        spec = target.spec if target.run is None else None
-        module = None if spec is not None else weighted(target)
+    target = target_of(model)
+    if target.onnx is not None:
+        raise UserError(
+            f"{target.label} is an ONNX file, which holds no modules to replace; give the network it came from"
+        )
+    if watcher is not None and (said := target.assumed(resolution)):
+        watcher.note(said)
+    name, shape = target.label, target.input_shape(resolution)
+    spec = target.spec if target.run is None and target.live is None else None
+    module = None if spec is not None else target.module()
     if spec is not None:
         spec = spec if resolution is None else spec.with_resolution(resolution)
         shape = spec.input.shape.dims

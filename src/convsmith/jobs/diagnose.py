@@ -14,14 +14,16 @@ from ..arch import ArchSpec
 from ..data import ImageData
 from ..errors import UserError
 from ..model import build
-from ..resolve import Target, resolve
+from ..resolve import resolve, target_of
+from ..runs import Run
 from ..signal import Expectation, Trace, Verdict, expected, trace, verdict
+from ..watcher import Watcher
 from .feed import samples_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Diagnosis", "diagnose", "images_of", "weighted"]
+__all__ = ["Diagnosis", "diagnose", "images_of"]
 
 
 @dataclass(frozen=True)
@@ -50,25 +52,27 @@ class Diagnosis:
 
 
 def diagnose(
-    model: str | Path | ArchSpec | nn.Module,
+    model: str | Path | ArchSpec | Run | nn.Module,
     *,
     images: Tensor | None = None,
     resolution: int | None = None,
     draws: int = 2,
     branches_on: bool = False,
     seed: int = 0,
+    watcher: Watcher | None = None,
 ) -> Diagnosis:
     """The signal propagation of `model` and what is wrong with it: for whatever MODEL may name, a spec, or any module.
 
     A spec is built anew in each draw; a run, a foreign network or a module is taken with its weights. `images` ⟨N,C,H,W⟩,
-    normalised as the network wants them, replace unit Gaussian noise of the network's own resolution.
+    normalised as the network wants them, replace unit Gaussian noise of the network's own resolution and channels. A module
+    without a spec is shown three channels of 224 px, or of `resolution`, which the watcher is told.
 
     >>> str(diagnose("tinynet_e", resolution=64).verdict)
     'nothing is wrong with the signal'
     """
     if resolution is not None and resolution < 1:
         raise UserError(f"the resolution must be at least 1; got {resolution}")
-    spec, module, name, shape = _subject(model, resolution)
+    spec, module, name, shape = _subject(model, resolution, watcher or Watcher())
     make: nn.Module | Callable[[int], nn.Module] = (lambda s: build(spec, seed=s)) if spec is not None else module
     found = trace(
         make,
@@ -87,35 +91,20 @@ def diagnose(
 
 
 def _subject(
-    model: str | Path | ArchSpec | nn.Module, resolution: int | None
+    model: str | Path | ArchSpec | Run | nn.Module, resolution: int | None, watcher: Watcher
 ) -> tuple[ArchSpec | None, nn.Module, str, tuple[int, ...]]:
     """(the spec to draw from, or the module as it is; its name; the shape of an image)."""
-    if isinstance(model, nn.Module):
-        side = resolution or 224
-        return None, model, type(model).__name__, (3, side, side)
-    if isinstance(model, ArchSpec):
-        chosen = model if resolution is None else model.with_resolution(resolution)
-        return chosen, nn.Identity(), chosen.name, chosen.input.shape.dims
-    target = resolve(model)
+    target = target_of(model)
     if target.onnx is not None:
         raise UserError(
             f"{target.label} is an ONNX file, whose inner maps cannot be seen; give the network it came from"
         )
+    if said := target.assumed(resolution):
+        watcher.note(said)
     shape = target.input_shape(resolution)
-    if target.spec is not None and target.run is None:
+    if target.spec is not None and target.run is None and target.live is None:
         return target.spec.with_resolution(shape[1]), nn.Identity(), target.label, shape
-    return None, weighted(target), target.label, shape
-
-
-def weighted(target: Target) -> nn.Module:
-    """The module that `target` stands for. Of a run, only with its weights: random ones are not what was asked about."""
-    if target.run is not None and not target.run.has("model.safetensors"):
-        folder = target.run.path
-        raise UserError(
-            f"{folder} has no weights yet (model.safetensors): `convsmith resume {folder}` goes on with it, and "
-            f"{folder / 'spec.json'} is its network before training"
-        )
-    return target.module()
+    return None, target.module(), target.label, shape
 
 
 def images_of(model: str | Path, images: ImageData, resolution: int | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..data.readers.dataset import own_data
 from ..errors import DataError, UserError
-from ..resolve import device
+from ..resolve import device, trained_run
 from ..runs import Run
 from ..scores import Scores
 from ..watcher import Watcher
@@ -31,9 +31,7 @@ def evaluate(
     watcher: Watcher | None = None,
 ) -> Scores:
     """Top-1 and top-5 with 95 % intervals of a trained run, on its own images or on other data with the same classes."""
-    run = run if isinstance(run, Run) else Run.open(run)
-    if not run.has("model.safetensors"):
-        raise UserError(f"{run.path} has no trained weights yet; finish it with `convsmith resume {run.path}`")
+    run = trained_run(run)
     if split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
     own = Source.of(run)

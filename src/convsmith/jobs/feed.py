@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +25,21 @@ from ..data import (
     steps_per_epoch,
     train_batches,
 )
+from ..errors import UserError, first_line
 from ..evals import evaluate
 from ..model import Model, build
 from ..recipe import Recipe
-from ..resolve import load_weights
+from ..resolve import load_weights, weights_of
 from ..runs import Config, Run
 from ..scores import Scores
 from ..tasks import TASKS, Classify, Task
 
 __all__ = [
     "Feed",
+    "is_of_weights",
     "normaliser",
+    "record_of_weights",
+    "refuse_misfit",
     "samples_of",
     "score_on",
     "shape_of",
@@ -119,10 +127,47 @@ def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.d
 
 
 def trained(run: Run, spec: ArchSpec) -> Model:
-    """The network of a run with its trained weights, in evaluation mode."""
+    """The network of a run with its trained weights, in evaluation mode. Raises `UserError` where there are none yet."""
     model = build(spec, seed=0)
-    load_weights(model, run.file("model.safetensors"))
+    load_weights(model, weights_of(run))
     return model.eval()
+
+
+def record_of_weights(run: Run, name: str, record: dict[str, Any]) -> None:
+    """Write what was found of the run's trained weights, with their digest, by which it is known to be of them."""
+    run.write(name, record | {"weights": _digest(weights_of(run))})
+
+
+def is_of_weights(run: Run, name: str) -> bool:
+    """Whether the run's record `name` is there and of its trained weights as they are now.
+
+    Versions before 0.2 wrote no digest, and let a run be exported before it was trained: theirs is believed unless it is
+    older than the weights by more than a copy of the folder could make it.
+    """
+    if not run.has(name):
+        return False
+    weights = weights_of(run)
+    digest = run.read(name).get("weights")
+    if digest is not None:
+        return bool(digest == _digest(weights))
+    return run.file(name).stat().st_mtime > weights.stat().st_mtime - 1
+
+
+def _digest(path: Path) -> str:
+    """The first sixteen digits of the file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def refuse_misfit(label: str, model: nn.Module, shape: tuple[int, ...]) -> None:
+    """Refuse, before any work, a live network that does not take images of `shape`; it is left as it was."""
+    where = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    try:
+        with torch.inference_mode():
+            copy.deepcopy(model).eval()(torch.zeros((2, *shape), device=where))
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        sides = "x".join(map(str, shape))
+        raise UserError(f"{label} does not take images of {sides}: {first_line(error)}") from error
 
 
 def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:

@@ -11,7 +11,7 @@ from ..data.readers.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
 from ..evals import outputs
 from ..files import write_text
-from ..resolve import device
+from ..resolve import device, trained_run
 from ..runs import Run
 from ..watcher import Watcher
 from .feed import EVAL_BATCH, normaliser, trained
@@ -41,7 +41,7 @@ def pseudo_label(
     out = Path(out)
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
-    run = teacher if isinstance(teacher, Run) else Run.open(teacher)
+    run = trained_run(teacher)
     spec, inputs, where = run.spec, unlabelled(images), device()
     split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = run.data.classes

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,23 +16,16 @@ from ..errors import UserError
 from ..files import write_json, write_text
 from ..recipe import KINDS, Recipe
 from ..scores import Scores
+from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
 from .record import Readable, loaded, read
 from .records import Config, Data, Export, Int8, Latency
 from .search_records import Foil, Foils, Front
 
-__all__ = ["Kind", "Run", "now"]
+__all__ = ["Run", "now"]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Readable)
-
-
-class Kind(StrEnum):
-    """training: one network, by `train`, `design` or `demo`. search: a supernet. child: a network that a search handed over."""
-
-    TRAINING = "training"
-    SEARCH = "search"
-    CHILD = "child"
 
 
 class Run:
@@ -65,14 +57,30 @@ class Run:
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
-        """An existing run folder, known by its config.json."""
-        folder = Path(path)
+        """An existing run folder, known by its config.json.
+
+        Raises:
+            UserError: it is none, with what it is instead.
+        """
+        try:
+            folder = Path(path)
+        except TypeError:
+            raise UserError(f"a run folder is needed here; got a live {type(path).__name__}, which has none") from None
         if not (folder / "config.json").is_file():
-            what = "is not a folder" if folder.exists() else "does not exist"
-            raise UserError(f"{folder} {'is not a run folder (it has no config.json)' if folder.is_dir() else what}")
+            raise UserError(no_run(path))
         if "verb" not in cls(folder).read("config.json"):
-            raise UserError(f"{folder} is not a run folder: its config.json does not say which verb made it")
+            raise UserError(no_run(path))
         return cls(folder)
+
+    @property
+    def kind(self) -> Kind:
+        """What made it: a training, a search, or a search as one of its children."""
+        return kind_of(self.path) or Kind.TRAINING
+
+    @property
+    def trained(self) -> bool:
+        """Whether there are weights to ship. Of a search, which is no one network, never."""
+        return self.has("model.safetensors") and self.kind is not Kind.SEARCH
 
     # ---- the files -----------------------------------------------------------------------------------------------
 
@@ -107,14 +115,6 @@ class Run:
     @property
     def config(self) -> Config:
         return self._record("config.json", Config)
-
-    @property
-    def kind(self) -> Kind:
-        """What made it."""
-        config = self.config
-        if config.verb != "search":
-            return Kind.TRAINING
-        return Kind.SEARCH if config.budgets else Kind.CHILD
 
     @property
     def seed(self) -> int:

@@ -15,7 +15,7 @@ from ...machine import this_machine
 from ...model import Model
 from ...recipe import Recipe
 from ...resolve import device
-from ...runs import Config, Run, now
+from ...runs import Config, Kind, Run, now
 from ...supernet import Space
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
@@ -25,6 +25,7 @@ from ..source import Source
 from ..train.begin import given
 from ..train.stages import data_record, loaded_again, unchanged
 from .options import SearchOptions, Selector, space_of
+from .page import unfinished
 from .request import Request
 from .stages import Search, carried, space_in
 
@@ -117,8 +118,12 @@ def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:
 
 def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
     """The child, and the data that it was calibrated with."""
-    if not run.has("space.json"):
-        raise UserError(f"{run.path} is not a search; it has no children")
+    if run.kind is not Kind.SEARCH:
+        raise UserError(
+            f"{run.path} is {run.kind.value} and not a search; it has no children, and is exported without --child"
+        )
+    if not run.has("front.json"):
+        raise UserError(unfinished(run))
     front = run.front.front
     if not 1 <= number <= len(front):
         raise UserError(f"{run.path}'s front has children 1 to {len(front)}; got {number}")

@@ -14,7 +14,18 @@ from ...runs import Fall, Front, FrontRow, Limit, Run, Scored
 from ...scores import Scores, said
 from ...units import human
 
-__all__ = ["HandedOver", "handed_over", "missed", "write_page"]
+__all__ = ["HandedOver", "handed_over", "missed", "unfinished", "write_page"]
+
+
+def unfinished(run: Run) -> str:
+    """What a search has yet to do before it can be shown, as a sentence; empty where it is finished."""
+    if not run.has("front.json"):
+        return f"{run.path} has not chosen its children yet: `convsmith resume {run.path}` goes on with it"
+    for row in run.front.winners:
+        child = run.child(row.budget)
+        if not (child.has("scores.json") and child.has("latency.json")):
+            return f"{run.path} has not finished {child.path}: `convsmith resume {run.path}` goes on with it"
+    return ""
 
 
 def write_page(run: Run) -> Path:

@@ -20,7 +20,7 @@ from ...units import Cost
 from ...watcher import Watcher
 from ..feed import Feed, normaliser
 from ..options import Options
-from ..timing.steps import STEPS, peak_gib, seconds_of_steps
+from ..timing.steps import STEPS, memory, peak_gib, seconds_of_steps
 from .options import SearchOptions
 from .request import Request, in_three
 from .scores import Examiner
@@ -67,7 +67,7 @@ class SearchRehearsal:
             f"then score about {self.scored} children",
             f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a sandwich, "
             f"{self.seconds_a_child:.2g} s a child, {self.scorers} beside each other; without measuring and handing over), "
-            f"{self.memory_gib:.1f} GiB of memory",
+            f"{memory(self.memory_gib)}",
             "nothing was trained and nothing was written",
         ]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
+from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
 from ...resolve import target_of
-from ...runs import Export, Run
+from ...runs import Run
 from ...watcher import Watcher
-from ..feed import samples_of
+from ..feed import record_of_weights, refuse_misfit, samples_of
 from ..source import Source
 from .quantise import Shrunk, export_int8
 
@@ -17,7 +20,7 @@ __all__ = ["export"]
 
 
 def export(
-    model: Run | str | Path,
+    model: str | Path | ArchSpec | Run | nn.Module,
     path: str | Path | None = None,
     *,
     dynamic_batch: bool = True,
@@ -27,11 +30,14 @@ def export(
 ) -> Exported | Shrunk:
     """A run, or any network that can be built, as an ONNX file that onnxruntime has run and that equals the network.
 
+    A run is exported with what it was trained to; a live network as it is; a spec or a foreign name freshly initialised,
+    which the watcher is told.
+
     With `int8` a run in eight bits instead, held against the float file; `must` are conditions that it has to meet, such as
     `ms<=5,drop<=0.5` (`shrinking.export_int8`).
 
     Raises:
-        UserError: what cannot be exported, or a place that cannot be written to.
+        UserError: what cannot be exported, a run that is not trained, or a place that cannot be written to.
         CheckFailed: a condition is broken; nothing is written.
     """
     if int8:
@@ -40,16 +46,21 @@ def export(
         return export_int8(model, path, must=must, watcher=watcher)
     if must:
         raise UserError("conditions are of files in eight bits: give int8=True")
-    target = target_of(model)
-    samples = None
+    watcher, target = watcher or Watcher(), target_of(model)
+    module, shape, samples = target.module(), target.input_shape(), None
+    if target.live is not None:
+        refuse_misfit(target.label, module, shape)
+    if said := target.assumed():
+        watcher.note(said)
+    if not target.trained:
+        watcher.note(f"{target.label} is exported with random weights: it was not trained here")
     if target.run is not None:
         source = Source.of(target.run)
         if not source.own:  # a dataset that lives in Python is not here: noise will do
-            samples = samples_of(target.run.spec, source.load(watcher or Watcher()))
-    out = Path(path) if path else target.run.file("model.onnx") if target.run else Path(f"{target.label}.onnx")
-    exported = export_onnx(
-        target.module(), out, input_shape=target.input_shape(), dynamic_batch=dynamic_batch, samples=samples
-    )
+            samples = samples_of(target.run.spec, source.load(watcher))
+    named = Path(f"{target.label.replace(':', '-')}.onnx")
+    out = Path(path) if path else target.run.file("model.onnx") if target.run else named
+    exported = export_onnx(module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples)
     if target.run is not None and path is None:
-        target.run.write_export(Export.from_record(exported.to_record()))
+        record_of_weights(target.run, "export.json", exported.to_record())
     return exported

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from ...arch import ArchSpec
 from ...data import ImageData, train_batches
 from ...errors import CheckFailed, UserError
 from ...evals import evaluate
@@ -19,7 +21,7 @@ from ...exporting.must import conditions
 from ...exporting.ort import ort_subject, runner
 from ...latency import interleave
 from ...recipe import Augment
-from ...resolve import resolve
+from ...resolve import target_of, trained_run
 from ...runs import Int8, Run
 from ...watcher import Watcher
 from ..feed import normaliser, samples_of, task_of, trained, validation_batches
@@ -59,7 +61,7 @@ class Shrunk:
 
 
 def export_int8(
-    model: Run | str | Path,
+    model: Run | str | Path | ArchSpec | nn.Module,
     path: str | Path | None = None,
     *,
     must: str = "",
@@ -73,14 +75,12 @@ def export_int8(
     before any work, for what is no run or has no weights yet, and for a place that cannot be written to.
     """
     asked, watcher = conditions(must), watcher or Watcher()
-    target = None if isinstance(model, Run) else resolve(model)
-    run = model if isinstance(model, Run) else None if target is None else target.run
-    if run is None:
-        raise UserError(f"INT8 is calibrated and checked on a run's data, and {model} is not a run: train it first")
-    if not run.has("model.safetensors"):
+    target = target_of(model)
+    if target.run is None:
         raise UserError(
-            f"{run.path} has no weights yet (model.safetensors): `convsmith resume {run.path}` goes on with it"
+            f"INT8 is calibrated and checked on a run's data, and {target.label} is not a run: train it first"
         )
+    run = trained_run(target.run)
     out = Path(path) if path is not None else run.file("model.int8.onnx")
     folder = _folder(out)
     images = Source.of(run).load(watcher)

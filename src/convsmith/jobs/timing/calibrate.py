@@ -111,7 +111,8 @@ def estimate(
     model: str | Path | ArchSpec, *, runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path = CACHE
 ) -> Prediction:
     """Milliseconds of one image as this device's calibration expects them; nothing is built, exported or run."""
-    return calibration(runtime, threads, folder).predict(resolve_spec(model))
+    spec = resolve_spec(model)
+    return calibration(runtime, threads, folder).predict(spec)
 
 
 def expectation(runtime: str | Runtime, threads: int, folder: Path = CACHE) -> Callable[[ArchSpec], float] | None:

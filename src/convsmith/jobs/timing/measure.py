@@ -15,12 +15,13 @@ from ...latency import Runtime, Subject, Timing, compile_subject, eager_subject,
 from ...resolve import Target, target_of
 from ...runs import Run
 from ...watcher import Watcher
+from ..feed import refuse_misfit
 
 __all__ = ["measure"]
 
 
 def measure(
-    models: Sequence[str | Path | ArchSpec | Run | nn.Module],
+    models: Sequence[str | Path | ArchSpec | Run | nn.Module] | str | Path | ArchSpec | Run | nn.Module,
     *,
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
@@ -32,18 +33,24 @@ def measure(
 ) -> Timing:
     """Interleaved timing of several networks: median, p10 and p90 in milliseconds per image, and which can be ranked.
 
-    `resolution` replaces each network's own. A bare module is timed at it, or at 224 px with three channels.
+    `resolution` replaces each network's own. A live network is timed on images of its spec; one without a spec at
+    `resolution`, or at 224 px, with three channels. A run that is not trained is timed too, since no runtime here is faster
+    for other weights. The watcher is told of both.
     """
     watcher, runtime = watcher or Watcher(), Runtime(runtime)
     subjects: list[Subject] = []
     # A name that leads nowhere is told before the first is prepared.
-    found = [model if isinstance(model, nn.Module) else target_of(model) for model in models]
+    found = [target_of(model) for model in _several(models)]
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        for index, model in enumerate(found):
-            name = model.label if isinstance(model, Target) else f"{type(model).__name__} {index + 1}"
+        for index, target in enumerate(found):
+            name = target.label if target.live is None else f"{target.label} {index + 1}"
             watcher.stage("prepare", name)
+            if said := target.assumed(resolution):
+                watcher.note(said)
+            if target.run is not None and not target.trained:
+                watcher.note(f"{target.run.path} is not trained yet: its network is timed with random weights")
             file = Path(scratch) / f"{index}.onnx"
-            subjects.append(_subject(name, model, runtime, file, threads, batch, resolution))
+            subjects.append(_subject(name, target, runtime, file, threads, batch, resolution))
         watcher.stage("measure", f"{runtime}, batch {batch}, {threads} thread{'s' * (threads > 1)}, interleaved")
         return interleave(
             subjects,
@@ -54,25 +61,29 @@ def measure(
         )
 
 
+def _several(
+    models: Sequence[str | Path | ArchSpec | Run | nn.Module] | str | Path | ArchSpec | Run | nn.Module,
+) -> Sequence[str | Path | ArchSpec | Run | nn.Module]:
+    """The models; one that is given alone is a list of one."""
+    return [models] if isinstance(models, str | Path | ArchSpec | Run | nn.Module) else models
+
+
 def _subject(
     name: str,
-    model: Target | nn.Module,
+    target: Target,
     runtime: Runtime,
     file: Path,
     threads: int,
     batch: int,
     resolution: int | None,
 ) -> Subject:
-    shape: tuple[int, ...]
-    if isinstance(model, nn.Module):
-        side = resolution or 224
-        module, shape = model, (3, side, side)
-    else:
-        if model.onnx is not None:
-            if runtime is not Runtime.ORT:
-                raise UserError(f"{model.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
-            return ort_subject(name, model.onnx, batch=batch, threads=threads)
-        module, shape = model.module(), model.input_shape(resolution)
+    if target.onnx is not None:
+        if runtime is not Runtime.ORT:
+            raise UserError(f"{target.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
+        return ort_subject(name, target.onnx, batch=batch, threads=threads)
+    module, shape = target.module(untrained=True), target.input_shape(resolution)
+    if target.live is not None:
+        refuse_misfit(target.label, module, shape)
     if runtime is Runtime.EAGER:
         return eager_subject(name, module, input_shape=shape, batch=batch)
     if runtime is Runtime.COMPILE:

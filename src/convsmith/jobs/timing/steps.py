@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...arch import ArchSpec
 from ...data import Batch
+from ...machine import peak_bytes
 from ...model import build
 from ...recipe import Recipe
 from ...resolve import device
@@ -23,7 +24,7 @@ from ...training import Feed, Lookout, Single, Trainee, fit
 from ...watcher import Started, StepDone
 from ..feed import normaliser
 
-__all__ = ["STEPS", "Repeated", "peak_gib", "seconds_a_step", "seconds_of_steps"]
+__all__ = ["STEPS", "Repeated", "memory", "peak_gib", "seconds_a_step", "seconds_of_steps"]
 
 STEPS = 4
 
@@ -90,9 +91,14 @@ def seconds_a_step(
 
 
 def peak_gib(where: torch.device) -> float:
-    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there."""
+    """The most memory in GiB that was held so far: the process's, or on an accelerator what torch gave out there. NaN
+    where the system does not say."""
     if where.type == "cuda":
         return torch.cuda.max_memory_allocated(where) / 2**30
-    import resource
+    held = peak_bytes()
+    return math.nan if held is None else held / 2**30
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+
+def memory(gib: float) -> str:
+    """So much memory, in words."""
+    return "memory unknown on this system" if math.isnan(gib) else f"{gib:.1f} GiB of memory"

@@ -1,4 +1,4 @@
-"""`design`, `train` and `resume`: a job leaves a run folder, and every stage of it can be taken up again."""
+"""`design` and `train`: a job leaves a run folder, and every stage of it can be taken up again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...plot import save
 from ...recipe import BySize, Recipe
 from ...recipes import differences, settle
 from ...reports.propagation import signal_plot
-from ...resolve import device
+from ...resolve import device, origin
 from ...resolve import spec as resolve_spec
 from ...runs import Config, Run, Stage, now
 from ...scaling import Fit, ResNetRS, regime
@@ -28,7 +28,6 @@ from ...tasks import Classify, Task, refuse_unread
 from ...training import joined, recalled, remember, world_here
 from ...units import Budget
 from ...watcher import Watcher
-from ...weights import obtain
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
@@ -42,7 +41,7 @@ __all__ = [
     "design",
     "design_job",
     "given",
-    "resume",
+    "resume_training",
     "start",
     "train",
     "train_job",
@@ -129,7 +128,7 @@ def train_job(
     spec = task.fitted(spec, images.classes)
     begin = None
     if options.weights is not None:
-        begin = fitted(spec, obtain(options.weights), classes=len(images.classes))
+        begin = fitted(spec, origin(options.weights), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
         watcher.stage("weights", f"{options.weights}" + ("; the classifier is new" if begin.fresh else ""))
     spec = spec if resolution is None else spec.with_resolution(resolution)
@@ -210,17 +209,14 @@ def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
     return run, True
 
 
-def resume(
-    run: Run | str | Path, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None
-) -> Run:
-    """Go on where a run was stopped, whatever stopped it; stages that are done are left alone.
+def resume_training(run: Run, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None) -> Run:
+    """Go on with a training where it was stopped, whatever stopped it; stages that are done are left alone.
 
     `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now.
     Raises `DataError` where the data is not what the run was begun with, unless it is forced.
     """
     with joined(device()) as ranks:
-        found = run if isinstance(run, Run) else Run.open(run)
-        return carry_on(found, watcher or Watcher(), None, ranks, force=force, data=data)
+        return carry_on(run, watcher or Watcher(), None, ranks, force=force, data=data)
 
 
 def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:

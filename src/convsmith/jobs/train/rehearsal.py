@@ -10,7 +10,7 @@ from ...resolve import device
 from ...units import Cost
 from ...watcher import Watcher
 from ..feed import Feed
-from ..timing.steps import STEPS, peak_gib, seconds_a_step
+from ..timing.steps import STEPS, memory, peak_gib, seconds_a_step
 from .begin import Job, sound
 
 __all__ = ["Rehearsal", "rehearse"]
@@ -18,7 +18,8 @@ __all__ = ["Rehearsal", "rehearse"]
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """An estimate: `seconds_a_step` is the fastest of the steps tried, `memory_gib` the process's peak so far."""
+    """An estimate: `seconds_a_step` is the fastest of the steps tried, `memory_gib` the process's peak so far, NaN
+    where the system does not say."""
 
     name: str
     cost: Cost
@@ -39,7 +40,7 @@ class Rehearsal:
             f"would train {self.name}: {self.cost}",
             f"on {self.train_images} images, validating on {self.val_images}: {self.epochs} epochs, {self.steps} steps",
             f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, without evaluation), "
-            f"{self.memory_gib:.1f} GiB of memory",
+            f"{memory(self.memory_gib)}",
             "nothing was trained and nothing was written",
         ]
 

@@ -19,13 +19,24 @@ from ...latency import interleave
 from ...model import build
 from ...reports import write_report
 from ...resolve import device
-from ...runs import Config, Epoch, Export, Latency, Limit, Run, now
+from ...runs import Config, Epoch, Latency, Limit, Run, now
 from ...runs import Data as DataRecord
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...watcher import EpochDone, Started, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser, samples_of, score_on, shape_of, task_of, trained, validation_batches
+from ..feed import (
+    Feed,
+    is_of_weights,
+    normaliser,
+    record_of_weights,
+    samples_of,
+    score_on,
+    shape_of,
+    task_of,
+    trained,
+    validation_batches,
+)
 from ..options import Data, Options, source_of
 from ..source import Source, contents, fingerprint
 
@@ -74,14 +85,15 @@ def _stages(
         _train(run, config, spec, data(), where, watcher, ranks, termination)
     if not ranks.leads:
         return run
-    if not run.has("scores.json"):
+    if not is_of_weights(run, "scores.json"):
         watcher.stage("evaluate", f"{len(data().val)} validation images")
-        run.write_scores(score_on(trained(run, spec), spec, data(), where, task_of(config)))
-    if not run.has("export.json"):
+        found = score_on(trained(run, spec), spec, data(), where, task_of(config))
+        record_of_weights(run, "scores.json", found.to_record())
+    if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
         exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
-        run.write_export(Export.from_record(exported.to_record()))
+        record_of_weights(run, "export.json", exported.to_record())
     if not run.has("latency.json"):
         threads = config.threads or 1
         watcher.stage("measure", f"onnxruntime, batch 1, {'one thread' if threads == 1 else f'{threads} threads'}")

@@ -1,0 +1,67 @@
+"""`resume` and `report`: what made a folder decides how it goes on and what its page is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UserError
+from ..files import write_text
+from ..reports import render, write_report
+from ..resolve import weights_of
+from ..runs import Kind, Run
+from ..watcher import Watcher
+from .options import Data
+from .search.begin import resume_search
+from .search.page import unfinished, write_page
+from .train.begin import resume_training
+
+__all__ = ["report", "resume"]
+
+
+def resume(
+    run: Run | str | Path, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None
+) -> Run:
+    """Go on with a training or a search where it was stopped, whatever stopped it; stages that are done are left alone.
+
+    `data` is what it was begun with, where that is in no file: a dataset of one's own.
+
+    Raises:
+        DataError: the data has changed since the start; forced, it is taken as it is now.
+        UserError: no run, or a child of a search that the search has yet to finish.
+    """
+    found = run if isinstance(run, Run) else Run.open(run)
+    match found.kind:
+        case Kind.SEARCH:
+            return resume_search(found, data=data, force=force, watcher=watcher)
+        case Kind.CHILD:
+            weights_of(found)  # they come from the search alone: training would make others
+            return resume_training(found, data=data, force=force, watcher=watcher)
+        case _:
+            return resume_training(found, data=data, force=force, watcher=watcher)
+
+
+def report(runs: Sequence[Run | str | Path] | Run | str | Path) -> Path:
+    """The report of a run or of a search, or of several runs side by side, as one self-contained HTML file.
+
+    Raises:
+        UserError: no run, a search that is not finished, or one among several.
+    """
+    given = [runs] if isinstance(runs, Run | str | Path) else runs
+    opened = [run if isinstance(run, Run) else Run.open(run) for run in given]
+    searches = [run for run in opened if run.kind is Kind.SEARCH]
+    if len(opened) == 1:
+        if not searches:
+            return write_report(opened[0].path)
+        if said := unfinished(opened[0]):
+            raise UserError(said)
+        return write_page(opened[0])
+    if searches:
+        path = searches[0].path
+        raise UserError(
+            f"{path} is a search, which has a page of its own; side by side stand networks, such as its children "
+            f"{path / 'children'}/*"
+        )
+    path = opened[0].path.parent / "comparison.html"
+    write_text(path, render([run.path for run in opened]))
+    return path

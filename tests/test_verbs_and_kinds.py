@@ -1,0 +1,617 @@
+"""Every verb on every kind of thing: the right answer, or one line that names what was given and what would do.
+
+`TABLE` is the whole of it. The folders are copies of those that version 0.1 wrote (tests/folders-0.1), so that nothing has to be
+trained first; a live network and one of another package are made here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import convsmith as cs
+from convsmith.cli import main
+from convsmith.errors import UserError
+from convsmith.jobs.search.begin import export_child
+from convsmith.latency import Runtime
+from convsmith.runs import Kind, Run, kind_of
+from convsmith.watcher import Watcher
+
+FOLDERS = Path(__file__).parent / "folders-0.1"
+
+# ---- the things ------------------------------------------------------------------------------------------------------
+
+# What a thing is called in the table: the folder or file of `FOLDERS` that has to be copied for it, and what names it there.
+THINGS = {
+    "begun": ("begun", "begun"),  # a training, stopped in its fifth epoch
+    "finished": ("trained", "trained"),
+    "search begun": ("search-begun", "search-begun"),
+    "search": ("search", "search"),
+    "child": ("search", "search/children/200k-macs"),
+    "study": ("ladder", "ladder"),
+    "spec": ("tiny.json", "tiny.json"),
+    "live": ("", "live"),  # built from a grey spec of 12 px
+    "bare": ("", "bare"),  # a module without a spec
+    "onnx": ("trained", "trained/model.onnx"),
+    "timm": ("", "timm:test_resnet"),
+    "tv": ("", "tv:shufflenet_v2_x0_5"),
+    "nothing": ("", "nothing-there"),
+    "folder": ("", "plain"),
+}
+TINY = cs.from_json((FOLDERS / "tiny.json").read_text())
+GREY = TINY.with_channels(1)
+
+
+class Bare(nn.Module):
+    """A network of three channels that says nothing of itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.fc = nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.fc(self.norm(self.conv(x)).relu().mean((2, 3)))
+        return out
+
+
+class Notes(Watcher):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+@dataclass
+class Cell:
+    """One verb on one thing: the thing, and where the verb may write. After it has run, its JSON or what it returned."""
+
+    kind: str
+    thing: Any
+    place: Path
+    capsys: pytest.CaptureFixture[str]
+    notes: str = ""
+
+    @property
+    def spoken(self) -> bool:
+        """Whether a command line can name it."""
+        return isinstance(self.thing, str)
+
+    def run(self, *words: str) -> dict[str, Any]:
+        """The JSON of a command line that must succeed; `{}` in it is the thing."""
+        code = main([word.format(self.thing) for word in words] + ["--json"])
+        told = self.capsys.readouterr()
+        self.notes = told.err
+        assert code == 0, told.err
+        found: dict[str, Any] = json.loads(told.out)
+        return found
+
+
+@pytest.fixture
+def cell(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Cell:
+    kind = request.param
+    copied, name = THINGS[kind]
+    if kind == "timm":
+        pytest.importorskip("timm")
+    monkeypatch.chdir(tmp_path)  # all that is written by default is written here
+    monkeypatch.setattr("convsmith.latency._WARM_UP_NS", 10**8)  # what is timed is right, not how long it takes
+    (tmp_path / "plain").mkdir()
+    if copied:
+        copy = shutil.copytree if (FOLDERS / copied).is_dir() else shutil.copy
+        copy(FOLDERS / copied, tmp_path / copied)
+    live = {"live": lambda: cs.build(GREY, seed=0), "bare": Bare}
+    return Cell(kind, live[kind]() if kind in live else name, tmp_path, capsys)
+
+
+# ---- the verbs: the Python call, and the right answer ----------------------------------------------------------------
+
+TO = "300k-macs"
+
+
+def python(verb: str, cell: Cell, watcher: Watcher) -> Any:
+    """The verb's function."""
+    it = cell.thing
+    match verb:
+        case "show":
+            return cs.spec(it)
+        case "scale":
+            return cs.scale(it, to=TO, rule="width")
+        case "measure":
+            runtime = Runtime.ORT if cell.kind == "onnx" else Runtime.EAGER
+            side = 64 if cell.kind in ("timm", "tv") else None
+            return cs.measure([it], rounds=2, runtime=runtime, resolution=side, watcher=watcher)
+        case "estimate":
+            return cs.estimate(it, folder=cell.place)
+        case "diagnose":
+            return cs.diagnose(it, draws=1, resolution=64 if cell.kind in ("timm", "tv") else None, watcher=watcher)
+        case "convert":
+            side = 64 if cell.kind in ("timm", "tv") else None
+            return cs.convert(it, "group", resolution=side, watcher=watcher)
+        case "train":
+            return cs.train(it, "digits", recipe="quick", watcher=watcher)
+        case "train --weights":
+            return cs.create("tiny.json", weights=it)
+        case "design --base":
+            return cs.design("digits", to=TO, rule="width", base=it, watcher=watcher)
+        case "evaluate":
+            return cs.evaluate(it)
+        case "export":
+            return cs.export(it, watcher=watcher)
+        case "export --int8":
+            return cs.export(it, int8=True)
+        case "export --child":
+            return export_child(it, 1)
+        case "report":
+            return cs.report([it])
+        case "resume":
+            return cs.resume(it)
+        case "pseudo-label":
+            return cs.pseudo_label(it, FOLDERS / "unlabelled.npz", "labels.json", threshold=0.0)
+    raise AssertionError(verb)
+
+
+def words(verb: str, cell: Cell) -> list[str]:
+    """The verb's command line; `{}` is the thing."""
+    foreign = ["--resolution", "64"] if cell.kind in ("timm", "tv") else []
+    match verb:
+        case "show" | "evaluate" | "report" | "resume" | "export":
+            return [verb, "{}"]
+        case "scale":
+            return ["scale", "{}", "--to", TO, "--rule", "width"]
+        case "measure":
+            runtime = "ort" if cell.kind == "onnx" else "eager"
+            return ["measure", "{}", "--rounds", "2", "--runtime", runtime, *foreign]
+        case "estimate":
+            return ["estimate", "{}", "--folder", "."]
+        case "diagnose":
+            return ["diagnose", "{}", "--draws", "1", *foreign]
+        case "convert":
+            return ["convert", "{}", "--norm", "group", *foreign]
+        case "train":
+            return ["train", "{}", "digits", "--dry-run"]
+        case "train --weights":
+            shutil.copy(FOLDERS / "tiny.json", cell.place)
+            return ["train", "tiny.json", "digits", "--weights", "{}", "--dry-run"]
+        case "design --base":
+            return ["design", "digits", "--to", TO, "--rule", "width", "--base", "{}", "--dry-run"]
+        case "export --int8":
+            return ["export", "{}", "--int8"]
+        case "export --child":
+            return ["export", "{}", "--child", "1"]
+        case "pseudo-label":
+            return ["pseudo-label", "{}", str(FOLDERS / "unlabelled.npz"), "--out", "labels.json", "--threshold", "0"]
+    raise AssertionError(verb)
+
+
+def spec_of(cell: Cell) -> cs.ArchSpec:
+    """What the thing's network is, read without the package's own resolving."""
+    if cell.kind == "live":
+        return GREY
+    if cell.kind == "spec":
+        return TINY
+    return cs.from_json((cell.place / cell.thing / "spec.json").read_text())
+
+
+def network_of(cell: Cell) -> nn.Module:
+    """The thing's network with the weights in its folder."""
+    model = cs.build(spec_of(cell))
+    model.load_state_dict(load_file(cell.place / cell.thing / "model.safetensors"))
+    return model.eval()
+
+
+def answers(file: Path, images: torch.Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(file)
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: images.numpy()})[0])
+
+
+def same_weights(one: Path, other: Path) -> None:
+    """Near and not equal: `other` may have been made on another processor."""
+    a, b = load_file(one), load_file(other)
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        torch.testing.assert_close(value, b[key], rtol=1e-2, atol=1e-3)
+
+
+def shown(cell: Cell) -> None:
+    found = cell.run("show", "{}")
+    assert found["cost"]["macs"] == cs.cost(spec_of(cell)).macs
+
+
+def scaled(cell: Cell) -> None:
+    found = cell.run(*words("scale", cell))
+    base = spec_of(cell)
+    assert 100_000 < found["cost"]["macs"] <= 300_000
+    assert found["spec"]["head"]["classes"] == base.head.classes and len(found["spec"]["stages"]) == len(base.stages)
+
+
+def measured(cell: Cell) -> None:
+    if cell.spoken:
+        row = cell.run(*words("measure", cell))["rows"][0]
+        assert row["n"] == 2 and row["median_ms"] > 0
+        assert ("random weights" in cell.notes) == (cell.kind == "begun"), "a run's lack of weights is said"
+        return
+    notes = Notes()
+    row = python("measure", cell, notes).rows[0]
+    assert row.n == 2 and row.median_ms > 0
+    # A grey network of 12 px takes no other images; that a module without a spec is shown 224 px is said.
+    assert ("3x224x224" in " ".join(notes.said)) == (cell.kind == "bare")
+
+
+def diagnosed(cell: Cell) -> None:
+    if cell.spoken:
+        found = cell.run(*words("diagnose", cell))
+        assert all(point["variance"] > 0 for point in found["points"]) and found["points"]
+        assert ("own statistics" in found["statistics"]) == (cell.kind in ("finished", "child")), "of trained weights"
+        return
+    notes = Notes()
+    trace = python("diagnose", cell, notes).trace
+    assert trace.source.endswith("4 of 1x12x12" if cell.kind == "live" else "4 of 3x224x224")
+    assert bool(notes.said) == (cell.kind == "bare")
+
+
+def converted(cell: Cell) -> None:
+    if cell.spoken:
+        found = cell.run(*words("convert", cell))
+        assert (found["spec"] is not None) == (cell.kind == "spec"), "a spec becomes a spec"
+        assert found["spec"] or found["replaced"] > 0
+        return
+    notes = Notes()
+    made = python("convert", cell, notes)
+    assert made.replaced > 0 and made.input_shape == ((1, 12, 12) if cell.kind == "live" else (3, 224, 224))
+    assert bool(notes.said) == (cell.kind == "bare")
+
+
+def rehearsed(cell: Cell) -> None:
+    found = cell.run(*words("train", cell))
+    assert found["cost"]["macs"] == cs.cost(spec_of(cell).with_classes(10)).macs
+    assert found["train_images"] + found["val_images"] == 1797
+
+
+def begun_with(cell: Cell) -> None:
+    cell.run(*words("train --weights", cell))
+    spec = cs.spec("tiny.json")
+    made, own = cs.create(spec, weights=cell.thing).state_dict(), network_of(cell).state_dict()
+    assert all(torch.equal(made[key], own[key]) for key in own)
+
+
+def designed(cell: Cell) -> None:
+    found = cell.run(*words("design --base", cell))
+    assert 100_000 < found["cost"]["macs"] <= 300_000 and found["name"].startswith(spec_of(cell).name)
+
+
+def evaluated(cell: Cell) -> None:
+    found = cell.run(*words("evaluate", cell))
+    before = json.loads((cell.place / cell.thing / "scores.json").read_text())
+    assert found["n"] == before["n"] == 359 and abs(found["top1"] - before["top1"]) < 0.01
+
+
+def exported(cell: Cell) -> None:
+    """What is shipped of a run holds what it was trained to; that others hold random weights is said."""
+    if not cell.spoken:
+        notes = Notes()
+        file = python("export", cell, notes).path
+        shape = (2, 1, 12, 12) if cell.kind == "live" else (2, 3, 224, 224)
+        images = torch.randn(shape)
+        np.testing.assert_allclose(answers(file, images), cell.thing.eval()(images).detach(), rtol=1e-3, atol=1e-4)
+        assert not any("random weights" in note for note in notes.said)
+        return
+    found = cell.run(*words("export", cell))
+    if cell.kind in ("finished", "child"):
+        file, images = cell.place / cell.thing / "model.onnx", torch.randn(4, 3, *2 * (spec_of(cell).input.resolution,))
+        with torch.no_grad():
+            np.testing.assert_allclose(answers(file, images), network_of(cell)(images), rtol=1e-3, atol=1e-4)
+        assert "random" not in cell.notes
+        return
+    assert (cell.place / found["file"]).stat().st_size == found["bytes"]
+    assert "random weights" in cell.notes
+
+
+def shrunk(cell: Cell) -> None:
+    found = cell.run(*words("export --int8", cell))
+    assert (cell.place / cell.thing / "model.int8.onnx").stat().st_size == found["bytes"]
+    before = json.loads((cell.place / cell.thing / "scores.json").read_text())
+    assert abs(found["float_top1"] - before["top1"]) < 0.01 and found["int8_convolutions"] > 0
+
+
+def child_exported(cell: Cell) -> None:
+    found = cell.run(*words("export --child", cell))
+    front = json.loads((cell.place / "search/front.json").read_text())["front"][0]
+    assert (cell.place / "search/child-1.onnx").stat().st_size == found["bytes"] > 4 * front["params"] * 0.9
+
+
+def reported(cell: Cell) -> None:
+    found = cell.run(*words("report", cell))
+    page = (cell.place / cell.thing / "report.html").read_text()
+    assert found["report"] == str(Path(cell.thing) / "report.html") and found["bytes"] == len(page.encode())
+    assert ("Handed over" in page) == (cell.kind == "search"), "a search has a page of its own"
+    if cell.kind == "begun":
+        assert "Training" in page and "top-1" in page
+
+
+def resumed(cell: Cell) -> None:
+    folder = cell.place / cell.thing
+    if cell.kind.startswith("search"):
+        found = cell.run("resume", "{}")
+        assert [row["budget"] for row in found["children"]] == ["400k-macs", "200k-macs"]
+        assert all((Path(row["folder"]) / "model.onnx").is_file() for row in found["children"])
+        assert "Handed over" in (folder / "report.html").read_text()
+        return
+    before = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+    cell.run("resume", "{}")
+    if cell.kind == "begun":
+        same_weights(folder / "model.safetensors", FOLDERS / "trained/model.safetensors")
+    else:
+        assert (folder / "model.safetensors").read_bytes() == before["model.safetensors"]
+    images = torch.randn(4, 3, *2 * (spec_of(cell).input.resolution,))
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            answers(folder / "model.onnx", images), network_of(cell)(images), rtol=1e-3, atol=1e-4
+        )
+
+
+def labelled(cell: Cell) -> None:
+    found = cell.run(*words("pseudo-label", cell))
+    assert found["kept"] == found["looked"] == 100
+    with np.load(FOLDERS / "unlabelled.npz") as stored:
+        assert len(stored["images"]) == 100
+
+
+RIGHT: dict[str, Callable[[Cell], None]] = {
+    "show": shown,
+    "scale": scaled,
+    "measure": measured,
+    "estimate": lambda cell: None,
+    "diagnose": diagnosed,
+    "convert": converted,
+    "train": rehearsed,
+    "train --weights": begun_with,
+    "design --base": designed,
+    "evaluate": evaluated,
+    "export": exported,
+    "export --int8": shrunk,
+    "export --child": child_exported,
+    "report": reported,
+    "resume": resumed,
+    "pseudo-label": labelled,
+}
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+YES = "yes"  # the right answer, which `RIGHT` knows; all else is what the refusal says
+NO_RUN = "a run is the folder that `convsmith train`, `design` or `search` makes"
+NO_WEIGHTS = "has no weights yet (model.safetensors): `convsmith resume begun` goes on with it"
+TO_MAKE = "search-begun is a search and not one network: its children are networks, and `convsmith resume search-begun`"
+CHILDREN = "search is a search and not one network: its networks are search/children/200k-macs"
+STUDY = "ladder is a study of `convsmith ladder` and not a run folder: its page is ladder/study.html"
+GIVE_SPEC = "tiny is a live network, and a spec is needed here: give its `.spec`"
+NO_SPEC = "has no spec: it was not made here. It can be measured, not scaled or trained"
+UNKNOWN = "unknown model 'nothing-there'"
+NO_CLOCK = "there is no calibration for"
+NOT_A_RUN = "is not a run: train it first"
+LIVE_RUN = "a run folder is needed here; got a live"
+NO_SEARCH = "and not a search; it has no children, and is exported without --child"
+NO_MAPS = "model.onnx is an ONNX file, whose inner maps cannot be seen; give the network it came from"
+NO_MODULES = "model.onnx is an ONNX file, which holds no modules to replace; give the network it came from"
+NOT_BUILT = "model.onnx is an ONNX file; a network that can be built is needed here"
+
+# fmt: off
+TABLE = {
+    # what takes a network's spec
+    "show":            {"begun": YES, "finished": YES, "child": YES, "spec": YES,
+                        "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "live": GIVE_SPEC, "bare": NO_SPEC,
+                        "onnx": NO_SPEC, "timm": NO_SPEC, "tv": NO_SPEC, "nothing": UNKNOWN, "folder": NO_RUN},
+    "scale":           {"begun": YES, "finished": YES, "child": YES, "spec": YES,
+                        "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "live": GIVE_SPEC, "bare": NO_SPEC,
+                        "onnx": NO_SPEC, "timm": NO_SPEC, "tv": NO_SPEC, "nothing": UNKNOWN, "folder": NO_RUN},
+    "estimate":        {"begun": NO_CLOCK, "finished": NO_CLOCK, "child": NO_CLOCK, "spec": NO_CLOCK,
+                        "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "live": GIVE_SPEC, "bare": NO_SPEC,
+                        "onnx": NO_SPEC, "timm": NO_SPEC, "tv": NO_SPEC, "nothing": UNKNOWN, "folder": NO_RUN},
+    "train":           {"begun": YES, "finished": YES, "child": YES, "spec": YES,
+                        "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "live": GIVE_SPEC, "bare": NO_SPEC,
+                        "onnx": NO_SPEC, "timm": NO_SPEC, "tv": NO_SPEC, "nothing": UNKNOWN, "folder": NO_RUN},
+    "design --base":   {"begun": YES, "finished": YES, "child": YES, "spec": YES,
+                        "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "live": GIVE_SPEC, "bare": NO_SPEC,
+                        "onnx": NO_SPEC, "timm": NO_SPEC, "tv": NO_SPEC, "nothing": UNKNOWN, "folder": NO_RUN},
+    # what takes any network
+    "measure":         {"begun": YES, "finished": YES, "child": YES, "spec": YES, "live": YES, "bare": YES, "onnx": YES,
+                        "timm": YES, "tv": YES,
+                        "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "nothing": UNKNOWN, "folder": NO_RUN},
+    "diagnose":        {"finished": YES, "child": YES, "spec": YES, "live": YES, "bare": YES, "timm": YES, "tv": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "onnx": NO_MAPS,
+                        "nothing": UNKNOWN, "folder": NO_RUN},
+    "convert":         {"finished": YES, "child": YES, "spec": YES, "live": YES, "bare": YES, "timm": YES, "tv": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "onnx": NO_MODULES,
+                        "nothing": UNKNOWN, "folder": NO_RUN},
+    "export":          {"finished": YES, "child": YES, "spec": YES, "live": YES, "bare": YES, "timm": YES, "tv": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY, "onnx": NOT_BUILT,
+                        "nothing": UNKNOWN, "folder": NO_RUN},
+    # what takes a trained run
+    "train --weights": {"finished": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY,
+                        "child": "does not fit", "spec": "tiny.json cannot be read as plain weights",
+                        "onnx": "model.onnx cannot be read as plain weights",
+                        "nothing": "nothing-there does not exist", "folder": "plain holds no weights"},
+    "evaluate":        {"finished": YES, "child": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY,
+                        "spec": NO_RUN, "live": LIVE_RUN, "bare": LIVE_RUN, "onnx": NO_RUN, "timm": NO_RUN, "tv": NO_RUN,
+                        "nothing": NO_RUN, "folder": NO_RUN},
+    "pseudo-label":    {"finished": YES, "child": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY,
+                        "spec": NO_RUN, "live": LIVE_RUN, "bare": LIVE_RUN, "onnx": NO_RUN, "timm": NO_RUN, "tv": NO_RUN,
+                        "nothing": NO_RUN, "folder": NO_RUN},
+    "export --int8":   {"finished": YES, "child": YES,
+                        "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY,
+                        "spec": NOT_A_RUN, "live": NOT_A_RUN, "bare": NOT_A_RUN, "onnx": NOT_A_RUN, "timm": NOT_A_RUN,
+                        "tv": NOT_A_RUN, "nothing": UNKNOWN, "folder": NO_RUN},
+    # what takes a search
+    "export --child":  {"search": YES,
+                        "search begun": "has not chosen its children yet: `convsmith resume search-begun` goes on with it",
+                        "begun": NO_SEARCH, "finished": NO_SEARCH, "child": NO_SEARCH, "study": STUDY,
+                        "spec": NO_RUN, "live": LIVE_RUN, "bare": LIVE_RUN, "onnx": NO_RUN, "timm": NO_RUN, "tv": NO_RUN,
+                        "nothing": NO_RUN, "folder": NO_RUN},
+    # what takes any folder that a verb has made
+    "report":          {"begun": YES, "finished": YES, "search": YES, "child": YES,
+                        "search begun": "has not chosen its children yet: `convsmith resume search-begun` goes on with it",
+                        "study": STUDY,
+                        "spec": NO_RUN, "live": LIVE_RUN, "bare": LIVE_RUN, "onnx": NO_RUN, "timm": NO_RUN, "tv": NO_RUN,
+                        "nothing": NO_RUN, "folder": NO_RUN},
+    "resume":          {"begun": YES, "finished": YES, "search begun": YES, "search": YES, "child": YES,
+                        "study": STUDY,
+                        "spec": NO_RUN, "live": LIVE_RUN, "bare": LIVE_RUN, "onnx": NO_RUN, "timm": NO_RUN, "tv": NO_RUN,
+                        "nothing": NO_RUN, "folder": NO_RUN},
+}
+# fmt: on
+# Left out: weights of timm and torchvision are downloaded, and a live network has no name to begin with.
+BLANK = {("train --weights", kind) for kind in ("timm", "tv", "live", "bare")}
+CELLS = [(verb, kind) for verb, row in TABLE.items() for kind in row]
+
+
+def test_the_table_is_whole(record_property: Callable[[str, object], None]) -> None:
+    assert set(TABLE) == set(RIGHT)
+    assert {(verb, kind) for verb in TABLE for kind in THINGS} - set(CELLS) == BLANK
+    right = sum(said is YES for row in TABLE.values() for said in row.values())
+    print(f"\n{len(CELLS)} cells: {right} right answers, {len(CELLS) - right} refusals")
+
+
+@pytest.mark.parametrize(
+    ("verb", "cell"), CELLS, indirect=["cell"], ids=[f"{verb} {kind}".replace(" ", "_") for verb, kind in CELLS]
+)
+def test_a_verb_does_the_right_thing_or_says_in_a_line_what_would_do(verb: str, cell: Cell) -> None:
+    said = TABLE[verb][cell.kind]
+    if said is YES:
+        RIGHT[verb](cell)
+        return
+    line = [word.format(cell.thing) for word in words(verb, cell)]
+    before = contents(cell.place)
+    if cell.spoken:
+        code = main(line)
+        told = cell.capsys.readouterr()
+        assert code == 2 and told.out == ""
+        error = told.err[told.err.index("error:") :]
+        assert said in error and error.rstrip().count("\n") <= 1 and "Traceback" not in told.err
+    with pytest.raises(UserError) as refusal:
+        python(verb, cell, Watcher())
+    assert said in str(refusal.value)
+    assert contents(cell.place) == before, "what is refused leaves everything as it was"
+
+
+def contents(place: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
+# ---- what one thing alone cannot show --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def copied(place: Path, name: str) -> Run:
+    shutil.copytree(FOLDERS / name, place / name)
+    return Run.open(place / name)
+
+
+@pytest.mark.parametrize("digest", [None, "0" * 16], ids=["no digest", "another's digest"])
+def test_an_export_of_other_weights_is_made_again_by_resume(place: Path, digest: str | None) -> None:
+    """As a version that exported runs before they were trained left them: random weights in a file that counts as done."""
+    run = copied(place, "trained")
+    model = cs.build(run.spec, seed=7)
+    cs.export(model, run.file("model.onnx"))
+    record = run.read("export.json")
+    run.write("export.json", record if digest is None else record | {"weights": digest})
+    if digest is None:
+        os.utime(run.file("export.json"), (0, 0))
+    cs.resume(run)
+    images = torch.randn(4, 3, 12, 12)
+    cell = Cell("finished", "trained", place, None)  # type: ignore[arg-type]
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            answers(run.file("model.onnx"), images), network_of(cell)(images), rtol=1e-3, atol=1e-4
+        )
+    made = run.file("model.onnx").stat().st_mtime_ns
+    cs.resume(run)
+    assert run.file("model.onnx").stat().st_mtime_ns == made, "now it is of these weights"
+
+
+def test_a_child_that_has_no_weights_is_sent_to_its_search(place: Path) -> None:
+    """By itself it would be trained to other weights."""
+    search = copied(place, "search")
+    child = Run.open(search.file("children") / "200k-macs")
+    child.file("model.safetensors").unlink()
+    for verb in (cs.resume, cs.export, cs.evaluate):
+        with pytest.raises(UserError, match=f"cut out of the search's, and `convsmith resume {search.path}`"):
+            verb(child)
+    assert not child.has("last.pt")
+    child.file("scores.json").unlink()
+    with pytest.raises(UserError, match=f"has not finished {child.path}: `convsmith resume {search.path}`"):
+        cs.report(search)
+
+
+def test_side_by_side_stand_networks(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begun, search, finished = (copied(place, name) for name in ("begun", "search", "trained"))
+    page = search.file("report.html").read_bytes()
+    assert main(["report", "trained", "search"]) == 2
+    assert "search is a search, which has a page of its own" in capsys.readouterr().err
+    assert search.file("report.html").read_bytes() == page and not (place / "comparison.html").exists()
+    both = cs.report([finished, begun]).read_text()
+    assert (place / "comparison.html").read_text() == both and "trained" in both and "begun" in both
+    assert cs.report([finished, search.file("children") / "200k-macs"]) == place / "comparison.html"
+
+
+def test_one_alone_need_not_be_in_a_list(place: Path) -> None:
+    run = copied(place, "trained")
+    assert cs.report(str(run.path)) == run.file("report.html")
+    assert cs.measure(TINY, rounds=1, runtime="eager").rows[0].name == "tiny"
+
+
+@pytest.mark.parametrize(
+    "verb", [lambda net: cs.measure([net]), cs.export, cs.diagnose, lambda net: cs.convert(net, "group")]
+)
+def test_a_network_that_takes_no_such_images_is_refused_in_words(verb: Callable[[nn.Module], Any], place: Path) -> None:
+    grey = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    with pytest.raises(UserError, match="Sequential does not take images of 3x224x224: "):
+        verb(grey)
+    assert grey.training and not list(place.iterdir())
+
+
+def test_a_folder_is_what_made_it(place: Path) -> None:
+    kinds = {
+        "trained": Kind.TRAINING, "begun": Kind.TRAINING, "pseudo": Kind.TRAINING, "search": Kind.SEARCH,
+        "search-begun": Kind.SEARCH, "search-scoring": Kind.SEARCH, "search/children/400k-macs": Kind.CHILD,
+        "fit-scaling": Kind.SCALING, "fit-scaling-tiny": Kind.SCALING, "ladder": Kind.LADDER,
+        "ladder-factors": Kind.LADDER, "json": None, "search/children": None, "no such": None, "tiny.json": None,
+    }  # fmt: skip
+    assert {name: kind_of(FOLDERS / name) for name in kinds} == kinds
+    for name in ("ladder", "fit-scaling"):  # as one that was stopped before its end
+        shutil.copytree(FOLDERS / name, place / name)
+        (place / name / "study.json").unlink()
+        assert kind_of(place / name) is kinds[name]
+        with pytest.raises(UserError, match="goes on when the command that began it is given again"):
+            cs.resume(place / name)
+
+
+def test_a_system_that_does_not_say_how_much_memory_was_held_can_rehearse(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows has no `resource`."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    words = ["train", str(FOLDERS / "tiny.json"), "digits", "--dry-run"]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory_gib"] is None
+    assert main(words) == 0
+    assert "memory unknown on this system" in capsys.readouterr().out.replace("\n", " ")
