@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .jobs.diagnose import diagnose
     from .jobs.evaluate import evaluate
     from .jobs.options import Options
+    from .jobs.predict import predict
     from .jobs.pseudo import pseudo_label
     from .jobs.scale import scale
     from .jobs.search.begin import search
@@ -109,6 +110,7 @@ _HOME = {
     "jobs.diagnose": "diagnose",
     "jobs.evaluate": "evaluate",
     "jobs.options": "Options",
+    "jobs.predict": "predict",
     "jobs.pseudo": "pseudo_label",
     "jobs.scale": "scale",
     "jobs.search.begin": "search",
@@ -223,6 +225,7 @@ __all__ = [
     "operations",
     "pick",
     "plan",
+    "predict",
     "pseudo_label",
     "published",
     "report",

@@ -25,7 +25,7 @@ from .pictures import unwarned
 from .sample import permutation, uniform
 from .split import ArraySplit, EncodedSplit, FileSplit, JoinedSplit, Split
 
-__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "steps_per_epoch", "train_batches"]
+__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "shown", "steps_per_epoch", "train_batches"]
 
 HELD_BYTES = 256 * 2**20
 
@@ -202,12 +202,34 @@ def _shown(split: Split, indices: np.ndarray, resolution: int, channels: int, cr
         # Grey shown as RGB is one plane seen three times, which nothing may write to.
         return whole.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
 
-    def image(j: int) -> Tensor:
-        # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
-        whole = split.decode(indices[j], channels=channels, least=2 * round(resolution / crop))
-        return _centred(_alone(whole), resolution, crop)
+    def decode(j: int, least: int) -> Tensor:
+        return split.decode(indices[j], channels=channels, least=least)
 
-    return _stacked(len(indices), image, resolution, channels, threads=_threads(split))
+    return shown(decode, len(indices), resolution=resolution, channels=channels, crop=crop, threads=_threads(split))
+
+
+def shown(
+    whole: Callable[[int, int], Tensor],
+    n: int,
+    *,
+    resolution: int,
+    channels: int,
+    crop: float = 1.0,
+    threads: int = 1,
+) -> tuple[Tensor, np.ndarray]:
+    """`n` images as evaluation shows them, uint8 (n, channels, resolution, resolution), and the numbers of those that could be
+    read: the others are left out.
+
+    `whole(j, least)` is image j as uint8 (channels, height, width) whose short side keeps `least` pixels where it had as
+    many; it raises OSError where it cannot be read, and is called by `threads` threads.
+    """
+    # Twice the pixels needed: the quick reduction inside the JPEG decoder then does not show after the resize.
+    least = 2 * round(resolution / crop)
+
+    def image(j: int) -> Tensor:
+        return _centred(_alone(whole(j, least)), resolution, crop)
+
+    return _stacked(n, image, resolution, channels, threads=threads)
 
 
 def _stacked(

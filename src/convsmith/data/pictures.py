@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "unwarned"]
+__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "of_picture", "unwarned", "why"]
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
@@ -24,6 +25,7 @@ SUFFIXES = (
 MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
 
 _CHUNK = 32
+_LOADING = threading.Lock()
 
 # From the height and the width of a picture, the rectangle of it that is wanted: top, left, height, width.
 Cut = Callable[[int, int], tuple[int, int, int, int]]
@@ -50,6 +52,22 @@ def decoded(source: str | bytes, *, channels: int = 3, least: int = 0, cut: Cut 
     except OSError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def of_picture(picture: Image.Image, *, channels: int) -> np.ndarray:
+    """A picture that Pillow has opened, as `decoded` gives the file it came from at its full size; it stays as it was.
+
+    Raises OSError, whatever is wrong with it.
+    """
+    try:
+        with _LOADING:  # one may be given twice, to two threads, before it has read its file
+            picture.load()
+        _refuse_bombs(picture)
+        return _array(ImageOps.exif_transpose(picture), channels, None)
+    except OSError:
+        raise
+    except Exception as error:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
@@ -92,7 +110,7 @@ def examined(
                 _refuse_bombs(header)
             return Seen()
         except Exception as error:  # the reason is listed in the run's report
-            return Seen(why=_reason(error))
+            return Seen(why=why(error))
 
     def look_from(start: int) -> list[Seen]:
         return [look(i) for i in range(start, min(n, start + _CHUNK))]
@@ -119,14 +137,18 @@ def _pixels(source: str | bytes, channels: int, least: int, cut: Cut | None) -> 
         if least and min(image.size) > least:
             image.draft(None, (least, least))
         ImageOps.exif_transpose(image, in_place=True)
-        picture = _eight_bit(image)
-        if cut is not None:
-            top, left, height, width = cut(picture.height, picture.width)
-            picture = picture.crop((left, top, left + width, top + height))
-        grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
-        mode = "L" if grey else "RGB"
-        # Pillow would copy a picture that is of this mode already.
-        array = np.array(picture if picture.mode == mode else picture.convert(mode))
+        return _array(image, channels, cut)
+
+
+def _array(image: Image.Image, channels: int, cut: Cut | None) -> np.ndarray:
+    picture = _eight_bit(image)
+    if cut is not None:
+        top, left, height, width = cut(picture.height, picture.width)
+        picture = picture.crop((left, top, left + width, top + height))
+    grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
+    mode = "L" if grey else "RGB"
+    # Pillow would copy a picture that is of this mode already.
+    array = np.array(picture if picture.mode == mode else picture.convert(mode))
     return array[:, :, None] if grey else array
 
 
@@ -152,7 +174,9 @@ def _refuse_bombs(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
-def _reason(error: Exception) -> str:
+def why(error: BaseException) -> str:
+    """Why an image cannot be read, in words; of an error of `decoded`, what is behind it."""
+    error = error.__cause__ or error
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MOST_PIXELS // 10**6} million pixels"
     if isinstance(error, UnidentifiedImageError):

@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from .metadata import Metadata, attach
 
 __all__ = ["Quantised", "quantise"]
 
@@ -37,9 +38,10 @@ class Quantised:
         return self.int8_convolutions / self.convolutions if self.convolutions else 0.0
 
 
-def quantise(source: Path, path: Path, images: Sequence[Images]) -> Quantised:
+def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Metadata | None = None) -> Quantised:
     """Write the network of `source` to `path` with weights in eight bits for each output channel and activations in eight
-    bits a tensor, their ranges those that `images` (batches ⟨N,C,H,W⟩, normalised) reach.
+    bits a tensor, their ranges those that `images` (batches ⟨N,C,H,W⟩, normalised) reach. `metadata` is what the file says of
+    itself.
 
     Raises `UserError` where onnxruntime cannot quantise the file.
     """
@@ -72,6 +74,8 @@ def quantise(source: Path, path: Path, images: Sequence[Images]) -> Quantised:
         raise UserError(f"onnxruntime cannot quantise {source.name}: {error}") from error
     finally:
         logging.getLogger().setLevel(loud)
+    if metadata is not None:
+        attach(path, metadata)
     ran = _ran(path)
     eight = sum(ran[kind] for kind in _INT8)
     every = eight + sum(ran[kind] for kind in ("Conv", "FusedConv"))

@@ -20,6 +20,7 @@ from ..errors import CheckFailed, UserError
 from ..files import unfinished
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
+from .metadata import Metadata, describe
 from .ort import session
 
 __all__ = ["ExportError", "Exported", "export_onnx"]
@@ -71,12 +72,14 @@ def export_onnx(
     samples: torch.Tensor | None = None,
     tolerance: float = 1e-4,
     fold: bool = True,
+    metadata: Metadata | None = None,
 ) -> Exported:
     """Write `model` (images in, logits out) to `path` and prove it by running it.
 
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
     random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
-    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before.
+    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before. `metadata` is what the file
+    says of itself, None for nothing.
 
     Raises `ExportError` if the model cannot be expressed, is over 2 GB, differs by more than `tolerance` of the
     largest |logit|, or if `path` cannot be written. An infinite tolerance lets any difference pass: with random weights the
@@ -91,6 +94,7 @@ def export_onnx(
     prepared = fold_constants(fold_filters(prepared))
     with _writing(path) as temporary:
         program = _program(prepared, input_shape, dynamic_batch, opset)
+        program.model.metadata_props.update({} if metadata is None else describe(metadata))
         program.save(temporary, external_data=False)
         difference, relative = _difference(reference, temporary, images, dynamic_batch)
         # Written so that a NaN fails; an infinite tolerance is for files that are only timed.

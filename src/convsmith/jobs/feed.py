@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +21,7 @@ from ..data import (
     train_batches,
 )
 from ..evals import Scores, score
+from ..exporting import Metadata
 from ..model import Model, build
 from ..recipe import Recipe
 from ..resolve import load_weights
@@ -28,6 +29,7 @@ from ..runs import Run
 
 __all__ = [
     "Feed",
+    "metadata_of",
     "normaliser",
     "samples_of",
     "score_on",
@@ -130,6 +132,12 @@ def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
 def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
     """From bytes to what this network was made for, on a device."""
     return Normalise(spec.input.mean, spec.input.std).to(where)
+
+
+def metadata_of(spec: ArchSpec, classes: Sequence[str] = ()) -> Metadata:
+    """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
+    side = spec.input.resolution
+    return Metadata(resolution=(side, side), mean=spec.input.mean, std=spec.input.std, classes=tuple(classes))
 
 
 def shape_of(spec: ArchSpec) -> tuple[int, int, int]:

@@ -21,7 +21,7 @@ from ...recipe import Augment
 from ...resolve import resolve
 from ...runs import Run
 from ...watcher import Watcher
-from ..feed import normaliser, samples_of, trained, validation_batches
+from ..feed import metadata_of, normaliser, samples_of, trained, validation_batches
 from ..source import Source
 
 __all__ = ["Shrunk", "export_int8"]
@@ -90,7 +90,7 @@ def export_int8(
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), whole, input_shape=shape, samples=samples_of(run.spec, images))
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
-        made = quantise(whole, small, _calibration(run, images))
+        made = quantise(whole, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes))
         watcher.stage("score", f"{len(images.val)} validation images, both files")
         before, after = (_top1(file, run, images) for file in (whole, small))
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", whole), ("int8", small))]

@@ -25,7 +25,7 @@ from ...training import Ranks, Termination
 from ...training import fit as training_loop
 from ...watcher import EpochDone, Record, Started, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser, samples_of, score_on, shape_of, trained, validation_batches
+from ..feed import Feed, metadata_of, normaliser, samples_of, score_on, shape_of, trained, validation_batches
 from ..source import Source, contents, fingerprint
 
 __all__ = ["board", "carry_on", "check_unchanged", "data_record", "unchanged"]
@@ -62,7 +62,10 @@ def _stages(
     if not run.has("export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
-        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
+        says = metadata_of(spec, run.read("data.json")["classes"])
+        exported = export_onnx(
+            trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples, metadata=says
+        )
         run.write("export.json", exported.to_record())
     if not run.has("latency.json"):
         threads = config.get("threads", 1)
