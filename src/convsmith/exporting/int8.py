@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..errors import UserError
-from .metadata import Metadata, attach
+from .metadata import Metadata, attach, snippet
 
 __all__ = ["Quantised", "quantise"]
 
@@ -25,13 +25,19 @@ _INT8 = ("QLinearConv", "ConvInteger")
 @dataclass(frozen=True)
 class Quantised:
     """A quantised file: its size and the float file's in bytes, and how many of the convolutions that onnxruntime runs, after
-    its own optimisation of the graph, are in eight bits."""
+    its own optimisation of the graph, are in eight bits. `says` is what the file says of itself."""
 
     path: Path
     bytes: int
     float_bytes: int
     convolutions: int
     int8_convolutions: int
+    says: Metadata | None = None
+
+    @property
+    def snippet(self) -> str | None:
+        """Some lines of Python that ask the file about a picture, without this package; None where it does not say how."""
+        return None if self.says is None else snippet(self.path, self.says)
 
     @property
     def share(self) -> float:
@@ -79,7 +85,7 @@ def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Me
     ran = _ran(path)
     eight = sum(ran[kind] for kind in _INT8)
     every = eight + sum(ran[kind] for kind in ("Conv", "FusedConv"))
-    return Quantised(path, path.stat().st_size, source.stat().st_size, every, eight)
+    return Quantised(path, path.stat().st_size, source.stat().st_size, every, eight, metadata)
 
 
 def _reader(name: str, images: Sequence[Images]) -> object:

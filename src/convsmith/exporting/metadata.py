@@ -108,7 +108,7 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
     )
 
 
-def snippet(file: str, given: Metadata) -> str:
+def snippet(file: Path, given: Metadata) -> str:
     """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
     onnxruntime, NumPy and Pillow alone."""
     wanted = ("resolution", "mean", "std", "classes")[: 4 if given.classes else 3]
@@ -118,7 +118,7 @@ def snippet(file: str, given: Metadata) -> str:
 import json, numpy, onnxruntime
 from PIL import Image, ImageOps
 
-net = onnxruntime.InferenceSession({json.dumps(file)}, providers=["CPUExecutionProvider"])
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
 told = net.get_modelmeta().custom_metadata_map
 (side, _), mean, std{names} = (json.loads(told[key]) for key in {json.dumps(wanted).replace("[", "(").replace("]", ")")})
 image = Image.open("photo.jpg")

@@ -20,7 +20,7 @@ from ..errors import CheckFailed, UserError
 from ..files import unfinished
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
-from .metadata import Metadata, describe
+from .metadata import Metadata, describe, snippet
 from .ort import session
 
 __all__ = ["ExportError", "Exported", "export_onnx"]
@@ -41,7 +41,8 @@ class Exported:
     """An ONNX file that was run and found equal to the torch model.
 
     `folded` counts batch norms folded into convolutions. `max_abs_difference` is the largest over the logits of `n`
-    images, `relative_difference` the same over the largest |logit|, which is at most `tolerance`.
+    images, `relative_difference` the same over the largest |logit|, which is at most `tolerance`. `says` is what the file says
+    of itself.
     """
 
     path: Path = field(compare=False)
@@ -54,11 +55,17 @@ class Exported:
     tolerance: float
     n: int
     runtime: str
+    says: Metadata | None = None
+
+    @property
+    def snippet(self) -> str | None:
+        """Some lines of Python that ask the file about a picture, without this package; None where it does not say how."""
+        return None if self.says is None else snippet(self.path, self.says)
 
     def to_record(self) -> dict[str, object]:
         """`export.json` of a run folder."""
         record = asdict(self)
-        del record["path"], record["dynamic_batch"]
+        del record["path"], record["dynamic_batch"], record["says"]
         return {"file": self.path.name, "batch": "dynamic" if self.dynamic_batch else 1} | record
 
 
@@ -115,6 +122,7 @@ def export_onnx(
         tolerance=tolerance,
         n=len(images),
         runtime=f"onnxruntime {onnxruntime.__version__}",
+        says=metadata,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,11 @@ class Shrunk:
     n: int
     ms: float
     float_ms: float
+
+    @property
+    def snippet(self) -> str | None:
+        """Some lines of Python that ask the file about a picture, without this package."""
+        return self.quantised.snippet
 
     def to_record(self) -> dict[str, object]:
         """`export_int8.json` of a run folder."""
@@ -95,7 +100,7 @@ def export_int8(
         before, after = (_top1(file, run, images) for file in (whole, small))
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", whole), ("int8", small))]
         rows = interleave(subjects, threads=threads, rounds=60, seconds=15).rows
-        made = Quantised(out, made.bytes, made.float_bytes, made.convolutions, made.int8_convolutions)
+        made = replace(made, path=out)
         shrunk = Shrunk(made, after, before, len(images.val), rows[1].median_ms, rows[0].median_ms)
         broken = [condition.broken(shrunk.numbers()) for condition in asked if not condition.holds(shrunk.numbers())]
         if broken:
