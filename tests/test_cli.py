@@ -41,6 +41,7 @@ VERBS = [
     "pseudo-label",
     "search",
     "evaluate",
+    "predict",
     "export",
     "report",
     "resume",

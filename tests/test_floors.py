@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"reports", "resolve"},
     {"jobs.source", "jobs.feed"},
     {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},
-    {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.pseudo"},
+    {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.predict", "jobs.pseudo"},
     {"jobs.train"},
     {"jobs.studies"},
     {"jobs.search"},

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .jobs.evaluate import evaluate
     from .jobs.folders import report, resume
     from .jobs.options import Options
+    from .jobs.predict import predict
     from .jobs.pseudo import pseudo_label
     from .jobs.scale import scale
     from .jobs.search.begin import search
@@ -110,6 +111,7 @@ _HOME = {
     "jobs.evaluate": "evaluate",
     "jobs.folders": "report resume",
     "jobs.options": "Options",
+    "jobs.predict": "predict",
     "jobs.pseudo": "pseudo_label",
     "jobs.scale": "scale",
     "jobs.search.begin": "search",
@@ -223,6 +225,7 @@ __all__ = [
     "operations",
     "pick",
     "plan",
+    "predict",
     "pseudo_label",
     "published",
     "report",

@@ -24,6 +24,7 @@ from .list_ import list_
 from .measure import measure
 from .output import err, out
 from .pick import pick
+from .predict import predict
 from .pseudo_label import pseudo_label
 from .report import report
 from .resume import resume
@@ -60,7 +61,7 @@ app = cyclopts.App(
 
 VERBS = (
     *(doctor, list_, show, scale, measure, pick, calibrate, estimate, diagnose, convert),
-    *(design, train, search, resume, evaluate, pseudo_label, export, report, demo, fit_scaling, ladder),
+    *(design, train, search, resume, evaluate, predict, pseudo_label, export, report, demo, fit_scaling, ladder),
 )
 for verb in VERBS:
     app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))

@@ -49,17 +49,19 @@ def export(
 
         if int8:
             raise UserError("--int8 takes a finished run: give the folder of a winner, RUN/children/BUDGET")
-        record = export_child(
-            Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching()
-        ).to_record()
+        child_file = export_child(Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching())
+        record, snippet = child_file.to_record(), child_file.snippet
     else:
         from ..jobs.ship.export import export as exported
 
         found = exported(model, out_file, dynamic_batch=not static_batch, int8=int8, must=must, watcher=watching())
-        record = found.to_record()
+        record, snippet = found.to_record(), found.snippet
     record |= {"format": to}
     if json:
-        emit(record)
+        emit(record | {"snippet": snippet})
         return
     for key, value in record.items():
         out.print(f"{key.replace('_', ' '):>20}  {value}", soft_wrap=True)
+    if snippet is not None:
+        out.print("\nThe same answers without convsmith, by onnxruntime, numpy and Pillow:\n", style="dim")
+        out.print(snippet, soft_wrap=True, markup=False, highlight=False)

@@ -14,6 +14,7 @@
 | `cache`     | images decoded once, and mapped by all processes that train       |
 | `sample`    | random numbers by address                                         |
 | `augment`   | what may happen to a training image                               |
+| `given`     | images as a user hands them over: paths, globs, pictures, arrays  |
 | `batches`   | streams of batches that can start anywhere                        |
 | `normalise` | bytes to floats on the device                                     |
 """

@@ -30,7 +30,7 @@ from .resize import covering, resized
 from .sample import permutation, uniform
 from .split import Split
 
-__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "steps_per_epoch", "train_batches"]
+__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "shown", "steps_per_epoch", "train_batches"]
 
 HELD_BYTES = 256 * 2**20
 
@@ -242,11 +242,33 @@ def _shown(inputs: Inputs, indices: np.ndarray, sides: Sides, channels: int, cro
         # Grey shown as RGB is one plane seen three times, which nothing may write to.
         return whole.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
 
-    def image(j: int) -> Tensor:
-        whole = inputs.decode(indices[j], channels=channels, least=_enough(sides, crop))
-        return _centred(_alone(whole), sides, crop)
+    def decode(j: int, least: int) -> Tensor:
+        return inputs.decode(indices[j], channels=channels, least=least)
 
-    return _stacked(len(indices), image, sides, channels, threads=_threads(inputs))
+    return shown(decode, len(indices), sides=sides, channels=channels, crop=crop, threads=_threads(inputs))
+
+
+def shown(
+    whole: Callable[[int, int], Tensor],
+    n: int,
+    *,
+    sides: Sides,
+    channels: int,
+    crop: float = 1.0,
+    threads: int = 1,
+) -> tuple[Tensor, np.ndarray]:
+    """`n` images as evaluation shows them, uint8 (n, channels, height, width), and the numbers of those that could be read:
+    the others are left out.
+
+    `whole(j, least)` is image j as uint8 (channels, height, width) whose short side keeps `least` pixels where it had as
+    many; it raises OSError where it cannot be read, and is called by `threads` threads.
+    """
+    least = _enough(sides, crop)
+
+    def image(j: int) -> Tensor:
+        return _centred(_alone(whole(j, least)), sides, crop)
+
+    return _stacked(n, image, sides, channels, threads=threads)
 
 
 def _move_shown(inputs: Inputs, i: int, sides: Sides, crop: float) -> Move:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "measured", "plain", "unwarned"]
+__all__ = [
+    "MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "measured", "of_picture", "plain", "unwarned",
+    "why",
+]  # fmt: skip
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
@@ -24,6 +28,7 @@ SUFFIXES = (
 MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
 
 _CHUNK = 32
+_LOADING = threading.Lock()
 
 # EXIF's tag; from 5 on, rows and columns change places.
 _ORIENTATION = 0x0112
@@ -72,6 +77,22 @@ def measured(source: str | bytes, *, least: int = 0) -> tuple[int, int]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
+def of_picture(picture: Image.Image, *, channels: int) -> np.ndarray:
+    """A picture that Pillow has opened, as `decoded` gives the file it came from at its full size; it stays as it was.
+
+    Raises OSError, whatever is wrong with it.
+    """
+    try:
+        with _LOADING:  # one may be given twice, to two threads, before it has read its file
+            picture.load()
+        _refuse_bombs(picture)
+        return _array(_eight_bit(ImageOps.exif_transpose(picture)), channels)
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
 @contextmanager
 def unwarned() -> Iterator[None]:
     """Without Pillow's warnings about odd files. Around all the threads that decode: the filters belong to the process."""
@@ -111,7 +132,7 @@ def examined(
                 _refuse_bombs(header)
             return Seen()
         except Exception as error:  # the reason is listed in the run's report
-            return Seen(why=_reason(error))
+            return Seen(why=why(error))
 
     def look_from(start: int) -> list[Seen]:
         return [look(i) for i in range(start, min(n, start + _CHUNK))]
@@ -190,7 +211,9 @@ def _refuse_bombs(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
-def _reason(error: Exception) -> str:
+def why(error: BaseException) -> str:
+    """Why an image cannot be read, in words; of an error of `decoded`, what is behind it."""
+    error = error.__cause__ or error
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MOST_PIXELS // 10**6} million pixels"
     if isinstance(error, UnidentifiedImageError):

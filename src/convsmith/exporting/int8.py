@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from .metadata import Metadata, attach, snippet
 
 __all__ = ["Quantised", "quantise"]
 
@@ -24,22 +25,29 @@ _INT8 = ("QLinearConv", "ConvInteger")
 @dataclass(frozen=True)
 class Quantised:
     """A quantised file: its size and the float file's in bytes, and how many of the convolutions that onnxruntime runs, after
-    its own optimisation of the graph, are in eight bits."""
+    its own optimisation of the graph, are in eight bits. `says` is what the file says of itself."""
 
     path: Path
     bytes: int
     float_bytes: int
     convolutions: int
     int8_convolutions: int
+    says: Metadata | None = None
+
+    @property
+    def snippet(self) -> str | None:
+        """Some lines of Python that ask the file about a picture, without this package; None where it does not say how."""
+        return None if self.says is None else snippet(self.path, self.says)
 
     @property
     def share(self) -> float:
         return self.int8_convolutions / self.convolutions if self.convolutions else 0.0
 
 
-def quantise(source: Path, path: Path, images: Sequence[Images]) -> Quantised:
+def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Metadata | None = None) -> Quantised:
     """Write the network of `source` to `path` with weights in eight bits for each output channel and activations in eight
-    bits a tensor, their ranges those that `images` (batches ⟨N,C,H,W⟩, normalised) reach.
+    bits a tensor, their ranges those that `images` (batches ⟨N,C,H,W⟩, normalised) reach. `metadata` is what the file says of
+    itself.
 
     Raises `UserError` where onnxruntime cannot quantise the file.
     """
@@ -72,10 +80,12 @@ def quantise(source: Path, path: Path, images: Sequence[Images]) -> Quantised:
         raise UserError(f"onnxruntime cannot quantise {source.name}: {error}") from error
     finally:
         logging.getLogger().setLevel(loud)
+    if metadata is not None:
+        attach(path, metadata)
     ran = _ran(path)
     eight = sum(ran[kind] for kind in _INT8)
     every = eight + sum(ran[kind] for kind in ("Conv", "FusedConv"))
-    return Quantised(path, path.stat().st_size, source.stat().st_size, every, eight)
+    return Quantised(path, path.stat().st_size, source.stat().st_size, every, eight, metadata)
 
 
 def _reader(name: str, images: Sequence[Images]) -> object:

@@ -22,6 +22,7 @@ from ..files import unfinished
 from ..model import Model
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
+from .metadata import Metadata, describe, snippet
 from .ort import session
 
 __all__ = ["ExportError", "Exported", "export_onnx"]
@@ -42,7 +43,8 @@ class Exported:
     """An ONNX file that was run and found equal to the torch model.
 
     `folded` counts batch norms folded into convolutions. `max_abs_difference` is the largest over the logits of `n`
-    images, `relative_difference` the same over the largest |logit|, which is at most `tolerance`.
+    images, `relative_difference` the same over the largest |logit|, which is at most `tolerance`. `says` is what the file says
+    of itself.
     """
 
     path: Path = field(compare=False)
@@ -55,11 +57,17 @@ class Exported:
     tolerance: float
     n: int
     runtime: str
+    says: Metadata | None = None
+
+    @property
+    def snippet(self) -> str | None:
+        """Some lines of Python that ask the file about a picture, without this package; None where it does not say how."""
+        return None if self.says is None else snippet(self.path, self.says)
 
     def to_record(self) -> dict[str, object]:
         """`export.json` of a run folder."""
         record = asdict(self)
-        del record["path"], record["dynamic_batch"]
+        del record["path"], record["dynamic_batch"], record["says"]
         return {"file": self.path.name, "batch": "dynamic" if self.dynamic_batch else 1} | record
 
 
@@ -73,6 +81,7 @@ def export_onnx(
     samples: torch.Tensor | None = None,
     tolerance: float = 1e-4,
     fold: bool = True,
+    metadata: Metadata | None = None,
 ) -> Exported:
     """Write `model` (images in, logits out) to `path` and prove it by running it.
 
@@ -80,7 +89,8 @@ def export_onnx(
 
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
     random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
-    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before.
+    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before. `metadata` is what the file
+    says of itself, None for nothing.
 
     Raises `ExportError` if the model cannot be expressed, is over 2 GB, differs by more than `tolerance` of the
     largest |logit|, or if `path` cannot be written. An infinite tolerance lets any difference pass: with random weights the
@@ -95,6 +105,7 @@ def export_onnx(
     prepared = fold_constants(fold_filters(prepared))
     with _writing(path) as temporary:
         program = _program(prepared, input_shape, dynamic_batch, opset, outputs)
+        program.model.metadata_props.update({} if metadata is None else describe(metadata))
         program.save(temporary, external_data=False)
         difference, relative = _difference(reference, temporary, images, dynamic_batch)
         # Written so that a NaN fails; an infinite tolerance is for files that are only timed.
@@ -115,6 +126,7 @@ def export_onnx(
         tolerance=tolerance,
         n=len(images),
         runtime=f"onnxruntime {onnxruntime.__version__}",
+        says=metadata,
     )
 
 

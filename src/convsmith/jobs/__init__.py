@@ -6,7 +6,7 @@
 | 5     | `search`   | a supernet, its children, the winners                                    |
 | 4     | `studies`  | many trainings: ladders, fitted scaling rules; processes or a Ray cluster |
 | 3     | `train`    | one training from its options to its report                              |
-| 2     | `ship`, `scale`, `evaluate`, `pseudo` | what is done with a network or a run          |
+| 2     | `ship`, `scale`, `evaluate`, `predict`, `pseudo` | what is done with a network or a run |
 | 1     | `timing`, `diagnose`, `convert`, `options` | clocks, calibration, signal, surgery     |
 | 0     | `source`, `feed` | where data comes from, and how a network is fed with it             |
 """

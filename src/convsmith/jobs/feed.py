@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ..data import (
 )
 from ..errors import UserError, first_line
 from ..evals import evaluate
+from ..exporting import Metadata
 from ..model import Model, build
 from ..recipe import Recipe
 from ..resolve import load_weights, weights_of
@@ -37,6 +38,7 @@ from ..tasks import TASKS, Classify, Task
 __all__ = [
     "Feed",
     "is_of_weights",
+    "metadata_of",
     "normaliser",
     "record_of_weights",
     "refuse_misfit",
@@ -188,6 +190,11 @@ def task_of(config: Config) -> Task:
 def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
     """From bytes to what this network was made for, on a device."""
     return Normalise(spec.input.mean, spec.input.std).to(where)
+
+
+def metadata_of(spec: ArchSpec, classes: Sequence[str] = ()) -> Metadata:
+    """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
+    return Metadata(resolution=spec.input.sides, mean=spec.input.mean, std=spec.input.std, classes=tuple(classes))
 
 
 def shape_of(spec: ArchSpec) -> tuple[int, ...]:

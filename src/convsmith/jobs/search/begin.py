@@ -19,7 +19,7 @@ from ...runs import Config, Kind, Run, now
 from ...supernet import Space
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
-from ..feed import samples_of, shape_of
+from ..feed import metadata_of, samples_of, shape_of
 from ..options import Data, Options, with_recipe
 from ..source import Source
 from ..train.begin import given
@@ -108,7 +108,14 @@ def export_child(
     model, images = _child(found, number, watcher or Watcher())
     out = Path(path) if path else found.file(f"child-{number}.onnx")
     samples = samples_of(model.spec, images)
-    return export_onnx(model, out, input_shape=shape_of(model.spec), dynamic_batch=dynamic_batch, samples=samples)
+    return export_onnx(
+        model,
+        out,
+        input_shape=shape_of(model.spec),
+        dynamic_batch=dynamic_batch,
+        samples=samples,
+        metadata=metadata_of(model.spec, images.classes),
+    )
 
 
 def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:

@@ -12,7 +12,7 @@ from ...exporting import Exported, export_onnx
 from ...resolve import target_of
 from ...runs import Run
 from ...watcher import Watcher
-from ..feed import record_of_weights, refuse_misfit, samples_of
+from ..feed import metadata_of, record_of_weights, refuse_misfit, samples_of
 from ..source import Source
 from .quantise import Shrunk, export_int8
 
@@ -34,7 +34,7 @@ def export(
     which the watcher is told.
 
     With `int8` a run in eight bits instead, held against the float file; `must` are conditions that it has to meet, such as
-    `ms<=5,drop<=0.5` (`shrinking.export_int8`).
+    `ms<=5,drop<=0.5` (`quantise.export_int8`).
 
     Raises:
         UserError: what cannot be exported, a run that is not trained, or a place that cannot be written to.
@@ -48,6 +48,7 @@ def export(
         raise UserError("conditions are of files in eight bits: give int8=True")
     watcher, target = watcher or Watcher(), target_of(model)
     module, shape, samples = target.module(), target.input_shape(), None
+    says = None if target.spec is None else metadata_of(target.spec)
     if target.live is not None:
         refuse_misfit(target.label, module, shape)
     if said := target.assumed():
@@ -56,11 +57,12 @@ def export(
         watcher.note(f"{target.label} is exported with random weights: it was not trained here")
     if target.run is not None:
         source = Source.of(target.run)
+        says = metadata_of(target.run.spec, target.run.data.classes)
         if not source.own:  # a dataset that lives in Python is not here: noise will do
             samples = samples_of(target.run.spec, source.load(watcher))
     named = Path(f"{target.label.replace(':', '-')}.onnx")
     out = Path(path) if path else target.run.file("model.onnx") if target.run else named
-    exported = export_onnx(module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples)
+    exported = export_onnx(module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples, metadata=says)
     if target.run is not None and path is None:
         record_of_weights(target.run, "export.json", exported.to_record())
     return exported

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from ...recipe import Augment
 from ...resolve import target_of, trained_run
 from ...runs import Int8, Run
 from ...watcher import Watcher
-from ..feed import normaliser, samples_of, task_of, trained, validation_batches
+from ..feed import metadata_of, normaliser, samples_of, task_of, trained, validation_batches
 from ..source import Source
 
 __all__ = ["Shrunk", "export_int8"]
@@ -42,6 +42,11 @@ class Shrunk:
     n: int
     ms: float
     float_ms: float
+
+    @property
+    def snippet(self) -> str | None:
+        """Some lines of Python that ask the file about a picture, without this package."""
+        return self.quantised.snippet
 
     def to_record(self) -> dict[str, object]:
         """`export_int8.json` of a run folder."""
@@ -90,12 +95,12 @@ def export_int8(
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), whole, input_shape=shape, samples=samples_of(run.spec, images))
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
-        made = quantise(whole, small, _calibration(run, images))
+        made = quantise(whole, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes))
         watcher.stage("score", f"{len(images.val)} validation images, both files")
         before, after = (_headline(file, run, images) for file in (whole, small))
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", whole), ("int8", small))]
         rows = interleave(subjects, threads=threads, rounds=60, seconds=15).rows
-        made = Quantised(out, made.bytes, made.float_bytes, made.convolutions, made.int8_convolutions)
+        made = replace(made, path=out)
         shrunk = Shrunk(made, after, before, len(images.val), rows[1].median_ms, rows[0].median_ms)
         broken = [condition.broken(shrunk.numbers()) for condition in asked if not condition.holds(shrunk.numbers())]
         if broken:

@@ -28,6 +28,7 @@ from ...weights import write as write_weights
 from ..feed import (
     Feed,
     is_of_weights,
+    metadata_of,
     normaliser,
     record_of_weights,
     samples_of,
@@ -92,7 +93,10 @@ def _stages(
     if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
-        exported = export_onnx(trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples)
+        says = metadata_of(spec, run.data.classes)
+        exported = export_onnx(
+            trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples, metadata=says
+        )
         record_of_weights(run, "export.json", exported.to_record())
     if not run.has("latency.json"):
         threads = config.threads or 1

@@ -1,0 +1,135 @@
+"""What an ONNX file says of itself: all that one needs, besides the file, to get the network's answers about a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnxruntime
+
+from ..errors import UserError
+from ..machine import this_machine
+
+__all__ = ["RESIZE", "Metadata", "attach", "describe", "of_session", "snippet"]
+
+# How evaluation shows a picture to a network, in words for whoever does it again.
+RESIZE = "short side to the resolution, long side in proportion, rounded down; bilinear, antialiased; then the centre"
+_NEEDED = ("resolution", "channels", "mean", "std", "resize")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a network takes and gives. `resolution` is (height, width), `mean` and `std` a number for each channel on the
+    scale from 0 to 1; `classes` is empty where the outputs have numbers only. `convsmith` is the version that wrote it.
+    """
+
+    resolution: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("logits",)
+    task: str = "classify"
+    resize: str = RESIZE
+    convsmith: str = field(default_factory=lambda: dict(this_machine().packages).get("convsmith", "unknown"))
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+
+def describe(given: Metadata) -> dict[str, str]:
+    """The metadata as an ONNX file holds it: texts by name. `resolution`, `channels`, `mean`, `std`, `outputs` and `classes` are
+    JSON; `classes` is left out where there are no names."""
+    told = {
+        "convsmith": given.convsmith,
+        "task": given.task,
+        "resolution": json.dumps(given.resolution),
+        "channels": json.dumps(given.channels),
+        "mean": json.dumps(given.mean),
+        "std": json.dumps(given.std),
+        "resize": given.resize,
+        "outputs": json.dumps(given.outputs),
+    }
+    return told | ({"classes": json.dumps(given.classes, ensure_ascii=False)} if given.classes else {})
+
+
+def of_session(runtime: onnxruntime.InferenceSession, source: str) -> Metadata:
+    """What the file behind an open session says of itself; `source` is its name in messages.
+
+    Raises:
+        UserError: the file says nothing or too little, asks for something that this version does not do.
+    """
+    return _read(runtime.get_modelmeta().custom_metadata_map, source)
+
+
+def attach(path: Path, given: Metadata) -> None:
+    """Write the metadata into the ONNX file at `path`, in the place of what it had."""
+    import onnx
+
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, describe(given))
+    onnx.save(model, path)
+
+
+def _read(told: Mapping[str, str], source: str) -> Metadata:
+    missing = [name for name in _NEEDED if name not in told]
+    if missing:
+        raise UserError(
+            f"{source} does not say how its images are prepared: its metadata lacks {', '.join(missing)}. `convsmith export` "
+            "writes files that do"
+        )
+    if told["resize"] != RESIZE:
+        raise UserError(
+            f"{source} asks for images resized in a way that this version does not know: {told['resize']!r} (written by "
+            f"convsmith {told.get('convsmith', 'of an unknown version')})"
+        )
+    try:
+        height, width = (int(side) for side in json.loads(told["resolution"]))
+        mean, std = (tuple(float(one) for one in json.loads(told[name])) for name in ("mean", "std"))
+        names, outputs = (
+            tuple(str(one) for one in json.loads(told.get(name, "[]"))) for name in ("classes", "outputs")
+        )
+        channels = int(json.loads(told["channels"]))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"the metadata of {source} is damaged: {error}") from None
+    if not len(mean) == len(std) == channels or min(height, width) < 1 or not min(std, default=0.0) > 0:
+        raise UserError(f"the metadata of {source} is damaged: {channels} channels, mean {mean}, std {std}")
+    return Metadata(
+        resolution=(height, width),
+        mean=mean,
+        std=std,
+        classes=names,
+        outputs=outputs or ("logits",),
+        task=told.get("task", "classify"),
+        convsmith=told.get("convsmith", ""),
+    )
+
+
+def snippet(file: Path, given: Metadata) -> str:
+    """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
+    onnxruntime, NumPy and Pillow alone."""
+    wanted = ("resolution", "mean", "std", "classes")[: 4 if given.classes else 3]
+    names = ", names" if given.classes else ""
+    label = "names[i]" if given.classes else "i"
+    return f'''\
+import json, numpy, onnxruntime
+from PIL import Image, ImageOps
+
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
+told = net.get_modelmeta().custom_metadata_map
+(side, _), mean, std{names} = (json.loads(told[key]) for key in {json.dumps(wanted).replace("[", "(").replace("]", ")")})
+image = Image.open("photo.jpg")
+image.draft(None, (2 * side, 2 * side))  # of a large JPEG, no more pixels are decoded than are needed
+image = ImageOps.exif_transpose(image).convert("{"L" if given.channels == 1 else "RGB"}")
+image = image.resize([side * length // min(image.size) for length in image.size], Image.Resampling.BILINEAR)
+left, top = (image.width - side) // 2, (image.height - side) // 2
+pixels = numpy.array(image.crop((left, top, left + side, top + side))).reshape(side, side, -1)
+images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
+logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
+shares = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()
+for i in shares.argsort()[:-6:-1]:
+    print({label}, round(float(shares[i]), 4))
+'''
