@@ -48,6 +48,9 @@ class Training:
     seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
+    class_weights: Annotated[
+        str, Parameter(help="What each class weighs in the loss: balanced, or a number for each, 1,2,0.5.")
+    ] = ""
     tensorboard: Annotated[
         bool, Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.")
     ] = False
@@ -70,6 +73,7 @@ class Training:
             workers=self.workers,
             name=self.name,
             parent=self.runs,
+            class_weights=self.class_weights,
             tensorboard=self.tensorboard,
             cache=self.cache,
             cache_side=self.cache_side,

@@ -22,7 +22,8 @@ _NEEDED = ("resolution", "channels", "mean", "std", "resize")
 @dataclass(frozen=True)
 class Metadata:
     """What a network takes and gives. `resolution` is (height, width), `mean` and `std` a number for each channel on the
-    scale from 0 to 1; `classes` is empty where the outputs have numbers only. `convsmith` is the version that wrote it.
+    scale from 0 to 1; `classes` is empty where the outputs have numbers only. `activation` makes
+    probabilities of the outputs: softmax of one class an image, sigmoid of any number. `convsmith` is the version that wrote it.
     """
 
     resolution: tuple[int, int]
@@ -31,6 +32,7 @@ class Metadata:
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("logits",)
     task: str = "classify"
+    activation: str = "softmax"
     resize: str = RESIZE
     convsmith: str = field(default_factory=lambda: dict(this_machine().packages).get("convsmith", "unknown"))
 
@@ -45,6 +47,7 @@ def describe(given: Metadata) -> dict[str, str]:
     told = {
         "convsmith": given.convsmith,
         "task": given.task,
+        "activation": given.activation,
         "resolution": json.dumps(given.resolution),
         "channels": json.dumps(given.channels),
         "mean": json.dumps(given.mean),
@@ -86,6 +89,8 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
             f"{source} asks for images resized in a way that this version does not know: {told['resize']!r} (written by "
             f"convsmith {told.get('convsmith', 'of an unknown version')})"
         )
+    if (activation := told.get("activation", "softmax")) not in ("softmax", "sigmoid"):
+        raise UserError(f"{source} makes probabilities by '{activation}', which this version does not know")
     try:
         height, width = (int(side) for side in json.loads(told["resolution"]))
         mean, std = (tuple(float(one) for one in json.loads(told[name])) for name in ("mean", "std"))
@@ -104,8 +109,15 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         classes=names,
         outputs=outputs or ("logits",),
         task=told.get("task", "classify"),
+        activation=activation,
         convsmith=told.get("convsmith", ""),
     )
+
+
+_ACTIVATIONS = {
+    "softmax": "numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()",
+    "sigmoid": "1 / (1 + numpy.exp(-logits))",
+}
 
 
 def snippet(file: Path, given: Metadata) -> str:
@@ -129,7 +141,7 @@ left, top = (image.width - side) // 2, (image.height - side) // 2
 pixels = numpy.array(image.crop((left, top, left + side, top + side))).reshape(side, side, -1)
 images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
 logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
-shares = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()
+shares = {_ACTIVATIONS[given.activation]}
 for i in shares.argsort()[:-6:-1]:
     print({label}, round(float(shares[i]), 4))
 '''

@@ -192,9 +192,18 @@ def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
     return Normalise(spec.input.mean, spec.input.std).to(where)
 
 
-def metadata_of(spec: ArchSpec, classes: Sequence[str] = ()) -> Metadata:
+def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None = None) -> Metadata:
     """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
-    return Metadata(resolution=spec.input.sides, mean=spec.input.mean, std=spec.input.std, classes=tuple(classes))
+    task, image = task or Classify(), spec.input
+    return Metadata(
+        image.sides,
+        image.mean,
+        image.std,
+        tuple(classes),
+        outputs=spec.head.outputs,
+        task=task.kind,
+        activation=task.activation,
+    )
 
 
 def shape_of(spec: ArchSpec) -> tuple[int, ...]:

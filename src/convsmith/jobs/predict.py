@@ -28,7 +28,7 @@ from ..model import Model
 from ..resolve import create, device, target_of
 from ..runs import Run
 from ..watcher import Watcher
-from .feed import metadata_of, trained
+from .feed import metadata_of, task_of, trained
 
 __all__ = ["BATCH", "Prediction", "Predictions", "Predictor", "Unreadable", "opened", "predict"]
 
@@ -234,7 +234,8 @@ class Predictor:
                     "diverged, or the weights are damaged"
                 )
             best = logits.topk(top, dim=1).indices
-            shares = logits.softmax(dim=1).gather(1, best).cpu().tolist()
+            likely = logits.softmax(dim=1) if self.says.activation == "softmax" else logits.sigmoid()
+            shares = likely.gather(1, best).cpu().tolist()
             for j, labels, row in zip(kept, best.cpu().tolist(), shares, strict=True):
                 pairs = ((names[i] if names else str(i), share) for i, share in zip(labels, row, strict=True))
                 found[j] = Prediction(start + j, paths[j], tuple(pairs))
@@ -265,9 +266,8 @@ def opened(
             )
         _no_weights(weights, "a live network")
         mine = next(model.parameters()).device if device is None else None
-        return _live(
-            model.spec.name, copy.deepcopy(model), classes or (), device if mine is None else str(mine), threads
-        )
+        says = metadata_of(model.spec, classes or ())
+        return _live(model.spec.name, copy.deepcopy(model), says, device if mine is None else str(mine), threads)
     target = target_of(model)
     if target.onnx is not None:
         _no_weights(weights, target.label)
@@ -279,8 +279,8 @@ def opened(
         if classes is not None:
             raise UserError(f"{target.run.path} knows its classes; `classes` is for networks that do not")
         _trained(target.run)
-        names = target.run.read("data.json")["classes"]
-        return _live(target.label, trained(target.run, target.run.spec), names, device, threads)
+        says = metadata_of(target.run.spec, target.run.data.classes, task_of(target.run.config))
+        return _live(target.label, trained(target.run, target.run.spec), says, device, threads)
     if target.spec is None:
         raise UserError(
             f"{target.label} was not made here; predictions are a run's, an exported file's or those of a network of ours with "
@@ -290,13 +290,13 @@ def opened(
         raise UserError(
             f"{target.label} is untrained: give a run, an exported .onnx file, or weights (a file, timm:NAME, tv:NAME)"
         )
-    return _live(target.label, create(target.spec, weights=weights), classes or (), device, threads)
+    net = create(target.spec, weights=weights)
+    return _live(target.label, net, metadata_of(net.spec, classes or ()), device, threads)
 
 
-def _live(label: str, model: Model, classes: Sequence[str], where: str | None, threads: int) -> Predictor:
+def _live(label: str, model: Model, says: Metadata, where: str | None, threads: int) -> Predictor:
     if not model.num_classes:
         raise UserError(f"{label} has no classifier")
-    says = metadata_of(model.spec, classes)
     on = device(where)
     ready = Normalise(says.mean, says.std).to(on)
     network = model.eval().to(on)

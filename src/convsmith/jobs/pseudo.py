@@ -13,8 +13,9 @@ from ..evals import outputs
 from ..files import write_text
 from ..resolve import device, trained_run
 from ..runs import Run
+from ..tasks import Classify
 from ..watcher import Watcher
-from .feed import EVAL_BATCH, normaliser, trained
+from .feed import EVAL_BATCH, normaliser, task_of, trained
 
 __all__ = ["pseudo_label"]
 
@@ -42,6 +43,8 @@ def pseudo_label(
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
     run = trained_run(teacher)
+    if not isinstance(task_of(run.config), Classify):
+        raise UserError(f"{run.path} gives no one label an image: pseudo-labels are a classifier's")
     spec, inputs, where = run.spec, unlabelled(images), device()
     split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = run.data.classes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, ManyLabels, load_data
+from ..data import Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, load_data
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
@@ -86,8 +86,6 @@ class Source:
             seed=self.seed,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
-        if isinstance(found.train.targets, ManyLabels):  # until a task learns from them
-            raise UserError(f"{found.name} gives images of several classes, and no task here learns from these yet")
         for note in found.notes:
             watcher.note(note)
         if found.skipped:

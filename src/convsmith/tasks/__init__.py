@@ -5,13 +5,15 @@
 | `task`     | `Task`: what every task answers                                                       |
 | `classify` | `Classify`: one label an image                                                        |
 | `multi_label` | `MultiLabel`: any number of labels an image                                        |
+| `choosing` | `task_for`: the task that data asks for                                               |
 | `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
 """
 
+from .choosing import BALANCED, task_for
 from .classify import Classify
 from .multi_label import MultiLabel
 from .task import Task, refuse_unread
 
-__all__ = ["TASKS", "Classify", "MultiLabel", "Task", "refuse_unread"]
+__all__ = ["BALANCED", "TASKS", "Classify", "MultiLabel", "Task", "refuse_unread", "task_for"]
 
 TASKS: tuple[type[Task], ...] = (Classify, MultiLabel)

@@ -35,6 +35,7 @@ class MultiLabel(Task):
     kind: ClassVar[str] = "multi-label"
     headline: ClassVar[str] = "map"
     running: ClassVar[str] = "right"
+    activation: ClassVar[str] = "sigmoid"
     uses: ClassVar[frozenset[str]] = frozenset({"smoothing", "mixup", "cutmix", "first_side"})
 
     weights: tuple[float, ...] = ()

@@ -34,6 +34,7 @@ class Task(Tagged):
 
     headline: ClassVar[str]  # the name of the metric that networks are judged by
     running: ClassVar[str]  # the name of the score that `loss` sums over training inputs
+    activation: ClassVar[str] = "softmax"  # what makes probabilities of a classifier's outputs
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
 
     @abc.abstractmethod

@@ -17,9 +17,10 @@ from ...recipe import Recipe
 from ...resolve import device
 from ...runs import Config, Kind, Run, now
 from ...supernet import Space
+from ...tasks import Classify, Task
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
-from ..feed import metadata_of, samples_of, shape_of
+from ..feed import metadata_of, samples_of, shape_of, task_of
 from ..options import Data, Options, with_recipe
 from ..source import Source
 from ..train.begin import given
@@ -68,6 +69,7 @@ def search(
             if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
                 watcher.note(f"started again by torchrun: going on with {before}")
                 return Run.open(before), images
+            task = request.task(images)
             space, recipe = request.settled(images)
             request.refuse_slow(space)
             run = Run.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
@@ -75,7 +77,7 @@ def search(
             watcher.stage("run", str(run.path))
             small, big = cost(space.smallest()), cost(space.biggest())
             watcher.stage("space", f"{space.base.name}: {space.size():,} networks, from {small} to {big}")
-            _describe(run, request, space, recipe, images, options)
+            _describe(run, request, space, recipe, task, images, options)
             return run, images
 
         found, images = ranks.from_first(begun)
@@ -114,7 +116,7 @@ def export_child(
         input_shape=shape_of(model.spec),
         dynamic_batch=dynamic_batch,
         samples=samples,
-        metadata=metadata_of(model.spec, images.classes),
+        metadata=metadata_of(model.spec, images.classes, task_of(found.config)),
     )
 
 
@@ -146,7 +148,9 @@ def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
     return state.examiner.child(space.spec(front[number - 1].genes)), images
 
 
-def _describe(run: Run, request: Request, space: Space, recipe: Recipe, images: ImageData, options: Options) -> None:
+def _describe(
+    run: Run, request: Request, space: Space, recipe: Recipe, task: Task, images: ImageData, options: Options
+) -> None:
     run.write("space.json", to_data(space))
     run.write_spec(space.biggest())
     run.write_data(data_record(images))
@@ -163,6 +167,7 @@ def _describe(run: Run, request: Request, space: Space, recipe: Recipe, images: 
             command=given(),
             budgets=tuple(request.budgets),
             how=to_data(request.how),
+            task=None if task == Classify() else to_data(task),
             recipe=to_data(recipe),
             machine=this_machine(),
         )

@@ -15,7 +15,6 @@ from ...costs import cost
 from ...data import Split
 from ...resolve import device
 from ...supernet import Sandwich, Space, Supernet, ends, skeletons
-from ...tasks import Classify
 from ...units import Cost
 from ...watcher import Watcher
 from ..feed import Feed, normaliser
@@ -92,7 +91,7 @@ def rehearse_search(
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
     supernet = Supernet(space, seed=options.seed)
     watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")
-    task = Classify()
+    task = request.task(images)
     sandwiches = Sandwich(supernet, task, recipe, seed=options.seed, labels_first=how.labels_first)
     watched = ends(supernet, task, recipe, chance=task.chance(parts.classes))
     prepare = normaliser(space.biggest(), where)

@@ -14,6 +14,7 @@ from ...recipe import Recipe
 from ...recipes import changed, settle
 from ...recipes import recipe as named_recipe
 from ...supernet import Space, refuse_recipe
+from ...tasks import Task, refuse_unread, task_for
 from ...units import Budget
 from ...watcher import Watcher
 from ..options import Data, Options, source_of
@@ -38,6 +39,7 @@ class Request:
     recipe: Recipe
     how: SearchOptions
     seed: int
+    class_weights: str = ""
 
     @classmethod
     def of(cls, data: Data, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
@@ -58,7 +60,13 @@ class Request:
             raise UserError(
                 "a search learns from no pseudo-labels: children would be chosen by images that they labelled"
             )
-        return cls(source_of(data, options), budgets, recipe, how, options.seed)
+        return cls(source_of(data, options), budgets, recipe, how, options.seed, options.class_weights)
+
+    def task(self, images: ImageData) -> Task:
+        """What the networks are for. Refused where it does not read what the recipe sets."""
+        task = task_for(images, self.class_weights)
+        refuse_unread(task, self.recipe)
+        return task
 
     def settled(self, images: ImageData) -> tuple[Space, Recipe]:
         """The space of networks for these classes, and the recipe in numbers for the biggest, which alone is regularised.

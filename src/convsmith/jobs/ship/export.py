@@ -12,7 +12,7 @@ from ...exporting import Exported, export_onnx
 from ...resolve import target_of
 from ...runs import Run
 from ...watcher import Watcher
-from ..feed import metadata_of, record_of_weights, refuse_misfit, samples_of
+from ..feed import metadata_of, record_of_weights, refuse_misfit, samples_of, task_of
 from ..source import Source
 from .quantise import Shrunk, export_int8
 
@@ -57,7 +57,7 @@ def export(
         watcher.note(f"{target.label} is exported with random weights: it was not trained here")
     if target.run is not None:
         source = Source.of(target.run)
-        says = metadata_of(target.run.spec, target.run.data.classes)
+        says = metadata_of(target.run.spec, target.run.data.classes, task_of(target.run.config))
         if not source.own:  # a dataset that lives in Python is not here: noise will do
             samples = samples_of(target.run.spec, source.load(watcher))
     named = Path(f"{target.label.replace(':', '-')}.onnx")

@@ -95,7 +95,9 @@ def export_int8(
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), whole, input_shape=shape, samples=samples_of(run.spec, images))
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
-        made = quantise(whole, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes))
+        made = quantise(
+            whole, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes, task_of(run.config))
+        )
         watcher.stage("score", f"{len(images.val)} validation images, both files")
         before, after = (_headline(file, run, images) for file in (whole, small))
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", whole), ("int8", small))]

@@ -19,7 +19,7 @@ from ...recipes import recipe as named_recipe
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
-from ...tasks import Classify
+from ...tasks import task_for
 from ...watcher import Watcher
 from ..feed import Feed
 from ..options import Options, source_of
@@ -79,7 +79,7 @@ def hours_of(steps: Sequence[Step], images: ImageData, *, seeds: int, workers: i
     """About how long all trainings take: from a few small batches of the last step, by one thread, as if time followed MACs."""
     top = steps[-1]
     few = replace(top.recipe, batch=min(top.recipe.batch, TRIED))
-    an_image = seconds_a_step(top.spec, Classify(), few, Feed(top.spec, images, few, 0, 0), threads=1) / few.batch
+    an_image = seconds_a_step(top.spec, task_for(images), few, Feed(top.spec, images, few, 0, 0), threads=1) / few.batch
     epochs = sum(step.recipe.epochs * cost(step.spec).macs / cost(top.spec).macs for step in steps)
     return seeds * epochs * len(images.train) * an_image / workers / 3600
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...costs import cost
 from ...data import ImageData
 from ...errors import UserError
-from ...tasks import Classify
+from ...tasks import task_for
 from ...units import human
 from ...watcher import Watcher
 from ..feed import Feed
@@ -75,7 +75,7 @@ def listed(plan: Plan, images: ImageData, workers: int) -> tuple[list[dict[str, 
 def _hours_an_epoch(plan: Plan, images: ImageData) -> float:
     """One epoch of every training of the plan, by one process, taking time to follow multiply-adds."""
     feed = Feed(plan.base, images, plan.recipe, 0, 0)
-    a_step = seconds_a_step(plan.base, Classify(), plan.recipe, feed, threads=1)
+    a_step = seconds_a_step(plan.base, task_for(images), plan.recipe, feed, threads=1)
     base = cost(plan.base).macs
     seeds = 1 if plan.rule == "tiny" else plan.seeds
     units = seeds * sum(cost(spec).macs / base for _, spec in candidates(plan))

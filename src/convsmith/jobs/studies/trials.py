@@ -108,14 +108,14 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path) -> Outcome:
     from ...evals import evaluate
     from ...model import build
     from ...resolve import device
-    from ...tasks import Classify
+    from ...tasks import task_for
     from ...training import Single, fit, forget_checkpoint
     from ...watcher import StepDone
 
     torch.set_num_threads(1)
     where = device()
     normalise, validation = normaliser(trial.spec, where), validation_batches(trial.spec, images)
-    model, task = build(trial.spec, seed=trial.seed), Classify()
+    model, task = build(trial.spec, seed=trial.seed), task_for(images)
     try:
         for record in fit(
             Single(model, task, trial.recipe),

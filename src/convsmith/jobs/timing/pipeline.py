@@ -17,7 +17,7 @@ from ...recipe import Augment, Recipe
 from ...recipes import recipe as named_recipe
 from ...recipes import settle
 from ...resolve import spec as resolve_spec
-from ...tasks import Classify, Task
+from ...tasks import Task, task_for
 from ...watcher import Watcher
 from ..feed import Feed
 from ..source import Source
@@ -91,7 +91,7 @@ def examine_data(
     """
     watcher = watcher or Watcher()
     found = Source(str(data)).load(watcher)
-    task = Classify()
+    task = task_for(found)
     spec = task.fitted(resolve_spec(model), found.classes)
     chosen = settle(named_recipe(recipe) if isinstance(recipe, str) else recipe, spec)
     side, channels, batch = spec.input.resolution, spec.input.channels, min(chosen.batch, len(found.train))

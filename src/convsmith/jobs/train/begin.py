@@ -24,7 +24,7 @@ from ...runs import Config, Run, Stage, now
 from ...scaling import Fit, ResNetRS, regime
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
-from ...tasks import Classify, Task, refuse_unread
+from ...tasks import Classify, Task, refuse_unread, task_for
 from ...training import joined, recalled, remember, world_here
 from ...units import Budget
 from ...watcher import Watcher
@@ -81,7 +81,7 @@ def design_job(
     line = named_rule(rule)
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
-    task = Classify()
+    task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
     found = scale(task.fitted(chosen, images.classes), to=budget, rule=line, watcher=watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
@@ -123,7 +123,7 @@ def train_job(
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
     images = source.load(watcher, own_data(data))
-    task = Classify()
+    task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
     spec = task.fitted(spec, images.classes)
     begin = None

@@ -93,7 +93,7 @@ def _stages(
     if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
         samples = samples_of(spec, data())
-        says = metadata_of(spec, run.data.classes)
+        says = metadata_of(spec, run.data.classes, task_of(config))
         exported = export_onnx(
             trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples, metadata=says
         )
