@@ -12,7 +12,7 @@
 
 from .grow import grown
 from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image
-from .part import Act, Block, Conv, Head, Mixer, Neck, Node, Norm, Padding, Part, Ramp, Stem, Style, Unit
+from .part import Act, Block, Choices, Conv, Head, Mixer, Neck, Node, Norm, Padding, Part, Ramp, Stem, Style, Unit
 from .plans import plan, taps, trunk
 from .shapes import Map, Shape
 from .spec import ArchSpec, Stage
@@ -23,6 +23,7 @@ __all__ = [
     "Act",
     "ArchSpec",
     "Block",
+    "Choices",
     "Conv",
     "Head",
     "Image",

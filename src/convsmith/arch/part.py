@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Act",
     "Block",
+    "Choices",
     "Conv",
     "Head",
     "Mixer",
@@ -93,6 +94,10 @@ class Norm(Part):
     def activation(self) -> nn.Module:
         """The activation alone, for the places that have one without a normalisation before it."""
 
+    def with_eps(self, eps: float) -> Self:
+        """The same norm with that epsilon; as it is where it has none."""
+        return self
+
 
 @dataclass(frozen=True)
 class Conv(Part):
@@ -150,9 +155,37 @@ class Unit(Part):
         return node.c_out
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a search may vary about a block: the `kernel` of the convolution that mixes positions, and the ratio `expand` of
+    its middle to the width that this is reckoned from; None for what it has not. A `mixer` in the convolution's place leaves
+    the kernel without a meaning."""
+
+    kernel: int | None = None
+    expand: float | None = None
+    mixer: Mixer | None = None
+
+
 @dataclass(frozen=True)
 class Block(Unit):
     """One residual (or plain) unit of a stage: ⟨N,c_in,H,W⟩ -> ⟨N,c_out,ceil(H/stride),ceil(W/stride)⟩."""
+
+    @property
+    def choices(self) -> Choices:
+        """What may vary about it, as it is now."""
+        return Choices()
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        """The same block with these of its choices; one that it does not have changes nothing."""
+        return self
+
+    def with_mixer(self, mixer: Mixer | None) -> Self:
+        """The same block with `mixer` where its convolution stood.
+
+        Raises:
+            ValueError: it has no such place.
+        """
+        raise ValueError(f"a {self.kind} block has no k x k convolution that a mixer could stand for")
 
     def variance(self, before: float, *, keeps: bool) -> float:
         """The variance that leaves by signal theory when `before` enters; `keeps` where the skip is the identity.
@@ -237,6 +270,15 @@ class Head(Part):
     @abc.abstractmethod
     def widened(self, grow: Callable[[float], int]) -> Self:
         """The same head with every width w replaced by `grow(w)`."""
+
+    @property
+    def choice(self) -> int:
+        """The width of a layer of its own that a search may vary; 0 where it has none."""
+        return 0
+
+    def with_choice(self, width: int) -> Self:
+        """The same head with that width; as it is where `choice` is 0."""
+        return self
 
     def with_dropout(self, rate: float) -> Self:
         """The same head with that dropout; as it is where it has no place for one."""

@@ -11,7 +11,7 @@ Nothing here imports torch. What a part *does* stands beside it, in its own file
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from ..tagged import LATER, at_least
@@ -125,12 +125,10 @@ class ArchSpec:
             raise ValueError(f"{self.name} has stages 0 to {len(self.stages) - 1}; got {stage}")
         stage %= len(self.stages)
         old = self.stages[stage]
-        if "mixer" not in {one.name for one in fields(old.block)}:
-            raise ValueError(f"a {old.block.kind} block has no k x k convolution that a mixer could stand for")
+        mixed = old.block.with_mixer(mixer)
         chosen = range(old.depth) if blocks is None else blocks
         if any(not 0 <= block < old.depth for block in chosen):
             raise ValueError(f"stage {stage} of {self.name} has blocks 0 to {old.depth - 1}; got {sorted(chosen)}")
-        mixed = replace(old.block, mixer=mixer)  # type: ignore[call-arg]
         runs: list[Stage] = []
         for block, run in groupby(mixed if index in chosen else old.block for index in range(old.depth)):
             runs.append(replace(old, block=block, depth=len(list(run)), stride=1 if runs else old.stride))

@@ -21,7 +21,7 @@ from ..arch import ArchSpec, Node, Shape, Style, plan
 from ..errors import UserError
 from ..layers import EvoNormS, Ghost, LambdaLayer
 from ..model import Model
-from .space import Genes, Space, has_mixer
+from .space import Genes, Space
 
 __all__ = ["Cut", "blank", "blank_unit", "check", "cut", "cuts"]
 
@@ -132,7 +132,7 @@ def _blocks(space: Space, node: Node, axes: dict[str, Genes]) -> Iterator[Node]:
     for values in product(*(axes[name] for name in own)):
         part = _changed(space, dict(zip(own, values, strict=True))).stages[index].block
         for c_in in (values[0],) if repeat else before:
-            for resolution in axes["resolution"] if has_mixer(part) else axes["resolution"][-1:]:
+            for resolution in axes["resolution"] if part.choices.mixer is not None else axes["resolution"][-1:]:
                 sides = tuple(-(-side * int(resolution) // int(axes["resolution"][-1])) for side in node.sides)
                 entering = Shape(int(c_in), sides)
                 yield replace(node, part=part, ins=(entering,), outs=(entering.strided(node.stride, int(values[0])),))

@@ -6,20 +6,17 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..arch import ArchSpec, Block
 from ..errors import UserError
 
-__all__ = ["Axes", "Axis", "Genes", "Space", "expansion", "has_mixer"]
+__all__ = ["Axes", "Axis", "Genes", "Space"]
 
 # One value for each axis, in the order of `Space.axes`: flat, hashable, fit for JSON. The key of every cache and table.
 Genes = tuple[float, ...]
-
-# What blocks call the ratio of their middle to the width it is reckoned from.
-EXPANSIONS = ("expand", "ratio")
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,14 @@ class Space:
         if len(self.stages) != len(self.base.stages):
             raise UserError(f"{self.base.name} has {len(self.base.stages)} stages; got axes for {len(self.stages)}")
         for index, (stage, axes) in enumerate(zip(self.base.stages, self.stages, strict=True)):
-            if axes.kernel and ("kernel" not in _names(stage.block) or has_mixer(stage.block)):
+            choices = stage.block.choices
+            if axes.kernel and (choices.kernel is None or choices.mixer is not None):
                 raise UserError(f"stages.{index}.kernel: a {stage.block.describe()} block has no kernel to choose")
-            if axes.expand and expansion(stage.block) is None:
+            if axes.expand and choices.expand is None:
                 raise UserError(f"stages.{index}.expand: a {stage.block.kind} block has no expansion to choose")
             if any(kernel % 2 == 0 for kernel in axes.kernel):
                 raise UserError(f"stages.{index}.kernel must be odd, to have a centre; got {axes.kernel}")
-        if self.head and not _head_width(self.base):
+        if self.head and not self.base.head.choice:
             raise UserError(f"head: {self.base.name} has no convolution in its head whose width could be chosen")
         for axis in self.axes:
             if list(axis.values) != sorted(set(axis.values)) or axis.values[0] <= 0:
@@ -86,13 +84,14 @@ class Space:
             Axis("stem", self.stem or (self.base.stem.width,)),
         ]
         for index, (stage, axes) in enumerate(zip(self.base.stages, self.stages, strict=True)):
+            kernel, expand = _chosen(stage.block)
             own += [
                 Axis(f"stages.{index}.width", axes.width or (stage.width,)),
                 Axis(f"stages.{index}.depth", axes.depth or (stage.depth,)),
-                Axis(f"stages.{index}.kernel", axes.kernel or (_value(stage.block, "kernel"),)),
-                Axis(f"stages.{index}.expand", axes.expand or (_value(stage.block, expansion(stage.block)),)),
+                Axis(f"stages.{index}.kernel", axes.kernel or (kernel,)),
+                Axis(f"stages.{index}.expand", axes.expand or (expand,)),
             ]
-        return (*own, Axis("head", self.head or (_head_width(self.base) or 1,)))
+        return (*own, Axis("head", self.head or (self.base.head.choice or 1,)))
 
     def size(self) -> int:
         """How many networks the space holds."""
@@ -129,9 +128,8 @@ class Space:
             raise UserError(f"{spec.name} has {len(spec.stages)} stages, the space {len(self.base.stages)}")
         genes: list[float] = [spec.input.resolution, spec.stem.width]
         for stage in spec.stages:
-            genes += [stage.width, stage.depth]
-            genes += [_value(stage.block, "kernel"), _value(stage.block, expansion(stage.block))]
-        genes.append(_head_width(spec) or 1)
+            genes += [stage.width, stage.depth, *_chosen(stage.block)]
+        genes.append(spec.head.choice or 1)
         found = self.spec(genes)
         if found != replace(spec, name=self.base.name):
             raise UserError(f"{spec.name} differs from the space's networks in something that no axis is for")
@@ -179,57 +177,17 @@ class Space:
         stages = []
         for stage in self.base.stages:
             width, depth, kernel, expand = (next(values) for _ in range(4))
-            block = _with(stage.block, "kernel", int(kernel))
-            block = _with(block, expansion(block), expand)
+            block = stage.block.varied(int(kernel), expand)
             stages.append(replace(stage, block=block, width=int(width), depth=int(depth)))
-        head = self.base.head
-        if _head_width(self.base):
-            head = replace(head, width=int(next(values)))  # type: ignore[call-arg]
         return replace(
             self.base.with_resolution(resolution),
             stem=replace(self.base.stem, width=stem),
             stages=tuple(stages),
-            head=head,
+            head=self.base.head.with_choice(int(next(values))),
         )
 
 
-# ---- fields by what they mean --------------------------------------------------------------------------------------
-
-
-def expansion(block: Block) -> str | None:
-    """The field that holds a block's expansion, under either of its names; None where it has none."""
-    return next((name for name in EXPANSIONS if name in _names(block)), None)
-
-
-def _names(part: object) -> set[str]:
-    return {field.name for field in fields(part)}  # type: ignore[arg-type]
-
-
-def _items(part: object) -> Iterator[tuple[str, object]]:
-    return ((name, vars(part)[name]) for name in _names(part))
-
-
-def has_mixer(block: object) -> bool:
-    """Whether something else stands where the block's convolution stood."""
-    return dict(_items(block)).get("mixer") is not None
-
-
-def _value(block: Block, name: str | None) -> float:
-    """A numeric field of a block; 1 where it has no such field, so that every stage has as many genes."""
-    value = dict(_items(block)).get(name or "", 1)
-    assert isinstance(value, (int, float))
-    return value
-
-
-def _with(block: Block, name: str | None, value: float) -> Block:
-    """The block with that field changed; a block without the field, or with this value in it, as it is."""
-    if name is None or name not in _names(block) or _value(block, name) == value:
-        return block
-    return replace(block, **{name: value})
-
-
-def _head_width(spec: ArchSpec) -> int:
-    """The width of the head's convolution; 0 where it has none."""
-    width = dict(_items(spec.head)).get("width", 0)
-    assert isinstance(width, int)
-    return width
+def _chosen(block: Block) -> tuple[int, float]:
+    """A block's kernel and expansion; 1 where it has no such choice, so that every stage has as many genes."""
+    own = block.choices
+    return 1 if own.kernel is None else own.kernel, 1 if own.expand is None else own.expand

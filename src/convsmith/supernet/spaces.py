@@ -13,7 +13,7 @@ from ..families.bignas import LARGEST
 from ..layers import LinearInit
 from ..parts import SE, BatchNorm, ConvStem, MBConv, NoNorm, PlainConv, PooledClassifier
 from .slicing import check
-from .space import Axes, Space, expansion
+from .space import Axes, Space
 
 __all__ = ["BIGNAS", "SPACES", "T32", "space_from"]
 
@@ -117,24 +117,21 @@ def space_from(
     fixed = [before or after for before, after in zip((False, *keeps), (*keeps, False), strict=True)]
     stages = []
     for stage, bound in zip(base.stages, fixed[1:], strict=True):
-        own = vars(stage.block)
-        ratio = expansion(stage.block)
-        kernels = "kernel" in own and own.get("mixer") is None
+        own = stage.block.choices
         stages.append(
             Axes(
                 widths(stage.width, fixed=bound),
                 tuple(range(math.ceil(stage.depth * depth), stage.depth + 1)),
-                _up_to(kernel, own["kernel"]) if kernels else (),
-                _up_to(expand, own[ratio]) if ratio and own[ratio] != 1 else (),
+                _up_to(kernel, own.kernel) if own.kernel is not None and own.mixer is None else (),
+                _up_to(expand, own.expand) if own.expand is not None and own.expand != 1 else (),
             )
         )
-    head = base.head
     space = Space(
         base=base,
         resolution=_up_to(resolution, base.input.resolution),
         stem=widths(base.stem.width, fixed=fixed[0]),
         stages=tuple(stages),
-        head=widths(head.width, fixed=False) if isinstance(head, PooledClassifier) and head.width else (),
+        head=widths(base.head.choice, fixed=False) if base.head.choice else (),
     )
     check(space)
     return space

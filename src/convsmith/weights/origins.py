@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ class Numerics:
     def applied(self, spec: ArchSpec) -> ArchSpec:
         """`spec` with these in its style and input."""
         norm, conv, image = spec.style.norm, spec.style.conv, spec.input
-        if self.eps is not None and "eps" in {field.name for field in fields(norm)}:
-            norm = replace(norm, eps=self.eps)  # type: ignore[call-arg]
+        if self.eps is not None:
+            norm = norm.with_eps(self.eps)
         if self.padding is not None:
             conv = replace(conv, padding=self.padding)
         if self.mean is not None and self.std is not None and len(self.mean) == image.channels:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Node, Style
+from ...arch import Block, Choices, Node, Style
 from ...layers import Residual
 from ..units import conv_norm, odd
 from .shortcut import Shortcut, shortcut
@@ -30,6 +30,13 @@ class BasicBlock(Block):
         odd("basic.kernel", self.kernel)
         if self.groups < 1:
             raise ValueError(f"basic.groups must be at least 1; got {self.groups}")
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         if node.c_in % self.groups or node.c_out % self.groups:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Mixer, Node, Style
+from ...arch import Block, Choices, Mixer, Node, Style
 from ...layers import Residual
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
@@ -40,6 +40,16 @@ class Bottleneck(Block):
         odd("bottleneck.kernel", self.kernel)
         if self.ratio <= 0 or self.groups < 1:
             raise ValueError(f"bottleneck.ratio must be above 0 and groups at least 1; got {self.ratio}, {self.groups}")
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel, self.ratio, self.mixer)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel, ratio=expand)
+
+    def with_mixer(self, mixer: Mixer | None) -> Self:
+        return replace(self, mixer=mixer)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         # A scaled width need not split into the groups: round the middle up to the next that does.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Node, Style
+from ...arch import Block, Choices, Node, Style
 from ...layers import Ghost, Residual
 from ..squeeze import SE
 from ..units import conv_norm, odd
@@ -35,6 +35,13 @@ class GhostBottleneck(Block):
         odd("ghost_bottleneck.kernel", self.kernel)
         if self.expand <= 0:
             raise ValueError(f"ghost_bottleneck.expand must be above 0; got {self.expand}")
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel, self.expand)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel, expand=expand)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(4, 4 * round(node.c_out * self.expand / 4))

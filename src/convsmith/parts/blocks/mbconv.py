@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Mixer, Node, Style
+from ...arch import Block, Choices, Mixer, Node, Style
 from ...layers import Residual
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
@@ -40,6 +40,16 @@ class MBConv(Block):
         odd("mbconv.kernel", self.kernel)
         if self.expand <= 0:
             raise ValueError(f"mbconv.expand must be above 0; got {self.expand}")
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel, self.expand, self.mixer)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel, expand=expand)
+
+    def with_mixer(self, mixer: Mixer | None) -> Self:
+        return replace(self, mixer=mixer)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(1, round(node.c_in * self.expand))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Node, Style
+from ...arch import Block, Choices, Node, Style
 from ...layers import Gained, Residual, ScaledWSConv2d
 from ..squeeze import SE
 from ..units import conv_norm, odd, opening
@@ -46,6 +46,13 @@ class NFBottleneck(Block):
 
     def variance(self, before: float, *, keeps: bool) -> float:
         return (before if keeps else 1.0) + self.alpha**2
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel, self.ratio)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel, ratio=expand)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(1, round(node.c_out * self.ratio))
@@ -93,6 +100,13 @@ class NFRegNetBlock(Block):
 
     def variance(self, before: float, *, keeps: bool) -> float:
         return (before if keeps else 1.0) + self.alpha**2
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel, self.expand)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel, expand=expand)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         wish = int(node.c_in * self.expand) + (self.group_width // 2 if self.nearest else 0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Node, Style
+from ...arch import Block, Choices, Node, Style
 from ...layers import Residual
 from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
@@ -34,6 +34,13 @@ class PreActBottleneck(Block):
         odd("preact_bottleneck.kernel", self.kernel)
         if self.ratio <= 0:
             raise ValueError(f"preact_bottleneck.ratio must be above 0; got {self.ratio}")
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel, self.ratio)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel, ratio=expand)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(1, round(node.c_out * self.ratio))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
-from ...arch import Block, Node, Style
+from ...arch import Block, Choices, Node, Style
 from ..units import conv_norm, odd
 
 __all__ = ["DepthwiseSeparable"]
@@ -24,6 +24,13 @@ class DepthwiseSeparable(Block):
 
     def __post_init__(self) -> None:
         odd("depthwise_separable.kernel", self.kernel)
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.kernel)
+
+    def varied(self, kernel: int, expand: float) -> Self:
+        return replace(self, kernel=kernel)
 
     def build(self, node: Node, style: Style) -> nn.Module:
         depthwise = conv_norm(style, node.c_in, node.c_in, self.kernel, stride=node.stride, groups=node.c_in)

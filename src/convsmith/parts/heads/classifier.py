@@ -71,6 +71,13 @@ class PooledClassifier(Head, Unit):
         width, hidden = (grow(channels) if channels else 0 for channels in (self.width, self.hidden))
         return replace(self, width=width, hidden=hidden)
 
+    @property
+    def choice(self) -> int:
+        return self.width
+
+    def with_choice(self, width: int) -> Self:
+        return replace(self, width=width) if self.width else self
+
     def with_dropout(self, rate: float) -> Self:
         return replace(self, dropout=rate)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
@@ -25,6 +25,9 @@ class BatchNorm(Norm):
     act: Act = Act.RELU
     eps: float = 1e-5
     momentum: float = 0.1
+
+    def with_eps(self, eps: float) -> Self:
+        return replace(self, eps=eps)
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         norm = nn.BatchNorm2d(channels, eps=self.eps, momentum=self.momentum)

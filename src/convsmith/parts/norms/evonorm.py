@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar, final
+from typing import ClassVar, Self, final
 
 from torch import nn
 
@@ -51,6 +51,9 @@ class EvoNorm(Norm):
             raise ValueError(f"evonorm.groups must be at least 1; got {self.groups}")
         if self.variant.batch and self.linear is EvoNormLinear.DIVIDE:
             raise ValueError(f"evonorm.linear may be divide for s0, s1 and s2; got it with {self.variant}")
+
+    def with_eps(self, eps: float) -> Self:
+        return replace(self, eps=eps)
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         norm = self._layer(channels, activate=activate)

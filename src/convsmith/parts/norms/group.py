@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, final
 
 from torch import nn
 
@@ -31,6 +31,9 @@ class GroupNorm(Norm):
     def __post_init__(self) -> None:
         if self.groups < 1:
             raise ValueError(f"group_norm.groups must be at least 1; got {self.groups}")
+
+    def with_eps(self, eps: float) -> Self:
+        return replace(self, eps=eps)
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
