@@ -219,6 +219,21 @@ def test_a_random_crop_has_the_area_and_the_aspect_asked_for(draws):
     assert 0.745 < w / h < 1.34
 
 
+@given(draws=st.lists(st.floats(0, 0.999), min_size=4, max_size=4))
+def test_a_random_crop_for_an_oblong_network_has_its_shape(draws):
+    _, _, h, w = box(Augment(crop=(0.1, 0.3)), np.array(draws), 1000, 1400, aspect=2.0)
+    assert 0.099 < h * w / 1.4e6 < 0.301
+    assert 1.49 < w / h < 2.68
+
+
+def test_oblong_images_are_covered_and_their_middle_is_shown():
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), dtype=np.uint8)
+    (one,) = eval_batches(labelled(images, np.arange(2)), sides=(40, 30), batch=2)
+    assert np.array_equal(one.images.permute(0, 2, 3, 1).numpy(), images[:, :, 15:45])
+    (one,) = eval_batches(labelled(images, np.arange(2)), sides=(10, 60), batch=2)
+    assert np.array_equal(one.images.permute(0, 2, 3, 1).numpy(), images[:, 15:25])
+
+
 def test_impossible_augmentations_are_refused():
     for wrong in ({"crop": (0.0, 1.0)}, {"crop": (0.9, 0.5)}, {"ratio": (2.0, 1.0)}, {"mirror": 1.5}, {"erase": -0.1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):

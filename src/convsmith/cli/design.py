@@ -37,8 +37,8 @@ def design(
 ) -> None:
     """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.
 
-    DATA is `digits`, a folder with a folder per class, a .csv of images and their classes, an .npz with images and
-    labels, or a named torchvision set.
+    DATA is `digits`, a folder with a folder per class, an .npz with images and labels, a .csv of files and labels, or a named
+    torchvision set.
     """
     if how == "search":
         from .search import search
