@@ -23,9 +23,9 @@ from ..options import Options, with_recipe
 from ..source import Source
 from ..train.begin import given
 from ..train.stages import check_unchanged, data_record, unchanged
-from .options import SearchOptions, Selector, space_of
+from .options import SearchOptions, Selector, space_in, space_of
 from .request import Request
-from .stages import Search, carried, space_in
+from .stages import Search, carried
 
 __all__ = [
     "SearchOptions",
