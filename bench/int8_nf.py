@@ -145,8 +145,8 @@ def time_rows(what: str, ours: Pair, others: dict[str, Pair]) -> list[Row]:
 
 
 def score_row(run: Run) -> Row:
-    found = run.read("export_int8.json")
-    n, was, now = found["n"], found["float_top1"], found["top1"]
+    found = run.int8
+    n, was, now = found.n, found.float_top1, found.top1
     low, high = wilson(round(now * n), n)
     return Row(
         f"{run.spec.name}, digits at {run.spec.input.resolution} px: top-1 of the INT8 file",

@@ -54,9 +54,9 @@ def main() -> None:
             settings=settings, name=f"student-{seed}", pseudo=labels, pseudo_ratio=RATIO, **common
         ))  # fmt: skip
         for runs, run in ((alone, teacher), (joint, learner)):
-            runs.append(run.read("scores.json")["top1"])
+            runs.append(run.scores["top1"])
         right.append(joint[-1] - alone[-1])
-    n = teacher.read("scores.json")["n"]
+    n = teacher.scores.n
     rows = [
         Row("2,000 labelled alone", told(alone), "", None, len(alone), ""),
         Row("and 18,000 that it labelled itself", told(joint), "", None, len(joint), ""),

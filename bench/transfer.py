@@ -69,8 +69,8 @@ def main() -> None:
                 parent=asked.out, weights=arm.weights,
             )  # fmt: skip
             run = done(asked.out / name, part, asked.side, options)
-            scores.append(run.read("scores.json")["top1"])
-            n = run.read("scores.json")["n"]
+            scores.append(run.scores["top1"])
+            n = run.scores.n
         rows.append(Row(arm.name, told(scores), "", None, len(scores), ""))
         print(rows[-1].cells(), flush=True)
     save("transfer", "Transfer of EfficientNet-Lite0", "", rows, note=(

@@ -25,10 +25,10 @@ from ..options import Data, Options, with_recipe
 from ..source import Source
 from ..train.begin import given
 from ..train.stages import data_record, loaded_again, unchanged
-from .options import SearchOptions, Selector, space_of
+from .options import SearchOptions, Selector, space_in, space_of
 from .page import unfinished
 from .request import Request
-from .stages import Search, carried, space_in
+from .stages import Search, carried
 
 __all__ = [
     "SearchOptions",

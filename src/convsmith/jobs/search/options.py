@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ...codec import from_data
 from ...errors import UserError, first_line, nearest
 from ...machine import this_machine
+from ...parts import PARTS
 from ...resolve import spec as resolve_spec
+from ...runs import Run, value
 from ...supernet import SPACES, Space, space_from
 from ...units import Budget
 
-__all__ = ["SearchOptions", "Selector", "named_budgets", "space_of"]
+__all__ = ["SearchOptions", "Selector", "named_budgets", "space_in", "space_of"]
 
 
 # A process that scores holds torch, the weights and the held-out images: beyond this memory is what counts.
@@ -48,6 +51,11 @@ class SearchOptions:
     cluster: str | None = None
     against: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, run: Run) -> SearchOptions:
+        """What a search was told."""
+        return value(cls, dict(run.config.how or {}), f"{run.file('config.json')} is damaged: how")
+
     def __post_init__(self) -> None:
         if not 0 <= self.labels_first <= 1:
             raise UserError(f"--labels-first is a share of training, from 0 to 1, not {self.labels_first:g}")
@@ -76,6 +84,11 @@ def space_of(name: str) -> Space:
         said = " ".join(str(error).splitlines()[:2]) if first_line(error).endswith(":") else first_line(error)
         hint = "" if "did you mean" in said else nearest(name, SPACES)
         raise UserError(f"--space {name}: {said}{hint}; it may be {', '.join(SPACES)} or a model") from None
+
+
+def space_in(run: Run) -> Space:
+    """The space of a search, as its folder has it."""
+    return from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
 
 
 def named_budgets(texts: Sequence[str]) -> dict[str, Budget]:

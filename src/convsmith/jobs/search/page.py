@@ -13,6 +13,7 @@ from ...reports.search import Point, beside_foils, front_of_children, learning_e
 from ...runs import Fall, Front, FrontRow, Limit, Run, Scored
 from ...scores import Scores, said
 from ...units import human
+from .options import SearchOptions, space_in
 
 __all__ = ["HandedOver", "handed_over", "missed", "unfinished", "write_page"]
 
@@ -115,8 +116,7 @@ def missed(met: Mapping[str, Limit] | None) -> str:
 def _page(
     run: Run, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
 ) -> ScalingPage:
-    config, recipe, metric = run.config, run.recipe, found.metric
-    how, machine = config.how or {}, config.machine
+    config, recipe, how, metric = run.config, run.recipe, SearchOptions.of(run), found.metric
     rows, findings = [], []
     for one in shipped:
         row, score = one.row, one.scores.headline
@@ -168,8 +168,8 @@ def _page(
             f"{found.scored} children scored",
             f"{found.n} held-out images",
             f"{recipe.epochs} epochs of '{recipe.name}'",
-            f"space '{how.get('space', 't32')}'",
-            f"chosen by {how.get('select', 'coarse-to-fine')}",
+            f"space '{how.space}'",
+            f"chosen by {how.select.value}",
         ),
         findings=tuple(findings),
         captions=captions,
@@ -198,13 +198,13 @@ def _page(
             f"Any child of the front: convsmith export {run.path} --child NUMBER",
         ),
         command=config.command if isinstance(config.command, str) else "",
-        machine="" if machine is None else machine.line,
+        machine="" if config.machine is None else config.machine.line,
     )
 
 
 def _axes(run: Run) -> list[str]:
     """The names of the genes, in their order."""
-    stages = len(run.read("space.json")["stages"])
+    stages = len(space_in(run).stages)
     own = [f"{what} {stage + 1}" for stage in range(stages) for what in ("width", "depth", "kernel", "expand")]
     return ["side", "stem", *own, "head"]
 

@@ -13,15 +13,14 @@ import numpy as np
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...codec import from_data, to_data
+from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData, eval_batches
 from ...errors import Stopped
 from ...evals.intervals import wilson
 from ...latency import Runtime
-from ...parts import PARTS
 from ...resolve import device
-from ...runs import Config, Epoch, Fall, FrontRow, Look, Run, Stage, met, value
+from ...runs import Config, Epoch, Fall, FrontRow, Look, Run, Stage, met
 from ...scores import Metric, Unit
 from ...stages import stage_rows
 from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
@@ -36,7 +35,7 @@ from ..timing.stopwatch import Stopwatch
 from ..train.stages import carry_on
 from .choose import choose
 from .foils import train_foils
-from .options import SearchOptions, named_budgets
+from .options import SearchOptions, named_budgets, space_in
 from .page import missed, write_page
 from .predicted import Timed
 from .request import in_three
@@ -49,8 +48,7 @@ CALIBRATION = 2000
 
 
 def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
-    config, space = run.config, space_in(run)
-    how = value(SearchOptions, dict(config.how or {}), f"{run.file('config.json')} is damaged: how")
+    config, space, how = run.config, space_in(run), SearchOptions.of(run)
     if ranks.from_first(lambda: not run.has("supernet.safetensors")):
         try:
             with Termination() as termination, termination.deferred():
@@ -68,11 +66,6 @@ def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
         run.write_foils(train_foils(run, how, state.recipe, in_three(images, run.seed), images, watcher))
     watcher.stage("report", str(write_page(run)))
     return run
-
-
-def space_in(run: Run) -> Space:
-    """The space of a search."""
-    return from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
 
 
 class Search:
