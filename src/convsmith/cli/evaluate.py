@@ -25,12 +25,13 @@ def evaluate(
     split: Annotated[Literal["val", "train"], Parameter(help="Which part of the data.")] = "val",
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None,
     json: Json = False,
 ) -> None:
     """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
     from ..jobs.evaluate import evaluate as evaluated
 
-    found = evaluated(run, data, split=split, root=root, download=download, watcher=watching())
+    found = evaluated(run, data, split=split, root=root, download=download, device=device, watcher=watching())
     scores = Scores.from_record(found.to_record())
     if json:
         emit(scores.to_record())

@@ -24,13 +24,14 @@ def resume(
     /,
     *,
     force: Annotated[bool, Parameter(help="Go on although the data has changed since the start.")] = False,
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None,
     json: Json = False,
 ) -> None:
     """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
     from ..jobs.folders import resume as resumed
     from ..runs import Kind
 
-    found = resumed(run, force=force, watcher=watching())
+    found = resumed(run, force=force, device=device, watcher=watching())
     if found.kind is Kind.SEARCH:
         search_finished(found, json)
     else:

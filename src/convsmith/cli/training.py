@@ -48,6 +48,7 @@ class Training:
     seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None
     class_weights: Annotated[
         str, Parameter(help="What each class weighs in the loss: balanced, or a number for each, 1,2,0.5.")
     ] = ""
@@ -73,6 +74,7 @@ class Training:
             workers=self.workers,
             name=self.name,
             parent=self.runs,
+            device=self.device,
             class_weights=self.class_weights,
             tensorboard=self.tensorboard,
             cache=self.cache,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..data.readers.dataset import own_data
 from ..errors import DataError, UserError
-from ..resolve import device, trained_run
+from ..resolve import device as chosen_device
+from ..resolve import trained_run
 from ..runs import Run
 from ..scores import Scores
 from ..watcher import Watcher
@@ -28,6 +29,7 @@ def evaluate(
     split: str = "val",
     root: str | Path | None = None,
     download: bool = False,
+    device: str | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
     """Top-1 and top-5 with 95 % intervals of a trained run, on its own images or on other data with the same classes."""
@@ -44,7 +46,9 @@ def evaluate(
         )
     if split == "train":
         images = replace(images, val=images.train)
-    return replace(score_on(trained(run, run.spec), run.spec, images, device(), task_of(run.config)), split=split)
+    return replace(
+        score_on(trained(run, run.spec), run.spec, images, chosen_device(device), task_of(run.config)), split=split
+    )
 
 
 def _few(names: Sequence[str]) -> str:

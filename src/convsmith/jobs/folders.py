@@ -20,7 +20,12 @@ __all__ = ["report", "resume"]
 
 
 def resume(
-    run: Run | str | Path, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None
+    run: Run | str | Path,
+    *,
+    data: Data | None = None,
+    force: bool = False,
+    device: str | None = None,
+    watcher: Watcher | None = None,
 ) -> Run:
     """Go on with a training or a search where it was stopped, whatever stopped it; stages that are done are left alone.
 
@@ -33,12 +38,12 @@ def resume(
     found = run if isinstance(run, Run) else Run.open(run)
     match found.kind:
         case Kind.SEARCH:
-            return resume_search(found, data=data, force=force, watcher=watcher)
+            return resume_search(found, data=data, force=force, on=device, watcher=watcher)
         case Kind.CHILD:
             weights_of(found)  # they come from the search alone: training would make others
-            return resume_training(found, data=data, force=force, watcher=watcher)
+            return resume_training(found, data=data, force=force, on=device, watcher=watcher)
         case _:
-            return resume_training(found, data=data, force=force, watcher=watcher)
+            return resume_training(found, data=data, force=force, on=device, watcher=watcher)
 
 
 def report(runs: Sequence[Run | str | Path] | Run | str | Path) -> Path:

@@ -11,7 +11,8 @@ from ..data.readers.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
 from ..evals import outputs
 from ..files import write_text
-from ..resolve import device, trained_run
+from ..resolve import device as chosen_device
+from ..resolve import trained_run
 from ..runs import Run
 from ..tasks import Classify
 from ..watcher import Watcher
@@ -27,6 +28,7 @@ def pseudo_label(
     *,
     threshold: float = 0.5,
     balance: int | None = None,
+    device: str | None = None,
     watcher: Watcher | None = None,
 ) -> PseudoLabels:
     """Label `images` (a folder, flat or not, or an `.npz`) by the run `teacher` and write the labels it is sure of to `out`.
@@ -45,7 +47,7 @@ def pseudo_label(
     run = trained_run(teacher)
     if not isinstance(task_of(run.config), Classify):
         raise UserError(f"{run.path} gives no one label an image: pseudo-labels are a classifier's")
-    spec, inputs, where = run.spec, unlabelled(images), device()
+    spec, inputs, where = run.spec, unlabelled(images), chosen_device(device)
     split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = run.data.classes
     model, ready = trained(run, spec).to(where), normaliser(spec, where)

@@ -38,10 +38,12 @@ MEETING = timedelta(seconds=60)
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's number and how many there are. Every method must be called by all of them, in the same order."""
+    """This process's number, how many there are, and the device that this one trains on. Every method must be called by all
+    of them, in the same order."""
 
     rank: int = 0
     world: int = 1
+    device: torch.device = torch.device("cpu")
 
     @property
     def leads(self) -> bool:
@@ -138,9 +140,9 @@ ALONE = Ranks()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """The processes that `torchrun` started, this one among them; `ALONE` where it did not. gloo on the CPU, nccl on CUDA."""
+    """The processes that `torchrun` started, this one among them, or this one alone. gloo on the CPU, nccl on CUDA."""
     if world_here() == 1:
-        yield ALONE
+        yield Ranks(device=device)
         return
     if device.type == "cuda":
         local = int(os.environ["LOCAL_RANK"])
@@ -156,7 +158,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         assert dist.group.WORLD is not None
         dist.group.WORLD.set_timeout(PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
     finally:
         dist.destroy_process_group()
 

@@ -62,7 +62,7 @@ def search(
     """
     options, how, watcher = with_recipe(options, recipe), how or SearchOptions(), watcher or Watcher()
     request = Request.of(data, to, options, how)
-    with joined(device()) as ranks:
+    with joined(device(options.device)) as ranks:
 
         def begun() -> tuple[Run, ImageData]:
             images = request.source.load(watcher, own_data(data))
@@ -84,7 +84,14 @@ def search(
         return carried(found, images, watcher, ranks)
 
 
-def resume_search(run: Run, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None) -> Run:
+def resume_search(
+    run: Run,
+    *,
+    data: Data | None = None,
+    force: bool = False,
+    on: str | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
     """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` as in
     `resume`.
 
@@ -93,7 +100,7 @@ def resume_search(run: Run, *, data: Data | None = None, force: bool = False, wa
     """
     watcher = watcher or Watcher()
     images = loaded_again(run, data, watcher, force=force)
-    with joined(device()) as ranks:
+    with joined(device(on)) as ranks:
         return carried(run, images, watcher, ranks)
 
 
@@ -144,7 +151,7 @@ def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
             "that it was scored with"
         )
     space = space_in(run)
-    state = Search(run, space, images, watcher)
+    state = Search(run, space, images, watcher, device())
     return state.examiner.child(space.spec(front[number - 1].genes)), images
 
 

@@ -87,7 +87,7 @@ def rehearse_search(
     images = replace(request.source.load(watcher), cache=None)  # building a cache would be writing
     space, recipe = request.settled(images)
     request.refuse_slow(space)
-    parts, where = in_three(images, options.seed), device()
+    parts, where = in_three(images, options.seed), device(options.device)
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
     supernet = Supernet(space, seed=options.seed)
     watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")
@@ -95,7 +95,7 @@ def rehearse_search(
     sandwiches = Sandwich(supernet, task, recipe, seed=options.seed, labels_first=how.labels_first)
     watched = ends(supernet, task, recipe, chance=task.chance(parts.classes))
     prepare = normaliser(space.biggest(), where)
-    times = seconds_of_steps(sandwiches, recipe, feed, prepare=prepare, seed=options.seed, lookout=watched)
+    times = seconds_of_steps(sandwiches, recipe, feed, prepare=prepare, seed=options.seed, lookout=watched, where=where)
     a_step = mean(times[1:] or times)  # the first also builds what later ones find
     few = replace(parts, train=_few(parts.train), val=_few(parts.val))
     fitted, scored = _seconds_of_children(

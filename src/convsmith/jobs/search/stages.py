@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -19,7 +20,6 @@ from ...data import ImageData, eval_batches
 from ...errors import Stopped
 from ...evals.intervals import wilson
 from ...latency import Runtime
-from ...resolve import device
 from ...runs import Config, Epoch, Fall, FrontRow, Look, Run, Stage, met
 from ...scores import Metric, Unit
 from ...stages import stage_rows
@@ -57,7 +57,7 @@ def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
             raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
     if not ranks.leads:
         return run
-    state = Search(run, space, images, watcher)
+    state = Search(run, space, images, watcher, ranks.device)
     if not run.has("front.json"):
         _select(state, named_budgets(config.budgets), how)
     for row in run.front.winners:
@@ -71,18 +71,18 @@ def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
 class Search:
     """What every stage after training looks at: the trained supernet, and its data in three parts."""
 
-    def __init__(self, run: Run, space: Space, images: ImageData, watcher: Watcher) -> None:
+    def __init__(self, run: Run, space: Space, images: ImageData, watcher: Watcher, where: torch.device) -> None:
         self.run, self.space, self.images, self.watcher = run, space, images, watcher
         self.recipe = run.recipe
         parts = in_three(images, run.seed)
         supernet = Supernet(space)
         supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
-        supernet.model.to(device())
+        supernet.model.to(where)
         digest = hashlib.sha256(run.file("supernet.safetensors").read_bytes())
         digest.update(f"{space.key} {fingerprint(parts)} {run.data.contents} {CALIBRATION}".encode())
         self.key = digest.hexdigest()[:16]
         self.task = task_of(run.config)
-        self.examiner = Examiner(supernet, parts, calibration_of(space, parts), self.task, device=device())
+        self.examiner = Examiner(supernet, parts, calibration_of(space, parts), self.task, device=where)
 
     def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, Metric] | None]:
         """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
@@ -112,7 +112,7 @@ def _train(
     termination: Termination,
 ) -> None:
     recipe, seed = run.recipe, run.seed
-    where, spec, parts = device(), space.biggest(), in_three(images, seed)
+    where, spec, parts = ranks.device, space.biggest(), in_three(images, seed)
     feed = Feed(spec, parts, recipe, seed, config.workers, (ranks.rank, ranks.world))
     calibration = calibration_of(space, parts)
     supernet, task = Supernet(space, seed=seed), task_of(run.config)
@@ -206,7 +206,7 @@ def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) ->
     if not child.has("model.safetensors"):
         model = state.examiner.child(state.space.spec(row.genes))
         write_weights(child.file("model.safetensors"), model.state_dict())
-    carry_on(child, state.watcher, state.images, Ranks())
+    carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
     if said := missed(child.config.met):
         state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")
 

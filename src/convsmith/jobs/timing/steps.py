@@ -48,9 +48,10 @@ def seconds_of_steps(
     prepare: Callable[[Tensor], Tensor],
     seed: int = 0,
     lookout: Lookout | None = None,
+    where: torch.device | None = None,
 ) -> list[float]:
     """The seconds of each of a few steps of this very training, the waiting for its batches included. The trainee is trained."""
-    where, times = device(), list[float]()
+    where, times = where or device(), list[float]()
     with tempfile.TemporaryDirectory() as folder:
         records = fit(
             trainee,
@@ -78,14 +79,22 @@ def seconds_of_steps(
 
 
 def seconds_a_step(
-    spec: ArchSpec, task: Task, recipe: Recipe, feed: Feed, *, seed: int = 0, threads: int | None = None
+    spec: ArchSpec,
+    task: Task,
+    recipe: Recipe,
+    feed: Feed,
+    *,
+    seed: int = 0,
+    threads: int | None = None,
+    where: torch.device | None = None,
 ) -> float:
     """The fastest of a few steps of training `spec`, in torch's threads or so many."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads or before)
         trainee = Single(build(spec, seed=seed), task, recipe)
-        return min(seconds_of_steps(trainee, recipe, feed, prepare=normaliser(spec, device()), seed=seed))
+        where = where or device()
+        return min(seconds_of_steps(trainee, recipe, feed, prepare=normaliser(spec, where), seed=seed, where=where))
     finally:
         torch.set_num_threads(before)
 

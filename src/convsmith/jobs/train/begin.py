@@ -189,7 +189,7 @@ def start(job: Job, watcher: Watcher) -> Run:
         board()  # told before anything is written
     if job.found is not None:  # `train` takes what it is given
         sound(job.found.spec, Path(job.options.parent))
-    with joined(device()) as ranks:
+    with joined(device(job.options.device)) as ranks:
         run, new = ranks.from_first(lambda: _begun(job, watcher))
         return carry_on(run, watcher, job.images if new else None, ranks, data=job.own)
 
@@ -209,13 +209,20 @@ def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
     return run, True
 
 
-def resume_training(run: Run, *, data: Data | None = None, force: bool = False, watcher: Watcher | None = None) -> Run:
+def resume_training(
+    run: Run,
+    *,
+    data: Data | None = None,
+    force: bool = False,
+    on: str | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
     """Go on with a training where it was stopped, whatever stopped it; stages that are done are left alone.
 
     `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now.
     Raises `DataError` where the data is not what the run was begun with, unless it is forced.
     """
-    with joined(device()) as ranks:
+    with joined(device(on)) as ranks:
         return carry_on(run, watcher or Watcher(), None, ranks, force=force, data=data)
 
 

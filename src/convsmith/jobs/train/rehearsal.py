@@ -54,9 +54,9 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     if job.found is not None:
         sound(job.found.spec, None)
     watcher.stage("rehearse", f"{STEPS} steps")
-    where, spec, recipe = device(), job.spec, job.recipe
+    where, spec, recipe = device(job.options.device), job.spec, job.recipe
     feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
-    a_step = seconds_a_step(spec, job.task, recipe, feed, seed=job.options.seed)
+    a_step = seconds_a_step(spec, job.task, recipe, feed, seed=job.options.seed, where=where)
     return Rehearsal(
         name=spec.name,
         cost=cost(spec),

@@ -18,7 +18,6 @@ from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
 from ...reports import write_report
-from ...resolve import device
 from ...runs import Config, Epoch, Latency, Limit, Run, now
 from ...runs import Data as DataRecord
 from ...training import Ranks, Single, Termination
@@ -74,7 +73,7 @@ def _stages(
     force: bool,
     given: Data | None,
 ) -> Run:
-    config, spec, where = run.config, run.spec, device()
+    config, spec, where = run.config, run.spec, ranks.device
 
     def data() -> ImageData:
         nonlocal images
