@@ -26,7 +26,7 @@ from convsmith.exporting import export_onnx, ort_subject
 from convsmith.exporting.int8 import quantise
 from convsmith.jobs.ship.quantise import export_int8
 from convsmith.latency import interleave, ratio
-from convsmith.runs import Run
+from convsmith.runs import RunFolder
 from convsmith.surgery import restyled
 
 SIDE, ROUNDS = 224, 40
@@ -77,10 +77,10 @@ def exported(spec: ArchSpec, folder: Path) -> Pair:
     return pair
 
 
-def trained(spec: ArchSpec, folder: Path) -> Run:
+def trained(spec: ArchSpec, folder: Path) -> RunFolder:
     path = folder / spec.name
     if (path / "export_int8.json").is_file():
-        return Run.open(path)
+        return RunFolder.open(path)
     run = cs.train(spec, "digits", options=cs.Options(settings=SETTINGS, parent=folder, name=spec.name))
     export_int8(run)
     return run
@@ -144,7 +144,7 @@ def time_rows(what: str, ours: Pair, others: dict[str, Pair]) -> list[Row]:
     return made
 
 
-def score_row(run: Run) -> Row:
+def score_row(run: RunFolder) -> Row:
     found = run.int8
     n, was, now = found.n, found.float_top1, found.top1
     low, high = wilson(round(now * n), n)

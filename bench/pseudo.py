@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 
 from common import Row, save
+from convsmith.api.verbs import train
 from convsmith.evals.intervals import student
 from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
 from convsmith.jobs.pseudo import pseudo_label
-from convsmith.jobs.train.begin import train
-from convsmith.runs import Run
+from convsmith.runs import RunFolder
 from small import divided, resnet_rs
 
 LABELLED, RATIO = 2000, 4.0
@@ -76,7 +76,7 @@ def main() -> None:
     ))  # fmt: skip
 
 
-def done(folder: Path, data: Path, options: Options) -> Run:
+def done(folder: Path, data: Path, options: Options) -> RunFolder:
     """The run of that name, finished, whatever was done of it before."""
     if (folder / "config.json").exists():
         return resume(folder)

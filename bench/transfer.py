@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from common import Row, save
+from convsmith.api.verbs import train
 from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
-from convsmith.jobs.train.begin import train
-from convsmith.runs import Run
+from convsmith.runs import RunFolder
 from pseudo import told
 from small import divided
 
@@ -79,7 +79,7 @@ def main() -> None:
     ))  # fmt: skip
 
 
-def done(folder: Path, data: Path, side: int, options: Options) -> Run:
+def done(folder: Path, data: Path, side: int, options: Options) -> RunFolder:
     """The run of that name, finished, whatever was done of it before."""
     if (folder / "config.json").exists():
         return resume(folder)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from convsmith.api.verbs import train
 from convsmith.codec import to_json
 from convsmith.errors import UserError
 from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
-from convsmith.jobs.train.begin import train
-from convsmith.runs import Run
+from convsmith.runs import RunFolder
 from test_survival import SMALL
 
 
@@ -36,7 +36,7 @@ def test_the_events_are_the_metrics_and_a_resumed_run_has_each_once(tmp_path: Pa
     for name in ("model.safetensors", "last.pt"):  # as if it had been killed in its last epoch
         run.file(name).unlink()
     run.file("last.previous.pt").rename(run.file("last.pt"))
-    resume(Run.open(run))
+    resume(RunFolder.open(run))
     found = events(run.file("tb"))
     rows = list(run.metrics())
     assert [row["epoch"] for row in rows] == [1, 2, 3]

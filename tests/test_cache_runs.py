@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from convsmith.api.verbs import train
 from convsmith.cli import main
 from convsmith.codec import to_json
 from convsmith.data import Arrays, Files, Inputs
@@ -23,7 +24,6 @@ from convsmith.jobs.feed import Feed
 from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
 from convsmith.jobs.source import Source, contents
-from convsmith.jobs.train.begin import train
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK
 from convsmith.watcher import Watcher

@@ -24,7 +24,7 @@ from convsmith.jobs.timing.doctor import examine
 from convsmith.layers import EvoNormKind, LambdaLayer, ScaledWSConv2d
 from convsmith.layers.evonorm import evonorm
 from convsmith.model import build
-from convsmith.runs import Run
+from convsmith.runs import RunFolder
 from convsmith.supernet import Supernet, drawn, sandwich
 from convsmith.training import Moment, Single, fit
 from convsmith.watcher import StepDone
@@ -199,13 +199,13 @@ def test_training_learns_in_every_precision(tmp_path: Path, precision: str) -> N
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("cuda")
     options = Options(parent=folder, name="run", settings=("epochs=5",))
     return cs.train("mobilenetv2_035", "digits", resolution=32, options=options)
 
 
-def test_a_run_is_trained_evaluated_exported_and_measured(trained: Run) -> None:
+def test_a_run_is_trained_evaluated_exported_and_measured(trained: RunFolder) -> None:
     scores = trained.read("scores.json")
     assert scores["n"] == 359 and scores["top1"] > 0.2
     assert trained.has("model.onnx") and trained.has("report.html")
@@ -214,7 +214,7 @@ def test_a_run_is_trained_evaluated_exported_and_measured(trained: Run) -> None:
 @pytest.mark.parametrize(
     "verb", [("evaluate",), ("export", "--int8"), ("diagnose",), ("measure", "--runtime", "eager"), ("measure",)]
 )
-def test_verbs_take_the_run(trained: Run, verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbs_take_the_run(trained: RunFolder, verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     main([verb[0], str(trained.path), *verb[1:]])
     assert capsys.readouterr().out
 
@@ -229,7 +229,7 @@ def test_a_search_hands_over_its_children(tmp_path: Path) -> None:
         "digits", to="450k-macs,1000ms", options=options, how=SearchOptions(space=str(spec), rounds=1, per_round=3)
     )
     for name in ("450k-macs", "1000ms"):
-        child = Run.open(run.file("children") / name)
+        child = RunFolder.open(run.file("children") / name)
         assert child.read("scores.json")["n"] == 359
         assert child.has("model.onnx") and child.has("report.html")
     main(["export", str(run.path), "--child", "1"])

@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     {"jobs.studies"},
     {"jobs.search"},
     {"jobs.folders"},
+    {"api"},
     {"cli"},
 ]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -17,7 +17,7 @@ from convsmith.jobs.search.page import write_page
 from convsmith.jobs.ship.export import export
 from convsmith.machine import Machine, this_machine
 from convsmith.reports import RunFacts, render
-from convsmith.runs import Config, Data, Epoch, Export, Front, Kind, Latency, Readable, Run, read
+from convsmith.runs import Config, Data, Epoch, Export, Front, Kind, Latency, Readable, RunFolder, read
 from convsmith.scores import Scores
 
 OLD = Path(__file__).parent / "folders-0.1"
@@ -103,7 +103,7 @@ def test_every_file_is_read_and_would_be_written_with_all_it_says(path: Path) ->
 
 @pytest.mark.parametrize("run", RUNS, ids=named)
 def test_every_run_is_what_it_was(run: Path) -> None:
-    found = Run.open(run)
+    found = RunFolder.open(run)
     kind = (
         Kind.SEARCH if (run / "space.json").exists() else Kind.CHILD if run.parent.name == "children" else Kind.TRAINING
     )
@@ -125,7 +125,7 @@ def test_every_run_has_a_report_in_which_nothing_is_left_out(run: Path) -> None:
 def test_runs_are_compared_and_a_search_has_its_page(old: Path) -> None:
     assert "Top-1 against MACs" in render([old / "trained", old / "search/children/400k-macs"])
     before = (old / "search/report.html").read_text()
-    write_page(Run.open("search"))
+    write_page(RunFolder.open("search"))
     words = [
         text[text.index("<main>") : text.index("<figure>")]
         for text in (before, (old / "search/report.html").read_text())
@@ -138,7 +138,7 @@ def test_runs_are_compared_and_a_search_has_its_page(old: Path) -> None:
 
 @pytest.mark.parametrize("name", ["trained", "pseudo", "search/children/200k-macs"])
 def test_a_run_is_evaluated_to_the_scores_it_had(name: str, old: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, now = Run.open(name).scores, Scores.from_record(told(capsys, "evaluate", name))
+    before, now = RunFolder.open(name).scores, Scores.from_record(told(capsys, "evaluate", name))
     # One image of 359 may fall on the other side on another machine.
     for metric in before.metrics:
         assert now[metric.name] == pytest.approx(metric.value, abs=0.003 if metric.name != "loss" else 1e-3)
@@ -161,7 +161,7 @@ def test_a_training_that_was_stopped_ends_where_the_whole_one_did(
     old: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = told(capsys, "resume", "begun")
-    whole, resumed = Run.open("trained"), Run.open("begun")
+    whole, resumed = RunFolder.open("trained"), RunFolder.open("begun")
     assert [epoch.epoch for epoch in resumed.epochs] == list(range(1, 13))
     assert lacks(json.loads((OLD / "json/resume.json").read_text()), found) == []
     # Where the same packages run on the same processor the weights are equal to the bit; rounding is another machine's own.
@@ -191,7 +191,7 @@ def test_a_search_that_was_stopped_goes_on(name: str, old: Path, capsys: pytest.
     scored = old / name / "children.jsonl"
     kept = scored.read_text().splitlines()[1:] if scored.exists() else []
     assert lacks(json.loads((OLD / "json/search.json").read_text()), told(capsys, "resume", name)) == []
-    run, whole = Run.open(name), Run.open("search")
+    run, whole = RunFolder.open(name), RunFolder.open("search")
     assert [row.budget for row in run.front.winners] == [row.budget for row in whole.front.winners]
     assert len(run.epochs) == 4 and run.front.metric.name == "top1"
     assert [line for line in scored.read_text().splitlines()[1:] if line in kept] == kept, (
@@ -205,7 +205,7 @@ def test_what_labelled_and_what_learnt_from_labels_go_on(old: Path, capsys: pyte
     assert lacks(json.loads((OLD / "json/pseudo-label.json").read_text()), found) == []
     (old / "pseudo/scores.json").unlink()
     told(capsys, "resume", "pseudo")
-    assert Run.open("pseudo").scores.n == Run(OLD / "pseudo").scores.n
+    assert RunFolder.open("pseudo").scores.n == RunFolder(OLD / "pseudo").scores.n
 
 
 # ---- JSON on the command line ----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from convsmith.runs import (
     Limit,
     Look,
     Row,
-    Run,
+    RunFolder,
     Stage,
     line,
     met,
@@ -123,8 +123,8 @@ def test_a_limit_is_met_where_something_is_left(limit: int, share: float) -> Non
 # ---- two ways of reading ---------------------------------------------------------------------------------------------
 
 
-def a_run(folder: Path) -> Run:
-    run = Run(folder)
+def a_run(folder: Path) -> RunFolder:
+    run = RunFolder(folder)
     run.write_config(TRAINING)
     run.write_scores(Scores("val", 4, (TOP1,)))
     return run
@@ -141,7 +141,7 @@ def a_run(folder: Path) -> Run:
     ],
 )
 def test_a_job_refuses_a_damaged_file_by_name_and_field_where_a_report_leaves_it_out(
-    tmp_path: Path, name: str, change: dict[str, Any], field: str, reader: Callable[[Run], object]
+    tmp_path: Path, name: str, change: dict[str, Any], field: str, reader: Callable[[RunFolder], object]
 ) -> None:
     run = a_run(tmp_path)
     reader(run)
@@ -171,7 +171,7 @@ def test_whatever_a_file_holds_reading_it_raises_nothing_but_a_user_error(tmp_pa
 
 
 def test_what_is_not_there_yet_is_said(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     with pytest.raises(UserError, match=r"has no scores\.json yet"):
         _ = run.scores
     assert run.foils == () and run.epochs == () and run.lines == ()
@@ -181,7 +181,7 @@ def test_what_is_not_there_yet_is_said(tmp_path: Path) -> None:
 
 
 def test_a_run_knows_what_made_it(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     child = Config(verb="search", rule="search", budget="2M-macs")
     for config, kind in ((TRAINING, Kind.TRAINING), (SEARCH, Kind.SEARCH), (child, Kind.CHILD)):
         run.write_config(config)
@@ -191,7 +191,7 @@ def test_a_run_knows_what_made_it(tmp_path: Path) -> None:
 def test_a_file_name_that_is_no_text_is_read_as_it_is_written(tmp_path: Path) -> None:
     record = {"name": "x", "train": 1, "val": 1, "skipped": [{"path": "caf\udce9.jpg", "why": "unreadable"}]}
     data = Data.from_record(record)
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     run.write_data(data)
     assert run.data == data and data.skipped[0].path == "caf?.jpg"
 
@@ -200,7 +200,7 @@ def test_a_file_name_that_is_no_text_is_read_as_it_is_written(tmp_path: Path) ->
 
 
 def test_a_line_is_what_its_event_says_and_a_torn_one_is_left_out(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     done = EpochDone(1, 10, 0.5, 0.25, 0.1, 900.0, 1.5, {"val_loss": 0.75, "val_top1": 0.5})
     for one in (Epoch.of(done), Look(20, 2.0, 2.5, 1.0), Fall(20, 10, 0.5, "too far")):
         run.log(one)

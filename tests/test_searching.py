@@ -23,7 +23,7 @@ from convsmith.jobs.search.begin import SearchOptions, child_model, resume_searc
 from convsmith.jobs.search.page import handed_over, missed
 from convsmith.jobs.search.request import in_three
 from convsmith.jobs.source import Source
-from convsmith.runs import Limit, Run
+from convsmith.runs import Limit, RunFolder
 from convsmith.supernet import SPACES, Axes, Space
 from convsmith.units import Budget
 from convsmith.watcher import Watcher
@@ -36,7 +36,7 @@ OPTIONS = Options(settings=("epochs=2", "batch=256"))
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def searched(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("search")
     spec = folder / "small.json"
     stages = tuple(replace(stage, width=w, depth=2) for stage, w in zip(TINY.base.stages, (24, 32), strict=True))
@@ -46,9 +46,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return search("digits", to=TO, options=options, how=replace(HOW, space=str(spec)))
 
 
-def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> None:
+def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: RunFolder) -> None:
     for name, budget in (("450k-macs", Budget(macs=450_000)), ("1000ms", Budget(ms=1000))):
-        child = Run.open(searched.file("children") / name)
+        child = RunFolder.open(searched.file("children") / name)
         assert budget.admits(cost(child.spec))
         met = child.config.met
         assert met and all(limit.actual <= limit.limit for limit in met.values())
@@ -57,10 +57,10 @@ def test_every_budget_has_a_child_that_meets_it_and_is_a_run(searched: Run) -> N
         assert child.latency.rows[0].threads == 2, "as it was chosen"
 
 
-def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -> None:
+def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: RunFolder) -> None:
     """The winner's own weights, on the held-out images, give the number that chose it."""
     row = searched.front.winners[0]
-    child = Run.open(searched.child(row.budget))
+    child = RunFolder.open(searched.child(row.budget))
     images = in_three(Source.of(searched).load(Watcher()), 0)
     cpu = torch.device("cpu")
     found = evaluate(
@@ -73,7 +73,7 @@ def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: Run) -
     assert found["top1"] == row.score.value
 
 
-def test_the_front_has_no_child_that_another_beats(searched: Run) -> None:
+def test_the_front_has_no_child_that_another_beats(searched: RunFolder) -> None:
     found = searched.front
     assert found.axis == "macs", "not every budget is one of milliseconds"
     front = [(row.macs, row.score.value) for row in found.front]
@@ -83,7 +83,7 @@ def test_the_front_has_no_child_that_another_beats(searched: Run) -> None:
     assert found.scored == len(searched.file("children.jsonl").read_text().splitlines()) - 1
 
 
-def test_a_child_of_the_front_is_exported_by_its_number(searched: Run, tmp_path: Path, capsys: object) -> None:
+def test_a_child_of_the_front_is_exported_by_its_number(searched: RunFolder, tmp_path: Path, capsys: object) -> None:
     model = child_model(searched, 1)
     assert cost(model.spec).macs == searched.front.front[0].macs
     assert main(["export", str(searched.path), "--child", "1", "--out", str(tmp_path / "one.onnx")]) == 0
@@ -93,14 +93,14 @@ def test_a_child_of_the_front_is_exported_by_its_number(searched: Run, tmp_path:
     assert main(["export", str(searched.file("children") / "1000ms"), "--child", "1"]) == 2
 
 
-def test_the_report_has_a_card_for_each_point_and_needs_nothing_else(searched: Run) -> None:
+def test_the_report_has_a_card_for_each_point_and_needs_nothing_else(searched: RunFolder) -> None:
     page, front = searched.file("report.html").read_text(), searched.front.front
     for number in range(1, len(front) + 1):
         assert f"<title>child {number}: " in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
 
 
-def test_a_search_that_was_stopped_chooses_the_same(searched: Run, tmp_path: Path) -> None:
+def test_a_search_that_was_stopped_chooses_the_same(searched: RunFolder, tmp_path: Path) -> None:
     """Killed after training, with half a line of scores written: the same winners, the same front."""
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
@@ -109,7 +109,7 @@ def test_a_search_that_was_stopped_chooses_the_same(searched: Run, tmp_path: Pat
     shutil.rmtree(copy / "children")
     lines = (copy / "children.jsonl").read_text().splitlines(keepends=True)
     (copy / "children.jsonl").write_text("".join(lines[: len(lines) // 2]) + lines[-1][:9])
-    resumed = resume_search(Run.open(copy))
+    resumed = resume_search(RunFolder.open(copy))
     old, new = searched.front, resumed.front
     assert new.winners == old.winners
     assert sorted(new.tried) == sorted(old.tried)
@@ -117,7 +117,7 @@ def test_a_search_that_was_stopped_chooses_the_same(searched: Run, tmp_path: Pat
     assert (copy / "report.html").exists()
 
 
-def test_a_finished_search_is_told_again_by_resume(searched: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_search_is_told_again_by_resume(searched: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(searched.path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [row["budget"] for row in told["children"]] == TO.split(",")
@@ -125,7 +125,7 @@ def test_a_finished_search_is_told_again_by_resume(searched: Run, capsys: pytest
     assert "450k-macs" in capsys.readouterr().out
 
 
-def test_scores_of_other_weights_are_not_read(searched: Run, tmp_path: Path) -> None:
+def test_scores_of_other_weights_are_not_read(searched: RunFolder, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
     text = (copy / "children.jsonl").read_text()
@@ -137,12 +137,12 @@ def test_scores_of_other_weights_are_not_read(searched: Run, tmp_path: Path) -> 
         def note(self, text: str) -> None:
             notes.append(text)
 
-    resume_search(Run.open(copy), watcher=Listening())
+    resume_search(RunFolder.open(copy), watcher=Listening())
     assert not any("scored before" in note for note in notes)
 
 
 def test_torchruns_second_start_goes_on_with_the_run_of_the_first(
-    searched: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searched: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convsmith.jobs.search.begin.recalled", lambda: str(searched.path))
     options = replace(OPTIONS, parent=tmp_path, name="found")
@@ -150,18 +150,18 @@ def test_torchruns_second_start_goes_on_with_the_run_of_the_first(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_kill_before_the_report_leaves_what_was_measured(searched: Run, tmp_path: Path) -> None:
+def test_a_kill_before_the_report_leaves_what_was_measured(searched: RunFolder, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
-    child = Run.open(copy / "children" / "1000ms")
+    child = RunFolder.open(copy / "children" / "1000ms")
     child.file("report.html").unlink()
     before = child.config.met
     assert before and before["ms"].actual == child.latency.rows[0].median_ms
-    resume_search(Run.open(copy))
+    resume_search(RunFolder.open(copy))
     assert child.has("report.html") and child.config.met == before
 
 
-def test_changed_data_is_refused(searched: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changed_data_is_refused(searched: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Other images under the same labels: no child would be what it was scored as."""
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
@@ -173,7 +173,7 @@ def test_changed_data_is_refused(searched: Run, tmp_path: Path, capsys: pytest.C
     assert "is not what" in capsys.readouterr().err
 
 
-def test_a_limit_that_the_shipped_file_is_over_is_said(searched: Run) -> None:
+def test_a_limit_that_the_shipped_file_is_over_is_said(searched: RunFolder) -> None:
     (_, own) = handed_over(searched)
     assert missed(own.met) == ""
     assert missed({"ms": Limit(1.0, 1.25)}).startswith("as shipped it took 1.25 ms, 25.0% over its limit")
@@ -182,7 +182,7 @@ def test_a_limit_that_the_shipped_file_is_over_is_said(searched: Run) -> None:
 # ---- beside each other -----------------------------------------------------------------------------------------------
 
 
-def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Run, tmp_path: Path) -> None:
+def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: RunFolder, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
     for name in ("front.json", "report.html", "children.jsonl"):
@@ -191,7 +191,7 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
     config = json.loads((copy / "config.json").read_text())
     config["how"] |= {"scorers": 2, "against": ["mobilenetv1_025", "mobilenetv2_035@resolution"]}
     (copy / "config.json").write_text(json.dumps(config))
-    run = resume_search(Run.open(copy))
+    run = resume_search(RunFolder.open(copy))
     assert run.front.winners == searched.front.winners
     known = [
         sorted(path.read_text().splitlines()) for path in (copy / "children.jsonl", searched.file("children.jsonl"))
@@ -209,7 +209,7 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
     )
     results = {path: path.stat().st_mtime_ns for path in (copy / "against").glob("*.json")}
     (copy / "foils.json").unlink()
-    resume_search(Run.open(copy))
+    resume_search(RunFolder.open(copy))
     assert {path: path.stat().st_mtime_ns for path in (copy / "against").glob("*.json")} == results
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import convsmith as cs
+from convsmith.api.verbs import design
 from convsmith.arch import ArchSpec
 from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
 from convsmith.jobs.options import Options
 from convsmith.jobs.scale import met, scale
-from convsmith.jobs.train.begin import design
 from convsmith.latency import Latency, Runtime
 from convsmith.scaling import RULES, Rule, fit, fit_timed
 from convsmith.units import Budget

@@ -27,7 +27,7 @@ from convsmith.cli import main
 from convsmith.errors import UserError
 from convsmith.jobs.search.begin import export_child
 from convsmith.latency import Runtime
-from convsmith.runs import Kind, Run, kind_of
+from convsmith.runs import Kind, RunFolder, kind_of
 from convsmith.watcher import Watcher
 
 FOLDERS = Path(__file__).parent / "folders-0.1"
@@ -521,9 +521,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def copied(place: Path, name: str) -> Run:
+def copied(place: Path, name: str) -> RunFolder:
     shutil.copytree(FOLDERS / name, place / name)
-    return Run.open(place / name)
+    return RunFolder.open(place / name)
 
 
 @pytest.mark.parametrize("digest", [None, "0" * 16], ids=["no digest", "another's digest"])
@@ -551,7 +551,7 @@ def test_an_export_of_other_weights_is_made_again_by_resume(place: Path, digest:
 def test_a_child_that_has_no_weights_is_sent_to_its_search(place: Path) -> None:
     """By itself it would be trained to other weights."""
     search = copied(place, "search")
-    child = Run.open(search.file("children") / "200k-macs")
+    child = RunFolder.open(search.file("children") / "200k-macs")
     child.file("model.safetensors").unlink()
     for verb in (cs.resume, cs.export, cs.evaluate):
         with pytest.raises(UserError, match=f"cut out of the search's, and `convsmith resume {search.path}`"):

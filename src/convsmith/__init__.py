@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api.run import Run
+    from .api.verbs import create, design, fit_scaling, ladder, resume, search, spec, train
     from .arch import (
         Act,
         ArchSpec,
@@ -44,18 +46,16 @@ if TYPE_CHECKING:
     from .jobs.convert import convert
     from .jobs.diagnose import diagnose
     from .jobs.evaluate import evaluate
-    from .jobs.folders import report, resume
+    from .jobs.folders import report
     from .jobs.options import Options
     from .jobs.predict import predict
     from .jobs.pseudo import pseudo_label
     from .jobs.scale import scale
-    from .jobs.search.begin import search
     from .jobs.search.options import SearchOptions
     from .jobs.ship.export import export
     from .jobs.timing.calibrate import calibrate, estimate
     from .jobs.timing.measure import measure
     from .jobs.timing.pick import pick
-    from .jobs.train.begin import design, train
     from .ledger import published
     from .machine import this_machine
     from .model import Model, build
@@ -97,49 +97,53 @@ if TYPE_CHECKING:
         Recipe,
         RMSPropTF,
     )
-    from .resolve import create, from_json, spec
-    from .runs import Run
+    from .resolve import from_json
     from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, fit
+    from .scores import Metric, Scores
     from .signal import gain
+    from .tasks import Classify, MultiLabel, Task
+    from .training import Single
     from .units import Budget, Cost, Rounding
-    from .watcher import Watcher
+    from .watcher import EpochDone, RolledBack, Started, StepDone, Watched, Watcher
     from .weights import to_timm
 
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
-    "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape Stage Stem Style Unit "
-    "grown plan",
+    "api.run": "Run",
+    "api.verbs": "create design fit_scaling ladder resume search spec train",
+    "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
+    "Stage Stem Style Unit grown plan",
     "costs": "cost operations",
     "errors": "UserError",
     "families": "names",
     "jobs.convert": "convert",
     "jobs.diagnose": "diagnose",
     "jobs.evaluate": "evaluate",
-    "jobs.folders": "report resume",
+    "jobs.folders": "report",
     "jobs.options": "Options",
     "jobs.predict": "predict",
     "jobs.pseudo": "pseudo_label",
     "jobs.scale": "scale",
-    "jobs.search.begin": "search",
     "jobs.search.options": "SearchOptions",
     "jobs.ship.export": "export",
     "jobs.timing.calibrate": "calibrate estimate",
     "jobs.timing.measure": "measure",
     "jobs.timing.pick": "pick",
-    "jobs.train.begin": "design train",
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model build",
-    "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm EvoNormKind "
-    "GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm PlainConv "
-    "PooledClassifier PreActBottleneck ScaledWS Shortcut",
+    "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
+    "EvoNormKind GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm "
+    "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
-    "resolve": "create from_json spec",
-    "runs": "Run",
+    "resolve": "from_json",
     "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width fit",
+    "scores": "Metric Scores",
     "signal": "gain",
+    "tasks": "Classify MultiLabel Task",
+    "training": "Single",
     "units": "Budget Cost Rounding",
-    "watcher": "Watcher",
+    "watcher": "EpochDone RolledBack Started StepDone Watched Watcher",
     "weights": "to_timm",
 }
 _MODULE_OF = {name: module for module, listed in _HOME.items() for name in listed.split()}
@@ -160,6 +164,7 @@ __all__ = [
     "Budget",
     "BySize",
     "Choices",
+    "Classify",
     "ColourJitter",
     "Compound",
     "Conv",
@@ -169,6 +174,7 @@ __all__ = [
     "DeepStem",
     "Depth",
     "DepthwiseSeparable",
+    "EpochDone",
     "EvoNorm",
     "EvoNormKind",
     "Exponential",
@@ -181,8 +187,10 @@ __all__ = [
     "Lambda",
     "MBConv",
     "Map",
+    "Metric",
     "Mixer",
     "Model",
+    "MultiLabel",
     "NFBottleneck",
     "NFRegNetBlock",
     "Neck",
@@ -202,19 +210,26 @@ __all__ = [
     "Regime",
     "ResNetRS",
     "Resolution",
+    "RolledBack",
     "Rounding",
     "Rule",
     "Run",
     "ScaledWS",
+    "Scores",
     "SearchOptions",
     "Shape",
     "Shortcut",
+    "Single",
     "Stage",
+    "Started",
     "Stem",
+    "StepDone",
     "Style",
+    "Task",
     "Tiny",
     "Unit",
     "UserError",
+    "Watched",
     "Watcher",
     "Width",
     "build",
@@ -228,9 +243,11 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "fit_scaling",
     "from_json",
     "gain",
     "grown",
+    "ladder",
     "measure",
     "names",
     "operations",

@@ -40,13 +40,51 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
+# Words of torch, timm, Keras and Ultralytics for what has another name here; a guess by spelling would miss them.
+SYNONYMS = {
+    "batch_size": "batch",
+    "bs": "batch",
+    "dropout_rate": "dropout",
+    "drop_path_rate": "drop_path",
+    "drop_rate": "dropout",
+    "ema": "average",
+    "ema_decay": "average",
+    "grad_accum": "accumulate",
+    "grad_accum_steps": "accumulate",
+    "image_size": "resolution",
+    "img_size": "resolution",
+    "imgsz": "resolution",
+    "in_channels": "channels",
+    "in_chans": "channels",
+    "input_size": "resolution",
+    "label_smoothing": "smoothing",
+    "learning_rate": "rate",
+    "lr": "rate",
+    "model_ema": "average",
+    "num_classes": "classes",
+    "num_workers": "workers",
+    "nc": "classes",
+    "opt": "optimiser",
+    "optimizer": "optimiser",
+    "out_dir": "out",
+    "pretrained": "weights",
+    "sched": "schedule",
+    "scheduler": "schedule",
+    "stochastic_depth": "drop_path",
+    "warmup_epochs": "warmup",
+    "wd": "decay",
+    "weight_decay": "decay",
+}
+
+
 def nearest(given: str, choices: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the choice closest to `given`, or an empty string when none is close.
+    """`; did you mean 'x'?` for the choice closest to `given`, in spelling or in meaning; an empty string when none is close.
 
     >>> nearest("effnet_b0", ["efficientnet_b0", "resnet50"])
     "; did you mean 'efficientnet_b0'?"
     """
     by_folded = {choice.lower().replace("-", "_"): choice for choice in choices}
     folded = given.lower().replace("-", "_")
+    folded = SYNONYMS.get(folded, folded) if folded not in by_folded else folded
     found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return f"; did you mean '{by_folded[found[0]]}'?" if found else ""

@@ -15,7 +15,7 @@ from .families import names
 from .families import spec as family_member
 from .model import Model, build
 from .parts import PARTS
-from .runs import Kind, Run, kind_of
+from .runs import Kind, RunFolder, kind_of
 from .weights import Origin, fitted, obtain, read
 
 __all__ = [
@@ -43,7 +43,7 @@ class Target:
 
     label: str
     spec: ArchSpec | None = None
-    run: Run | None = None
+    run: RunFolder | None = None
     onnx: Path | None = None
     foreign: str | None = None
     live: nn.Module | None = None
@@ -89,7 +89,7 @@ class Target:
         return f"{self.label} carries no spec: it is shown images of {channels}x{side}x{side}"
 
 
-def weights_of(run: Run) -> Path:
+def weights_of(run: RunFolder) -> Path:
     """The file of a run's trained weights.
 
     Raises:
@@ -110,14 +110,14 @@ def weights_of(run: Run) -> Path:
     )
 
 
-def trained_run(run: Run | str | Path) -> Run:
+def trained_run(run: RunFolder | str | Path) -> RunFolder:
     """The run, which has been trained; what is no run, or has no weights, is refused as `weights_of` does."""
-    found = run if isinstance(run, Run) else Run.open(run)
+    found = run if isinstance(run, RunFolder) else RunFolder.open(run)
     weights_of(found)
     return found
 
 
-def _refuse_search(run: Run) -> None:
+def _refuse_search(run: RunFolder) -> None:
     if run.kind is not Kind.SEARCH:
         return
     children = sorted(path.parent for path in run.file("children").glob("*/model.safetensors"))
@@ -129,7 +129,7 @@ def _refuse_search(run: Run) -> None:
     raise UserError(f"{run.path} is a search and not one network: {have}")
 
 
-def _target(run: Run) -> Target:
+def _target(run: RunFolder) -> Target:
     _refuse_search(run)
     return Target(label=run.path.name, spec=run.spec, run=run)
 
@@ -155,18 +155,18 @@ def resolve(text: str | Path) -> Target:
     if name in names() and side.isdigit() and int(side):  # as `pick` and `list` name a network at another resolution
         return Target(label=text, spec=family_member(name).with_resolution(int(side)))
     if path.is_dir():
-        return _target(Run.open(path))
+        return _target(RunFolder.open(path))
     raise UserError(
         f"unknown model '{text}'{nearest(text, names())}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
     )
 
 
-def target_of(model: str | Path | ArchSpec | Run | nn.Module) -> Target:
+def target_of(model: str | Path | ArchSpec | RunFolder | nn.Module) -> Target:
     """What a MODEL argument stands for, be it a name, a path, a spec, a run or a live network."""
     if isinstance(model, ArchSpec):
         return Target(label=model.name, spec=model)
-    if isinstance(model, Run):
+    if isinstance(model, RunFolder):
         return _target(model)
     if isinstance(model, Model):
         return Target(label=model.spec.name, spec=model.spec, live=model)
@@ -180,7 +180,9 @@ def _refuse_missing(path: Path) -> None:
         raise UserError(f"{path} is a folder" if path.is_dir() else f"{path} does not exist")
 
 
-def spec(model: str | Path | ArchSpec | Run, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:
+def spec(
+    model: str | Path | ArchSpec | RunFolder, *, classes: int | None = None, resolution: int | None = None
+) -> ArchSpec:
     """The spec that `model` names: a published network, a spec `.json` or a run folder; a spec is itself.
 
     `classes` and `resolution` replace its own.
@@ -245,7 +247,7 @@ def origin(weights: str | Path) -> Origin:
     path, what = Path(weights), "weights are a run, a file of weights, timm:NAME, tv:NAME or hub:OWNER/REPO@COMMIT"
     if path.is_dir():
         if kind_of(path) is not None:
-            return obtain(weights_of(Run.open(path)))
+            return obtain(weights_of(RunFolder.open(path)))
         if not (path / "model.safetensors").is_file():
             raise UserError(f"{path} holds no weights (model.safetensors); {what}")
     elif ":" not in str(weights) and not path.exists():

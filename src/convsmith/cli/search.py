@@ -12,7 +12,7 @@ from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
 if TYPE_CHECKING:
-    from ..runs import Run
+    from ..runs import RunFolder
 
 __all__ = ["finished", "search"]
 
@@ -87,7 +87,7 @@ def search(
     finished(run, training.json)
 
 
-def finished(run: Run, json: bool) -> None:
+def finished(run: RunFolder, json: bool) -> None:
     """Say what a search found."""
     from ..jobs.search.page import handed_over, missed
     from ..training import rank_here

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..jobs.search.rehearsal import SearchRehearsal
     from ..jobs.train.begin import Job
     from ..jobs.train.rehearsal import Rehearsal
-    from ..runs import Run
+    from ..runs import RunFolder
 
 __all__ = ["DEFAULTS", "Training", "carried_out", "finished", "told"]
 
@@ -108,7 +108,7 @@ def told(rehearsal: Rehearsal | SearchRehearsal, json: bool) -> None:
         out.print(line, soft_wrap=True)
 
 
-def finished(run: Run, json: bool) -> None:
+def finished(run: RunFolder, json: bool) -> None:
     """Say what a training run came to."""
     from ..training import rank_here
 

@@ -16,7 +16,7 @@ from ..layers import GroupNorm2d
 from ..model import build
 from ..parts import GroupNorm
 from ..resolve import target_of
-from ..runs import Run
+from ..runs import RunFolder
 from ..signal import Trace, trace
 from ..surgery import NormName, operate, restyled
 from ..watcher import Watcher
@@ -76,7 +76,7 @@ class Conversion:
 
 
 def convert(
-    model: str | Path | ArchSpec | Run | nn.Module,
+    model: str | Path | ArchSpec | RunFolder | nn.Module,
     norm: NormName,
     *,
     act: str | None = None,

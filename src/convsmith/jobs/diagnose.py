@@ -15,7 +15,7 @@ from ..data import ImageData
 from ..errors import UserError
 from ..model import build
 from ..resolve import resolve, target_of
-from ..runs import Run
+from ..runs import RunFolder
 from ..signal import Expectation, Trace, Verdict, expected, trace, verdict
 from ..watcher import Watcher
 from .feed import samples_of
@@ -52,7 +52,7 @@ class Diagnosis:
 
 
 def diagnose(
-    model: str | Path | ArchSpec | Run | nn.Module,
+    model: str | Path | ArchSpec | RunFolder | nn.Module,
     *,
     images: Tensor | None = None,
     resolution: int | None = None,
@@ -91,7 +91,7 @@ def diagnose(
 
 
 def _subject(
-    model: str | Path | ArchSpec | Run | nn.Module, resolution: int | None, watcher: Watcher
+    model: str | Path | ArchSpec | RunFolder | nn.Module, resolution: int | None, watcher: Watcher
 ) -> tuple[ArchSpec | None, nn.Module, str, tuple[int, ...]]:
     """(the spec to draw from, or the module as it is; its name; the shape of an image)."""
     target = target_of(model)

@@ -10,7 +10,7 @@ from ..data.readers.dataset import own_data
 from ..errors import DataError, UserError
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
-from ..runs import Run
+from ..runs import RunFolder
 from ..scores import Scores
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
@@ -23,7 +23,7 @@ SPLITS = ("val", "train")
 
 
 def evaluate(
-    run: Run | str | Path,
+    run: RunFolder | str | Path,
     data: Data | None = None,
     *,
     split: str = "val",

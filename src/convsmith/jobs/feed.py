@@ -31,7 +31,7 @@ from ..exporting import Metadata
 from ..model import Model, build
 from ..recipe import Recipe
 from ..resolve import load_weights, weights_of
-from ..runs import Config, Run
+from ..runs import Config, RunFolder
 from ..scores import Scores
 from ..tasks import TASKS, Classify, Task
 
@@ -128,19 +128,19 @@ def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.d
     )
 
 
-def trained(run: Run, spec: ArchSpec) -> Model:
+def trained(run: RunFolder, spec: ArchSpec) -> Model:
     """The network of a run with its trained weights, in evaluation mode. Raises `UserError` where there are none yet."""
     model = build(spec, seed=0)
     load_weights(model, weights_of(run))
     return model.eval()
 
 
-def record_of_weights(run: Run, name: str, record: dict[str, Any]) -> None:
+def record_of_weights(run: RunFolder, name: str, record: dict[str, Any]) -> None:
     """Write what was found of the run's trained weights, with their digest, by which it is known to be of them."""
     run.write(name, record | {"weights": _digest(weights_of(run))})
 
 
-def is_of_weights(run: Run, name: str) -> bool:
+def is_of_weights(run: RunFolder, name: str) -> bool:
     """Whether the run's record `name` is there and of its trained weights as they are now.
 
     Versions before 0.2 wrote no digest, and let a run be exported before it was trained: theirs is believed unless it is

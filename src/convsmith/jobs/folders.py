@@ -9,7 +9,7 @@ from ..errors import UserError
 from ..files import write_text
 from ..reports import render, write_report
 from ..resolve import weights_of
-from ..runs import Kind, Run
+from ..runs import Kind, RunFolder
 from ..watcher import Watcher
 from .options import Data
 from .search.begin import resume_search
@@ -20,13 +20,13 @@ __all__ = ["report", "resume"]
 
 
 def resume(
-    run: Run | str | Path,
+    run: RunFolder | str | Path,
     *,
     data: Data | None = None,
     force: bool = False,
     device: str | None = None,
     watcher: Watcher | None = None,
-) -> Run:
+) -> RunFolder:
     """Go on with a training or a search where it was stopped, whatever stopped it; stages that are done are left alone.
 
     `data` is what it was begun with, where that is in no file: a dataset of one's own.
@@ -35,7 +35,7 @@ def resume(
         DataError: the data has changed since the start; forced, it is taken as it is now.
         UserError: no run, or a child of a search that the search has yet to finish.
     """
-    found = run if isinstance(run, Run) else Run.open(run)
+    found = run if isinstance(run, RunFolder) else RunFolder.open(run)
     match found.kind:
         case Kind.SEARCH:
             return resume_search(found, data=data, force=force, on=device, watcher=watcher)
@@ -46,14 +46,14 @@ def resume(
             return resume_training(found, data=data, force=force, on=device, watcher=watcher)
 
 
-def report(runs: Sequence[Run | str | Path] | Run | str | Path) -> Path:
+def report(runs: Sequence[RunFolder | str | Path] | RunFolder | str | Path) -> Path:
     """The report of a run or of a search, or of several runs side by side, as one self-contained HTML file.
 
     Raises:
         UserError: no run, a search that is not finished, or one among several.
     """
-    given = [runs] if isinstance(runs, Run | str | Path) else runs
-    opened = [run if isinstance(run, Run) else Run.open(run) for run in given]
+    given = [runs] if isinstance(runs, RunFolder | str | Path) else runs
+    opened = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in given]
     searches = [run for run in opened if run.kind is Kind.SEARCH]
     if len(opened) == 1:
         if not searches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.readers.dataset import Own, described, own_data
@@ -11,7 +11,7 @@ from ..recipes import changed
 from ..recipes import recipe as named_recipe
 from .source import Source
 
-__all__ = ["Data", "Options", "resolved_recipe", "source_of", "with_recipe"]
+__all__ = ["Data", "Options", "resolved_recipe", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,6 @@ def source_of(data: Data, options: Options) -> Source:
         cache_side=options.cache_side,
         own=own is not None,
     )
-
-
-def with_recipe(options: Options | None, recipe: str | Recipe | None) -> Options:
-    """The options, or the usual ones, by another recipe where one is given."""
-    options = options or Options()
-    return options if recipe is None else replace(options, recipe=recipe)
 
 
 def resolved_recipe(options: Options) -> Recipe:

@@ -26,7 +26,7 @@ from ..exporting.metadata import of_session
 from ..exporting.ort import input_shape
 from ..model import Model
 from ..resolve import create, device, target_of
-from ..runs import Run
+from ..runs import RunFolder
 from ..watcher import Watcher
 from .feed import metadata_of, task_of, trained
 
@@ -98,7 +98,7 @@ class Predictions(Sequence[Prediction]):
 
 
 def predict(
-    model: Run | str | Path | ArchSpec | Model,
+    model: RunFolder | str | Path | ArchSpec | Model,
     images: Images,
     *,
     top: int = 5,
@@ -243,7 +243,7 @@ class Predictor:
 
 
 def opened(
-    model: Run | str | Path | ArchSpec | Model,
+    model: RunFolder | str | Path | ArchSpec | Model,
     *,
     classes: Sequence[str] | None = None,
     weights: str | Path | None = None,
@@ -341,7 +341,7 @@ def _checked(predictor: Predictor) -> Predictor:
     return predictor
 
 
-def _trained(run: Run) -> None:
+def _trained(run: RunFolder) -> None:
     """Refuse a run without weights of its own, naming where there are some."""
     if run.has("model.safetensors"):
         return

@@ -13,7 +13,7 @@ from ..evals import outputs
 from ..files import write_text
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
-from ..runs import Run
+from ..runs import RunFolder
 from ..tasks import Classify
 from ..watcher import Watcher
 from .feed import EVAL_BATCH, normaliser, task_of, trained
@@ -22,7 +22,7 @@ __all__ = ["pseudo_label"]
 
 
 def pseudo_label(
-    teacher: Run | str | Path,
+    teacher: RunFolder | str | Path,
     images: str | Path,
     out: str | Path,
     *,

@@ -12,7 +12,7 @@ from ..data import Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Join
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
-from ..runs import Run, value
+from ..runs import RunFolder, value
 from ..watcher import Watcher
 
 __all__ = ["Source", "contents", "fingerprint"]
@@ -40,7 +40,7 @@ class Source:
     own: bool = False
 
     @classmethod
-    def of(cls, run: Run) -> Source:
+    def of(cls, run: RunFolder) -> Source:
         """Where the data of a run is."""
         return value(cls, dict(run.config.source), f"{run.file('config.json')} is damaged: source")
 

@@ -1,7 +1,7 @@
 """How a run folder's JSON becomes values and back: one reader and one writer for jobs, reports and the command line.
 
 A field that is not known is ignored or kept in `more`, never fatal; one that is missing is as in version 0.1. `read` raises
-what is wrong: a job refuses by it (`Run`), a report leaves the file out and says so.
+what is wrong: a job refuses by it (`RunFolder`), a report leaves the file out and says so.
 """
 
 from __future__ import annotations

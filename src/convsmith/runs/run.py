@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from ..arch import ArchSpec
 from ..codec import from_data, from_json, to_json
@@ -22,13 +22,13 @@ from .record import Readable, loaded, read
 from .records import Config, Data, Export, Int8, Latency
 from .search_records import Foil, Foils, Front
 
-__all__ = ["Run", "now"]
+__all__ = ["RunFolder", "now"]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Readable)
 
 
-class Run:
+class RunFolder:
     """The folder `runs/NAME`; docs/run-folder.md lists its files."""
 
     def __init__(self, path: Path) -> None:
@@ -38,10 +38,10 @@ class Run:
         return str(self.path)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     @classmethod
-    def create(cls, parent: Path, name: str) -> Run:
+    def create(cls, parent: Path, name: str) -> Self:
         """A new folder `parent/name`, or `name-2`, `name-3`, ... where that is taken: no run overwrites another."""
         safe = re.sub(r"[^A-Za-z0-9._@=+-]+", "-", name).strip("-") or "run"
         for number in range(1, 10_000):
@@ -56,7 +56,7 @@ class Run:
         raise UserError(f"{parent} already holds 10,000 runs named {safe}")
 
     @classmethod
-    def open(cls, path: Path | str) -> Run:
+    def open(cls, path: Path | str) -> Self:
         """An existing run folder, known by its config.json.
 
         Raises:
@@ -192,9 +192,9 @@ class Run:
         """The networks that the winners are held against; none where the search was asked for none."""
         return self._record("foils.json", Foils).rows if self.has("foils.json") else ()
 
-    def child(self, budget: str) -> Run:
+    def child(self, budget: str) -> RunFolder:
         """The run folder of a budget's winner, be it there or not."""
-        return Run(self.file("children") / budget)
+        return RunFolder(self.file("children") / budget)
 
     def write_front(self, front: Front) -> None:
         self.write("front.json", front.to_record())

@@ -15,13 +15,13 @@ from ...machine import this_machine
 from ...model import Model
 from ...recipe import Recipe
 from ...resolve import device
-from ...runs import Config, Kind, Run, now
+from ...runs import Config, Kind, RunFolder, now
 from ...supernet import Space
 from ...tasks import Classify, Task
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
 from ..feed import metadata_of, samples_of, shape_of, task_of
-from ..options import Data, Options, with_recipe
+from ..options import Data, Options
 from ..source import Source
 from ..train.begin import given
 from ..train.stages import data_record, loaded_again, unchanged
@@ -45,34 +45,32 @@ def search(
     data: Data,
     *,
     to: str | Sequence[str],
-    recipe: str | Recipe | None = None,
     options: Options | None = None,
     how: SearchOptions | None = None,
     watcher: Watcher | None = None,
-) -> Run:
+) -> RunFolder:
     """Train a supernet on `data` and hand over a finished child for each budget, with the front they stand on.
 
     `to` is budgets joined by commas, each its own (`2M-macs,5ms`); `+` joins limits of one (`5ms+1M-params`). A tenth of
     the training images is held out: the children are chosen by these, so that the validation images, which the winners'
     scores and the report are of, have had no part in it. A child of a budget in milliseconds is exported and measured.
-    `recipe` is short for the options' own.
 
     Raises:
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
-    options, how, watcher = with_recipe(options, recipe), how or SearchOptions(), watcher or Watcher()
+    options, how, watcher = options or Options(), how or SearchOptions(), watcher or Watcher()
     request = Request.of(data, to, options, how)
     with joined(device(options.device)) as ranks:
 
-        def begun() -> tuple[Run, ImageData]:
+        def begun() -> tuple[RunFolder, ImageData]:
             images = request.source.load(watcher, own_data(data))
             if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
                 watcher.note(f"started again by torchrun: going on with {before}")
-                return Run.open(before), images
+                return RunFolder.open(before), images
             task = request.task(images)
             space, recipe = request.settled(images)
             request.refuse_slow(space)
-            run = Run.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
+            run = RunFolder.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
             remember(str(run.path.resolve()))
             watcher.stage("run", str(run.path))
             small, big = cost(space.smallest()), cost(space.biggest())
@@ -85,13 +83,13 @@ def search(
 
 
 def resume_search(
-    run: Run,
+    run: RunFolder,
     *,
     data: Data | None = None,
     force: bool = False,
     on: str | None = None,
     watcher: Watcher | None = None,
-) -> Run:
+) -> RunFolder:
     """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` as in
     `resume`.
 
@@ -105,7 +103,7 @@ def resume_search(
 
 
 def export_child(
-    run: Run | str | Path,
+    run: RunFolder | str | Path,
     number: int,
     path: str | Path | None = None,
     *,
@@ -113,7 +111,7 @@ def export_child(
     watcher: Watcher | None = None,
 ) -> Exported:
     """Child `number` of a search's front as an ONNX file, which onnxruntime has run on real images."""
-    found = run if isinstance(run, Run) else Run.open(run)
+    found = run if isinstance(run, RunFolder) else RunFolder.open(run)
     model, images = _child(found, number, watcher or Watcher())
     out = Path(path) if path else found.file(f"child-{number}.onnx")
     samples = samples_of(model.spec, images)
@@ -127,12 +125,12 @@ def export_child(
     )
 
 
-def child_model(run: Run, number: int, watcher: Watcher | None = None) -> Model:
+def child_model(run: RunFolder, number: int, watcher: Watcher | None = None) -> Model:
     """Child `number` of a search's front, counted from 1 as its report does, cut out and fit to be evaluated."""
     return _child(run, number, watcher or Watcher())[0]
 
 
-def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
+def _child(run: RunFolder, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
     """The child, and the data that it was calibrated with."""
     if run.kind is not Kind.SEARCH:
         raise UserError(
@@ -156,7 +154,7 @@ def _child(run: Run, number: int, watcher: Watcher) -> tuple[Model, ImageData]:
 
 
 def _describe(
-    run: Run, request: Request, space: Space, recipe: Recipe, task: Task, images: ImageData, options: Options
+    run: RunFolder, request: Request, space: Space, recipe: Recipe, task: Task, images: ImageData, options: Options
 ) -> None:
     run.write("space.json", to_data(space))
     run.write_spec(space.biggest())

@@ -10,7 +10,7 @@ from ...errors import BudgetError
 from ...evals.intervals import counted
 from ...recipe import Recipe
 from ...resolve import spec as resolve_spec
-from ...runs import Foil, Run
+from ...runs import Foil, RunFolder
 from ...scaling import rule as named_rule
 from ...scores import named
 from ...units import Budget
@@ -36,7 +36,7 @@ def parsed(name: str) -> tuple[str, str]:
 
 
 def train_foils(
-    run: Run, how: SearchOptions, recipe: Recipe, parts: ImageData, images: ImageData, watcher: Watcher
+    run: RunFolder, how: SearchOptions, recipe: Recipe, parts: ImageData, images: ImageData, watcher: Watcher
 ) -> tuple[Foil, ...]:
     """For every winner and every name in `how.against` its member of the winner's multiply-adds, trained and scored.
 

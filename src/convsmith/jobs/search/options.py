@@ -11,7 +11,7 @@ from ...errors import UserError, first_line, nearest
 from ...machine import this_machine
 from ...parts import PARTS
 from ...resolve import spec as resolve_spec
-from ...runs import Run, value
+from ...runs import RunFolder, value
 from ...supernet import SPACES, Space, space_from
 from ...units import Budget
 
@@ -52,7 +52,7 @@ class SearchOptions:
     against: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, run: Run) -> SearchOptions:
+    def of(cls, run: RunFolder) -> SearchOptions:
         """What a search was told."""
         return value(cls, dict(run.config.how or {}), f"{run.file('config.json')} is damaged: how")
 
@@ -86,7 +86,7 @@ def space_of(name: str) -> Space:
         raise UserError(f"--space {name}: {said}{hint}; it may be {', '.join(SPACES)} or a model") from None
 
 
-def space_in(run: Run) -> Space:
+def space_in(run: RunFolder) -> Space:
     """The space of a search, as its folder has it."""
     return from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
 

@@ -10,7 +10,7 @@ from ... import plot
 from ...files import write_text
 from ...reports.scaling import ScalingPage, Table, render_scaling
 from ...reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
-from ...runs import Fall, Front, FrontRow, Limit, Run, Scored
+from ...runs import Fall, Front, FrontRow, Limit, RunFolder, Scored
 from ...scores import Scores, said
 from ...units import human
 from .options import SearchOptions, space_in
@@ -18,7 +18,7 @@ from .options import SearchOptions, space_in
 __all__ = ["HandedOver", "handed_over", "missed", "unfinished", "write_page"]
 
 
-def unfinished(run: Run) -> str:
+def unfinished(run: RunFolder) -> str:
     """What a search has yet to do before it can be shown, as a sentence; empty where it is finished."""
     if not run.has("front.json"):
         return f"{run.path} has not chosen its children yet: `convsmith resume {run.path}` goes on with it"
@@ -29,7 +29,7 @@ def unfinished(run: Run) -> str:
     return ""
 
 
-def write_page(run: Run) -> Path:
+def write_page(run: RunFolder) -> Path:
     """Write `report.html` and the front as `front.svg` into the search's folder; the path of the page."""
     found, names, epochs = run.front, _axes(run), run.epochs
     metric, axis = found.metric, found.axis
@@ -96,7 +96,7 @@ class HandedOver:
         }
 
 
-def handed_over(run: Run) -> tuple[HandedOver, ...]:
+def handed_over(run: RunFolder) -> tuple[HandedOver, ...]:
     """One for each budget, in their order."""
     found = []
     for row in run.front.winners:
@@ -114,7 +114,7 @@ def missed(met: Mapping[str, Limit] | None) -> str:
 
 
 def _page(
-    run: Run, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
+    run: RunFolder, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
 ) -> ScalingPage:
     config, recipe, how, metric = run.config, run.recipe, SearchOptions.of(run), found.metric
     rows, findings = [], []
@@ -202,7 +202,7 @@ def _page(
     )
 
 
-def _axes(run: Run) -> list[str]:
+def _axes(run: RunFolder) -> list[str]:
     """The names of the genes, in their order."""
     stages = len(space_in(run).stages)
     own = [f"{what} {stage + 1}" for stage in range(stages) for what in ("width", "depth", "kernel", "expand")]

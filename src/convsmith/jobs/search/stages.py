@@ -20,7 +20,7 @@ from ...data import ImageData, eval_batches
 from ...errors import Stopped
 from ...evals.intervals import wilson
 from ...latency import Runtime
-from ...runs import Config, Epoch, Fall, FrontRow, Look, Run, Stage, met
+from ...runs import Config, Epoch, Fall, FrontRow, Look, RunFolder, Stage, met
 from ...scores import Metric, Unit
 from ...stages import stage_rows
 from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
@@ -47,7 +47,7 @@ __all__ = ["CALIBRATION", "Search", "calibration_of", "carried"]
 CALIBRATION = 2000
 
 
-def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
+def carried(run: RunFolder, images: ImageData, watcher: Watcher, ranks: Ranks) -> RunFolder:
     config, space, how = run.config, space_in(run), SearchOptions.of(run)
     if ranks.from_first(lambda: not run.has("supernet.safetensors")):
         try:
@@ -71,7 +71,7 @@ def carried(run: Run, images: ImageData, watcher: Watcher, ranks: Ranks) -> Run:
 class Search:
     """What every stage after training looks at: the trained supernet, and its data in three parts."""
 
-    def __init__(self, run: Run, space: Space, images: ImageData, watcher: Watcher, where: torch.device) -> None:
+    def __init__(self, run: RunFolder, space: Space, images: ImageData, watcher: Watcher, where: torch.device) -> None:
         self.run, self.space, self.images, self.watcher = run, space, images, watcher
         self.recipe = run.recipe
         parts = in_three(images, run.seed)
@@ -102,7 +102,7 @@ def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
 
 
 def _train(
-    run: Run,
+    run: RunFolder,
     config: Config,
     how: SearchOptions,
     space: Space,
@@ -211,7 +211,7 @@ def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) ->
         state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")
 
 
-def _describe_child(child: Run, state: Search, config: Config, how: SearchOptions, row: FrontRow) -> None:
+def _describe_child(child: RunFolder, state: Search, config: Config, how: SearchOptions, row: FrontRow) -> None:
     base, budget = state.space.base, Budget.parse(row.budget.replace("+", ","))
     spec = replace(state.space.spec(row.genes), name=f"{base.name}-{row.budget}")
     child.write_spec(spec)

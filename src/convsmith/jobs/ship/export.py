@@ -10,7 +10,7 @@ from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
 from ...resolve import target_of
-from ...runs import Run
+from ...runs import RunFolder
 from ...watcher import Watcher
 from ..feed import metadata_of, record_of_weights, refuse_misfit, samples_of, task_of
 from ..source import Source
@@ -20,7 +20,7 @@ __all__ = ["export"]
 
 
 def export(
-    model: str | Path | ArchSpec | Run | nn.Module,
+    model: str | Path | ArchSpec | RunFolder | nn.Module,
     path: str | Path | None = None,
     *,
     dynamic_batch: bool = True,

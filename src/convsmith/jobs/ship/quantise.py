@@ -22,7 +22,7 @@ from ...exporting.ort import ort_subject, runner
 from ...latency import interleave
 from ...recipe import Augment
 from ...resolve import target_of, trained_run
-from ...runs import Int8, Run
+from ...runs import Int8, RunFolder
 from ...watcher import Watcher
 from ..feed import metadata_of, normaliser, samples_of, task_of, trained, validation_batches
 from ..source import Source
@@ -66,7 +66,7 @@ class Shrunk:
 
 
 def export_int8(
-    model: Run | str | Path | ArchSpec | nn.Module,
+    model: RunFolder | str | Path | ArchSpec | nn.Module,
     path: str | Path | None = None,
     *,
     must: str = "",
@@ -135,7 +135,7 @@ def _placed(made: Path, out: Path) -> None:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from error
 
 
-def _calibration(run: Run, images: ImageData) -> list[NDArray[np.float32]]:
+def _calibration(run: RunFolder, images: ImageData) -> list[NDArray[np.float32]]:
     ready = normaliser(run.spec, torch.device("cpu"))
     batch = min(16, len(images.train))
     batches = train_batches(
@@ -145,7 +145,7 @@ def _calibration(run: Run, images: ImageData) -> list[NDArray[np.float32]]:
     return [ready(one.images).contiguous().numpy() for one in batches if len(one.answers)]
 
 
-def _headline(file: Path, run: Run, images: ImageData) -> float:
+def _headline(file: Path, run: RunFolder, images: ImageData) -> float:
     """What the task judges by, of an exported file on the validation images."""
     here = torch.device("cpu")
     network, meter = (

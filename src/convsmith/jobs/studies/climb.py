@@ -10,6 +10,7 @@ from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData
+from ...data.readers.dataset import own_data
 from ...errors import UserError
 from ...files import write_json, write_text
 from ...machine import this_machine
@@ -22,7 +23,7 @@ from ...resolve import spec as resolve_spec
 from ...tasks import task_for
 from ...watcher import Watcher
 from ..feed import Feed
-from ..options import Options, source_of
+from ..options import Data, Options, source_of
 from ..timing.steps import seconds_a_step
 from ..train.begin import regularised
 from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
@@ -56,8 +57,8 @@ class Climbed:
 
 
 def planned(
-    model: str | Path,
-    data: str | Path,
+    model: str | Path | ArchSpec,
+    data: Data,
     *,
     resolution: int | None,
     study_factors: bool,
@@ -68,7 +69,7 @@ def planned(
     """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
     base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
     recipe = changed(base, options.settings)
-    images = source_of(data, options).load(watcher)
+    images = source_of(data, options).load(watcher, own_data(data))
     spec = resolve_spec(model).with_classes(len(images.classes))
     spec = spec if resolution is None else spec.with_resolution(resolution)
     steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
@@ -85,8 +86,8 @@ def hours_of(steps: Sequence[Step], images: ImageData, *, seeds: int, workers: i
 
 
 def climb(
-    model: str | Path,
-    data: str | Path,
+    model: str | Path | ArchSpec,
+    data: Data,
     *,
     out: Path,
     seeds: int = 3,

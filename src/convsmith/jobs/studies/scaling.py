@@ -23,6 +23,7 @@ from ...scaling import Compound, Point, Rule, Tiny, fit, rule_to_json
 from ...scaling import rule as named_rule
 from ...scaling.candidates import apart, sampled, twice
 from ...scaling.law import Law
+from ...tasks import Classify, task_for
 from ...units import Budget, Cost
 from ...watcher import Watcher
 from ..options import Options
@@ -144,6 +145,8 @@ def planned(
 ) -> Plan:
     """The decisions of a study: which base, how it is trained, how many networks."""
     options = options or Options()
+    if not isinstance(task_for(images), Classify):
+        raise UserError(f"{images.name} has many labels an image; fit-scaling's law is of a share of right answers")
     if rule not in SHARES:
         raise UserError(f"fit-scaling fits {' or '.join(sorted(SHARES))}; got '{rule}'")
     for name in against:

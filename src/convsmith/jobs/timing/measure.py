@@ -13,7 +13,7 @@ from ...errors import UserError
 from ...exporting import export_onnx, ort_subject
 from ...latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
 from ...resolve import Target, target_of
-from ...runs import Run
+from ...runs import RunFolder
 from ...watcher import Watcher
 from ..feed import refuse_misfit
 
@@ -21,7 +21,7 @@ __all__ = ["measure"]
 
 
 def measure(
-    models: Sequence[str | Path | ArchSpec | Run | nn.Module] | str | Path | ArchSpec | Run | nn.Module,
+    models: Sequence[str | Path | ArchSpec | RunFolder | nn.Module] | str | Path | ArchSpec | RunFolder | nn.Module,
     *,
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
@@ -62,10 +62,10 @@ def measure(
 
 
 def _several(
-    models: Sequence[str | Path | ArchSpec | Run | nn.Module] | str | Path | ArchSpec | Run | nn.Module,
-) -> Sequence[str | Path | ArchSpec | Run | nn.Module]:
+    models: Sequence[str | Path | ArchSpec | RunFolder | nn.Module] | str | Path | ArchSpec | RunFolder | nn.Module,
+) -> Sequence[str | Path | ArchSpec | RunFolder | nn.Module]:
     """The models; one that is given alone is a list of one."""
-    return [models] if isinstance(models, str | Path | ArchSpec | Run | nn.Module) else models
+    return [models] if isinstance(models, str | Path | ArchSpec | RunFolder | nn.Module) else models
 
 
 def _subject(

@@ -20,7 +20,7 @@ from ...recipes import differences, settle
 from ...reports.propagation import signal_plot
 from ...resolve import device, origin
 from ...resolve import spec as resolve_spec
-from ...runs import Config, Run, Stage, now
+from ...runs import Config, RunFolder, Stage, now
 from ...scaling import Fit, ResNetRS, regime
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
@@ -31,19 +31,17 @@ from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
-from ..options import Data, Options, resolved_recipe, source_of, with_recipe
+from ..options import Data, Options, resolved_recipe, source_of
 from ..scale import met, scale
 from ..source import Source
 from .stages import board, carry_on, data_record
 
 __all__ = [
     "Job",
-    "design",
     "design_job",
     "given",
     "resume_training",
     "start",
-    "train",
     "train_job",
 ]
 
@@ -151,39 +149,7 @@ def train_job(
     )
 
 
-def design(
-    data: Data,
-    *,
-    to: str | Budget,
-    base: str | Path | ArchSpec = "efficientnet_b0",
-    rule: str = "compound",
-    recipe: str | Recipe | None = None,
-    options: Options | None = None,
-    watcher: Watcher | None = None,
-) -> Run:
-    """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report.
-
-    `recipe` is short for the options' own.
-    """
-    watcher = watcher or Watcher()
-    return start(design_job(data, to, base, rule, with_recipe(options, recipe), watcher), watcher)
-
-
-def train(
-    model: str | Path | ArchSpec,
-    data: Data,
-    *,
-    resolution: int | None = None,
-    recipe: str | Recipe | None = None,
-    options: Options | None = None,
-    watcher: Watcher | None = None,
-) -> Run:
-    """Train `model` on `data` by a recipe, then evaluate, export, measure and report. `recipe` is short for the options' own."""
-    watcher = watcher or Watcher()
-    return start(train_job(model, data, resolution, with_recipe(options, recipe), watcher), watcher)
-
-
-def start(job: Job, watcher: Watcher) -> Run:
+def start(job: Job, watcher: Watcher) -> RunFolder:
     """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
     if job.options.tensorboard:
         board()  # told before anything is written
@@ -194,12 +160,12 @@ def start(job: Job, watcher: Watcher) -> Run:
         return carry_on(run, watcher, job.images if new else None, ranks, data=job.own)
 
 
-def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
+def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     """The job's run folder, and whether it is new: not where `torchrun` has started its processes again."""
     if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
         watcher.note(f"started again by torchrun: going on with {before}")
-        return Run.open(before), False
-    run = Run.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
+        return RunFolder.open(before), False
+    run = RunFolder.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
     remember(str(run.path.resolve()))
     watcher.stage("run", str(run.path))
     watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
@@ -210,13 +176,13 @@ def _begun(job: Job, watcher: Watcher) -> tuple[Run, bool]:
 
 
 def resume_training(
-    run: Run,
+    run: RunFolder,
     *,
     data: Data | None = None,
     force: bool = False,
     on: str | None = None,
     watcher: Watcher | None = None,
-) -> Run:
+) -> RunFolder:
     """Go on with a training where it was stopped, whatever stopped it; stages that are done are left alone.
 
     `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now.
@@ -235,7 +201,7 @@ def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
     )
 
 
-def _describe(run: Run, job: Job) -> None:
+def _describe(run: RunFolder, job: Job) -> None:
     """Write down everything the run was given: what resuming and the report read."""
     found = job.found
     run.write_spec(job.spec)

@@ -18,7 +18,7 @@ from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, Run, now
+from ...runs import Config, Epoch, Latency, Limit, RunFolder, now
 from ...runs import Data as DataRecord
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
@@ -44,14 +44,14 @@ __all__ = ["board", "carry_on", "check_unchanged", "data_record", "loaded_again"
 
 
 def carry_on(
-    run: Run,
+    run: RunFolder,
     watcher: Watcher,
     images: ImageData | None,
     ranks: Ranks,
     *,
     force: bool = False,
     data: Data | None = None,
-) -> Run:
+) -> RunFolder:
     """The stages that are not done, in order. SIGTERM ends the run after its step, or in another stage at once.
 
     Without `images` they are loaded when they are needed, from where the run says or from `data`.
@@ -64,7 +64,7 @@ def carry_on(
 
 
 def _stages(
-    run: Run,
+    run: RunFolder,
     watcher: Watcher,
     images: ImageData | None,
     ranks: Ranks,
@@ -72,7 +72,7 @@ def _stages(
     *,
     force: bool,
     given: Data | None,
-) -> Run:
+) -> RunFolder:
     config, spec, where = run.config, run.spec, ranks.device
 
     def data() -> ImageData:
@@ -116,13 +116,13 @@ def data_record(images: ImageData) -> DataRecord:
     return DataRecord.from_record(images.to_record() | digests)
 
 
-def unchanged(run: Run, images: ImageData) -> bool:
+def unchanged(run: RunFolder, images: ImageData) -> bool:
     """Whether the labels and the images are those that the run was begun with."""
     before = run.data
     return before.fingerprint in (None, fingerprint(images)) and before.contents in (None, contents(images))
 
 
-def loaded_again(run: Run, data: Data | None, watcher: Watcher, *, force: bool = False) -> ImageData:
+def loaded_again(run: RunFolder, data: Data | None, watcher: Watcher, *, force: bool = False) -> ImageData:
     """The data that a run was begun with, from where it says or from `data`; other data is refused (`check_unchanged`)."""
     source = Source.of(run)
     if data is not None:
@@ -133,7 +133,7 @@ def loaded_again(run: Run, data: Data | None, watcher: Watcher, *, force: bool =
     return images
 
 
-def check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:
+def check_unchanged(run: RunFolder, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:
     """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
     if unchanged(run, images):
         return
@@ -148,7 +148,7 @@ def check_unchanged(run: Run, images: ImageData, what: str, watcher: Watcher, *,
 
 
 def _train(
-    run: Run,
+    run: RunFolder,
     config: Config,
     spec: ArchSpec,
     images: ImageData,
@@ -231,6 +231,6 @@ def board() -> Any:
     return SummaryWriter
 
 
-def _shown_on(run: Run, config: Config, step: int) -> Any:
+def _shown_on(run: RunFolder, config: Config, step: int) -> Any:
     """The run's event writer, with what an earlier process wrote after `step` purged; None where none was asked for."""
     return board()(run.file("tb"), purge_step=step + 1) if config.tensorboard else None

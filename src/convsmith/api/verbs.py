@@ -1,0 +1,213 @@
+"""Verbs that give a `Run`, and studies: with what one most often sets by keyword, the rest in `Options`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .. import resolve
+from ..arch import ArchSpec
+from ..data.readers.dataset import own_data
+from ..jobs import folders
+from ..jobs.options import Data, Options, source_of
+from ..jobs.search import begin as searching
+from ..jobs.search.options import SearchOptions
+from ..jobs.studies.climb import Climbed, climb
+from ..jobs.studies.scaling import Fitted, planned
+from ..jobs.studies.scaling import fit_scaling as fitted
+from ..jobs.studies.scaling_page import written
+from ..jobs.train import begin
+from ..machine import this_machine
+from ..recipe import Recipe
+from ..runs import RunFolder
+from ..units import Budget
+from ..watcher import Watcher
+from .run import Run
+from .words import answering
+
+__all__ = ["create", "design", "fit_scaling", "ladder", "resume", "search", "spec", "train"]
+
+spec = answering(resolve.spec)
+create = answering(resolve.create)
+
+
+@answering
+def design(
+    data: Data,
+    *,
+    to: str | Budget,
+    base: str | Path | ArchSpec = "efficientnet_b0",
+    rule: str = "compound",
+    recipe: str | Recipe | None = None,
+    epochs: int | None = None,
+    device: str | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report.
+
+    `data` is what the command line takes, or any map-style dataset of images and labels, or a pair of them to train and to
+    validate on. `recipe`, `epochs` and `device` are short for the options' own.
+
+    Raises:
+        UserError: an impossible budget, data or options; nothing is written then.
+    """
+    watcher = watcher or Watcher()
+    chosen = _options(options, recipe, epochs, device)
+    return _run(begin.start(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
+
+
+@answering
+def train(
+    model: str | Path | ArchSpec,
+    data: Data,
+    *,
+    resolution: int | None = None,
+    weights: str | Path | None = None,
+    recipe: str | Recipe | None = None,
+    epochs: int | None = None,
+    device: str | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train `model` on `data` by a recipe, then evaluate, export, measure and report.
+
+    `data` as `design` takes it; `weights` are those to begin with. `recipe`, `epochs`, `weights` and `device` are short for
+    the options' own.
+    """
+    watcher = watcher or Watcher()
+    chosen = _options(options, recipe, epochs, device)
+    chosen = chosen if weights is None else replace(chosen, weights=weights)
+    return _run(begin.start(begin.train_job(model, data, resolution, chosen, watcher), watcher))
+
+
+@answering
+def search(
+    data: Data,
+    *,
+    to: str | Sequence[str],
+    recipe: str | Recipe | None = None,
+    epochs: int | None = None,
+    device: str | None = None,
+    options: Options | None = None,
+    how: SearchOptions | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train a supernet on `data` and hand over a finished child for each budget, with the front they stand on.
+
+    `to` is budgets, each its own (`["2M-macs", "5ms"]`, or joined by commas); `+` joins limits of one. The winners are
+    `run.children`, runs like any other.
+
+    Raises:
+        UserError: a budget that no child meets, a space that does not fit, wrong options.
+    """
+    chosen = _options(options, recipe, epochs, device)
+    return _run(searching.search(data, to=to, options=chosen, how=how, watcher=watcher))
+
+
+@answering
+def resume(
+    run: RunFolder | str | Path,
+    *,
+    data: Data | None = None,
+    force: bool = False,
+    device: str | None = None,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Go on with a training or a search where it was stopped, whatever stopped it; stages that are done are left alone.
+
+    `data` is what it was begun with, where that is in no file: it is held against what the run remembers of it.
+
+    Raises:
+        DataError: the data is not what it was; forced, it is taken as it is now.
+    """
+    return _run(folders.resume(run, data=data, force=force, device=device, watcher=watcher))
+
+
+@answering
+def fit_scaling(
+    data: Data,
+    *,
+    base: str | Path | ArchSpec = "efficientnet_b0",
+    rule: str = "compound",
+    out: str | Path,
+    trials: int | None = None,
+    seeds: int = 3,
+    front: float = 0.4,
+    against: Sequence[str] = (),
+    resolution: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Fitted:
+    """Fit alpha, beta, gamma or the tiny formula to `data` from small trainings, and check what it predicts of larger ones.
+
+    Results, the rule as a file and a page go to `out`, from which a study that was stopped goes on.
+    """
+    options, watcher, folder = options or Options(), watcher or Watcher(), Path(out)
+    workers = this_machine().cores if workers is None else workers
+    images = source_of(data, options).load(watcher, own_data(data))
+    plan = planned(
+        base=base,
+        rule=rule,
+        images=images,
+        trials=trials,
+        seeds=seeds,
+        front=front,
+        resolution=resolution,
+        against=tuple(against),
+        options=options,
+    )
+    study = fitted(plan, images, folder, workers=workers, cluster=cluster, watcher=watcher)
+    written(study, folder, workers=workers)
+    return study
+
+
+@answering
+def ladder(
+    model: str | Path | ArchSpec,
+    data: Data,
+    *,
+    out: str | Path,
+    seeds: int = 3,
+    factors: bool = False,
+    grow: float = 2.0,
+    resolution: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Climbed:
+    """Train `model` on `data` by a recipe's ingredients one after another: what each adds, with intervals.
+
+    With `factors` the 2 x 2 x 2 study of training, architecture and scaling instead, both scalings reaching `grow` times the
+    multiply-adds. Results and a page go to `out`, from which a study that was stopped goes on.
+    """
+    return climb(
+        model,
+        data,
+        out=Path(out),
+        seeds=seeds,
+        resolution=resolution,
+        study_factors=factors,
+        grow=grow,
+        options=options,
+        workers=this_machine().cores if workers is None else workers,
+        cluster=cluster,
+        watcher=watcher,
+    )
+
+
+def _options(options: Options | None, recipe: str | Recipe | None, epochs: int | None, device: str | None) -> Options:
+    options = options or Options()
+    if recipe is not None:
+        options = replace(options, recipe=recipe)
+    if epochs is not None:
+        options = replace(options, settings=(*options.settings, f"epochs={epochs}"))
+    return options if device is None else replace(options, device=device)
+
+
+def _run(folder: RunFolder) -> Run:
+    return Run(folder.path)
