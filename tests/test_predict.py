@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -493,6 +494,16 @@ def test_export_prints_the_lines_and_hands_them_over_as_json(
     assert lines.strip() in capsys.readouterr().out and str(file) in lines
     assert main(["export", str(run.path), "--out", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["snippet"] == lines
+
+
+def test_the_documented_lines_are_the_printed_ones() -> None:
+    says = Metadata(resolution=(224, 224), mean=(0.5,) * 3, std=(0.5,) * 3, classes=("cat", "dog"))
+    page = (Path(__file__).parents[1] / "docs" / "use.md").read_text(encoding="utf-8")
+    asked, lines = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert lines == snippet(Path("runs/photos/model.onnx"), says)
+    exec(compile(asked, "use.md", "exec"), {"__name__": "use"})
+    for row in re.findall(r"^\| (`[a-z` ]+`) \|", page, flags=re.MULTILINE):
+        assert all(key in describe(says) for key in row.replace("`", "").split()), row
 
 
 def test_records_are_values() -> None:
