@@ -17,7 +17,7 @@ from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.evals import Top1, evaluate
 from convsmith.exporting import export_onnx
-from convsmith.jobs.feed import normaliser, shape_of, trained, validation_batches
+from convsmith.jobs.feed import metadata_of, normaliser, shape_of, trained, validation_batches
 from convsmith.jobs.options import Options
 from convsmith.jobs.search.begin import SearchOptions, child_model, resume_search, search, space_of
 from convsmith.jobs.search.page import handed_over, missed
@@ -87,7 +87,8 @@ def test_a_child_of_the_front_is_exported_by_its_number(searched: RunFolder, tmp
     model = child_model(searched, 1)
     assert cost(model.spec).macs == searched.front.front[0].macs
     assert main(["export", str(searched.path), "--child", "1", "--out", str(tmp_path / "one.onnx")]) == 0
-    exported = export_onnx(model, tmp_path / "again.onnx", input_shape=shape_of(model.spec))
+    says = metadata_of(model.spec, searched.read("data.json")["classes"])
+    exported = export_onnx(model, tmp_path / "again.onnx", input_shape=shape_of(model.spec), metadata=says)
     assert exported.bytes == (tmp_path / "one.onnx").stat().st_size
     assert main(["export", str(searched.path), "--child", "99"]) == 2
     assert main(["export", str(searched.file("children") / "1000ms"), "--child", "1"]) == 2
