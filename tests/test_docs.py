@@ -32,6 +32,17 @@ def test_the_block_of_extend_md_works_as_shown(monkeypatch: pytest.MonkeyPatch) 
     assert module.mine.name == "wide18"
 
 
+def test_the_page_of_your_own_loop_works_as_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = types.ModuleType("own_loop")
+    monkeypatch.setitem(sys.modules, "own_loop", module)
+    exec(compile("\n".join(blocks("docs/own-loop.md", "python")), "own-loop.md", "exec"), module.__dict__)
+    said = capsys.readouterr().out
+    assert "step 2: loss" in said and "epoch 1: {'val_top1'" in said
+    assert isinstance(module.trainee, module.Single)
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = blocks("README.md", "python")

@@ -24,6 +24,7 @@ from convsmith.families import names, spec
 from convsmith.latency import eager_subject
 from convsmith.model import build
 from convsmith.parts import PARTS, PooledClassifier
+from convsmith.resolve import load_weights
 from convsmith.signal import expected, trace
 from convsmith.speed import kernels
 from convsmith.stages import stage_rows
@@ -31,6 +32,7 @@ from convsmith.supernet import Axes, Space, Supernet
 from convsmith.supernet.counting import Counting
 from convsmith.training.optim import parameter_groups
 from convsmith.units import Cost, Rounding
+from convsmith.weights import write
 from convsmith.weights.fitting import fitted
 from convsmith.weights.maps import dialects
 from convsmith.weights.origins import Origin
@@ -193,6 +195,13 @@ def test_a_head_of_several_maps_is_given_them_and_is_no_classifier() -> None:
             ask()
     with pytest.raises(UserError, match=r"reads several maps: give it `model\.maps\(images\)`"):
         model.forward_head(model.forward_features(images))
+
+
+def test_a_file_of_weights_is_read_back(tmp_path: Path) -> None:
+    one, two = build(small(), seed=0), build(small(), seed=1)
+    write(tmp_path / "weights.safetensors", one.state_dict())
+    load_weights(two, tmp_path / "weights.safetensors")
+    assert all(torch.equal(tensor, one.state_dict()[key]) for key, tensor in two.state_dict().items())
 
 
 def test_a_head_says_which_weights_the_names_fix() -> None:

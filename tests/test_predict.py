@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -406,6 +407,7 @@ def test_the_lines_of_a_grey_network_without_names_work_too(tmp_path: Path, odd:
     spec = small().with_channels(1).with_resolution(SIDE).with_classes(6)
     made = export_onnx(
         cs.build(spec, seed=0), tmp_path / 'it"s.onnx', input_shape=shape_of(spec), metadata=metadata_of(spec),
+        dynamic_batch=False,
         tolerance=math.inf,
     )  # fmt: skip
     pictures = [odd / "colour.png", odd / "grey.png", odd / "large.jpg"]
@@ -493,6 +495,16 @@ def test_export_prints_the_lines_and_hands_them_over_as_json(
     assert lines.strip() in capsys.readouterr().out and str(file) in lines
     assert main(["export", str(run.path), "--out", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["snippet"] == lines
+
+
+def test_the_documented_lines_are_the_printed_ones() -> None:
+    says = Metadata(resolution=(224, 224), mean=(0.5,) * 3, std=(0.5,) * 3, classes=("cat", "dog"))
+    page = (Path(__file__).parents[1] / "docs" / "use.md").read_text(encoding="utf-8")
+    asked, lines = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert lines == snippet(Path("runs/photos/model.onnx"), says)
+    exec(compile(asked, "use.md", "exec"), {"__name__": "use"})
+    for row in re.findall(r"^\| (`[a-z` ]+`) \|", page, flags=re.MULTILINE):
+        assert all(key in describe(says) for key in row.replace("`", "").split()), row
 
 
 def test_records_are_values() -> None:

@@ -8,13 +8,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
 
+from convsmith.arch import Block
 from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.families import bignas
+from convsmith.families import spec as member
 from convsmith.parts import BasicBlock, Bottleneck, EvoNorm, GhostBottleneck, GroupNorm, Lambda, PreActBottleneck
 from convsmith.supernet import BIGNAS, T32, Axes, Supernet, check, space_from
 from convsmith.supernet.shared import resized
+from specs import blocks
 from supernets import SOUND, TINY, family, noise, stirred, undropped
 
 
@@ -101,3 +105,21 @@ def test_a_projection_that_the_biggest_child_lacks_is_refused() -> None:
     base = replace(TINY.base, stages=(replace(TINY.base.stages[0], width=8, stride=1), TINY.base.stages[1]))
     with pytest.raises(UserError, match=r"stages.0.0 .* no skip.project"):
         check(replace(TINY, base=base, stages=(Axes((4, 8)), TINY.stages[1])))
+
+
+# ---- what may vary -------------------------------------------------------------------------------------------------
+
+
+@given(blocks)
+def test_a_block_is_what_its_choices_say(block: Block) -> None:
+    own = block.choices
+    assert block.varied(own.kernel or 1, own.expand or 1) == block
+    other = block.varied(7, 3)
+    assert (other.choices.kernel, other.choices.expand) == (own.kernel and 7, own.expand and 3)
+    assert other.varied(own.kernel or 1, own.expand or 1) == block  # nothing else has changed
+
+
+def test_a_network_whose_head_has_no_width_keeps_it() -> None:
+    bare, wide = member("resnet18").head, member("efficientnet_b0").head
+    assert (bare.choice, wide.choice) == (0, 1280)
+    assert bare.with_choice(64) == bare and wide.with_choice(64).choice == 64

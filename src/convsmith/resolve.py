@@ -257,7 +257,8 @@ def origin(weights: str | Path) -> Origin:
 
 def load_weights(model: Model, path: Path) -> None:
     """Load a file that was written from this very spec, as a run's own is."""
-    model.load_state_dict(fitted(model.spec, Origin(str(path), read(path)), classes=model.num_classes).state)
+    names = model.spec.head.n_names
+    model.load_state_dict(fitted(model.spec, Origin(str(path), read(path)), classes=names).state)
 
 
 def foreign(name: str) -> nn.Module:
