@@ -307,7 +307,8 @@ def test_a_stopped_run_is_resumed_with_the_dataset_to_the_same_weights(run: Path
 
 def test_a_run_is_evaluated_on_a_dataset(run: Path) -> None:
     own = cs.evaluate(run, Own())
-    assert own.to_record() == json.loads((run / "scores.json").read_text()) and own.n == 6
+    kept = json.loads((run / "scores.json").read_text())
+    assert {**kept, **own.to_record()} == kept and own.n == 6
     assert all(wrong.path.endswith(" of Own") for wrong in own.wrong)
     assert cs.evaluate(run, (Own(), Subset(Own(), range(9)))).n == 9
     with pytest.raises(DataError, match="Own has classes ant, bee, fly"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import UserError
 from ..runs import RunFolder, value
+from ..tagged import LATER
 from ..watcher import Watcher
 
 __all__ = ["Source", "contents", "fingerprint"]
@@ -37,7 +38,7 @@ class Source:
     pseudo_ratio: float = 1.0
     cache: str | None = None
     cache_side: int = 0
-    own: bool = False
+    own: bool = field(default=False, metadata=LATER)
 
     @classmethod
     def of(cls, run: RunFolder) -> Source:

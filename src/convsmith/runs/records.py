@@ -64,6 +64,11 @@ class Stage(Record):
     params: int
     stride: int | None = None
     activations: int | None = None
+    sides: tuple[int, ...] = ()
+    times: int = 1
+
+    def left_out(self) -> Iterable[str]:
+        return [name for name, usual in (("sides", not self.sides), ("times", self.times == 1)) if usual]
 
 
 # What only a run with a network says, and what only a search says.
