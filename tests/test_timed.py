@@ -105,7 +105,7 @@ def test_other_limits_bind_too() -> None:
     clock = Clock()
     found = fit_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=60, macs=200e6, params=3e6), cost, clock)
     assert found.cost.macs <= 200e6 and found.cost.params <= 3e6 and set(found.slack) == {"macs", "params", "ms"}
-    assert set(met(found)) == {"macs", "params", "ms"} and met(found)["ms"]["limit"] == 60
+    assert set(met(found)) == {"macs", "params", "ms"} and met(found)["ms"].limit == 60
 
 
 def test_an_impossible_limit_names_what_the_smallest_takes() -> None:
@@ -126,5 +126,5 @@ def test_a_real_clock() -> None:
 def test_a_design_is_judged_by_the_milliseconds_of_what_it_ships(tmp_path: Path) -> None:
     options = Options(parent=tmp_path, settings=("epochs=1", "batch=256"))
     run = design("digits", to="60ms,1M-macs", base="tinynet_e", options=options)
-    judged, row = run.read("config.json")["met"]["ms"], run.read("latency.json")["rows"][0]
-    assert judged["is"] == row["median_ms"] and judged["slack"] == pytest.approx(1 - row["median_ms"] / 60)
+    judged, row = (run.config.met or {})["ms"], run.latency.rows[0]
+    assert judged.actual == row.median_ms and judged.slack == pytest.approx(1 - row.median_ms / 60)
