@@ -82,7 +82,7 @@ export: export runs/mixed --static-batch --out static.onnx
 export int8: export trained --int8
 report: report runs/mixed
 report several: report runs/mixed runs/rms trained
-measure: measure tiny.json trained static.onnx --rounds 5
+measure: measure mobilenetv1_025@128 static.onnx trained --rounds 5
 show run: show runs/nf
 diagnose trained: diagnose trained --data digits
 convert live: convert trained --norm nf --live --keep-function

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..scores import Scores
 from .options import Json
 from .output import emit, out, told_of, watching
 
@@ -31,8 +30,7 @@ def evaluate(
     """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
     from ..jobs.evaluate import evaluate as evaluated
 
-    found = evaluated(run, data, split=split, root=root, download=download, device=device, watcher=watching())
-    scores = Scores.from_record(found.to_record())
+    scores = evaluated(run, data, split=split, root=root, download=download, device=device, watcher=watching())
     if json:
         emit(scores.to_record())
         return
