@@ -14,7 +14,7 @@ PACKAGE = Path(convsmith.__file__).parent
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
     {"codec", "files", "watcher", "scores", "arch", "recipe", "evolution"},
-    {"layers"},
+    {"layers", "threads"},
     {"parts"},
     {"model", "costs", "latency"},
     {"stages", "families", "ledger", "scaling"},

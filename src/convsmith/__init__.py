@@ -14,8 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api.networks import create, spec
     from .api.run import Run
-    from .api.verbs import create, design, fit_scaling, ladder, resume, search, spec, train
+    from .api.studies import fit_scaling, ladder
+    from .api.verbs import design, resume, search, train
     from .arch import (
         Act,
         ArchSpec,
@@ -110,7 +112,9 @@ if TYPE_CHECKING:
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
     "api.run": "Run",
-    "api.verbs": "create design fit_scaling ladder resume search spec train",
+    "api.networks": "create spec",
+    "api.studies": "fit_scaling ladder",
+    "api.verbs": "design resume search train",
     "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown plan",
     "costs": "cost operations",

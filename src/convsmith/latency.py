@@ -24,6 +24,7 @@ from torch import nn
 
 from .errors import UserError
 from .machine import Machine, this_machine
+from .threads import in_threads
 
 __all__ = [
     "Latency",
@@ -157,7 +158,7 @@ def interleave(
     _check(subjects, threads, rounds)
     rng = np.random.default_rng(seed)
     samples: list[list[float]] = [[] for _ in subjects]
-    with _torch_threads(threads), _no_garbage_collection():
+    with in_threads(threads), _no_garbage_collection():
         calls = [_warm_up(subject, clock) for subject in subjects]
         began = clock()
         for done in range(rounds):
@@ -234,16 +235,6 @@ def _check(subjects: Sequence[Subject], threads: int, rounds: int) -> None:
     for subject in subjects:
         if subject.threads not in (None, threads):
             raise UserError(f"'{subject.name}' was made for {subject.threads} threads, not for {threads}")
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

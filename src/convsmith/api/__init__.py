@@ -3,6 +3,8 @@
 | file       | what                                                                          |
 | ---------- | ----------------------------------------------------------------------------- |
 | `run`      | `Run`: a run folder whose files are values and whose verbs are methods         |
-| `verbs`    | verbs that give a `Run`, and studies, with what one most often sets by keyword |
+| `verbs`    | verbs that give a `Run`, with what one most often sets by keyword              |
+| `networks` | specs and built networks by name                                               |
+| `studies`  | ladders and fitted scaling rules                                               |
 | `words`    | other packages' words for our arguments, answered by ours                      |
 """

@@ -1,4 +1,4 @@
-"""Verbs that give a `Run`, and studies: with what one most often sets by keyword, the rest in `Options`."""
+"""Verbs that give a `Run`: with what one most often sets by keyword, the rest in `Options`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .. import resolve
 from ..arch import ArchSpec
-from ..data.readers.dataset import own_data
 from ..jobs import folders
-from ..jobs.options import Data, Options, source_of
+from ..jobs.options import Data, Options
 from ..jobs.search import begin as searching
 from ..jobs.search.options import SearchOptions
-from ..jobs.studies.climb import Climbed, climb
-from ..jobs.studies.scaling import Fitted, planned
-from ..jobs.studies.scaling import fit_scaling as fitted
-from ..jobs.studies.scaling_page import written
 from ..jobs.train import begin
-from ..machine import this_machine
 from ..recipe import Recipe
 from ..runs import RunFolder
 from ..units import Budget
@@ -26,10 +19,7 @@ from ..watcher import Watcher
 from .run import Run
 from .words import answering
 
-__all__ = ["create", "design", "fit_scaling", "ladder", "resume", "search", "spec", "train"]
-
-spec = answering(resolve.spec)
-create = answering(resolve.create)
+__all__ = ["design", "resume", "search", "train"]
 
 
 @answering
@@ -123,81 +113,6 @@ def resume(
         DataError: the data is not what it was; forced, it is taken as it is now.
     """
     return _run(folders.resume(run, data=data, force=force, device=device, watcher=watcher))
-
-
-@answering
-def fit_scaling(
-    data: Data,
-    *,
-    base: str | Path | ArchSpec = "efficientnet_b0",
-    rule: str = "compound",
-    out: str | Path,
-    trials: int | None = None,
-    seeds: int = 3,
-    front: float = 0.4,
-    against: Sequence[str] = (),
-    resolution: int | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    options: Options | None = None,
-    watcher: Watcher | None = None,
-) -> Fitted:
-    """Fit alpha, beta, gamma or the tiny formula to `data` from small trainings, and check what it predicts of larger ones.
-
-    Results, the rule as a file and a page go to `out`, from which a study that was stopped goes on.
-    """
-    options, watcher, folder = options or Options(), watcher or Watcher(), Path(out)
-    workers = this_machine().cores if workers is None else workers
-    images = source_of(data, options).load(watcher, own_data(data))
-    plan = planned(
-        base=base,
-        rule=rule,
-        images=images,
-        trials=trials,
-        seeds=seeds,
-        front=front,
-        resolution=resolution,
-        against=tuple(against),
-        options=options,
-    )
-    study = fitted(plan, images, folder, workers=workers, cluster=cluster, watcher=watcher)
-    written(study, folder, workers=workers)
-    return study
-
-
-@answering
-def ladder(
-    model: str | Path | ArchSpec,
-    data: Data,
-    *,
-    out: str | Path,
-    seeds: int = 3,
-    factors: bool = False,
-    grow: float = 2.0,
-    resolution: int | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    options: Options | None = None,
-    watcher: Watcher | None = None,
-) -> Climbed:
-    """Train `model` on `data` by a recipe's ingredients one after another: what each adds, with intervals.
-
-    With `factors` the 2 x 2 x 2 study of training, architecture and scaling instead, both scalings reaching `grow` times the
-    multiply-adds. Results and a page go to `out`, from which a study that was stopped goes on.
-    """
-    return climb(
-        model,
-        data,
-        out=Path(out),
-        seeds=seeds,
-        resolution=resolution,
-        study_factors=factors,
-        grow=grow,
-        options=options,
-        workers=this_machine().cores if workers is None else workers,
-        cluster=cluster,
-        watcher=watcher,
-    )
 
 
 def _options(options: Options | None, recipe: str | Recipe | None, epochs: int | None, device: str | None) -> Options:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from html import escape
 from itertools import groupby
 
 from ..tagged import LATER, at_least
@@ -71,6 +72,15 @@ class ArchSpec:
         from ..codec import to_json
 
         return to_json(self)
+
+    def _repr_html_(self) -> str:
+        """The stages as a table, for notebooks."""
+        rows: list[tuple[object, ...]] = [("stem", self.stem.describe(), "", self.stem.width, "")]
+        rows += [(f"stage {i}", s.block.describe(), s.depth, s.width, s.stride) for i, s in enumerate(self.stages, 1)]
+        rows.append(("head", self.head.describe(), "", "", ""))
+        body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+        head = "".join(f"<th>{name}</th>" for name in ("stage", "block", "depth", "width", "stride"))
+        return f"<b>{escape(self.name)}</b> at {self.input.px} px<table><tr>{head}</tr>{body}</table>"
 
     def with_classes(self, classes: int) -> ArchSpec:
         """The same network for another number of classes, or of whatever its head is for."""

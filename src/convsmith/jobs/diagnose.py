@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,14 @@ class Diagnosis:
         from ..reports.propagation import signal_plot
 
         return signal_plot([self.trace], self.theory)
+
+    def _repr_html_(self) -> str:
+        """The verdict and the plot, for notebooks."""
+        from ..plot import svg
+
+        found = self.verdict
+        said = [f"<b>{escape(str(found))}</b>", *(f"<br>{escape(str(one))}" for one in found.findings)]
+        return "".join(said) + svg(self.plot())
 
 
 def diagnose(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +26,7 @@ from ..exporting.ort import input_shape
 from ..model import Model
 from ..resolve import create, device, target_of
 from ..runs import RunFolder
+from ..threads import in_threads
 from ..watcher import Watcher
 from .feed import metadata_of, task_of, trained
 
@@ -185,7 +185,7 @@ class Predictor:
             while chunk:
                 following = list(islice(images, batch))
                 # Nothing is under way while the caller has the answers: warnings and threads are the process's.
-                with unwarned(), _threads(self.threads):
+                with unwarned(), in_threads(self.threads):
                     ready, reasons = self._shown(chunk) if made is None else made
                     coming = ahead.submit(self._shown, following) if following else None
                     found = self._asked(chunk, start, ready, reasons, top)
@@ -360,13 +360,3 @@ def _trained(run: RunFolder) -> None:
 def _no_weights(weights: str | Path | None, label: str) -> None:
     if weights is not None:
         raise UserError(f"{label} has its own weights; other ones are for networks by name or spec")
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

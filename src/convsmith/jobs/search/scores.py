@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from ...model import Model
 from ...scores import Metric, named
 from ...supernet import Genes, Supernet
 from ...tasks import Task
+from ...threads import in_threads
 from ...watcher import Watcher
 from ..feed import EVAL_BATCH, normaliser
 from ..studies.farm import Farm
@@ -62,7 +62,7 @@ class Examiner:
 
     def child(self, spec: ArchSpec) -> Model:
         """The stand-alone network of `spec`, fit to be evaluated."""
-        with _one_thread(self.device):
+        with in_threads(1 if self.device.type == "cpu" else None):
             prepare = normaliser(self._supernet.space.biggest(), self.device)
             return self._supernet.calibrated(spec, self._calibration, prepare=prepare)
 
@@ -73,7 +73,7 @@ class Examiner:
             self._shown[sides] = held(self._val, sides=sides, channels=channels)
         batches = eval_batches(self._shown[sides], sides=sides, channels=channels, batch=EVAL_BATCH)
         try:
-            with _one_thread(self.device):
+            with in_threads(1 if self.device.type == "cpu" else None):
                 found = evaluate(
                     model.to(self.device),
                     batches,
@@ -159,13 +159,3 @@ class Scorer:
                 self._watcher.note(f"{len(self.known)} children were scored before")
         text = "\n".join(kept) + "\n"
         write_text(self._path, text)
-
-
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1 if device.type == "cpu" else before)
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ...arch import ArchSpec
 from ...data import train_batches
@@ -18,6 +17,7 @@ from ...recipes import recipe as named_recipe
 from ...recipes import settle
 from ...resolve import spec as resolve_spec
 from ...tasks import Task, task_for
+from ...threads import in_threads
 from ...watcher import Watcher
 from ..feed import Feed
 from ..source import Source
@@ -120,12 +120,8 @@ def examine_data(
             read += 1
     decode = 1e3 * (time.perf_counter() - began) / max(read, 1)
     watcher.stage("augment", f"the recipe's, in this process, then with {workers} workers")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with in_threads(1):
         both = per_image(chosen.augment, 0)
-    finally:
-        torch.set_num_threads(threads)
     supplied = 1e3 / per_image(chosen.augment, workers)
     watcher.stage("step", f"{spec.name} at {side} px")
     recipe_here = replace(chosen, batch=batch)

@@ -28,6 +28,7 @@ from ...exporting.ort import ort_subject
 from ...latency import Runtime, Subject, eager_subject, interleave
 from ...machine import this_machine
 from ...model import build
+from ...threads import in_threads
 from ...watcher import Watcher
 
 __all__ = ["Exported", "Network", "exported", "networks_for", "timed"]
@@ -195,9 +196,7 @@ class _Eager(Network):
         return eager_subject(self.spec.name, build(self.spec, seed=0), input_shape=self.spec.input.shape.dims)
 
     def profile(self) -> tuple[Convolutions, float, int]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
+        with in_threads(self.threads):
             model = build(self.spec, seed=0).eval().to(memory_format=torch.channels_last)
             passes, whole, kernels = [], [], 0
             image = self.spec.input.example().to(memory_format=torch.channels_last)
@@ -208,8 +207,6 @@ class _Eager(Network):
                 whole.append((time.perf_counter() - began) * 1e3 - watch.lost)
                 passes.append(watch.found)
                 kernels = watch.kernels
-        finally:
-            torch.set_num_threads(before)
         convs = tuple((runs[0][0], statistics.median(took for _, took in runs)) for runs in zip(*passes, strict=True))
         return convs, statistics.median(whole), kernels
 

@@ -20,6 +20,7 @@ from ...model import build
 from ...recipe import Recipe
 from ...resolve import device
 from ...tasks import Task
+from ...threads import in_threads
 from ...training import Feed, Lookout, Single, Trainee, fit
 from ...watcher import Started, StepDone
 from ..feed import normaliser
@@ -89,14 +90,10 @@ def seconds_a_step(
     where: torch.device | None = None,
 ) -> float:
     """The fastest of a few steps of training `spec`, in torch's threads or so many."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads or before)
+    with in_threads(threads):
         trainee = Single(build(spec, seed=seed), task, recipe)
         where = where or device()
         return min(seconds_of_steps(trainee, recipe, feed, prepare=normaliser(spec, where), seed=seed, where=where))
-    finally:
-        torch.set_num_threads(before)
 
 
 def peak_gib(where: torch.device) -> float:
