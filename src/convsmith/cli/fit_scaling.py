@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..errors import UserError
-from .options import COUNT, POSITIVE, SEED, Json
+from .options import COUNT, POSITIVE
 from .output import emit, out, table, watching
+from .training import LEARNING, Learning
 
 __all__ = ["fit_scaling"]
 
@@ -35,40 +36,31 @@ def fit_scaling(
     ] = 0.4,
     against: Annotated[tuple[str, ...], Parameter(help="Also train members of this rule at the same cost.")] = (),
     resolution: Annotated[int | None, Parameter(help="Another input side of the base.", validator=COUNT)] = None,
-    recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick",
-    epochs: Annotated[int | None, Parameter(help="Epochs of every training.", validator=COUNT)] = None,
     hours: Annotated[
         float | None, Parameter(help="Instead of --epochs: as many as fit in so many hours.", validator=POSITIVE)
     ] = None,
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set batch=64.")] = (),
     workers: Annotated[
         int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
     ] = None,
     cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
-    val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None,
-    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
-    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
-    seed: Annotated[int, Parameter(help="Seed of the split and of which networks are tried.", validator=SEED)] = 0,
     out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
-    dry_run: Annotated[bool, Parameter(help="List the networks and the hours; train nothing.")] = False,
-    json: Json = False,
+    learning: Learning = LEARNING,
 ) -> None:
     """Fit alpha, beta, gamma or the tiny formula to DATA from small trainings, and check what it predicts of larger ones.
 
     Tries networks, fits the rule, trains the rule's members, fits the law of error against cost, and holds it against
     members of up to four times the dearest cost it has seen. A study that was stopped goes on from --out.
     """
-    from ..jobs.options import Options, source_of
+    from ..jobs.options import source_of
     from ..jobs.studies.scaling import fit_scaling as fitted
     from ..jobs.studies.scaling import planned
     from ..jobs.studies.scaling_page import findings, written
     from ..machine import this_machine
 
-    if epochs is not None and hours is not None:
+    if learning.epochs is not None and hours is not None:
         raise UserError("--epochs and --hours both say how long: give one of them")
     watcher = watching()
-    short = () if epochs is None else (f"epochs={epochs}",)
-    options = Options(recipe=recipe, settings=(*settings, *short), val=val, root=root, download=download, seed=seed)
+    options = learning.options()
     folder = out_folder or Path("runs") / f"scaling-{Path(data).stem}-{Path(base).stem}-{rule}"
     workers = this_machine().cores if workers is None else workers
     images = source_of(data, options).load(watcher)
@@ -83,13 +75,17 @@ def fit_scaling(
         against=against,
         options=options,
     )
-    if hours is not None or dry_run:
+    if hours is not None or learning.dry_run:
         from ..jobs.studies.scaling_time import afforded, listed
 
-        plan = plan if hours is None else afforded(plan, images, hours, workers, folder, watcher, keep=not dry_run)
-        if dry_run:
+        plan = (
+            plan
+            if hours is None
+            else afforded(plan, images, hours, workers, folder, watcher, keep=not learning.dry_run)
+        )
+        if learning.dry_run:
             rows, note = listed(plan, images, workers)
-            if json:
+            if learning.json:
                 emit({"networks": rows, "note": note, "dry_run": True})
                 return
             out.print(
@@ -99,7 +95,7 @@ def fit_scaling(
             return
     study = fitted(plan, images, folder, workers=workers, cluster=cluster, watcher=watcher)
     page = written(study, folder, command=shlex.join(["convsmith", *sys.argv[1:]]), workers=workers)
-    if json:
+    if learning.json:
         emit(study.to_record() | {"findings": findings(study), "report": str(page)})
         return
     for line in findings(study):

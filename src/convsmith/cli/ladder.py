@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import COUNT, POSITIVE, SEED, Json
+from .options import COUNT, POSITIVE
 from .output import emit, out, table, watching
+from .training import LEARNING, Learning
 
 if TYPE_CHECKING:
     from ..jobs.options import Options
@@ -24,14 +25,9 @@ def ladder(
     data: str,
     /,
     *,
-    recipe: Annotated[str, Parameter(help="The recipe at the top of the ladder.")] = "resnet-rs",
     seeds: Annotated[
         int, Parameter(help="Trainings of each step; 3 is the least that says anything.", validator=COUNT)
     ] = 3,
-    epochs: Annotated[
-        int | None, Parameter(help="Epochs of the top; the baseline has 90/350 of them.", validator=COUNT)
-    ] = None,
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set drop_path=0.1.")] = (),
     factors: Annotated[
         bool, Parameter(help="The 2 x 2 x 2 study of training, architecture and scaling instead.")
     ] = False,
@@ -42,42 +38,28 @@ def ladder(
         ),
     ] = None,
     resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
-    val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None,
-    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
-    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
     workers: Annotated[
         int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
     ] = None,
     cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
-    seed: Annotated[int, Parameter(help="Seed of the split, where DATA has none.", validator=SEED)] = 0,
     out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
-    dry_run: Annotated[bool, Parameter(help="List the steps; train nothing.")] = False,
-    json: Json = False,
+    learning: Learning = LEARNING,
 ) -> None:
     """Train MODEL on DATA by a recipe's ingredients one after another, and draw what each adds, with intervals.
 
     The steps are those of ResNet-RS's additive study: a bare baseline, cosine, longer, EMA, label smoothing, stochastic
     depth, RandAugment, dropout, less weight decay, SE, ResNet-D. A study that was stopped goes on from --out.
     """
-    from ..jobs.options import Options
     from ..machine import this_machine
 
     if grow is not None and not factors:
         raise UserError("--grow is for the study of --factors; the ladder does not scale")
     grow = 2.0 if grow is None else grow
-    short = () if epochs is None else (f"epochs={epochs}",)
-    options = Options(
-        recipe=recipe,
-        settings=(*settings, *short),
-        val=val,
-        root=root,
-        download=download,
-        seed=seed,
-    )
+    options = learning.options("resnet-rs")
     workers = this_machine().cores if workers is None else workers
     folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
-    if dry_run:
-        _listed(model, data, options, resolution, factors, grow, seeds, workers, json)
+    if learning.dry_run:
+        _listed(model, data, options, resolution, factors, grow, seeds, workers, learning.json)
         return
     from ..jobs.studies.climb import climb
 
@@ -95,7 +77,7 @@ def ladder(
         command=shlex.join(["convsmith", *sys.argv[1:]]),
         watcher=watching(),
     )
-    if json:
+    if learning.json:
         emit(made.to_record())
         return
     rows = [

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from ..jobs.train.rehearsal import Rehearsal
     from ..runs import RunFolder
 
-__all__ = ["DEFAULTS", "Training", "carried_out", "finished", "told"]
+__all__ = ["DEFAULTS", "LEARNING", "Learning", "Training", "carried_out", "finished", "told"]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """Options of every verb that trains."""
+class Learning:
+    """Options of every verb that learns from DATA, studies among them."""
 
-    recipe: Annotated[str, Parameter(help="A named recipe.")] = "quick"
+    recipe: Annotated[str | None, Parameter(help="A named recipe; quick if none is given, of a ladder resnet-rs.")] = (
+        None
+    )
     epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.", validator=COUNT)] = None
     settings: Annotated[
         tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")
@@ -35,6 +37,32 @@ class Training:
     val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None
     root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
     download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
+    seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
+    dry_run: Annotated[
+        bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")
+    ] = False
+    json: Json = False
+
+    def options(self, usual: str = "quick") -> Options:
+        """These as the jobs take them; `usual` is the recipe where none is given."""
+        from ..jobs.options import Options
+
+        epochs = () if self.epochs is None else (f"epochs={self.epochs}",)
+        return Options(
+            recipe=self.recipe or usual,
+            settings=(*self.settings, *epochs),
+            val=self.val,
+            root=self.root,
+            download=self.download,
+            seed=self.seed,
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Training(Learning):
+    """Options of every verb that trains one network, or one supernet."""
+
     workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL)] = 0
     cache: Annotated[
         Path | None, Parameter(help="A folder for decoded images: made once, then read by every run on this data.")
@@ -45,7 +73,6 @@ class Training:
             help="Short side of images in the cache; 0: as many pixels as the smallest crops need.", validator=NATURAL
         ),
     ] = 0
-    seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
     name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
     runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
     device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None
@@ -55,22 +82,10 @@ class Training:
     tensorboard: Annotated[
         bool, Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.")
     ] = False
-    dry_run: Annotated[
-        bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")
-    ] = False
-    json: Json = False
 
-    def options(self) -> Options:
-        from ..jobs.options import Options
-
-        epochs = () if self.epochs is None else (f"epochs={self.epochs}",)
-        return Options(
-            recipe=self.recipe,
-            settings=(*self.settings, *epochs),
-            val=self.val,
-            root=self.root,
-            download=self.download,
-            seed=self.seed,
+    def options(self, usual: str = "quick") -> Options:
+        return replace(
+            super().options(usual),
             workers=self.workers,
             name=self.name,
             parent=self.runs,
@@ -82,7 +97,7 @@ class Training:
         )
 
 
-DEFAULTS = Training()
+LEARNING, DEFAULTS = Learning(), Training()
 
 
 def carried_out(job: Job, training: Training) -> None:
