@@ -1,6 +1,6 @@
 """Pins of what the project does, taken of one source tree and compared with another's: a change that changes nothing shows so.
 
-    python bench/pins.py take OLD.json --src /path/to/old/src      # about six minutes on two cores
+    python bench/pins.py take OLD.json --src /path/to/old/src      # about five minutes on two quiet cores
     python bench/pins.py take NEW.json                             # of this checkout
     python bench/pins.py compare OLD.json NEW.json                 # a line a pin; exits with 1 where anything differs
 

@@ -313,7 +313,7 @@ def _file(path: Path, classes: Sequence[str], threads: int) -> Predictor:
     says = of_session(runtime, str(path))
     if classes and says.classes:
         raise UserError(f"{path} knows its classes; `classes` is for files that do not")
-    if says.task != "classify":
+    if says.outputs != ("logits",):
         raise UserError(f"{path} is for the task '{says.task}'; only classifiers can be asked for labels")
     fixed, *shape = input_shape(runtime)
     if tuple(shape) != (says.channels, *says.resolution):
