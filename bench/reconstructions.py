@@ -13,7 +13,7 @@ from pathlib import Path
 from convsmith.arch import ArchSpec, grown
 from convsmith.costs import cost
 from convsmith.families import spec
-from convsmith.scaling import Compound, Depth, InverseCompound, ResNetRS, Resolution, Tiny, Width, fit
+from convsmith.scaling import Compound, Depth, InverseCompound, ResNetRS, Resolution, Tiny, Width, solve
 from convsmith.scaling.rule import Rule
 from convsmith.scaling.tiny import PUBLISHED, ROUNDING, width_formula
 from convsmith.units import Budget, Rounding
@@ -76,7 +76,7 @@ def square_root() -> Iterator[Line]:
 def inverse() -> Iterator[Line]:
     """EfficientNet-B^-1 to -B^-4: the inverse compound rule fitted to their costs."""
     for rank, printed in enumerate((201e6, 98e6, 51e6, 24e6), start=1):
-        found = fit(InverseCompound(), B0, Budget(macs=printed), cost)
+        found = solve(InverseCompound(), B0, Budget(macs=printed), cost)
         why = "phi is a reconstruction; only the cost of B^-4 is printed in what we could read"
         yield Line(f"B^-{rank}", found.rule.describe(found.x), found.spec, printed, why)
 
@@ -86,7 +86,7 @@ def resnet_rs() -> Iterator[Line]:
     base, pairs = spec("resnetrs50"), [(50, 160), (101, 160), (101, 192), (152, 192), (152, 224), (152, 256)]
     for depth, side in [*pairs, (200, 256), (270, 256), (350, 256), (350, 320), (420, 320)]:
         twin = spec(f"resnetrs{depth}").with_resolution(side)
-        made = fit(ResNetRS(), base, Budget(macs=cost(twin).macs * (1 + 1e-9)), cost).spec
+        made = solve(ResNetRS(), base, Budget(macs=cost(twin).macs * (1 + 1e-9)), cost).spec
         theirs, ours = (" ".join(str(stage.depth) for stage in one.stages) for one in (twin, made))
         why = "" if theirs == ours and side == made.input.resolution else _apart(twin, made)
         yield Line(f"RS-{depth} @ {side}: {theirs}", ours, made, cost(twin).macs, why)
@@ -125,7 +125,7 @@ def table3() -> Iterator[Line]:
         made = grown(spec(NETS[name]), depth=depth, width=width, resolution=resolution, rounding=Rounding())
         yield Line(name, f"d {depth:g}, w {width:g}, r {resolution:g}", made, printed, why)
     for name, printed in (("MobileNetV2", 1.3e9), ("ResNet-50", 16.7e9)):
-        found = fit(Compound(), spec(NETS[name]), Budget(macs=printed), cost)
+        found = solve(Compound(), spec(NETS[name]), Budget(macs=printed), cost)
         yield Line(name, found.rule.describe(found.x), found.spec, printed, "factors not printed: ours for that cost")
 
 
@@ -147,7 +147,7 @@ def table7_matched() -> Iterator[Line]:
     target = cost(grown(B0, depth=1.4, width=1.2, resolution=1.3, rounding=Rounding())).macs
     rules: tuple[Rule, ...] = (Depth(), Width(), Resolution(), Compound())
     for rule in rules:
-        found = fit(rule, B0, Budget(macs=target * (1 + 1e-9)), cost)
+        found = solve(rule, B0, Budget(macs=target * (1 + 1e-9)), cost)
         yield Line("B0", f"{rule.kind}: {rule.describe(found.x)}", found.spec, target, "the stairs of rounding")
 
 

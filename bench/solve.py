@@ -18,7 +18,7 @@ from convsmith.arch import plans
 from convsmith.costs import cost
 from convsmith.families import spec
 from convsmith.jobs.scale import scale
-from convsmith.scaling import Compound, fit
+from convsmith.scaling import Compound, solve
 from convsmith.units import Budget
 
 BASES = ("efficientnet_b0", "mobilenetv2_100", "resnet18", "resnetrs50", "nf_regnet_b0", "ghostnet_100")
@@ -42,10 +42,10 @@ def main() -> None:
             ok = found.latency is not None and found.latency.median_ms <= budget.ms
         else:
             budget = Budget(**{kind: factor * getattr(cost(base), kind)})
-            found = fit(Compound(), base, budget, cost)
+            found = solve(Compound(), base, budget, cost)
             ok = budget.admits(cost(found.spec))
             if kind == "macs":
-                filled = fit(Compound(), base, budget, cost, fill=True)
+                filled = solve(Compound(), base, budget, cost, fill=True)
                 ok = ok and budget.admits(cost(filled.spec))
                 slack["filled"].append(filled.slack["macs"])
         met.append(ok)
@@ -60,7 +60,7 @@ def main() -> None:
         bases, began, n = [spec(name) for name in names], time.perf_counter(), 0
         for base in bases:
             for factor in (0.3, 0.5, 0.8, 1.5, 3.0):
-                fit(Compound(), base, Budget(macs=factor * cost(base).macs), cost)
+                solve(Compound(), base, Budget(macs=factor * cost(base).macs), cost)
                 n += 1
         return n / (time.perf_counter() - began)
 

@@ -22,7 +22,7 @@ from convsmith.data import load_data
 from convsmith.families import spec
 from convsmith.jobs.studies.trials import Trial, train_all
 from convsmith.recipes import recipe
-from convsmith.scaling import Compound, InverseCompound, Tiny, fit
+from convsmith.scaling import Compound, InverseCompound, Tiny, solve
 from convsmith.units import Budget, RoundDepth, Rounding
 from pseudo import points, told
 from small import divided
@@ -50,8 +50,8 @@ def pair(share: float) -> tuple[ArchSpec, ArchSpec]:
     best: tuple[float, ArchSpec, ArchSpec] | None = None
     for step in range(-6, 6):
         limit = share * (1 + step / 100) * cost(base()).macs
-        foil = fit(INVERSE, base(), Budget(macs=limit), cost).spec
-        own = fit(TINY, base(), Budget(macs=cost(foil).macs), cost).spec
+        foil = solve(INVERSE, base(), Budget(macs=limit), cost).spec
+        own = solve(TINY, base(), Budget(macs=cost(foil).macs), cost).spec
         gap = abs(cost(own).macs / cost(foil).macs - 1)
         if best is None or gap < best[0]:
             best = (gap, own, foil)

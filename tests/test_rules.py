@@ -21,11 +21,11 @@ from convsmith.scaling import (
     ResNetRS,
     Rule,
     Tiny,
-    fit,
     fronts,
     regime,
     rule,
     rule_to_json,
+    solve,
     undominated,
 )
 from convsmith.scaling.tiny import PUBLISHED, width_formula, width_solve
@@ -183,7 +183,7 @@ def test_the_inverse_rule_is_the_sheet_s_reconstruction(
     assert abs(made.input.resolution - side) <= 1
     assert cost(made.with_resolution(side)).macs == macs
     assert cost(made).params == params
-    found = fit(InverseCompound(), B0, Budget(macs=budget * 1e6), cost)
+    found = solve(InverseCompound(), B0, Budget(macs=budget * 1e6), cost)
     assert found.x == pytest.approx(-phi, abs=0.03)
 
 

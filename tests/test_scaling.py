@@ -13,7 +13,7 @@ from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
 from convsmith.families import FAMILIES, spec
 from convsmith.jobs.scale import scale
-from convsmith.scaling import RULES, Rule, fit, rule
+from convsmith.scaling import RULES, Rule, rule, solve
 from convsmith.scaling.compound import Compound
 from convsmith.units import Budget, Cost
 from specs import specs
@@ -68,7 +68,7 @@ def test_the_constants_are_the_paper_s() -> None:
 def test_any_network_scales_by_any_rule_to_twice_and_half_its_cost(name: str, kind: type[Rule]) -> None:
     base = spec(name)
     for factor in (0.6,) if kind in SHRINKS else (2, 0.6):
-        found = fit(kind(), base, Budget(macs=factor * cost(base).macs), cost)
+        found = solve(kind(), base, Budget(macs=factor * cost(base).macs), cost)
         assert cost(found.spec).macs <= factor * cost(base).macs
         # Depth rounds up to whole blocks, the coarsest stairs: MobileNetV1 has five stages.
         assert found.slack["macs"] < 0.35
@@ -78,7 +78,7 @@ def test_any_network_scales_by_any_rule_to_twice_and_half_its_cost(name: str, ki
 @given(st.floats(0.05, 6))
 def test_the_next_member_up_is_over_the_budget(gmacs: float) -> None:
     budget = Budget(macs=gmacs * 1e9)
-    found = fit(Compound(), B0, budget, cost)
+    found = solve(Compound(), B0, budget, cost)
     assert budget.admits(found.cost)
     above = next(
         member
@@ -123,7 +123,7 @@ def test_the_answer_is_the_one_that_bisection_by_counts_finds(
         macs = min(macs, 0.9)
     budget = Budget(macs=macs * cost(base).macs, params=params * cost(base).params)
     try:
-        found = fit(kind(), base, budget, cost)
+        found = solve(kind(), base, budget, cost)
     except BudgetError:  # depth alone leaves half of some networks, and resolution all parameters
         assert not budget.admits(cost(kind()(base, kind.least)))
         return
@@ -137,7 +137,7 @@ def test_whatever_the_stairs_the_answer_fits_and_the_next_above_does_not(
     # Widths that are no multiples of eight rise before they fall, so cost is not monotone along these lines.
     budget = Budget(macs=share * cost(arch).macs)
     try:
-        found = fit(kind(), arch, budget, cost)
+        found = solve(kind(), arch, budget, cost)
     except BudgetError:
         assert not budget.admits(cost(kind()(arch, kind.least)))
         return
@@ -157,14 +157,14 @@ def test_few_members_are_counted() -> None:
 
     for factor in (0.3, 0.8, 1.5, 3.0):
         counted.clear()
-        fit(Compound(), B0, Budget(macs=factor * cost(B0).macs), counting)
+        solve(Compound(), B0, Budget(macs=factor * cost(B0).macs), counting)
         # The base, a first look, the answer and the member above it; halving alone counted 7 to 11.
         assert len({replace(arch, name="") for arch in counted}) <= 4
 
 
 def test_a_filled_member_has_the_largest_side_that_fits() -> None:
     budget = Budget(macs=1e9)
-    found, filled = (fit(Compound(), B0, budget, cost, fill=fill) for fill in (False, True))
+    found, filled = (solve(Compound(), B0, budget, cost, fill=fill) for fill in (False, True))
     side = filled.spec.input.resolution
     assert filled.filled_from == found.spec.input.resolution < side
     assert filled.spec.stages == found.spec.stages and filled.x == found.x
@@ -177,7 +177,7 @@ def test_a_filled_member_has_the_largest_side_that_fits() -> None:
 def test_what_leaves_no_room_is_not_filled() -> None:
     base = spec("resnet18")
     budget = Budget(macs=cost(base).macs)
-    assert fit(Compound(), base, budget, cost, fill=True) == fit(Compound(), base, budget, cost)
+    assert solve(Compound(), base, budget, cost, fill=True) == solve(Compound(), base, budget, cost)
 
 
 @pytest.mark.parametrize("to", ["6M-params", "5ms"])
@@ -220,7 +220,7 @@ def test_the_nearest_budget_named_can_be_met() -> None:
 @pytest.mark.parametrize("kind", SHRINKS, ids=lambda kind: kind.kind)
 def test_a_rule_that_only_shrinks_says_so(kind: type[Rule]) -> None:
     with pytest.raises(BudgetError, match="only shrinks; `compound` grows"):
-        fit(kind(), B0, Budget(macs=1e9), cost)
+        solve(kind(), B0, Budget(macs=1e9), cost)
 
 
 def test_a_limit_that_never_binds_is_refused() -> None:
@@ -230,7 +230,7 @@ def test_a_limit_that_never_binds_is_refused() -> None:
 
 def test_counting_alone_refuses_milliseconds_with_the_reason() -> None:
     with pytest.raises(BudgetError, match="measured, not counted"):
-        fit(Compound(), B0, Budget(ms=5), cost)
+        solve(Compound(), B0, Budget(ms=5), cost)
 
 
 def test_an_unknown_rule_lists_the_known_ones() -> None:

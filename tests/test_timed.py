@@ -17,7 +17,7 @@ from convsmith.errors import BudgetError, UserError
 from convsmith.jobs.options import Options
 from convsmith.jobs.scale import met, scale
 from convsmith.latency import Latency, Runtime
-from convsmith.scaling import RULES, Rule, fit, fit_timed
+from convsmith.scaling import RULES, Rule, solve, solve_timed
 from convsmith.units import Budget
 
 BASES = ("efficientnet_b0", "resnet18", "mobilenetv1_100", "tinynet_c", "lambdaresnet50", "nf_regnet_b0")
@@ -44,27 +44,27 @@ class Clock:
 def test_the_answer_meets_the_limit_and_the_next_step_is_near_or_over(name: str, ms: float) -> None:
     clock = Clock()
     base = cs.spec(name)
-    found = fit_timed(RULES[0](), base, Budget(ms=ms), cost, clock)
+    found = solve_timed(RULES[0](), base, Budget(ms=ms), cost, clock)
     assert found.latency is not None and clock.exact(found.spec) == found.latency.median_ms <= ms
     assert found.slack["ms"] == pytest.approx(1 - found.latency.median_ms / ms)
     # Either the slack is too small to matter, or the stairs have no step between this member and one measured to miss.
     if found.slack["ms"] > 0.04:
         over = min(macs for macs, took in clock.shown if took > ms)
-        assert fit(found.rule, base, Budget(macs=over / 1.03), cost).cost.macs <= found.cost.macs
+        assert solve(found.rule, base, Budget(macs=over / 1.03), cost).cost.macs <= found.cost.macs
 
 
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.kind)
 def test_every_rule_can_be_timed(kind: type[Rule]) -> None:
     clock = Clock(overhead=0.0)
     budget = Budget(ms=0.6 * clock.exact(cs.spec("resnet50")))
-    found = fit_timed(kind(), cs.spec("resnet50"), budget, cost, clock)
+    found = solve_timed(kind(), cs.spec("resnet50"), budget, cost, clock)
     assert clock.exact(found.spec) <= budget.ms
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_under_noise_the_answer_was_measured_twice_within_the_limit(seed: int) -> None:
     clock = Clock(noise=0.08, seed=seed)
-    found = fit_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=9), cost, clock)
+    found = solve_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=9), cost, clock)
     took = [ms for macs, ms in clock.shown if macs == found.cost.macs]
     within = sorted(ms for ms in took if ms <= 9)
     assert len(within) == 2 and len(took) <= 3
@@ -84,18 +84,18 @@ class Hiccups(Clock):
 @pytest.mark.parametrize("name", BASES)
 def test_one_slow_measurement_hides_no_member(name: str) -> None:
     clock, base = Hiccups(), cs.spec(name)
-    found = fit_timed(RULES[0](), base, Budget(ms=9), cost, clock)
+    found = solve_timed(RULES[0](), base, Budget(ms=9), cost, clock)
     assert clock.exact(found.spec) <= 9
     if found.slack["ms"] > 0.04:
         # What ended the search is slower than the limit in truth, and nothing lies between.
         over = min(macs for macs, took in clock.shown if took > 9)
-        assert fit(found.rule, base, Budget(macs=over / 1.03), cost).cost.macs <= found.cost.macs
+        assert solve(found.rule, base, Budget(macs=over / 1.03), cost).cost.macs <= found.cost.macs
 
 
 @pytest.mark.parametrize("wrong", [0.5, 1.0, 2.0])
 def test_a_calibration_says_where_to_begin_and_the_clock_decides(wrong: float) -> None:
     clock, base = Clock(), cs.spec("efficientnet_b0")
-    found = fit_timed(RULES[0](), base, Budget(ms=3), cost, clock, lambda spec: wrong * clock.exact(spec))
+    found = solve_timed(RULES[0](), base, Budget(ms=3), cost, clock, lambda spec: wrong * clock.exact(spec))
     assert clock.exact(found.spec) <= 3
     # The stairs' steps and the overhead's share leave the first guess within a fifth of what the calibration meant.
     assert wrong * clock.shown[0][1] == pytest.approx(3, rel=0.2)
@@ -103,7 +103,7 @@ def test_a_calibration_says_where_to_begin_and_the_clock_decides(wrong: float) -
 
 def test_other_limits_bind_too() -> None:
     clock = Clock()
-    found = fit_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=60, macs=200e6, params=3e6), cost, clock)
+    found = solve_timed(RULES[0](), cs.spec("efficientnet_b0"), Budget(ms=60, macs=200e6, params=3e6), cost, clock)
     assert found.cost.macs <= 200e6 and found.cost.params <= 3e6 and set(found.slack) == {"macs", "params", "ms"}
     assert set(met(found)) == {"macs", "params", "ms"} and met(found)["ms"].limit == 60
 
@@ -112,7 +112,7 @@ def test_an_impossible_limit_names_what_the_smallest_takes() -> None:
     with pytest.raises(
         BudgetError, match=r"the smallest measured took .* ms\. The nearest budget that can be met is about"
     ):
-        fit_timed(RULES[0](), cs.spec("resnet18"), Budget(ms=0.2), cost, Clock())
+        solve_timed(RULES[0](), cs.spec("resnet18"), Budget(ms=0.2), cost, Clock())
 
 
 def test_a_real_clock() -> None:

@@ -100,7 +100,7 @@ if TYPE_CHECKING:
         RMSPropTF,
     )
     from .resolve import from_json
-    from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, fit
+    from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, solve
     from .scores import Metric, Scores
     from .signal import gain
     from .tasks import Classify, MultiLabel, Task
@@ -141,7 +141,7 @@ _HOME = {
     "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "resolve": "from_json",
-    "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width fit",
+    "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
     "scores": "Metric Scores",
     "signal": "gain",
     "tasks": "Classify MultiLabel Task",
@@ -246,7 +246,6 @@ __all__ = [
     "estimate",
     "evaluate",
     "export",
-    "fit",
     "fit_scaling",
     "from_json",
     "gain",
@@ -264,6 +263,7 @@ __all__ = [
     "resume",
     "scale",
     "search",
+    "solve",
     "spec",
     "this_machine",
     "to_timm",

@@ -12,7 +12,7 @@ from ..latency import Runtime
 from ..resolve import spec as resolve_spec
 from ..runs import Limit
 from ..runs import met as limits_met
-from ..scaling import Fit, Rule, fit, fit_timed
+from ..scaling import Rule, Solution, solve, solve_timed
 from ..scaling import rule as named_rule
 from ..units import Budget
 from ..watcher import Watcher
@@ -32,7 +32,7 @@ def scale(
     threads: int = 1,
     fill: bool = False,
     watcher: Watcher | None = None,
-) -> Fit:
+) -> Solution:
     """The largest member of `rule`'s line through `model` that meets every part of the budget.
 
     Multiply-adds and parameters are counted. Milliseconds are measured on this machine, of one image, in `runtime` with
@@ -49,13 +49,13 @@ def scale(
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     line = rule if isinstance(rule, Rule) else named_rule(rule)
     if math.isinf(budget.ms):
-        return fit(line, base, budget, cost, fill=fill)
+        return solve(line, base, budget, cost, fill=fill)
     if fill:
         raise BudgetError(f"budget '{budget}' cannot be filled: that takes counts, and milliseconds are measured")
     with Stopwatch(Runtime(runtime), threads, watcher or Watcher()) as time:
-        return fit_timed(line, base, budget, cost, time, expectation(runtime, threads))
+        return solve_timed(line, base, budget, cost, time, expectation(runtime, threads))
 
 
-def met(found: Fit) -> dict[str, Limit]:
+def met(found: Solution) -> dict[str, Limit]:
     """For each limit of the budget, what the network needs."""
     return limits_met(found.budget, found.cost, None if found.latency is None else found.latency.median_ms)

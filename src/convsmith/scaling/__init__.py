@@ -1,6 +1,6 @@
 """Scaling: rules that grow or shrink a spec by one number, and the function that turns any rule into an answer to a budget.
 
-A new rule is one frozen dataclass in one file and one line in `RULES`; `fit` and the rule tests then cover it.
+A new rule is one frozen dataclass in one file and one line in `RULES`; `solve` and the rule tests then cover it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from .compound import Compound
 from .exponents import Depth, Resolution, Width
-from .fit import Fit, fit
 from .front import Point, fronts, undominated
 from .gaussian import Curve
 from .inverse import InverseCompound
 from .resnet_rs import Regime, ResNetRS, regime
 from .rule import Rule
-from .timed import fit_timed
+from .solve import Solution, solve
+from .timed import solve_timed
 from .tiny import Tiny
 
 __all__ = [
@@ -26,21 +26,21 @@ __all__ = [
     "Compound",
     "Curve",
     "Depth",
-    "Fit",
     "InverseCompound",
     "Point",
     "Regime",
     "ResNetRS",
     "Resolution",
     "Rule",
+    "Solution",
     "Tiny",
     "Width",
-    "fit",
-    "fit_timed",
     "fronts",
     "regime",
     "rule",
     "rule_to_json",
+    "solve",
+    "solve_timed",
     "undominated",
 ]
 

@@ -11,8 +11,8 @@ from itertools import product
 from ..arch import ArchSpec
 from ..units import Budget, Cost
 from .compound import Compound
-from .fit import fit
 from .front import Point
+from .solve import solve
 from .tiny import width_solve
 
 __all__ = ["sampled", "triples", "twice"]
@@ -50,7 +50,7 @@ def apart(n: int, rng: random.Random) -> tuple[Compound, ...]:
 
 def twice(rule: Compound, base: ArchSpec, cost: Callable[[ArchSpec], Cost], times: float = 2.0) -> ArchSpec:
     """The rule's member at `times` the base's counted cost. Equal nominal phi would differ by up to a third in cost."""
-    found = fit(rule, base, Budget(macs=times * cost(base).macs), cost)
+    found = solve(rule, base, Budget(macs=times * cost(base).macs), cost)
     return replace(found.spec, name=f"{base.name}@{rule.alpha:g},{rule.beta:g},{rule.gamma:g}")
 
 

@@ -10,24 +10,24 @@ from ..arch import ArchSpec
 from ..errors import BudgetError
 from ..latency import Latency
 from ..units import Budget, Cost
-from .fit import Fit, fit
 from .rule import Rule
+from .solve import Solution, solve
 
-__all__ = ["fit_timed"]
+__all__ = ["solve_timed"]
 
 _ENOUGH = 0.04  # a share of the limit left unused that is not worth another member: a session's own spread
 _TRIES = 12
 _NEAR = 1.3  # times the limit: what a busy machine may make of a member that meets it
 
 
-def fit_timed(
+def solve_timed(
     rule: Rule,
     base: ArchSpec,
     budget: Budget,
     cost: Callable[[ArchSpec], Cost],
     time: Callable[[ArchSpec], Latency],
     expect: Callable[[ArchSpec], float] | None = None,
-) -> Fit:
+) -> Solution:
     """The member of `rule`'s line through `base` that `budget` admits in every limit, its milliseconds by `time`.
 
     Time along a line is nearly a power of the multiply-adds, so each measurement says where to look next, between the
@@ -36,7 +36,7 @@ def fit_timed(
     `expect`, milliseconds by a calibration, only says where to begin. It ends at a slack of 4 %, at two members with none
     between them, or after twelve.
 
-    Raises `BudgetError` where the smallest member takes longer, with what it takes, and as `fit` does for the other limits.
+    Raises `BudgetError` where the smallest member takes longer, with what it takes, and as `solve` does for the other limits.
     """
     line = _Line(rule, base, budget, cost)
     found = _Search(budget.ms)
@@ -59,7 +59,7 @@ def fit_timed(
     return found.met
 
 
-def _judged(member: Fit, limit: float, time: Callable[[ArchSpec], Latency]) -> Latency:
+def _judged(member: Solution, limit: float, time: Callable[[ArchSpec], Latency]) -> Latency:
     """The middle one of a member's measurements, the slower of two: one where it is far over the limit, two else, three
     where these disagree.
 
@@ -80,13 +80,13 @@ class _Line:
     budget: Budget
     cost: Callable[[ArchSpec], Cost]
 
-    def at(self, macs: float) -> Fit:
+    def at(self, macs: float) -> Solution:
         """The largest member within `macs` and the countable limits; the ends of the line where `macs` lies beyond."""
         smallest, largest = (self.rule(self.base, x) for x in (self.rule.least, self.rule.most))
         least, most = self.cost(smallest), self.cost(largest)
         # One above the largest's would have no largest member.
         allowed = min(max(macs, least.macs), most.macs * (1 - 1e-9), self.budget.macs)
-        made = fit(self.rule, self.base, Budget(macs=max(allowed, 1.0), params=self.budget.params), self.cost)
+        made = solve(self.rule, self.base, Budget(macs=max(allowed, 1.0), params=self.budget.params), self.cost)
         return replace(made, budget=self.budget)
 
     def expected(self, start: float, ms: float, expect: Callable[[ArchSpec], float]) -> float:
@@ -101,12 +101,12 @@ class _Line:
 @dataclass
 class _Search:
     limit: float
-    met: Fit | None = None
+    met: Solution | None = None
     missed: dict[int, float] = field(default_factory=dict)  # MACs -> ms of what was too slow
     seen: dict[int, float] = field(default_factory=dict)
     empty: float = 0.0  # no member has more multiply-adds than the best and as many as this
 
-    def add(self, member: Fit, took: Latency) -> None:
+    def add(self, member: Solution, took: Latency) -> None:
         """Note what a member took."""
         self.seen[member.cost.macs] = took.median_ms
         if took.median_ms > self.limit:

@@ -18,8 +18,8 @@ from ...evals.intervals import student
 from ...parts import SE, Bottleneck, ConvStem, DeepStem, Halving, MBConv, Shortcut
 from ...recipe import BySize, Recipe, Steps, Untouched
 from ...recipes import settle
-from ...scaling import fit
 from ...scaling import rule as named_rule
+from ...scaling import solve
 from ...units import Budget
 
 __all__ = ["FACTORS", "Effect", "Rung", "Step", "bare", "climbed", "effects", "factors", "ladder", "plain"]
@@ -195,7 +195,7 @@ def factors(
     for levels in product((False, True), repeat=3):
         trained, built, scaled = levels
         base = full.spec if built else plain(full.spec)
-        grown = fit(named_rule(rules[scaled]), base, budget, cost).spec
+        grown = solve(named_rule(rules[scaled]), base, budget, cost).spec
         settled = settle(recipe, grown)
         name = ", ".join(
             (settled.name if trained else "bare", "SE + D" if built else "plain", f"{rules[scaled]} x{grow:g}")

@@ -19,7 +19,7 @@ from ...recipe import Recipe
 from ...recipes import changed, settle
 from ...recipes import recipe as named_recipe
 from ...resolve import spec as resolve_spec
-from ...scaling import Compound, Point, Rule, Tiny, fit, rule_to_json
+from ...scaling import Compound, Point, Rule, Tiny, rule_to_json, solve
 from ...scaling import rule as named_rule
 from ...scaling.candidates import apart, sampled, twice
 from ...scaling.law import Law
@@ -243,7 +243,7 @@ def _members(
     budget, found = share * cost(base).macs * (1 + 1e-9), list[tuple[Rule, str, float, ArchSpec]]()
     for line, role in (*((foil, "against") for foil in foils), (rule, "member")):
         try:
-            spec = fit(line, base, Budget(macs=budget), cost).spec
+            spec = solve(line, base, Budget(macs=budget), cost).spec
         except BudgetError as error:
             watcher.note(f"no member of '{line.kind}' at {share:.3g} of the base: {str(error).split(':')[0]}")
             continue

@@ -13,7 +13,7 @@ from ...families import names
 from ...families import spec as member
 from ...latency import Latency, Runtime, Timing
 from ...ledger import Row, families, published
-from ...scaling import Compound, fit
+from ...scaling import Compound, solve
 from ...units import Budget, Cost
 from ...watcher import Watcher
 from .measure import measure
@@ -193,7 +193,7 @@ def _scaled(chosen: Sequence[Pick], everyone: Sequence[Pick], budget: Budget) ->
             macs = min(macs, one.cost.macs * 0.95 * budget.ms / one.latency.median_ms)
         limits = Budget(macs, budget.params)
         try:
-            found = fit(Compound(), one.spec, limits, cost)
+            found = solve(Compound(), one.spec, limits, cost)
         except BudgetError:
             continue
         pair = _between(found.cost.macs, own)

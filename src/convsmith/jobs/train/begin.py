@@ -21,7 +21,7 @@ from ...reports.propagation import signal_plot
 from ...resolve import device, origin
 from ...resolve import spec as resolve_spec
 from ...runs import Config, RunFolder, Stage, now
-from ...scaling import Fit, ResNetRS, regime
+from ...scaling import ResNetRS, Solution, regime
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import Classify, Task, refuse_unread, task_for
@@ -56,7 +56,7 @@ class Job:
     source: Source
     recipe: Recipe
     options: Options
-    found: Fit | None = None
+    found: Solution | None = None
     base: str | None = None
     start: Fitted | None = None  # the weights to begin with
     task: Task = field(default_factory=Classify)

@@ -12,13 +12,13 @@ from ..latency import Latency
 from ..units import Budget, Cost, human
 from .rule import Rule
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Solution", "solve"]
 
 _FORECASTS = 8  # usually two or three are enough
 
 
 @dataclass(frozen=True)
-class Fit:
+class Solution:
     """An answer to a budget: the spec, where it lies on the rule's line, what it costs and what it leaves unused."""
 
     spec: ArchSpec
@@ -48,7 +48,9 @@ class Fit:
         return f"{self.where} -> {self.cost} ({slack})"
 
 
-def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost], *, fill: bool = False) -> Fit:
+def solve(
+    rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], Cost], *, fill: bool = False
+) -> Solution:
     """The largest member of `rule`'s line through `base` that `budget` admits.
 
     Counting an unseen member is dear and making it is not. So a forecast says between which two members the budget ends,
@@ -64,7 +66,7 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
     """
     if math.isfinite(budget.ms):
         raise BudgetError(
-            f"budget '{budget}': milliseconds are measured, not counted; `fit_timed` fits to them, and `scale` calls it"
+            f"budget '{budget}': milliseconds are measured, not counted; `solve_timed` fits to them, and `scale` calls it"
         )
     if fill and math.isinf(budget.macs):
         raise BudgetError(
@@ -78,7 +80,7 @@ def fit(rule: Rule, base: ArchSpec, budget: Budget, cost: Callable[[ArchSpec], C
     shown = math.floor((low.x + 1e-5) * 1000) / 1000  # the line was searched no finer
     x = shown if rule(base, shown) == low.spec else low.x
     spec = replace(low.spec, name=f"{base.name}@{rule.kind}={x:.5g}")
-    found = Fit(spec, rule, x, cost(spec), budget)
+    found = Solution(spec, rule, x, cost(spec), budget)
     return _filled(found, cost) if fill else found
 
 
@@ -168,7 +170,7 @@ def _ends(line: _Line) -> tuple[_Member | None, _Member | None]:
     return line.edge(line.counted, start, 1 / 4096)
 
 
-def _filled(found: Fit, cost: Callable[[ArchSpec], Cost]) -> Fit:
+def _filled(found: Solution, cost: Callable[[ArchSpec], Cost]) -> Solution:
     """The same member at the largest side that fits; `found` itself where that is its own."""
     before = side = found.spec.input.resolution
     step, growing = 1, True
