@@ -18,7 +18,7 @@ from ...plot import save
 from ...recipe import BySize, Recipe
 from ...recipes import differences, settle
 from ...reports.propagation import signal_plot
-from ...resolve import device, origin
+from ...resolve import device, origin, target_of
 from ...resolve import spec as resolve_spec
 from ...runs import Run, now
 from ...scaling import Fit, ResNetRS, regime
@@ -108,6 +108,10 @@ def train_job(
     images = source.load(watcher)
     spec = spec.with_classes(len(images.classes))
     begin = None
+    target = target_of(model)
+    if target.run is not None and target.trained and options.weights is None:
+        path = target.run.path
+        watcher.note(f"{path} is trained anew, from random weights: --weights {path} would begin with its own")
     if options.weights is not None:
         begin = fitted(spec, origin(options.weights), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
