@@ -277,6 +277,7 @@ def converted(cell: Cell) -> None:
 def rehearsed(cell: Cell) -> None:
     found = cell.run(*words("train", cell))
     assert found["cost"]["macs"] == cs.cost(spec_of(cell).with_classes(10)).macs
+    assert ("--weights" in cell.notes) == (cell.kind in ("finished", "child")), "weights that are left behind are named"
     assert found["train_images"] + found["val_images"] == 1797
 
 

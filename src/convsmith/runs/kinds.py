@@ -48,7 +48,7 @@ def no_run(given: str | Path) -> str:
     if not folder.exists():
         why = "does not exist"
     elif not folder.is_dir():
-        why = "is a file, not a folder"
+        why = "is not a folder"
     elif (folder / "config.json").is_file():
         why = "is not a run folder (its config.json does not say which verb made it)"
     else:

@@ -82,7 +82,7 @@ def _subject(
             raise UserError(f"{target.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
         return ort_subject(name, target.onnx, batch=batch, threads=threads)
     module, shape = target.module(untrained=True), target.input_shape(resolution)
-    if target.live is not None:
+    if target.live is not None or resolution is not None:
         refuse_misfit(target.label, module, shape)
     if runtime is Runtime.EAGER:
         return eager_subject(name, module, input_shape=shape, batch=batch)

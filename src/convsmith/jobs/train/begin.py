@@ -18,7 +18,7 @@ from ...plot import save
 from ...recipe import BySize, Recipe
 from ...recipes import differences, settle
 from ...reports.propagation import signal_plot
-from ...resolve import device, origin
+from ...resolve import device, origin, target_of
 from ...resolve import spec as resolve_spec
 from ...runs import Config, RunFolder, Stage, now
 from ...scaling import ResNetRS, Solution, regime
@@ -125,6 +125,10 @@ def train_job(
     refuse_unread(task, recipe)
     spec = task.fitted(spec, images.classes)
     begin = None
+    target = target_of(model)
+    if target.run is not None and target.trained and options.weights is None:
+        path = target.run.path
+        watcher.note(f"{path} is trained anew, from random weights: --weights {path} would begin with its own")
     if options.weights is not None:
         begin = fitted(spec, origin(options.weights), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
