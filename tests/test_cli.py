@@ -20,7 +20,6 @@ import convsmith as cs
 from convsmith.cli import main
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
-from convsmith.jobs.options import with_recipe
 from convsmith.jobs.timing.doctor import Doctor
 
 VERBS = [
@@ -202,9 +201,6 @@ def test_a_mistake_is_told_in_one_breath_with_exit_code_2(
 
 
 def test_in_python_a_recipe_may_be_named_by_itself() -> None:
-    own = cs.Options(seed=3, settings=("batch=8",))
-    assert with_recipe(own, "resnet-rs") == cs.Options(recipe="resnet-rs", seed=3, settings=("batch=8",))
-    assert with_recipe(own, None) is own and with_recipe(None, None) == cs.Options()
     for verb in (cs.design, cs.train, cs.search):
         assert inspect.signature(verb).parameters["recipe"].default is None
     with pytest.raises(cs.UserError, match="did you mean 'quick'"):

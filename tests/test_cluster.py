@@ -15,6 +15,7 @@ from convsmith.data import ImageData
 from convsmith.jobs.search.scores import Examiner, examined
 from convsmith.jobs.studies.farm import Farm
 from convsmith.supernet import T32, Supernet
+from convsmith.tasks import Classify
 from data_food import labelled
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'convsmith[cluster]'")
@@ -69,4 +70,5 @@ def small_examiner() -> Examiner:
             if not parameter.any():
                 parameter.normal_(generator=generator)
         supernet.model.get_parameter("head.fc.weight").normal_(generator=generator)
-    return Examiner(supernet, data, [torch.randn(64, 3, 32, 32, generator=generator)], device=torch.device("cpu"))
+    calibration = [torch.randn(64, 3, 32, 32, generator=generator)]
+    return Examiner(supernet, data, calibration, Classify(), device=torch.device("cpu"))

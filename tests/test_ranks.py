@@ -141,7 +141,7 @@ def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("MASTER_ADDR", "WORLD_SIZE", "RANK"):
         monkeypatch.delenv(name, raising=False)
     with joined(torch.device("cpu")) as ranks:
-        assert ranks is ALONE
+        assert ranks == ALONE
 
 
 def test_choosing_a_network_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,13 +203,14 @@ def test_a_file_name_that_is_no_text_is_read_as_it_is_written(tmp_path: Path) ->
 def test_a_line_is_what_its_event_says_and_a_torn_one_is_left_out(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     done = EpochDone(1, 10, 0.5, 0.25, 0.1, 900.0, 1.5, {"val_loss": 0.75, "val_top1": 0.5})
-    for one in (Epoch.of(done), Look(20, 2.0, 2.5, 1.0), Fall(20, 10, 0.5, "too far")):
+    for one in (Epoch.of(done, "top1"), Look(20, 2.0, 2.5, 1.0), Fall(20, 10, 0.5, "too far")):
         run.log(one)
     with run.file("metrics.jsonl").open("a") as file:
         file.write('{"event": "heard of later"}\n{"event": "epoch", "epo')
     assert [type(one) for one in run.lines] == [Epoch, Look, Fall]
     (epoch,) = run.epochs
-    numbers = {name: item for name, item in vars(done).items() if name != "scores"} | done.scores
+    own = {name: item for name, item in vars(done).items() if name not in ("scores", "train_score")}
+    numbers = own | {"train_top1": 0.25} | done.scores
     assert epoch.to_record() == {"event": "epoch"} | numbers
     run.rewind(15)
     assert [type(one) for one in run.lines] == [Epoch]

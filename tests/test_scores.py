@@ -132,6 +132,12 @@ def test_scores_are_those_of_a_hand_count():
     assert wrong_of(found)[0].path == "2.png"
 
 
+def test_of_equal_logits_the_first_class_wins_and_top_5_holds_top_1():
+    level = Food(torch.full((7, 3, 8, 8), 9, dtype=torch.uint8), torch.tensor([0, 0, 1, 2, 6, 6, 6]), torch.arange(7))
+    found = scored([level], 7)
+    assert found["top1"] == 2 / 7 and found["top5"] >= found["top1"]
+
+
 def test_the_record_is_plain_json():
     record = scored([food(30, 3)], 3).to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == record

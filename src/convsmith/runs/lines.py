@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, final
 
+from ..codec import to_data
 from ..watcher import EpochDone
 from .record import Record, parsed
 
@@ -57,7 +58,8 @@ class Look(Record):
     share: float
 
     def to_record(self) -> dict[str, Any]:
-        return {"event": "look"} | super().to_record()
+        own: dict[str, Any] = to_data(self)
+        return {"event": "look"} | own
 
 
 @final
@@ -71,7 +73,8 @@ class Fall(Record):
     reason: str
 
     def to_record(self) -> dict[str, Any]:
-        return {"event": "rolled back"} | super().to_record()
+        own: dict[str, Any] = to_data(self)
+        return {"event": "rolled back"} | own
 
 
 Line = Epoch | Look | Fall
