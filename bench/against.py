@@ -230,5 +230,5 @@ if __name__ == "__main__":
         asked.add_argument("other", type=Path)
         asked.add_argument("items", nargs="*")
         asked.add_argument("--rounds", type=int, default=40)
-        given = asked.parse_args()
+        given = asked.parse_intermixed_args()
         main(given.other.resolve(), given.items or list(ITEMS), given.rounds)
