@@ -61,7 +61,7 @@ class Top1:
         self._among_top += int(among.sum())
         np.add.at(self._confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
         if self._pictures:
-            self._mistakes += _mistakes(batch, logits.softmax(dim=1), predicted)
+            self._mistakes += _mistakes(batch, logits.softmax(dim=1), predicted, self._pictures)
             self._mistakes = sorted(self._mistakes, key=_surest_first)[: self._pictures]
 
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
@@ -106,12 +106,15 @@ def _check(logits: Tensor, classes: tuple[str, ...], indices: Tensor) -> None:
         )
 
 
-def _mistakes(batch: Any, shares: Tensor, predicted: Tensor) -> list[_Mistake]:
-    sure = shares.gather(1, predicted[:, None])[:, 0].cpu()
-    guesses = predicted.cpu()
+def _mistakes(batch: Any, shares: Tensor, predicted: Tensor, most: int) -> list[_Mistake]:
+    """The most confident mistakes of a batch: no others are copied."""
+    guesses, labels, indices = predicted.cpu().numpy(), batch.answers.cpu().numpy(), batch.indices.cpu().numpy()
+    sure = shares.gather(1, predicted[:, None])[:, 0].cpu().numpy()
+    wrong = np.flatnonzero(guesses != labels)
+    chosen = wrong[np.lexsort((indices[wrong], -sure[wrong]))][:most]
     return [
-        _Mistake(int(batch.indices[i]), int(batch.answers[i]), int(guesses[i]), float(sure[i]), batch.images[i].clone())
-        for i in (guesses != batch.answers.cpu()).nonzero()[:, 0].tolist()
+        _Mistake(int(indices[i]), int(labels[i]), int(guesses[i]), float(sure[i]), batch.images[i].clone())
+        for i in chosen.tolist()
     ]
 
 
