@@ -5,29 +5,22 @@ from __future__ import annotations
 import json
 import math
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from ..machine import this_machine
-from ..scores import headline_among, said
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from ..scores import Scores
-    from ..watcher import EpochDone, Record, Watcher
+    from ..watcher import Watcher
 
 __all__ = ["emit", "err", "out", "table", "told_of", "watching"]
 
 # Where no one watches (a pipe, a file), nothing is cut or wrapped to fit a screen.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
-
-# Seconds between plain progress lines where the output is no terminal.
-PLAIN_EVERY = 5.0
 
 
 def emit(record: dict[str, Any]) -> None:
@@ -74,105 +67,14 @@ def table(title: str | None, columns: str, rows: list[list[str]], *, caption: st
 
 def watching() -> Watcher:
     """Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere."""
-    # Here, because the watcher's base class lives beside what imports torch.
+    # Here, because scores are read only where something is scored, and ranks know torch.
     from ..training import rank_here
-    from ..watcher import EpochDone, StepDone, Watcher
+    from ..watcher import Watcher
+    from .progress import Watching
 
     if rank_here() > 0:  # the first of several processes speaks for all
         return Watcher()
-
-    class Watching(Watcher):
-        def __init__(self) -> None:
-            self.bars: Progress | None = None
-            self.task: Any = None
-            self.what = ""
-            self.last_line = 0.0
-            self.last_epoch: EpochDone | None = None
-            self.started = (0, 0.0)  # step and time at which this process began to train
-
-        def stage(self, title: str, detail: str = "") -> None:
-            self._stop()
-            err.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
-
-        def note(self, text: str) -> None:
-            self._stop()
-            err.print(f"          {text}", style="dim", soft_wrap=True)
-
-        def count(self, what: str, done: int, total: int) -> None:
-            self._advance(what, done, total, f"{what}, {done} of {total}")
-
-        def record(self, record: Record) -> None:
-            match record:
-                case EpochDone():
-                    self.last_epoch = record
-                    if not err.is_terminal or record.epoch == 1:
-                        self._plain_epoch(record)
-                case StepDone():
-                    now = time.monotonic()
-                    if not self.started[1]:
-                        self.started = (record.step - 1, now)
-                    elapsed = now - self.started[1]
-                    if elapsed < 1:
-                        return
-                    speed = (record.step - 1 - self.started[0]) / elapsed
-                    left = (record.steps - record.step) / speed
-                    words = [
-                        f"step {record.step} of {record.steps}",
-                        f"epoch {record.epoch}",
-                        f"{speed * record.images:.0f} images/s",
-                        f"loss {record.loss:.3f}",
-                        *(_validated(self.last_epoch) if self.last_epoch else []),
-                        f"{_clock(left)} left",
-                    ]
-                    self._advance("training", record.step, record.steps, ", ".join(words))
-                    if record.step == record.steps:
-                        self._stop()
-
-        def _plain_epoch(self, done: EpochDone) -> None:
-            if time.monotonic() - self.last_line < PLAIN_EVERY and done.epoch > 1:
-                return
-            self.last_line = time.monotonic()
-            words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]
-            err.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
-
-        def _advance(self, what: str, done: int, total: int, text: str) -> None:
-            if not err.is_terminal:
-                if time.monotonic() - self.last_line > PLAIN_EVERY:
-                    self.last_line = time.monotonic()
-                    err.print(f"          {text}", style="dim", soft_wrap=True)
-                return
-            if self.bars is None or self.what != what:
-                self._stop()
-                self.bars, self.task, self.what = *_bar(total), what
-            self.bars.update(self.task, completed=done, text=text)
-
-        def _stop(self) -> None:
-            if self.bars is not None:
-                self.bars.stop()
-                self.bars = None
-
     return Watching()
-
-
-def _validated(done: EpochDone) -> list[str]:
-    """The headline of an epoch's validation; nothing where there was none."""
-    headline = headline_among(done.scores)
-    return [] if headline is None else [f"val {headline.words} {said(headline.value, headline.unit, 1)}"]
-
-
-def _bar(total: int) -> tuple[Progress, Any]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("         "), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.fields[text]}"))
-    bars = Progress(*columns, console=err, transient=True)
-    bars.start()
-    return bars, bars.add_task("", total=total, text="")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def machine_line() -> str:
