@@ -7,20 +7,16 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ..machine import this_machine
+from .screen import err, out
 
 if TYPE_CHECKING:
     from ..scores import Scores
     from ..watcher import Watcher
 
 __all__ = ["emit", "err", "out", "table", "told_of", "watching"]
-
-# Where no one watches (a pipe, a file), nothing is cut or wrapped to fit a screen.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False)
 
 
 def emit(record: dict[str, Any]) -> None:

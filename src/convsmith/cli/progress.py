@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..scores import headline_among, said
 from ..watcher import EpochDone, Record, StepDone, Watcher
-from .output import err
+from .screen import err
 
 if TYPE_CHECKING:
     from rich.progress import Progress

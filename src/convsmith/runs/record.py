@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ..codec import to_data
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = ["Readable", "Record", "loaded", "parsed", "read", "value"]
 
@@ -88,11 +89,15 @@ def value(kind: type[T], data: object, where: str) -> T:
 
 @cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # here, since most verbs that know of run folders read none
+
     return TypeAdapter(kind)
 
 
 def parsed(kind: type[T], data: object) -> T:
     """Plain data as a value of the dataclass `kind`. Raises ValueError that names the first field that is wrong."""
+    from pydantic import ValidationError
+
     try:
         found: T = _adapter(kind).validate_python(_texts(data))  # type: ignore[arg-type]  # a class can be hashed
         return found

@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, final
-
-from pydantic import Field
+from typing import Any, Self, final
 
 from ..machine import Machine
 from ..units import Budget, Cost
@@ -29,7 +27,7 @@ class Limit(Record):
     """One part of a budget and what the network came to (`is` in the file)."""
 
     limit: int | float
-    actual: Annotated[int | float, Field(validation_alias="is")]
+    actual: int | float
 
     @property
     def slack(self) -> float:
@@ -38,6 +36,11 @@ class Limit(Record):
 
     def to_record(self) -> dict[str, Any]:
         return {"limit": self.limit, "is": self.actual, "slack": self.slack}
+
+
+def _limit(data: Any) -> Any:
+    """A limit's data by the names of its fields: what the file calls `is` is no name that Python allows."""
+    return {**data, "actual": data["is"]} if isinstance(data, Mapping) and "is" in data else data
 
 
 def met(budget: Budget, cost: Cost, ms: float | None = None) -> dict[str, Limit]:
@@ -112,6 +115,12 @@ class Config(Record):
     threads: int | None = None
     task: Mapping[str, Any] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_record(cls, data: Mapping[str, Any]) -> Self:
+        if isinstance(met := data.get("met"), Mapping):
+            data = {**data, "met": {name: _limit(one) for name, one in met.items()}}
+        return super().from_record(data)
 
     def left_out(self) -> Iterable[str]:
         later = [name for name, own in (("threads", self.threads), ("task", self.task)) if own is None]
