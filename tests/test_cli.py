@@ -6,10 +6,12 @@ import inspect
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -390,3 +392,33 @@ def test_doctor_minds_the_last_minute_too() -> None:
     assert verdict(0.01, 0.1).startswith("quiet: ")
     assert verdict(0.01, 4.0).startswith("fair: quiet just now, but 4.0 processes ran on 2 cores")
     assert verdict(0.3, 0.1).startswith("noisy: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("train", "resnet18", "digits", "--lr", "0.1"), "unknown option --lr; here it is --set rate=..."),
+        (("show", "resnet18", "--num-classes", "3"), "unknown option --num-classes; here it is --classes"),
+        (("show", "resnet18", "--img-size", "3"), "unknown option --img-size; here it is --resolution"),
+        (("train", "resnet18", "digits", "--epoch", "1"), "Did you mean --epochs?"),
+    ],
+)
+def test_another_package_s_word_for_an_option_is_answered_by_ours(
+    given: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(given) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: cs.create("resnet18", num_classes=3), "create() has no argument 'num_classes'; did you mean 'classes'?"),
+        (lambda: cs.spec("resnet18", img_size=64), "spec() has no argument 'img_size'; did you mean 'resolution'?"),
+        (lambda: cs.train("resnet18", "digits", lr=1), "train() has no argument 'lr'"),
+        (lambda: cs.train("resnet18", "digits", options=cs.Options(settings=("ema=0.9",))), "did you mean 'average'?"),
+    ],
+)  # fmt: skip
+def test_another_package_s_word_for_an_argument_is_answered_by_ours(call: Callable[[], object], says: str) -> None:
+    with pytest.raises(cs.UserError, match=re.escape(says)):
+        call()

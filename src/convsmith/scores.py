@@ -311,6 +311,9 @@ _KNOWN = {
     "top5": ("top-5", Unit.SHARE, True),
     "per_class_mean": ("mean of classes", Unit.SHARE, True),
     "loss": ("loss", Unit.NATS, False),
+    "map": ("mean average precision", Unit.NONE, True),
+    "exact": ("all labels right", Unit.SHARE, True),
+    "f1": ("F1 of all labels", Unit.NONE, True),
 }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 
 import cyclopts
 from rich.markup import escape
 
-from ..errors import CheckFailed, Stopped, UserError
+from ..errors import SYNONYMS, CheckFailed, Stopped, UserError
 from .calibrate import calibrate
 from .convert import convert
 from .design import demo, design
@@ -75,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         app(tokens)
+    except cyclopts.UnknownOptionError as error:
+        return _failed(_unknown(error), tokens, code=2)
     except cyclopts.CycloptsError as error:
         return _failed(str(error), tokens, code=2)
     except CheckFailed as error:
@@ -91,6 +94,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
         return 0
     return 0
+
+
+def _unknown(error: cyclopts.UnknownOptionError) -> str:
+    """The message of an unknown option, which names ours where it is another package's word."""
+    given = error.token.keyword or error.token.value
+    from ..recipe import Recipe
+
+    ours = SYNONYMS.get(given.lstrip("-").replace("-", "_"))
+    if any(f"--{ours}" in argument.names for argument in error.argument_collection):
+        return f"unknown option {given}; here it is --{ours}"
+    if ours in {field.name for field in fields(Recipe)}:
+        return f"unknown option {given}; here it is --set {ours}=..."
+    return str(error)
 
 
 def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:

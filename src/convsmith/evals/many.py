@@ -66,7 +66,8 @@ class ManyRight:
         given = logits > 0
         both = 2 * int((given & answers).sum())
         exact = int((given == answers).all(1).sum())
-        rows = tuple((name, int(answers[:, c].sum()), each[c]) for c, name in enumerate(self._classes))
+        rounded = [None if one is None else round(one, 4) for one in each]
+        rows = tuple((name, int(answers[:, c].sum()), rounded[c]) for c, name in enumerate(self._classes))
         return Scores(
             split=split,
             n=n,

@@ -47,6 +47,8 @@ def amount(metric: Metric) -> str:
             return percent(metric.value)
         case Unit.PIXELS:
             return f"{metric.value:.2f}{_SPACE}px"
+        case Unit.NONE:
+            return f"{metric.value:.4f}"
         case _:
             return plain(metric.value)
 

@@ -72,6 +72,7 @@ def design_job(
             "design chooses by one process: `convsmith scale BASE --to BUDGET --out spec.json`, "
             "then `torchrun ... -m convsmith train spec.json DATA`"
         )
+    device(options.device)  # one that is not here is told before anything is read
     recipe, source = resolved_recipe(options), source_of(data, options)
     chosen = resolve_spec(base)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
@@ -118,6 +119,7 @@ def train_job(
     model: str | Path | ArchSpec, data: Data, resolution: int | None, options: Options, watcher: Watcher
 ) -> Job:
     """Load the data and fit the network's classifier to it: the part of `train` before anything is written."""
+    device(options.device)  # one that is not here is told before anything is read
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
     images = source.load(watcher, own_data(data))
