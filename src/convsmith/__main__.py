@@ -1,7 +1,12 @@
-"""`python -m convsmith`."""
+"""`python -m convsmith`, as torchrun runs it too."""
 
 import sys
 
 from .cli import main
 
-sys.exit(main())
+code = main()
+if "torch" in sys.modules:
+    from .training.ranks import leave
+
+    leave(code)
+sys.exit(code)
