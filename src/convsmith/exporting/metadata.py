@@ -15,7 +15,7 @@ from ..machine import this_machine
 __all__ = ["RESIZE", "Metadata", "attach", "describe", "of_session", "snippet"]
 
 # How evaluation shows a picture to a network, in words for whoever does it again.
-RESIZE = "short side to the resolution, long side in proportion, rounded down; bilinear, antialiased; then the centre"
+RESIZE = "least size of its shape that covers the resolution, rounded down; bilinear, antialiased; then the centre"
 _NEEDED = ("resolution", "channels", "mean", "std", "resize")
 
 
@@ -132,13 +132,15 @@ from PIL import Image, ImageOps
 
 net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
 told = net.get_modelmeta().custom_metadata_map
-(side, _), mean, std{names} = (json.loads(told[key]) for key in {json.dumps(wanted).replace("[", "(").replace("]", ")")})
+(high, wide), mean, std{names} = (json.loads(told[key]) for key in {json.dumps(wanted).replace("[", "(").replace("]", ")")})
 image = Image.open("photo.jpg")
-image.draft(None, (2 * side, 2 * side))  # of a large JPEG, no more pixels are decoded than are needed
+image.draft(None, [2 * max(high, wide)] * 2)  # of a large JPEG, no more pixels are decoded than are needed
 image = ImageOps.exif_transpose(image).convert("{"L" if given.channels == 1 else "RGB"}")
-image = image.resize([side * length // min(image.size) for length in image.size], Image.Resampling.BILINEAR)
-left, top = (image.width - side) // 2, (image.height - side) // 2
-pixels = numpy.array(image.crop((left, top, left + side, top + side))).reshape(side, side, -1)
+w, h = image.size
+size = (high * w // h, high) if h * wide <= w * high else (wide, wide * h // w)
+image = image.resize(size, Image.Resampling.BILINEAR)
+left, top = (image.width - wide) // 2, (image.height - high) // 2
+pixels = numpy.array(image.crop((left, top, left + wide, top + high))).reshape(high, wide, -1)
 images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
 logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
 shares = {_ACTIVATIONS[given.activation]}
