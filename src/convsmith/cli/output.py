@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from ..machine import this_machine
 from .screen import err, out
 
 if TYPE_CHECKING:
@@ -75,4 +74,6 @@ def watching() -> Watcher:
 
 def machine_line() -> str:
     """The machine, for under a table of timings."""
+    from ..machine import this_machine
+
     return str(this_machine())
