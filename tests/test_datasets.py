@@ -305,6 +305,12 @@ def test_a_stopped_run_is_resumed_with_the_dataset_to_the_same_weights(run: Path
     assert digest(tmp_path / "run") == digest(run)
 
 
+def test_other_data_is_refused_though_nothing_is_left_to_do(run: Path) -> None:
+    with pytest.raises(DataError, match=r"the data at Dataset\(Own, 23 images\) is not what .* was begun with"):
+        cs.resume(run, data=Own(n=23))
+    assert cs.resume(run, data=Own()).path == run
+
+
 def test_a_run_is_evaluated_on_a_dataset(run: Path) -> None:
     own = cs.evaluate(run, Own())
     kept = json.loads((run / "scores.json").read_text())

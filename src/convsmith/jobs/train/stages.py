@@ -81,6 +81,10 @@ def _stages(
             images = loaded_again(run, given, watcher, force=force)
         return images
 
+    if (
+        given is not None
+    ):  # told to be what the run was begun with, which is held against it though nothing be left to do
+        data()
     if ranks.from_first(lambda: not run.has("model.safetensors")):
         _train(run, config, spec, data(), where, watcher, ranks, termination)
     if not ranks.leads:
