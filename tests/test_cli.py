@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import convsmith as cs
 from convsmith.cli import main
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
+from convsmith.cli.training import Training
 from convsmith.jobs.timing.doctor import Doctor
 
 VERBS = [
@@ -47,6 +49,8 @@ VERBS = [
     "report",
     "resume",
     "demo",
+    "completion",
+    "help",
 ]
 
 
@@ -80,7 +84,60 @@ def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str], verb: st
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0
     assert out.startswith(f"Usage: convsmith {verb}")
-    assert "--json" in out
+    assert "--json" in out or verb == "help"
+    assert "[default: ()]" not in out and "[default: False]" not in out and '[default: ""]' not in out
+    assert run(capsys, "help", verb)[1] == out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_argument_of_every_verb_is_described(verb: str) -> None:
+    bare = [argument.name for argument in app[verb].assemble_argument_collection() if not argument.parameter.help]
+    assert [name for name in bare if name not in {"*", "--name", "--runs"}] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_examples_of_every_help_parse(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    shown = [line.strip() for line in run(capsys, verb, "--help")[1].split("Examples:")[1].splitlines() if line.strip()]
+    assert len(shown) == 2
+    for line in shown:
+        assert line.startswith(f"convsmith {verb}") and len(line) < 78
+        app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
+
+
+def test_help_and_version_answer_as_people_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "help")[1] == run(capsys, "--help")[1]
+    assert run(capsys, "-V")[1] == run(capsys, "--version")[1]
+    code, _, err = run(capsys, "help", "trian")
+    assert code == 2 and "did you mean 'train'?" in err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_verbs_and_options(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    code, out, _ = run(capsys, "completion", shell)
+    assert code == 0
+    assert "fit-scaling" in out and "class-weights" in out
+
+
+def test_quiet_leaves_results_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    loud, quiet = run(capsys, "list", "tinynet"), run(capsys, "list", "tinynet", "-q")
+    assert quiet == (0, loud[1], "") and loud[2]
+    assert "did you mean" in run(capsys, "-q", "show", "resnet19")[2]
+
+
+def test_old_names_of_options_still_work_and_say_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "ladder", "resnet18", "digits", "--workers", "0", "--dry-run")
+    assert code == 2
+    assert "--workers of ladder is called --jobs now" in err and "--jobs. Must be >= 1" in err
+
+
+def test_short_words_for_the_recipe_and_the_place_of_a_run() -> None:
+    options = Training(epochs=3, batch=16, lr=0.2, settings=("decay=0",), out=Path("mine/first")).options()
+    assert options.settings == ("decay=0", "epochs=3", "batch=16", "rate=0.2")
+    assert (options.parent, options.name) == (Path("mine"), "first")
+    old = Training(runs=Path("mine"), name="first").options()
+    assert (old.parent, old.name) == (Path("mine"), "first")
+    with pytest.raises(cs.UserError, match="leave out --name and --runs"):
+        Training(out=Path("mine"), name="first").options()
 
 
 def test_the_verbs_are_the_documented_ones() -> None:
@@ -182,7 +239,7 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
         (["ladder", "resnet18", "digits", "--seeds", "-1", "--dry-run"], "Must be >= 1"),
         (["ladder", "resnet18", "digits", "--grow", "3", "--dry-run"], "--grow is for the study of --factors"),
         (["doctor", "--workers", "2"], "convsmith doctor DATA --workers 2"),
-        (["fit-scaling", "digits", "--workers", "0", "--dry-run"], "Must be >= 1"),
+        (["fit-scaling", "digits", "--jobs", "0", "--dry-run"], "Must be >= 1"),
         (["fit-scaling", "digits", "--epochs", "1", "--hours", "2"], "give one of them"),
         (["search", "digits", "--to", "2M-macs", "--tensorboard"], "its report"),
         (["report", "Makefile"], "Makefile is not a folder"),
@@ -397,7 +454,9 @@ def test_doctor_minds_the_last_minute_too() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (("train", "resnet18", "digits", "--lr", "0.1"), "unknown option --lr; here it is --set rate=..."),
+        (("train", "resnet18", "digits", "--learning-rate", "0.1"), "unknown option --learning-rate; here it is --lr"),
+        (("train", "resnet18", "digits", "--batch-size", "8"), "unknown option --batch-size; here it is --batch"),
+        (("train", "resnet18", "digits", "--weight-decay", "0"), "here it is --set decay=..."),
         (("show", "resnet18", "--num-classes", "3"), "unknown option --num-classes; here it is --classes"),
         (("show", "resnet18", "--img-size", "3"), "unknown option --img-size; here it is --resolution"),
         (("train", "resnet18", "digits", "--epoch", "1"), "Did you mean --epochs?"),

@@ -54,8 +54,8 @@ def test_what_a_dead_process_was_at_is_done_again(tmp_path: Path) -> None:
 
 def test_work_that_kills_whoever_does_it_is_given_up_with_the_reason() -> None:
     with (
-        Farm(dies, None, workers=1, option="--scorers") as farm,
-        pytest.raises(UserError, match=r"died 3 times.*fewer --scorers"),
+        Farm(dies, None, workers=1) as farm,
+        pytest.raises(UserError, match=r"died 3 times.*fewer --jobs"),
     ):
         list(farm({"a": 1}))
 
@@ -101,5 +101,5 @@ def alive(pids: set[int]) -> set[int]:
 
 
 def test_a_farm_needs_a_worker() -> None:
-    with pytest.raises(UserError, match="--workers must be at least 1; got 0"):
+    with pytest.raises(UserError, match="--jobs must be at least 1; got 0"):
         Farm(added, 1, workers=0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Annotated, Any, Literal
 
 import cyclopts
+from cyclopts import Group, Parameter
 from rich.markup import escape
 
-from ..errors import SYNONYMS, CheckFailed, Stopped, UserError
+from ..errors import SYNONYMS, CheckFailed, Stopped, UserError, nearest
 from .calibrate import calibrate
 from .convert import convert
 from .design import demo, design
@@ -18,12 +21,15 @@ from .diagnose import diagnose
 from .doctor import doctor
 from .estimate import estimate
 from .evaluate import evaluate
+from .examples import epilogue
 from .export import export
 from .fit_scaling import fit_scaling
 from .ladder import ladder
 from .list_ import list_
 from .measure import measure
-from .output import err, out
+from .old_words import renamed
+from .options import OUTPUT, Json
+from .output import emit, err, out
 from .pick import pick
 from .predict import predict
 from .pseudo_label import pseudo_label
@@ -41,41 +47,111 @@ FIRST_SCREEN = """\
 
   convsmith [bold]demo[/]                                        the main job on digits that are already here
   convsmith [bold]design[/] ./photos --to 20M-macs               a trained network that meets the budget, and a report
+  convsmith [bold]predict[/] runs/photos-20M new.jpg             what it says of a new picture
   convsmith [bold]show[/] efficientnet_b0                        its stages, its cost, the paper's numbers
+  convsmith [bold]pick[/] --to 300M-macs --counts-only           which published network to take
   convsmith [bold]scale[/] resnet50 --to 5ms                     the largest member that fits, measured here
   convsmith [bold]measure[/] resnet18 mobilenetv2_100            milliseconds on this machine, interleaved
+  convsmith [bold]doctor[/]                                      is this machine quiet enough to time on?
 
-`convsmith --help` lists every verb, `convsmith VERB --help` its options."""
+`convsmith help` lists every verb, `convsmith help VERB` its options, with examples."""
+
+Shell = Literal["bash", "zsh", "fish"]
+
+
+def _said(default: Any) -> str | None:
+    """A default as help shows it: nothing, no and none at all go without saying."""
+    return None if default is None or default is False or default in ("", ()) else str(default)
+
+
+def _told(verb: Callable[..., Any]) -> str:
+    """What a verb says of itself, its paragraphs without the line breaks of the source."""
+    paragraphs = (inspect.getdoc(verb) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
 
 app = cyclopts.App(
     name="convsmith",
     help="Design, scale, train, measure and ship efficient ConvNets under a budget.",
-    version_flags=["--version"],
+    version_flags=["--version", "-V"],
     help_format="plaintext",
-    default_parameter=cyclopts.Parameter(negative=()),
+    default_parameter=Parameter(negative=(), show_default=_said),
     # Errors are told by `main`, in one voice and with one exit code.
     exit_on_error=False,
     print_error=False,
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
+app.meta.group_parameters = OUTPUT
 
-VERBS = (
-    *(doctor, list_, show, scale, measure, pick, calibrate, estimate, diagnose, convert),
-    *(design, train, search, resume, evaluate, predict, pseudo_label, export, report, demo, fit_scaling, ladder),
-)
-for verb in VERBS:
-    app.command(verb, name=verb.__name__.rstrip("_").replace("_", "-"))
+
+def completion(
+    shell: Annotated[Shell, Parameter(help="The shell that completes.")],
+    /,
+    *,
+    install: Annotated[
+        bool, Parameter(help="Put it where the shell looks, instead of printing it.", group=OUTPUT)
+    ] = False,
+    json: Json = False,
+) -> None:
+    """A script by which the shell completes verbs and options; printed, or installed for this user."""
+    if install:
+        path = app.install_completion(shell=shell, add_to_startup=False)
+        if json:
+            emit({"file": str(path)})
+        else:
+            out.print(f"wrote {path}; a new {shell} completes", soft_wrap=True)
+        return
+    script = app.generate_completion(shell=shell)
+    if json:
+        emit({"shell": shell, "script": script})
+    else:
+        sys.stdout.write(script)
+
+
+def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = None, /) -> None:
+    """The verbs by what they are for, or the options of VERB."""
+    if verb is not None and verb not in app:
+        raise UserError(f"unknown verb '{verb}'{nearest(verb, app)}; `convsmith help` lists them")
+    app.meta([*([verb] if verb else []), "--help"])
+
+
+VERBS = {
+    "Design and scale": (design, demo, scale, pick, search, fit_scaling),
+    "Train and score": (train, resume, evaluate, ladder, pseudo_label),
+    "Look": (list_, show, diagnose, report),
+    "Ship": (predict, export, convert),
+    "Machine": (doctor, measure, calibrate, estimate, completion, help_),
+}
+for order, (job, verbs) in enumerate(VERBS.items()):
+    group = Group(job, sort_key=order)
+    for verb in verbs:
+        name = verb.__name__.rstrip("_").replace("_", "-")
+        app.command(verb, name=name, group=group, help=_told(verb), help_epilogue=epilogue(name))
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[
+        bool, Parameter(name=["--quiet", "-q"], help="Results and errors only: no progress, no notes.")
+    ] = False,
+) -> None:
+    """What every verb has."""
+    err.quiet = quiet
+    app(tokens)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line. 0: fine; 1: a check failed; 2: wrong usage or bad input; 130: interrupted; 143: SIGTERM."""
-    tokens = list(sys.argv[1:] if argv is None else argv)
+    tokens, notes = renamed(sys.argv[1:] if argv is None else argv)
     if not tokens:
         out.print(FIRST_SCREEN)
         return 0
+    for note in notes:
+        err.print(note, style="dim")
     try:
-        app(tokens)
+        app.meta(tokens)
     except cyclopts.UnknownOptionError as error:
         return _failed(_unknown(error), tokens, code=2)
     except cyclopts.CycloptsError as error:
@@ -93,6 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
         return 0
+    finally:
+        err.quiet = False
     return 0
 
 
@@ -102,8 +180,9 @@ def _unknown(error: cyclopts.UnknownOptionError) -> str:
     from ..recipe import Recipe
 
     ours = SYNONYMS.get(given.lstrip("-").replace("-", "_"))
-    if any(f"--{ours}" in argument.names for argument in error.argument_collection):
-        return f"unknown option {given}; here it is --{ours}"
+    option = "--lr" if ours == "rate" else f"--{ours}"
+    if any(option in argument.names for argument in error.argument_collection):
+        return f"unknown option {given}; here it is {option}"
     if ours in {field.name for field in fields(Recipe)}:
         return f"unknown option {given}; here it is --set {ours}=..."
     return str(error)
@@ -112,5 +191,6 @@ def _unknown(error: cyclopts.UnknownOptionError) -> str:
 def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:
     if "--json" in tokens:
         sys.stdout.write(json.dumps({"error": message}) + "\n")
+    err.quiet = False
     err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
     return code

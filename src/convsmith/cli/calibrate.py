@@ -8,25 +8,33 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .options import COUNT, Json, RuntimeName
+from .options import OUTPUT, TIMING, Json, RuntimeName, Threads
 from .output import emit, out, watching
 
 __all__ = ["Folder", "calibrate"]
 
 
-Folder = Annotated[Path | None, Parameter(help="Where calibrations are kept; ~/.cache/convsmith by default.")]
+Folder = Annotated[
+    Path | None, Parameter(help="Where calibrations are kept; ~/.cache/convsmith by default.", group=OUTPUT)
+]
 
 
 def calibrate(
     *,
     runtime: Annotated[
-        RuntimeName, Parameter(help="ort or eager; compile takes longer to compile than to measure.")
+        RuntimeName,
+        Parameter(help="ort or eager; compile takes longer to compile than to measure.", group=TIMING),
     ] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
+    threads: Threads = 1,
     networks: Annotated[
-        int, Parameter(help="Networks to time; more take longer and predict better.", validator=Number(gte=10))
+        int,
+        Parameter(
+            help="Networks to time; more take longer and predict better.", validator=Number(gte=10), group=TIMING
+        ),
     ] = 90,
-    check: Annotated[bool, Parameter(help="Only say whether the calibration that exists still ranks.")] = False,
+    check: Annotated[
+        bool, Parameter(help="Only say whether the calibration that exists still ranks.", group=TIMING)
+    ] = False,
     folder: Folder = None,
     json: Json = False,
 ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .options import COUNT, Json, Seed
+from .options import NETWORK, Json, Model, Out, Plot, Resolution, Seed
 from .output import emit, err, out, table
 from .places import picture
 
@@ -18,18 +17,18 @@ ActName = Literal["relu", "relu6", "silu", "hard_swish", "gelu"]
 
 
 def convert(
-    model: str,
+    model: Model,
     /,
     *,
-    norm: Annotated[Norm, Parameter(help="nf takes norms out; the others stand in their place.")],
-    out_file: Annotated[
-        Path | None, Parameter(name=["--out", "-o"], help="Write the spec (.json) or the live network (.pt2).")
-    ] = None,
-    act: Annotated[ActName | None, Parameter(help="The activation, where EvoNorm had none.")] = None,
-    live: Annotated[bool, Parameter(help="Convert the built network and not its spec.")] = False,
-    keep_function: Annotated[bool, Parameter(help="nf: fold the norms, so that outputs stay as they are.")] = False,
-    resolution: Annotated[int | None, Parameter(help="Another input side for what is traced.", validator=COUNT)] = None,
-    plot: Annotated[Path | None, Parameter(help="Draw the signal before and after to an .svg or .png.")] = None,
+    norm: Annotated[Norm, Parameter(help="nf takes norms out; the others stand in their place.", group=NETWORK)],
+    out_file: Annotated[Out, Parameter(help="Write the spec (.json) or the live network (.pt2).")] = None,
+    act: Annotated[ActName | None, Parameter(help="The activation, where EvoNorm had none.", group=NETWORK)] = None,
+    live: Annotated[bool, Parameter(help="Convert the built network and not its spec.", group=NETWORK)] = False,
+    keep_function: Annotated[
+        bool, Parameter(help="nf: fold the norms, so that outputs stay as they are.", group=NETWORK)
+    ] = False,
+    resolution: Annotated[Resolution, Parameter(help="Another input side for what is traced.")] = None,
+    plot: Annotated[Plot, Parameter(help="Draw the signal before and after as an .svg or .png.")] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import BUDGET, RULE
+from .options import BUDGET, BUDGETS, NETWORK, RULE, Data
 from .output import watching
 
 if TYPE_CHECKING:
@@ -20,26 +20,27 @@ __all__ = ["demo", "design"]
 
 
 def design(
-    data: str,
+    data: Data,
     /,
     *,
     to: Annotated[str, BUDGET],
     base: Annotated[
-        str | None, Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.")
+        str | None,
+        Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.", group=NETWORK),
     ] = None,
-    rule: Annotated[str | None, Parameter(help=f"{RULE} Default: compound.")] = None,
+    rule: Annotated[str | None, Parameter(help=f"{RULE} Default: compound.", group=NETWORK)] = None,
     how: Annotated[
         Literal["scale", "search"],
-        Parameter(help="scale BASE by RULE, or cut the network out of a supernet of SPACE, as `search` does."),
+        Parameter(
+            help="scale BASE by RULE, or cut the network out of a supernet of SPACE, as `search` does.", group=BUDGETS
+        ),
     ] = "scale",
-    space: Annotated[str | None, Parameter(help="With --how search: t32 (the default), bignas, or a model.")] = None,
+    space: Annotated[
+        str | None, Parameter(help="With --how search: t32 (the default), bignas, or a model.", group=NETWORK)
+    ] = None,
     training: Training = DEFAULTS,
 ) -> None:
-    """The main job: a trained network for DATA that meets the budget, exported, measured, with a report.
-
-    DATA is `digits`, a folder with a folder per class, an .npz with images and labels, a .csv of files and labels, or a named
-    torchvision set.
-    """
+    """The main job: a trained network for DATA that meets the budget, exported, measured, with a report."""
     if how == "search":
         from .search import search
 
@@ -62,4 +63,6 @@ def design(
 
 def demo(*, training: Training = DEFAULTS) -> None:
     """The main job on 1,797 real handwritten digits: `design digits --to 2M-macs`."""
-    design("digits", to="2M-macs", training=replace(training, name=training.name or "demo"))
+    design(
+        "digits", to="2M-macs", training=training if training.out or training.name else replace(training, name="demo")
+    )

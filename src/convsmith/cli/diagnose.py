@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import COUNT, Json, Seed
+from .options import COUNT, DATA, DATA_HELP, OUTPUT, Json, Model, Plot, Resolution, Seed
 from .output import emit, err, out, table, watching
 from .places import picture
 
@@ -23,26 +22,26 @@ _MOST = 24  # points up to which a table has a row for each
 
 
 def diagnose(
-    model: str,
+    model: Model,
     /,
     *,
-    data: Annotated[str | None, Parameter(help="Images to send through instead of unit Gaussian noise.")] = None,
-    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
+    data: Annotated[
+        str | None,
+        Parameter(help=f"Images to send through instead of unit Gaussian noise: {DATA_HELP}", group=DATA),
+    ] = None,
+    resolution: Resolution = None,
     draws: Annotated[
         int, Parameter(help="Draws of weights (of a spec) and noise to average over.", validator=COUNT)
     ] = 2,
     branches_on: Annotated[
         bool, Parameter(help="Set scales that start at 0 to 1, so that branches can be seen.")
     ] = False,
-    strict: Annotated[bool, Parameter(help="Exit with 1 where something is wrong.")] = False,
-    plot: Annotated[Path | None, Parameter(help="Draw the signal propagation plot to an .svg or .png.")] = None,
+    strict: Annotated[bool, Parameter(help="Exit with 1 where something is wrong.", group=OUTPUT)] = False,
+    plot: Annotated[Plot, Parameter(help="Draw the signal propagation plot as an .svg or .png.")] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """The signal on its way through MODEL: variance and mean after every residual block, what is wrong, and what to do.
-
-    MODEL is anything that can be built: a name, a spec .json, a run, timm:NAME, tv:NAME.
-    """
+    """The signal on its way through MODEL: variance and mean after every residual block, what is wrong, and what to do."""
     from ..errors import CheckFailed
     from ..jobs.diagnose import diagnose as diagnosed
     from ..jobs.diagnose import images_of

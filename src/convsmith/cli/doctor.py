@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import NATURAL, Json, Seed
+from .options import DATA_HELP, NATURAL, SPREAD, Json, Seed
 from .output import emit, out, table, watching
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["doctor"]
 
 
 def doctor(
-    data: str | None = None,
+    data: Annotated[str | None, Parameter(help=f"What would be trained on: {DATA_HELP}")] = None,
     /,
     *,
     model: Annotated[str | None, Parameter(help="With DATA: the network to train on it; resnet18 by default.")] = None,
@@ -25,7 +25,8 @@ def doctor(
         str | None, Parameter(help="With DATA: the recipe whose augmentation and batch it is; quick by default.")
     ] = None,
     workers: Annotated[
-        int | None, Parameter(help="With DATA: processes that read images; none by default.", validator=NATURAL)
+        int | None,
+        Parameter(help="With DATA: processes that read images; none by default.", validator=NATURAL, group=SPREAD),
     ] = None,
     json: Json = False,
     seed: Seed = 0,

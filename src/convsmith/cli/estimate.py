@@ -7,19 +7,19 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .calibrate import Folder
-from .options import COUNT, Json, RuntimeName
+from .options import SPEC_HELP, TIMING, Json, Resolution, RuntimeName, Threads
 from .output import emit, err, machine_line, out, table
 
 __all__ = ["estimate"]
 
 
 def estimate(
-    models: Annotated[list[str], Parameter(negative=())],
+    models: Annotated[list[str], Parameter(help=SPEC_HELP)],
     /,
     *,
-    runtime: Annotated[RuntimeName, Parameter(help="ort or eager.")] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
-    resolution: Annotated[int | None, Parameter(help="Another input side for every network.", validator=COUNT)] = None,
+    runtime: Annotated[RuntimeName, Parameter(help="ort or eager.", group=TIMING)] = "ort",
+    threads: Threads = 1,
+    resolution: Annotated[Resolution, Parameter(help="Another input side for every network.")] = None,
     folder: Folder = None,
     json: Json = False,
 ) -> None:

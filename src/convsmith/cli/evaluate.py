@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from .options import Json
+from .options import DATA, DATA_HELP, Device, Download, Json, Root, Run
 from .output import emit, out, told_of, watching
 
 if TYPE_CHECKING:
@@ -17,14 +16,14 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    run: Path,
-    data: str | None = None,
+    run: Run,
+    data: Annotated[str | None, Parameter(help=f"What to score it on, not its own: {DATA_HELP}")] = None,
     /,
     *,
-    split: Annotated[Literal["val", "train"], Parameter(help="Which part of the data.")] = "val",
-    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None,
-    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False,
-    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None,
+    split: Annotated[Literal["val", "train"], Parameter(help="Which part of the data.", group=DATA)] = "val",
+    root: Root = None,
+    download: Download = False,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import COUNT, Json
+from .options import COUNT, MODEL_HELP, OUTPUT, Json, Out
 from .output import emit, out, watching
 from .places import writable
 
@@ -19,13 +19,11 @@ __all__ = ["export"]
 
 
 def export(
-    model: str,
+    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}")],
     /,
     *,
-    to: Annotated[Literal["onnx"], Parameter(help="The format.")] = "onnx",
-    out_file: Annotated[
-        Path | None, Parameter(name="--out", help="Where to write; a run's own folder by default.")
-    ] = None,
+    to: Annotated[Literal["onnx"], Parameter(help="The format.", group=OUTPUT)] = "onnx",
+    out_file: Annotated[Out, Parameter(help="The file to write; in the run's own folder by default.")] = None,
     static_batch: Annotated[bool, Parameter(help="Fix the batch at 1 instead of leaving it free.")] = False,
     int8: Annotated[
         bool, Parameter(help="Quantise a run to eight bits, calibrated and scored on its own data.")

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..errors import UserError
-from .options import COUNT, POSITIVE
+from .options import COUNT, NETWORK, POSITIVE, TRAINING, Cluster, Data, Jobs, Out, Resolution
 from .output import emit, out, table, watching
 from .training import LEARNING, Learning
 
@@ -19,10 +19,10 @@ __all__ = ["fit_scaling"]
 
 
 def fit_scaling(
-    data: str,
+    data: Data,
     /,
     *,
-    base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.")] = "efficientnet_b0",
+    base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.", group=NETWORK)] = "efficientnet_b0",
     rule: Annotated[Literal["compound", "tiny"], Parameter(help="Which rule to fit.")] = "compound",
     trials: Annotated[
         int | None, Parameter(help="Networks to try: 12 triples, or 24 shapes for tiny.", validator=COUNT)
@@ -35,15 +35,16 @@ def fit_scaling(
         Parameter(help="For tiny: the share of the shapes, front by front, to fit to.", validator=Number(gt=0, lte=1)),
     ] = 0.4,
     against: Annotated[tuple[str, ...], Parameter(help="Also train members of this rule at the same cost.")] = (),
-    resolution: Annotated[int | None, Parameter(help="Another input side of the base.", validator=COUNT)] = None,
+    resolution: Annotated[Resolution, Parameter(help="Another input side of the base.")] = None,
     hours: Annotated[
-        float | None, Parameter(help="Instead of --epochs: as many as fit in so many hours.", validator=POSITIVE)
+        float | None,
+        Parameter(help="Instead of --epochs: as many as fit in so many hours.", validator=POSITIVE, group=TRAINING),
     ] = None,
-    workers: Annotated[
-        int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    out_folder: Annotated[
+        Out, Parameter(help="Where results and the page go; a study that is there goes on. Default: runs/scaling-...")
     ] = None,
-    cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
-    out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
     learning: Learning = LEARNING,
 ) -> None:
     """Fit alpha, beta, gamma or the tiny formula to DATA from small trainings, and check what it predicts of larger ones.
@@ -62,7 +63,7 @@ def fit_scaling(
     watcher = watching()
     options = learning.options()
     folder = out_folder or Path("runs") / f"scaling-{Path(data).stem}-{Path(base).stem}-{rule}"
-    workers = this_machine().cores if workers is None else workers
+    workers = this_machine().cores if jobs is None else jobs
     images = source_of(data, options).load(watcher)
     plan = planned(
         base=base,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import COUNT, POSITIVE
+from .options import COUNT, POSITIVE, Cluster, Data, Jobs, Out, Resolution, Spec
 from .output import emit, out, table, watching
 from .training import LEARNING, Learning
 
@@ -21,8 +21,8 @@ __all__ = ["ladder"]
 
 
 def ladder(
-    model: str,
-    data: str,
+    model: Spec,
+    data: Data,
     /,
     *,
     seeds: Annotated[
@@ -37,12 +37,12 @@ def ladder(
             help="With --factors: how many times MODEL's MACs both scalings reach; 2 by default.", validator=POSITIVE
         ),
     ] = None,
-    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
-    workers: Annotated[
-        int | None, Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT)
+    resolution: Resolution = None,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    out_folder: Annotated[
+        Out, Parameter(help="Where results and the page go; a study that is there goes on. Default: runs/ladder-...")
     ] = None,
-    cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to train on instead.")] = None,
-    out_folder: Annotated[Path | None, Parameter(name="--out", help="Where results and the page go.")] = None,
     learning: Learning = LEARNING,
 ) -> None:
     """Train MODEL on DATA by a recipe's ingredients one after another, and draw what each adds, with intervals.
@@ -56,7 +56,7 @@ def ladder(
         raise UserError("--grow is for the study of --factors; the ladder does not scale")
     grow = 2.0 if grow is None else grow
     options = learning.options("resnet-rs")
-    workers = this_machine().cores if workers is None else workers
+    workers = this_machine().cores if jobs is None else jobs
     folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
     if learning.dry_run:
         _listed(model, data, options, resolution, factors, grow, seeds, workers, learning.json)

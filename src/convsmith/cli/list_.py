@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ..errors import UserError, nearest
 from ..ledger import Row, Verdict, families, published
 from ..units import human
-from .options import Json
+from .options import Json, Pattern
 from .output import emit, err, out, table
 
 if TYPE_CHECKING:
@@ -20,17 +20,14 @@ __all__ = ["list_", "row_record"]
 
 
 def list_(
-    pattern: str = "*",
+    pattern: Pattern = "*",
     /,
     *,
     family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
     task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
     json: Json = False,
 ) -> None:
-    """The ledger: every published variant, our exact counts against the paper's print.
-
-    PATTERN is a shell pattern (`resnet*`) or a part of a name.
-    """
+    """The ledger: every published variant, our exact counts against the paper's print."""
     known = families()
     # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
     chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import COUNT, Json, RuntimeName, Seed
+from .options import MODEL_HELP, TIMING, Batch, Json, Resolution, Rounds, Runtime, Seed, Threads
 from .output import emit, machine_line, out, table, watching
 
 if TYPE_CHECKING:
@@ -16,21 +16,18 @@ __all__ = ["measure"]
 
 
 def measure(
-    models: Annotated[list[str], Parameter(negative=())],
+    models: Annotated[list[str], Parameter(help=f"{MODEL_HELP[:-1]}, or an .onnx file.")],
     /,
     *,
-    runtime: Annotated[RuntimeName, Parameter(help="onnxruntime, eager torch or torch.compile.")] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
-    batch: Annotated[int, Parameter(help="Images at once.", validator=COUNT)] = 1,
-    rounds: Annotated[int, Parameter(help="Interleaved rounds.", validator=COUNT)] = 30,
-    resolution: Annotated[int | None, Parameter(help="Another input side for every network.", validator=COUNT)] = None,
+    runtime: Runtime = "ort",
+    threads: Threads = 1,
+    batch: Annotated[Batch, Parameter(group=TIMING)] = 1,
+    rounds: Rounds = 30,
+    resolution: Annotated[Resolution, Parameter(help="Another input side for every network.")] = None,
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
-    """Interleaved timing of MODELS on this machine: median, p10 and p90, and which of them can be ranked.
-
-    A model is a name, a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME.
-    """
+    """Interleaved timing of MODELS on this machine: median, p10 and p90, and which of them can be ranked."""
     from ..jobs.timing.measure import measure as timed
 
     timing = timed(

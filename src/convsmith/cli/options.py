@@ -1,23 +1,136 @@
-"""Options that several verbs have, and the ranges of their numbers."""
+"""The words of the command line: each option that several verbs have, what it may be, and the group of help it stands in.
+
+One word means one thing in every verb. A verb whose own use of it needs saying adds only its help:
+`Annotated[Out, Parameter(help="Write the spec as JSON.")]`.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-__all__ = ["BUDGET", "COUNT", "NATURAL", "POSITIVE", "RULE", "SEED", "Json", "RuntimeName", "Seed"]
+__all__ = [
+    "BUDGET",
+    "BUDGETS",
+    "COUNT",
+    "DATA",
+    "DATA_HELP",
+    "MODEL_HELP",
+    "NATURAL",
+    "NETWORK",
+    "OUTPUT",
+    "POSITIVE",
+    "RULE",
+    "RUN_HELP",
+    "SEARCHING",
+    "SEED",
+    "SPEC_HELP",
+    "SPREAD",
+    "TIMING",
+    "TRAINING",
+    "Batch",
+    "Classes",
+    "Cluster",
+    "Data",
+    "Device",
+    "Download",
+    "Jobs",
+    "Json",
+    "Model",
+    "Out",
+    "Pattern",
+    "Plot",
+    "Resolution",
+    "Root",
+    "Rounds",
+    "Run",
+    "Runtime",
+    "RuntimeName",
+    "Seed",
+    "Spec",
+    "Threads",
+    "Workers",
+]
 
 COUNT, NATURAL, POSITIVE = Number(gte=1), Number(gte=0), Number(gt=0)
 SEED = Number(gte=0, lt=2**63)  # what torch and numpy both take
 
+# By job, in the order of help.
+BUDGETS = Group("Budget", sort_key=1)
+NETWORK = Group("Network", sort_key=2)
+TRAINING = Group("Training", sort_key=3)
+SEARCHING = Group("Search", sort_key=4)
+DATA = Group("Data", sort_key=5)
+TIMING = Group("Timing", sort_key=6)
+SPREAD = Group("Processes", sort_key=7)
+OUTPUT = Group("Output", sort_key=8)
+
+# ---- what comes without a word before it -----------------------------------------------------------------------------
+
+SPEC_HELP = "A name (`convsmith list` has them), NAME@SIDE, a spec .json or the folder of a run."
+MODEL_HELP = f"{SPEC_HELP[:-1]}; timm:NAME or tv:NAME."
+DATA_HELP = (
+    "digits; a folder with a folder for each class, or with train/ and val/ of such; an .npz of images and labels; a .csv "
+    "of files and labels; or a torchvision set by name, such as cifar10. See docs/data.md."
+)
+RUN_HELP = "The folder that train, design or search made, such as runs/photos-20M (`convsmith runs` lists them)."
+
+Spec = Annotated[str, Parameter(help=SPEC_HELP)]
+Model = Annotated[str, Parameter(help=MODEL_HELP)]
+Data = Annotated[str, Parameter(help=DATA_HELP)]
+Run = Annotated[Path, Parameter(help=RUN_HELP)]
+Pattern = Annotated[str, Parameter(help="A shell pattern, such as 'resnet*', or a part of a name.")]
+
+# ---- budget and network ----------------------------------------------------------------------------------------------
+
 # A budget that begins with a hyphen is no option but a wrong budget, which is for it to say.
-BUDGET = Parameter(help="20M-macs, 1.5M-params, 5ms, or several joined by commas.", allow_leading_hyphen=True)
-Json = Annotated[bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.")]
-Seed = Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)]
+BUDGET = Parameter(
+    help="20M-macs, 1.5M-params, 5ms, or several joined by commas.", allow_leading_hyphen=True, group=BUDGETS
+)
 RULE = (
     "How to scale it: compound, inverse-compound, tiny, resnet-rs, depth, width, resolution, or a rule .json that "
     "fit-scaling wrote."
 )
+Classes = Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT, group=NETWORK)]
+Resolution = Annotated[int | None, Parameter(help="Another input side.", validator=COUNT, group=NETWORK)]
+
+# ---- training and data -----------------------------------------------------------------------------------------------
+
+Batch = Annotated[int, Parameter(help="Images at once.", validator=COUNT)]
+Device = Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; the best there is by default.", group=TRAINING)]
+Seed = Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)]
+Root = Annotated[Path | None, Parameter(help="Where a named data set lies.", group=DATA)]
+Download = Annotated[bool, Parameter(help="Allow a named data set to be downloaded.", group=DATA)]
+
+# ---- timing ----------------------------------------------------------------------------------------------------------
+
 RuntimeName = Literal["ort", "eager", "compile"]
+Runtime = Annotated[
+    RuntimeName, Parameter(name="--runtime", help="onnxruntime, eager torch or torch.compile.", group=TIMING)
+]
+Threads = Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT, group=TIMING)]
+Rounds = Annotated[
+    int, Parameter(help="Rounds in which all are timed one after another.", validator=COUNT, group=TIMING)
+]
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+Workers = Annotated[
+    int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL, group=SPREAD)
+]
+Jobs = Annotated[
+    int | None,
+    Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT, group=SPREAD),
+]
+Cluster = Annotated[str | None, Parameter(help="Address of a Ray cluster to work on instead.", group=SPREAD)]
+
+# ---- output ----------------------------------------------------------------------------------------------------------
+
+Out = Annotated[Path | None, Parameter(name=["--out", "-o"], group=OUTPUT)]
+Plot = Annotated[Path | None, Parameter(help="Draw it as an .svg or .png.", group=OUTPUT)]
+Json = Annotated[
+    bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.", group=OUTPUT)
+]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..units import human
-from .options import BUDGET, COUNT, Json, RuntimeName
+from .options import BUDGET, COUNT, Json, Pattern, Plot, Rounds, Runtime, Threads
 from .output import emit, err, machine_line, out, table, watching
 
 __all__ = ["pick"]
 
 
 def pick(
-    pattern: str = "*",
+    pattern: Pattern = "*",
     /,
     *,
     to: Annotated[str, BUDGET],
@@ -24,15 +23,15 @@ def pick(
     top: Annotated[int, Parameter(help="How many published networks to show.", validator=COUNT)] = 8,
     published_only: Annotated[bool, Parameter(help="No scaled members.")] = False,
     counts_only: Annotated[bool, Parameter(help="Measure nothing.")] = False,
-    runtime: Annotated[RuntimeName, Parameter(help="onnxruntime, eager torch or torch.compile.")] = "ort",
-    threads: Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT)] = 1,
-    rounds: Annotated[int, Parameter(help="Interleaved rounds.", validator=Number(gte=3))] = 30,
-    plot: Annotated[Path | None, Parameter(help="Draw accuracy against ms (or MACs) as .svg or .png.")] = None,
+    runtime: Runtime = "ort",
+    threads: Threads = 1,
+    rounds: Annotated[Rounds, Parameter(validator=Number(gte=3))] = 30,
+    plot: Annotated[Plot, Parameter(help="Draw accuracy against ms (or MACs) as an .svg or .png.")] = None,
     json: Json = False,
 ) -> None:
     """Rank the ledger's networks, and members scaled from them, that meet the budget: by published top-1, timed here.
 
-    PATTERN is a shell pattern (`resnet*`) or a part of a name. A scaled member's top-1 is interpolated between the published
+    A scaled member's top-1 is interpolated between the published
     ones of its family and marked ~.
     """
     from ..jobs.timing.pick import pick as picked

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from ..files import whole
-from .options import COUNT, Json
+from .options import COUNT, NETWORK, Batch, Device, Json, Out
 from .output import emit, out, table, watching
 from .places import writable
 
@@ -27,22 +27,23 @@ _FIRST = 10
 
 
 def predict(
-    model: str,
-    images: Annotated[list[str], Parameter(negative=())],
+    model: Annotated[
+        str, Parameter(help="A run, a child of a search, or an .onnx file that `export` wrote; a name with --weights.")
+    ],
+    images: Annotated[list[str], Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'.")],
     /,
     *,
     top: Annotated[int, Parameter(help="How many classes of each image.", validator=COUNT)] = 5,
-    out_file: Annotated[
-        Path | None, Parameter(name=["--out", "-o"], help="A .csv with a row for each image that could be read.")
-    ] = None,
+    out_file: Annotated[Out, Parameter(help="A .csv with a row for each image that could be read.")] = None,
     weights: Annotated[
-        str | None, Parameter(help="For a network by name or spec: a file, timm:NAME, tv:NAME; labels are numbers.")
+        str | None,
+        Parameter(help="For a network by name or spec: a file, timm:NAME, tv:NAME; labels are numbers.", group=NETWORK),
     ] = None,
-    batch: Annotated[int, Parameter(help="Images at once.", validator=COUNT)] = 64,
+    batch: Batch = 64,
     threads: Annotated[
         int | None, Parameter(help="Threads of the network, and as many that decode.", validator=COUNT)
     ] = None,
-    device: Annotated[str | None, Parameter(help="Such as cpu or cuda; the best there is by default.")] = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """What MODEL (a run, a search's child, an exported .onnx) says of IMAGES: files, folders, patterns.

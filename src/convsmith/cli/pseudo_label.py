@@ -8,18 +8,18 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .options import Json
+from .options import RUN_HELP, Json, Out
 from .output import emit, out, table, watching
 
 __all__ = ["pseudo_label"]
 
 
 def pseudo_label(
-    teacher: Path,
-    images: Path,
+    teacher: Annotated[Path, Parameter(help=RUN_HELP)],
+    images: Annotated[Path, Parameter(help="A folder of images, flat or of folders, or an .npz.")],
     /,
     *,
-    out_file: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.")] = Path("pseudo.json"),
+    out_file: Annotated[Out, Parameter(help="The file to write.")] = Path("pseudo.json"),
     threshold: Annotated[
         float, Parameter(help="The least probability that is believed.", validator=Number(gte=0, lte=1))
     ] = 0.5,
@@ -28,7 +28,7 @@ def pseudo_label(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Label IMAGES (a folder, flat or of folders, or an .npz) by the run TEACHER; `train --pseudo` learns from the file."""
+    """Label IMAGES by the run TEACHER; `train --pseudo` learns from the file."""
     from ..jobs.pseudo import pseudo_label as labelled
 
     made = labelled(teacher, images, out_file, threshold=threshold, balance=balance, watcher=watching())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from .options import Json
+from cyclopts import Parameter
+
+from .options import RUN_HELP, Json
 from .output import emit, out
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 
-def report(runs: list[Path], /, *, json: Json = False) -> None:
+def report(runs: Annotated[list[Path], Parameter(help=RUN_HELP)], /, *, json: Json = False) -> None:
     """The report of a run or of a search, or of several runs side by side, as one HTML file that can be mailed."""
     from ..jobs.folders import report as reported
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import Json
+from .options import DATA, Device, Json, Run
 from .output import watching
 
 if TYPE_CHECKING:
@@ -20,11 +19,11 @@ __all__ = ["resume"]
 
 
 def resume(
-    run: Path,
+    run: Run,
     /,
     *,
-    force: Annotated[bool, Parameter(help="Go on although the data has changed since the start.")] = False,
-    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None,
+    force: Annotated[bool, Parameter(help="Go on although the data has changed since the start.", group=DATA)] = False,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Go on with RUN from where it was stopped, to the same weights as if it had not been."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..errors import UserError
 from ..files import write_text
-from .options import BUDGET, COUNT, POSITIVE, RULE, Json, RuntimeName
+from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, RULE, Classes, Json, Out, Runtime, Spec, Threads
 from .output import emit, err, machine_line, out, watching
 from .places import writable
 
@@ -21,22 +20,26 @@ __all__ = ["scale"]
 
 
 def scale(
-    model: str,
+    model: Spec,
     /,
     *,
     to: Annotated[str, BUDGET],
-    rule: Annotated[str, Parameter(help=RULE)] = "compound",
-    classes: Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT)] = None,
+    rule: Annotated[str, Parameter(help=RULE, group=NETWORK)] = "compound",
+    classes: Classes = None,
     epochs: Annotated[
-        float | None, Parameter(help="For resnet-rs: how long it will be trained.", validator=POSITIVE)
+        float | None,
+        Parameter(help="For resnet-rs: how long it will be trained.", validator=POSITIVE, group=NETWORK),
     ] = None,
     images: Annotated[
-        int | None, Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.", validator=COUNT)
+        int | None,
+        Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.", validator=COUNT, group=NETWORK),
     ] = None,
-    runtime: Annotated[RuntimeName, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
-    threads: Annotated[int, Parameter(help="For ms: threads of the runtime.", validator=COUNT)] = 1,
-    fill: Annotated[bool, Parameter(help="Use up a limit of macs by a larger side, off the rule's line.")] = False,
-    out_file: Annotated[Path | None, Parameter(name="--out", help="Write the spec as JSON.")] = None,
+    runtime: Annotated[Runtime, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
+    threads: Annotated[Threads, Parameter(help="For ms: threads of the runtime.")] = 1,
+    fill: Annotated[
+        bool, Parameter(help="Use up a limit of macs by a larger side, off the rule's line.", group=BUDGETS)
+    ] = False,
+    out_file: Annotated[Out, Parameter(help="Write the spec as JSON.")] = None,
     json: Json = False,
 ) -> None:
     """The largest member of a rule's line through MODEL that meets every part of the budget."""

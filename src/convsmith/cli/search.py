@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .options import COUNT, NATURAL
+from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SPREAD, Cluster, Data, Threads
 from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
@@ -18,7 +18,7 @@ __all__ = ["finished", "search"]
 
 
 def search(
-    data: str,
+    data: Data,
     /,
     *,
     to: Annotated[
@@ -26,36 +26,47 @@ def search(
         Parameter(
             help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.",
             allow_leading_hyphen=True,
+            group=BUDGETS,
         ),
     ],
-    space: Annotated[str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.")] = "t32",
+    space: Annotated[
+        str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.", group=NETWORK)
+    ] = "t32",
     labels_first: Annotated[
         float,
         Parameter(
             help="Share of training in which all children learn from labels, before they learn from the biggest.",
             validator=Number(gte=0, lte=1),
+            group=SEARCHING,
         ),
     ] = 0.0,
-    rounds: Annotated[int, Parameter(help="Rounds of mutations for each budget.", validator=NATURAL)] = 6,
-    per_round: Annotated[int, Parameter(help="Children scored in a round.", validator=COUNT)] = 16,
-    threads: Annotated[
-        int, Parameter(help="Threads that a budget in milliseconds is measured with.", validator=COUNT)
-    ] = 1,
+    generations: Annotated[
+        int, Parameter(help="Generations of mutations for each budget.", validator=NATURAL, group=SEARCHING)
+    ] = 6,
+    per_generation: Annotated[
+        int, Parameter(help="Children scored in a generation.", validator=COUNT, group=SEARCHING)
+    ] = 16,
+    threads: Annotated[Threads, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
     select: Annotated[
         Literal["coarse-to-fine", "reward", "nsga2"],
-        Parameter(help="Who looks: BigNAS's grid and mutations, MnasNet's reward, a front by NSGA-II."),
+        Parameter(
+            help="Who looks: BigNAS's grid and mutations, MnasNet's reward, a front by NSGA-II.", group=SEARCHING
+        ),
     ] = "coarse-to-fine",
-    scorers: Annotated[
+    jobs: Annotated[
         int,
         Parameter(
-            help="Processes that score children beside each other; 0: one for each core, 8 at most.", validator=NATURAL
+            help="Processes that score children beside each other; 0: one for each core, 8 at most.",
+            validator=NATURAL,
+            group=SPREAD,
         ),
     ] = 0,
-    cluster: Annotated[str | None, Parameter(help="Address of a Ray cluster to score on instead.")] = None,
+    cluster: Cluster = None,
     against: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Also train this network alone, scaled to the winners' MACs: efficientnet_b0, efficientnet_b0@tiny."
+            help="Also train this network alone, scaled to the winners' MACs: efficientnet_b0, efficientnet_b0@tiny.",
+            group=SEARCHING,
         ),
     ] = (),
     training: Training = DEFAULTS,
@@ -70,11 +81,11 @@ def search(
     how = searching.SearchOptions(
         space=space,
         labels_first=labels_first,
-        rounds=rounds,
-        per_round=per_round,
+        rounds=generations,
+        per_round=per_generation,
         threads=threads,
         select=searching.Selector(select),
-        scorers=scorers,
+        scorers=jobs,
         cluster=cluster,
         against=against,
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from ..ledger import published
 from ..units import human
-from .options import COUNT, Json
+from .options import Classes, Json, Resolution, Spec
 from .output import emit, out, table
 
 if TYPE_CHECKING:
@@ -20,17 +18,14 @@ __all__ = ["show"]
 
 
 def show(
-    model: str,
+    model: Spec,
     /,
     *,
-    classes: Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT)] = None,
-    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
+    classes: Classes = None,
+    resolution: Resolution = None,
     json: Json = False,
 ) -> None:
-    """The stage table of MODEL, its cost, the paper's numbers and our difference from them.
-
-    MODEL is a name, a spec .json or a run folder.
-    """
+    """The stage table of MODEL, its cost, the paper's numbers and our difference from them."""
     from ..codec import to_data
     from ..costs import cost
     from ..resolve import spec as resolve_spec

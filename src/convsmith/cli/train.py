@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import COUNT, POSITIVE
+from .options import DATA, NETWORK, POSITIVE, Data, Resolution, Spec
 from .output import watching
 
 if TYPE_CHECKING:
@@ -19,20 +19,24 @@ __all__ = ["train"]
 
 
 def train(
-    model: str,
-    data: str,
+    model: Spec,
+    data: Data,
     /,
     *,
-    resolution: Annotated[int | None, Parameter(help="Another input side.", validator=COUNT)] = None,
+    resolution: Resolution = None,
     weights: Annotated[
         str | None,
-        Parameter(help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier."),
+        Parameter(
+            help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier.",
+            group=NETWORK,
+        ),
     ] = None,
     pseudo: Annotated[
-        str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.")
+        str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.", group=DATA)
     ] = None,
     pseudo_ratio: Annotated[
-        float, Parameter(help="Pseudo-labelled images for each labelled one in an epoch.", validator=POSITIVE)
+        float,
+        Parameter(help="Pseudo-labelled images for each labelled one in an epoch.", validator=POSITIVE, group=DATA),
     ] = 1.0,
     training: Training = DEFAULTS,
 ) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..errors import UserError
 from ..units import Cost
-from .options import COUNT, NATURAL, SEED, Json
+from .options import COUNT, DATA, NATURAL, OUTPUT, POSITIVE, TRAINING, Device, Download, Json, Out, Root, Seed, Workers
 from .output import emit, err, out, told_of, watching
 
 if TYPE_CHECKING:
@@ -27,19 +28,37 @@ __all__ = ["DEFAULTS", "LEARNING", "Learning", "Training", "carried_out", "finis
 class Learning:
     """Options of every verb that learns from DATA, studies among them."""
 
-    recipe: Annotated[str | None, Parameter(help="A named recipe; quick if none is given, of a ladder resnet-rs.")] = (
-        None
-    )
-    epochs: Annotated[int | None, Parameter(help="Epochs, short for --set epochs=N.", validator=COUNT)] = None
+    recipe: Annotated[
+        str | None,
+        Parameter(
+            help="A named recipe (`convsmith recipes`); quick if none is given, of a ladder resnet-rs.", group=TRAINING
+        ),
+    ] = None
+    epochs: Annotated[
+        int | None, Parameter(help="Epochs, short for --set epochs=N.", validator=COUNT, group=TRAINING)
+    ] = None
+    batch: Annotated[
+        int | None, Parameter(help="Images a step, short for --set batch=N.", validator=COUNT, group=TRAINING)
+    ] = None
+    lr: Annotated[
+        float | None,
+        Parameter(
+            help="Peak learning rate for 256 images a step, short for --set rate=X.", validator=POSITIVE, group=TRAINING
+        ),
+    ] = None
     settings: Annotated[
-        tuple[str, ...], Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.")
+        tuple[str, ...],
+        Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.", group=TRAINING),
     ] = ()
-    val: Annotated[str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.")] = None
-    root: Annotated[Path | None, Parameter(help="Where a named data set lies.")] = None
-    download: Annotated[bool, Parameter(help="Allow a named data set to be downloaded.")] = False
-    seed: Annotated[int, Parameter(help="Seed of all randomness.", validator=SEED)] = 0
+    val: Annotated[
+        str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.", group=DATA)
+    ] = None
+    root: Root = None
+    download: Download = False
+    seed: Annotated[Seed, Parameter(group=TRAINING)] = 0
     dry_run: Annotated[
-        bool, Parameter(help="Say what would run, for how long and in how much memory; train nothing.")
+        bool,
+        Parameter(help="Say what would run, for how long and in how much memory; train nothing.", group=OUTPUT),
     ] = False
     json: Json = False
 
@@ -47,10 +66,11 @@ class Learning:
         """These as the jobs take them; `usual` is the recipe where none is given."""
         from ..jobs.options import Options
 
-        epochs = () if self.epochs is None else (f"epochs={self.epochs}",)
+        short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
+        shorts = (f"{field}={value}" for field, value in short.items() if value is not None)
         return Options(
             recipe=self.recipe or usual,
-            settings=(*self.settings, *epochs),
+            settings=(*self.settings, *shorts),
             val=self.val,
             root=self.root,
             download=self.download,
@@ -63,38 +83,53 @@ class Learning:
 class Training(Learning):
     """Options of every verb that trains one network, or one supernet."""
 
-    workers: Annotated[int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL)] = 0
+    workers: Workers = 0
     cache: Annotated[
-        Path | None, Parameter(help="A folder for decoded images: made once, then read by every run on this data.")
+        Path | None,
+        Parameter(help="A folder for decoded images: made once, then read by every run on this data.", group=DATA),
     ] = None
     cache_side: Annotated[
         int,
         Parameter(
-            help="Short side of images in the cache; 0: as many pixels as the smallest crops need.", validator=NATURAL
+            help="Short side of images in the cache; 0: as many pixels as the smallest crops need.",
+            validator=NATURAL,
+            group=DATA,
         ),
     ] = 0
-    name: Annotated[str | None, Parameter(help="Name of the run folder.")] = None
-    runs: Annotated[Path, Parameter(help="Where run folders are made.")] = Path("runs")
-    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None
+    out: Annotated[Out, Parameter(help="The run folder to make, RUN-2 where it is taken; in runs/ by default.")] = None
+    name: Annotated[str | None, Parameter(show=False)] = None
+    runs: Annotated[Path | None, Parameter(show=False)] = None
+    device: Device = None
     class_weights: Annotated[
-        str, Parameter(help="What each class weighs in the loss: balanced, or a number for each, 1,2,0.5.")
+        str,
+        Parameter(help="What each class weighs in the loss: balanced, or a number for each, 1,2,0.5.", group=TRAINING),
     ] = ""
     tensorboard: Annotated[
-        bool, Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.")
+        bool,
+        Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.", group=OUTPUT),
     ] = False
 
     def options(self, usual: str = "quick") -> Options:
+        parent, name = self._place()
         return replace(
             super().options(usual),
             workers=self.workers,
-            name=self.name,
-            parent=self.runs,
+            name=name,
+            parent=parent,
             device=self.device,
             class_weights=self.class_weights,
             tensorboard=self.tensorboard,
             cache=self.cache,
             cache_side=self.cache_side,
         )
+
+    def _place(self) -> tuple[Path, str | None]:
+        """The folder in which the run's is made, and its name; `--runs` and `--name` are what `--out` was once."""
+        if self.out is None:
+            return self.runs or Path("runs"), self.name
+        if self.name is not None or self.runs is not None:
+            raise UserError("--out says where the run folder goes: leave out --name and --runs")
+        return self.out.parent, self.out.name
 
 
 LEARNING, DEFAULTS = Learning(), Training()

@@ -60,7 +60,7 @@ class SearchOptions:
         if not 0 <= self.labels_first <= 1:
             raise UserError(f"--labels-first is a share of training, from 0 to 1, not {self.labels_first:g}")
         if self.rounds < 0 or self.per_round < 1 or self.threads < 1 or self.scorers < 0:
-            raise UserError("--rounds and --scorers are 0 or more, --per-round and --threads are 1 or more")
+            raise UserError("--generations and --jobs are 0 or more, --per-generation and --threads are 1 or more")
 
     @property
     def processes(self) -> int:

@@ -88,7 +88,7 @@ class Search:
         """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
         if how.cluster is None and (how.processes == 1 or self.examiner.device.type != "cpu"):
             return nullcontext()
-        return Farm(examined, self.examiner, workers=how.processes, cluster=how.cluster, option="--scorers")
+        return Farm(examined, self.examiner, workers=how.processes, cluster=how.cluster)
 
 
 def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:

@@ -46,11 +46,10 @@ class Farm(Generic[S, T, R]):
         *,
         workers: int = 1,
         cluster: str | None = None,
-        option: str = "--workers",
     ) -> None:
         if workers < 1:
-            raise UserError(f"{option} must be at least 1; got {workers}")
-        self._do, self._workers, self._option = do, workers, option
+            raise UserError(f"--jobs must be at least 1; got {workers}")
+        self._do, self._workers = do, workers
         self._shared = pickle.dumps(shared)
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
@@ -102,7 +101,7 @@ class Farm(Generic[S, T, R]):
                 if life == _LIVES - 1:
                     raise UserError(
                         f"a working process died {_LIVES} times (out of memory?) with {len(left)} of {len(work)} pieces of "
-                        f"work left; what is done is kept, and fewer {self._option} need less memory"
+                        f"work left; what is done is kept, and fewer --jobs need less memory"
                     ) from None
 
     # ---- Ray ---------------------------------------------------------------------------------------------------------

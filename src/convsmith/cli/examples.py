@@ -1,0 +1,46 @@
+"""Two command lines of every verb, for the end of its help."""
+
+from __future__ import annotations
+
+__all__ = ["EXAMPLES", "epilogue"]
+
+EXAMPLES: dict[str, tuple[str, str]] = {
+    "design": ("design ./photos --to 20M-macs", "design ./photos --to 5ms,2M-params --base resnet18 --epochs 60"),
+    "demo": ("demo", "demo --epochs 5 --out runs/first-try"),
+    "scale": ("scale resnet50 --to 5ms", "scale efficientnet_b0 --to 100M-macs --rule tiny --out small.json"),
+    "pick": ("pick --to 300M-macs --counts-only", "pick 'mobilenet*' --to 5ms --top 4"),
+    "search": ("search ./photos --to 2M-macs,4M-macs", "search ./photos --to 5ms+1M-params --space bignas --dry-run"),
+    "fit-scaling": ("fit-scaling ./photos --hours 2", "fit-scaling ./photos --rule tiny --jobs 4 --out runs/scaling"),
+    "train": (
+        "train resnet18 ./photos --epochs 60 --batch 32 --lr 0.1",
+        "train resnet50 ./photos --weights tv:resnet50 --recipe finetune",
+    ),
+    "resume": ("resume runs/photos-20M", "resume runs/photos-20M --device cpu"),
+    "ladder": ("ladder resnet18 ./photos --dry-run", "ladder resnet18 ./photos --seeds 5 --jobs 2"),
+    "pseudo-label": (
+        "pseudo-label runs/photos-20M ./unlabelled --out pseudo.json",
+        "pseudo-label runs/photos-20M ./new --threshold 0.9 --balance 100",
+    ),
+    "evaluate": ("evaluate runs/photos-20M", "evaluate runs/photos-20M ./more-photos --json"),
+    "list": ("list", "list 'resnet*' --json"),
+    "show": ("show efficientnet_b0", "show resnet18 --classes 10 --resolution 64"),
+    "diagnose": ("diagnose resnet18", "diagnose mine.json --data ./photos --plot signal.svg"),
+    "report": ("report runs/photos-20M", "report runs/photos-20M runs/photos-5ms"),
+    "predict": ("predict runs/photos-20M new.jpg", "predict model.onnx ./new-photos --top 3 --out labels.csv"),
+    "export": ("export runs/photos-20M", "export runs/photos-20M --int8 --must 'drop<=1,ms<=5'"),
+    "convert": (
+        "convert resnet50 --norm group --out resnet50-group.json",
+        "convert timm:resnet18 --norm nf --out nf.pt2",
+    ),
+    "doctor": ("doctor", "doctor ./photos --model resnet18 --workers 2"),
+    "measure": ("measure resnet18 mobilenetv2_100", "measure runs/photos-20M model.onnx --threads 2 --rounds 50"),
+    "calibrate": ("calibrate", "calibrate --check"),
+    "estimate": ("estimate resnet18 resnet50", "estimate efficientnet_b0 --resolution 160"),
+    "completion": ("completion bash", "completion zsh --install"),
+    "help": ("help", "help design"),
+}
+
+
+def epilogue(verb: str) -> str:
+    """The examples of a verb as the end of its help."""
+    return "\n\n".join(["Examples:", "\n".join(f"  convsmith {line}" for line in EXAMPLES[verb])])
