@@ -67,7 +67,7 @@ def test_the_record_is_plain_json_and_counts_every_image(tmp_path):
     assert record["name"] == "set" and record["classes"] == ["ant", "bee"]
     assert record["per_class"] == [[8, 2], [4, 1]] and (record["train"], record["val"]) == (12, 3)
     assert record["split"] == "20% of each class, drawn at random with seed 4"
-    assert [one["path"] for one in record["skipped"]] == [str(tmp_path / "set/ant/broken.png")]
+    assert [one["path"] for one in record["skipped"]] == ["ant/broken.png"]
 
 
 def test_a_folder_is_read_whatever_the_case_and_without_hidden_files(tmp_path):
@@ -358,3 +358,15 @@ def test_data_are_values():
     with pytest.raises(AttributeError):
         data.name = "other"
     assert replace(data, name="other").name == "other"
+
+
+def test_what_a_run_keeps_of_a_file_begins_at_its_data(tmp_path):
+    write_classes(tmp_path / "photos/train", {"a": 3, "b": 3})
+    write_classes(tmp_path / "photos/val", {"a": 2, "b": 2})
+    (tmp_path / "photos/train/a/broken.png").write_bytes(b"no image")
+    images = load_data(tmp_path / "photos")
+    assert [one["path"] for one in images.to_record()["skipped"]] == ["train/a/broken.png"]
+    kept = images.place(str(tmp_path / "photos/val/b/0.png"))
+    assert kept == "val/b/0.png"
+    assert images.place(str(tmp_path / "other/b/0.png")) == "b/0.png", "of a file elsewhere, its folder and its name"
+    assert images.place("set, image 3") == "set, image 3" and images.place(None) is None

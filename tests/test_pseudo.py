@@ -123,3 +123,11 @@ def test_wrong_input_is_an_error_in_words(place: Path) -> None:
     (place / "bad.json").write_text("{}")
     with pytest.raises(DataError, match="is not a file of pseudo-labels"):
         read_pseudo(place / "bad.json")
+
+
+def test_a_file_of_labels_names_no_folder_of_the_machine_and_moves_with_its_images(place: Path, tmp_path: Path) -> None:
+    pseudo_label(place / "runs/teacher", place / "flat", place / "moved.json", threshold=0.0)
+    text = (place / "moved.json").read_text()
+    assert str(place) not in text and json.loads(text)["source"] == "flat"
+    assert read_pseudo(place / "moved.json").source == str(place / "flat")
+    assert read_pseudo(place / "moved.json").teacher == "teacher"

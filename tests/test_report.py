@@ -16,6 +16,7 @@ import pytest
 from convsmith import plot
 from convsmith.errors import UserError
 from convsmith.reports import RunFacts, blocks, render, view, write_report
+from convsmith.reports.format import local
 from convsmith.reports.search import Point, front_of_children
 from convsmith.runs import Config, Epoch, Limit
 from convsmith.scores import Confusion, Metric, Mistake, Mistakes, Scores, Table, Unit, named
@@ -418,3 +419,38 @@ def test_before_there_are_scores_the_epochs_say_what_is_drawn(tmp_path: Path) ->
     (run / "metrics.jsonl").write_text('{"event": "epoch", "epoch": 1, "train_loss": 0.5}\n')
     assert RunFacts.read(run).headline is None
     assert "Loss by epoch" in Page(render([run])).text()
+
+
+# ---- what a page may say of the machine ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said, shown",
+    [
+        ("train net /home/ada/photos --val '/home/ada/my photos/val'", "train net photos --val 'val'"),
+        ("--root=/srv/sets/food", "--root=food"),
+        (r"C:\Users\ada\x.jpg", "x.jpg"),
+        ("a/b, 3/4 of /x, http://x.y/z/w, </svg>", "a/b, 3/4 of /x, http://x.y/z/w, </svg>"),
+    ],
+)
+def test_absolute_paths_are_cut_down_to_their_last_part(said: str, shown: str) -> None:
+    assert local(said) == shown
+
+
+def test_a_page_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    for name, change in {
+        "config.json": {
+            "command": ["convsmith", "train", "net", str(tmp_path / "photos"), "--val", f"{tmp_path}/a b/v"]
+        },
+        "data.json": {
+            "split": f"{tmp_path}/val, as it is",
+            "skipped": [{"path": f"{tmp_path}/x.jpg", "why": f"'{tmp_path}/x' is"}],
+        },
+        "scores.json": {"wrong": [{"path": f"{tmp_path}/cat/1.jpg", "label": 0, "predicted": 1, "confidence": 0.5}]},
+    }.items():
+        record = json.loads((run / name).read_text())
+        (run / name).write_text(json.dumps(record | change))
+    html = render([run])
+    assert str(tmp_path) not in html and tmp_path.name not in html
+    assert "1.jpg" in html and "photos" in html

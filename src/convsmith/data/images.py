@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +28,8 @@ class ImageData:
 
     `split_note` says in a sentence how the validation part was made; `divided`, that it was set aside from the images to
     train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
-    instead of the images to train on, where that was asked for. `notes` are what who trains on it should know.
+    instead of the images to train on, where that was asked for. `notes` are what who trains on it should know. `roots` are the
+    folders that its files lie in.
     """
 
     name: str
@@ -39,6 +42,18 @@ class ImageData:
     divided: bool = False
     cache: Cache | None = None
     notes: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+
+    def place(self, path: str | None) -> str | None:
+        """Where a file lies within its data, as it is told to others; of one that lies elsewhere its folder and its name.
+
+        What a run keeps is mailed and moved: it names no folder of the machine above the data.
+        """
+        if path is None or not (os.path.isabs(path) or os.path.lexists(path)):
+            return path
+        whole = Path(path).absolute()
+        root = next((root for root in self.roots if whole.is_relative_to(root)), whole.parent.parent)
+        return whole.relative_to(root).as_posix()
 
     @property
     def counts(self) -> np.ndarray:
@@ -54,6 +69,6 @@ class ImageData:
             "val": len(self.val),
             "split": self.split_note,
             "per_class": self.counts.T.tolist(),
-            "skipped": [{"path": skipped.path, "why": skipped.why} for skipped in self.skipped],
+            "skipped": [{"path": self.place(skipped.path), "why": skipped.why} for skipped in self.skipped],
             "mirror": self.mirror,
         }

@@ -84,7 +84,16 @@ def load_data(
         note = f"{read.val_name}, as it is"
         _check_validation(held_out, classes, read.val_name, more)
     divides = read.val is None
-    return ImageData(read.name, classes, train, held_out, note, skipped, read.mirror, divided=divides, notes=read.notes)
+    roots = tuple(folder for place in (what, val) if isinstance(place, str | Path) and (folder := _root(place)))
+    return ImageData(
+        read.name, classes, train, held_out, note, skipped, read.mirror, divided=divides, notes=read.notes, roots=roots
+    )
+
+
+def _root(what: str | Path) -> str:
+    """The folder that the files of a path lie in; empty where it is no path."""
+    path = Path(what).expanduser().absolute()
+    return "" if not path.exists() else str(path if path.is_dir() else path.parent)
 
 
 def _unreported(done: int, total: int) -> None:

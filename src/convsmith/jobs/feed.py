@@ -124,7 +124,7 @@ def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.d
         task.meter(images.classes),
         prepare=normaliser(spec, where),
         device=where,
-        where=images.val.inputs.where,
+        where=lambda i: images.place(images.val.inputs.where(i)),
     )
 
 

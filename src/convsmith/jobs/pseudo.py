@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +62,9 @@ def pseudo_label(
         at = batch.indices.numpy()
         scores[at], labels[at], read = best.cpu().numpy(), label.cpu().numpy(), read + len(at)
     rows = tuple(chosen(scores, labels, threshold=threshold, balance=balance))
-    source, unreadable = str(Path(images).resolve()), len(split) - read
-    made = PseudoLabels(source, classes, rows, str(run.path.resolve()), threshold, balance, len(split), unreadable)
+    source, teacher, unreadable = str(Path(images).resolve()), run.path.resolve().name, len(split) - read
+    made = PseudoLabels(source, classes, rows, teacher, threshold, balance, len(split), unreadable)
     if not rows:
         raise UserError(f"of {read} images the teacher is sure of none at {threshold}: lower --threshold")
-    write_text(out, made.to_json())
+    write_text(out, replace(made, source=os.path.relpath(source, out.resolve().parent)).to_json())
     return made

@@ -33,7 +33,7 @@ class Pair:
 class Picture:
     """A wrong image as the report shows it; `image` is empty where there is none to show."""
 
-    image: str
+    image: Markup
     true: str
     predicted: str
     confidence: float
@@ -111,13 +111,13 @@ def pictures(mistakes: Mistakes, room: int) -> tuple[Picture, ...]:
     its caption alone: a report is mailed, and loads nothing from elsewhere."""
     found = []
     for wrong in mistakes.wrong[:MOST_PICTURES]:
-        image = wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else ""
+        image = Markup(wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else "")
         room -= len(image)
         found.append(_picture(mistakes.classes, wrong, image))
     return tuple(found)
 
 
-def _picture(classes: Sequence[str], wrong: Mistake, image: str) -> Picture:
+def _picture(classes: Sequence[str], wrong: Mistake, image: Markup) -> Picture:
     source = wrong.path or (f"image {wrong.index}" if wrong.index is not None else "")
     true, predicted = _class_name(classes, wrong.label), _class_name(classes, wrong.predicted)
     return Picture(image, true, predicted, wrong.confidence, source)

@@ -9,8 +9,11 @@ from ..scores import Metric, Unit
 from ..units import count as parsed
 from ..units import human
 
-__all__ = ["amount", "count", "ends", "megabytes", "ms", "percent", "plain"]
+__all__ = ["amount", "count", "ends", "local", "megabytes", "ms", "percent", "plain"]
 
+# An absolute path, of POSIX or of Windows: in quotes with all that they hold, else up to the next space or mark.
+_QUOTED = re.compile(r"""(?P<mark>['"])(?:/|[A-Za-z]:[\\/])(?P<path>[^'"\n]+)(?P=mark)""")
+_BARE = re.compile(r"""(?<![\w./:<&-])(?:(?:/[^\s/'",;:<>]+){2,}/?|[A-Za-z]:[\\/][^\s'",;<>]+)""")
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -59,6 +62,20 @@ def ends(metric: Metric) -> str:
         return "–"
     unit = {Unit.SHARE: f"{_SPACE}%", Unit.PIXELS: f"{_SPACE}px"}.get(metric.unit, "")
     return f"{metric.ends('–')}{unit}"
+
+
+def local(text: str) -> str:
+    """`text` with every absolute path cut down to its last part: a page is mailed, and names no folder of the machine.
+
+    >>> local("convsmith train resnet18 /home/ada/photos --val '/home/ada/my photos/val'")
+    "convsmith train resnet18 photos --val 'val'"
+    """
+    quoted = _QUOTED.sub(lambda found: found["mark"] + _last(found["path"]) + found["mark"], text)
+    return _BARE.sub(lambda found: _last(found[0]), quoted)
+
+
+def _last(path: str) -> str:
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
 
 
 def ms(milliseconds: float, unit: bool = True) -> str:

@@ -14,7 +14,8 @@ __all__ = ["template"]
 
 
 def template(name: str) -> jinja2.Template:
-    """The template of that name: what it is given is text, escaped, unless it is `Markup`; a missing value is an error."""
+    """The template of that name: what it is given is text, escaped, unless it is `Markup`, and without
+    the machine's folders; a missing value is an error."""
     return _environment().get_template(name)
 
 
@@ -24,6 +25,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: form.local(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -23,7 +23,8 @@ __all__ = ["PseudoLabels", "chosen", "read_pseudo", "unlabelled", "with_pseudo"]
 class PseudoLabels:
     """A row for each kept image of `source`, in which an image may come again: its number, its class's, and the score.
 
-    `looked` were read, `unreadable` could not be; `teacher`, `threshold` and `balance` say how they were chosen.
+    In the file `source` is relative to the file's own folder, and `teacher` a name. `looked` were read, `unreadable` could not
+    be; `teacher`, `threshold` and `balance` say how they were chosen.
     """
 
     source: str
@@ -48,7 +49,8 @@ def read_pseudo(path: Path) -> PseudoLabels:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         rows = tuple((int(i), int(label), float(score)) for i, label, score in data.pop("rows"))
-        return PseudoLabels(**{**data, "rows": rows, "classes": tuple(data["classes"])})
+        source = str(path.parent / data["source"])  # relative to the file; files of version 0.1 have it absolute
+        return PseudoLabels(**{**data, "rows": rows, "classes": tuple(data["classes"]), "source": source})
     except FileNotFoundError:
         raise DataError(
             f"there is no file {path}: `convsmith pseudo-label RUN IMAGES --out {path}` makes one"
