@@ -24,6 +24,7 @@ from convsmith.data import (
     train_batches,
 )
 from convsmith.data.augment import box
+from convsmith.data.resize import central, covering
 from convsmith.data.sample import uniform
 from convsmith.recipe import Augment
 from data_food import array_split, file_split, labelled, write_classes
@@ -147,6 +148,30 @@ def test_evaluation_is_resize_then_centre_crop_as_torchvision_does_it(height, wi
     assert torch.equal(ours.images, shifted[:, :, top : top + 24, left : left + 24])
     if (shifted.shape[2] - 24) % 2 == 0 and (shifted.shape[3] - 24) % 2 == 0:
         assert torch.equal(ours.images, theirs)
+
+
+@pytest.mark.parametrize("height, width", [(1, 320), (320, 1), (2, 901), (3, 500), (1, 33), (7, 1000)])
+def test_a_very_long_image_is_cut_before_it_is_enlarged_and_shows_the_same(height, width):
+    grid = np.add.outer(np.arange(height), np.arange(width))[..., None]
+    image = np.broadcast_to(127 + 100 * np.sin(grid / 9), (1, height, width, 3)).astype(np.uint8)
+    (ours,) = eval_batches(labelled(image, np.zeros(1, np.int64)), sides=(24, 24), batch=1)
+    high, wide = covering((24, 24), height, width)
+    whole = functional.resize(torch.from_numpy(image).permute(0, 3, 1, 2), [high, wide], antialias=True)
+    top, left = (high - 24) // 2, (wide - 24) // 2
+    expected = whole[:, :, top : top + 24, left : left + 24]
+    # A pixel of the source is at least three of ours, and the wave rises by 11 a pixel of the source at the most.
+    assert (ours.images.int() - expected.int()).abs().max() <= (0 if min(height, width) == 1 else 4)
+
+
+@given(height=st.integers(1, 3000), width=st.integers(1, 3000), sides=st.tuples(st.integers(1, 60), st.integers(1, 60)))
+def test_what_is_enlarged_is_bounded_and_its_middle_is_the_images(height, width, sides):
+    top, left, high, wide = central(sides, height, width)
+    assert min(top, left) >= 0 and 2 * top + high == height and 2 * left + wide == width
+    made = covering(sides, high, wide)
+    # Either no more pixels than the image has, or no more than some images that are not very long would have.
+    assert made[0] * made[1] <= max(height * width, 17 * sides[0] * sides[1] + 4 * max(sides) ** 2)
+    if max(height, width) <= 16 * min(height, width) * min(sides) // max(sides):
+        assert (high, wide) == (height, width)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

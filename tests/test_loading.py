@@ -203,7 +203,7 @@ def test_damaged_files_are_skipped_counted_and_listed_with_a_reason(tmp_path):
     data = load_data(tmp_path)
     reasons = {Path(one.path).name: one.why for one in data.skipped}
     assert reasons.keys() == {"empty.jpg", "text.png", "cut.jpg", "bomb.png", "dangling.jpg"}
-    assert "not an image" in reasons["text.png"] and "not an image" in reasons["empty.jpg"]
+    assert "text that begins 'hello'" in reasons["text.png"] and "empty file" in reasons["empty.jpg"]
     assert "truncated" in reasons["cut.jpg"] and "89 million pixels" in reasons["bomb.png"]
     assert "no such file" in reasons["dangling.jpg"]
     assert len(data.train) + len(data.val) == 10

@@ -26,7 +26,7 @@ from .augment import DRAWS, altered, box, moved
 from .inputs import Arrays, Encoded, Files, Inputs, Joined
 from .moves import Move
 from .pictures import unwarned
-from .resize import covering, resized
+from .resize import central, covering, resized
 from .sample import permutation, uniform
 from .split import Split
 
@@ -274,8 +274,9 @@ def shown(
 def _move_shown(inputs: Inputs, i: int, sides: Sides, crop: float) -> Move:
     """Where the pixels of image `i`, as `_shown` shows it, lie in its picture."""
     height, width = inputs.size(i, least=_enough(sides, crop))
-    whole = covering(_around(sides, crop), height, width)
-    resize = Move.crop_resize((0, 0, height, width), whole)
+    part = central(_around(sides, crop), height, width)
+    whole = covering(_around(sides, crop), *part[2:])
+    resize = Move.crop_resize(part, whole)
     return inputs.origin(i, height, width).then(resize).then(Move.crop_resize((*_middle(whole, sides), *sides), sides))
 
 
@@ -321,7 +322,9 @@ def _alone(image: Tensor) -> Tensor:
 
 def _centred(images: Tensor, sides: Sides, crop: float) -> Tensor:
     """A batch of one size, made to cover round(sides / crop), then its middle."""
-    images = resized(images, *covering(_around(sides, crop), *images.shape[2:]))
+    around = _around(sides, crop)
+    top, left, height, width = central(around, images.shape[2], images.shape[3])
+    images = resized(images[:, :, top : top + height, left : left + width], *covering(around, height, width))
     top, left = _middle((images.shape[2], images.shape[3]), sides)
     return images[:, :, top : top + sides[0], left : left + sides[1]]
 

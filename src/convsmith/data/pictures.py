@@ -10,28 +10,42 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..firstbytes import HEAD, disguise, no_file
+
 __all__ = [
-    "MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "examined", "measured", "of_picture", "plain", "unwarned",
-    "why",
+    "DIM", "MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "dim_and_deep", "examined", "measured", "of_picture",
+    "plain", "unwarned", "why",
 ]  # fmt: skip
 
 SUFFIXES = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
     *(".avif", ".heic", ".heif"),  # looked for so that they are listed as skipped where Pillow cannot read them
+)
+
+# What is opened, whatever a file is called: decoders that start no other program and read no other file.
+_FORMATS = (
+    *("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "JPEG2000", "PPM", "AVIF"),
+    "HEIF",  # where pillow-heif is registered
 )
 
 # Pillow's own line between a large photograph and a file made to exhaust memory.
 MOST_PIXELS = 1024 * 1024 * 1024 // 4 // 3
+
+# Pictures of more than 8 bits that stay below this, of 255, do not use a quarter of their range: 12-bit data in 16-bit files.
+DIM = 64
 
 _CHUNK = 32
 _LOADING = threading.Lock()
 
 # EXIF's tag; from 5 on, rows and columns change places.
 _ORIENTATION = 0x0112
+_TIFF_CHANNELS = 277
 
 # From the height and the width of a picture, the rectangle of it that is wanted: top, left, height, width.
 Cut = Callable[[int, int], tuple[int, int, int, int]]
@@ -39,18 +53,24 @@ Cut = Callable[[int, int], tuple[int, int, int, int]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Seen:
-    """One image: `why` it cannot be used (empty when it can), and its pixels where they are few enough to keep."""
+    """One image: `why` it cannot be used (empty when it can), and its pixels where they are few enough to keep.
+
+    `deep`: it has more than 8 bits a channel. `brightest` is its highest value, of 255; None where only its header was read.
+    """
 
     why: str = ""
     image: np.ndarray | None = None
+    deep: bool = False
+    brightest: int | None = None
 
 
 def decoded(source: str | bytes, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> np.ndarray:
     """An image file, or its bytes, as uint8 (height, width, channels); with 0 channels grey keeps one and others have three.
 
-    The camera's orientation is applied; palettes, CMYK and 16-bit grey become RGB; transparency is dropped; of an
-    animation the first frame is taken. Of a JPEG, a 1/2, 1/4 or 1/8 size version is decoded where its short side keeps
-    at least `least` pixels (0: never). `cut` is told the size of what was decoded, and only its rectangle comes back.
+    The camera's orientation is applied; palettes and CMYK become RGB; what is transparent is laid on white; of 16 bits the
+    whole range is taken for that from black to white, of floats 0 to 1; of an animation the first frame. Of a JPEG, a 1/2,
+    1/4 or 1/8 size version is decoded where its short side keeps at least `least` pixels (0: never). `cut` is told the
+    size of what was decoded, and only its rectangle comes back.
     Raises OSError, whatever is wrong with the file. Pillow's warnings come through: see `unwarned`.
     """
     try:
@@ -67,7 +87,7 @@ def measured(source: str | bytes, *, least: int = 0) -> tuple[int, int]:
     Raises OSError where that cannot be read.
     """
     try:
-        with Image.open(_opened(source)) as image:
+        with _open(source) as image:
             _reduce(image, least)
             turned = image.getexif().get(_ORIENTATION, 1) >= 5
             return (image.width, image.height) if turned else (image.height, image.width)
@@ -85,7 +105,7 @@ def of_picture(picture: Image.Image, *, channels: int) -> np.ndarray:
     try:
         with _LOADING:  # one may be given twice, to two threads, before it has read its file
             picture.load()
-        _refuse_bombs(picture)
+        _refuse(picture)
         return _array(_eight_bit(ImageOps.exif_transpose(picture)), channels)
     except OSError:
         raise
@@ -125,12 +145,12 @@ def examined(
 
     def look(i: int) -> Seen:
         try:
-            if whole:
-                image = _pixels(source(i), 0, 0, None)
-                return Seen(image=image if image.nbytes * n <= keep else None)
-            with Image.open(_opened(source(i))) as header:
-                _refuse_bombs(header)
-            return Seen()
+            with _open(source(i)) as picture:
+                deep = _is_deep(picture)
+                if not whole:
+                    return Seen(deep=deep)
+                image = _drawn(picture, 0, 0, None)
+            return Seen(image=image if image.nbytes * n <= keep else None, deep=deep, brightest=int(image.max()))
         except Exception as error:  # the reason is listed in the run's report
             return Seen(why=why(error))
 
@@ -154,15 +174,28 @@ def _in_threads(look_from: Callable[[int], list[Seen]], starts: range) -> Iterat
 
 
 def _pixels(source: str | bytes, channels: int, least: int, cut: Cut | None) -> np.ndarray:
-    with Image.open(_opened(source)) as image:
-        _refuse_bombs(image)
-        _reduce(image, least)
-        ImageOps.exif_transpose(image, in_place=True)
-        picture = _eight_bit(image)
-        if cut is not None:
-            top, left, height, width = cut(picture.height, picture.width)
-            picture = picture.crop((left, top, left + width, top + height))
-        return _array(picture, channels)
+    with _open(source) as image:
+        return _drawn(image, channels, least, cut)
+
+
+def _drawn(image: Image.Image, channels: int, least: int, cut: Cut | None) -> np.ndarray:
+    _reduce(image, least)
+    ImageOps.exif_transpose(image, in_place=True)
+    picture = _eight_bit(image)
+    if cut is not None:
+        top, left, height, width = cut(picture.height, picture.width)
+        picture = picture.crop((left, top, left + width, top + height))
+    return _array(picture, channels)
+
+
+def dim_and_deep(source: str) -> bool:
+    """Whether an image file has more than 8 bits a channel and is all but black with them: see `DIM`. Of one that cannot be
+    read, False."""
+    try:
+        with _open(source) as picture:
+            return _is_deep(picture) and int(_drawn(picture, 0, 0, None).max()) < DIM
+    except Exception:  # who reads it says what is wrong with it
+        return False
 
 
 def plain(picture: Image.Image) -> np.ndarray:
@@ -177,6 +210,7 @@ def plain(picture: Image.Image) -> np.ndarray:
 
 def _array(picture: Image.Image, channels: int) -> np.ndarray:
     grey = channels == 1 or (channels == 0 and picture.mode in ("1", "L", "LA"))
+    picture = _opaque(picture)
     mode = "L" if grey else "RGB"
     # Pillow would copy a picture that is of this mode already.
     array = np.array(picture if picture.mode == mode else picture.convert(mode))
@@ -189,26 +223,77 @@ def _reduce(image: Image.Image, least: int) -> None:
         image.draft(None, (least, least))
 
 
+def _opaque(picture: Image.Image) -> Image.Image:
+    """On white, where it can be seen through: the colours that stand under full transparency were never meant to be seen."""
+    if not picture.has_transparency_data:
+        return picture
+    white = Image.new("RGBA", picture.size, "white")
+    white.alpha_composite(picture.convert("RGBA"))
+    return white.convert("RGB")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether the file has more than 8 bits a channel; of colours, Pillow keeps the upper 8."""
+    # Pillow says how a file's pixels are packed: a name such as `RGB;16B`, alone or as the first of several arguments.
+    packed = [tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in getattr(image, "tile", [])]
+    return image.mode[0] in "IF" or any(";16" in str(name) for name in packed)
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
     """16-bit grey scaled, where Pillow's own conversion would clip everything above 255 to white."""
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.float64) / 257
-    elif image.mode == "F":
-        values = np.asarray(image).astype(np.float64) * 255
-        if not (values.min() >= 0 and values.max() <= 255):
+        # Pillow has 32 bits for some files of 16; files that need them do not say what white is.
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() <= 65_535):
+            raise OSError(
+                f"pixels from {values.min()} to {values.max()}: integers beyond 16 bits do not say what is white"
+            )
+        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))  # to the nearest
+    if image.mode == "F":
+        floats = np.asarray(image)
+        if not (floats.min() >= 0 and floats.max() <= 1):
             raise OSError("floating-point pixels outside 0 to 1")
-    else:
-        return image
-    return Image.fromarray(np.rint(values).clip(0, 255).astype(np.uint8))
+        return Image.fromarray(np.rint(floats * np.float32(255)).astype(np.uint8))
+    return image
 
 
-def _opened(source: str | bytes) -> str | io.BytesIO:
-    return source if isinstance(source, str) else io.BytesIO(source)
+def _open(source: str | bytes) -> Image.Image:
+    """The picture in a file, or in its bytes, not decoded yet. Raises OSError where there is none that is read here."""
+    if isinstance(source, str) and (what := no_file(source)):
+        raise OSError(what)
+    try:
+        image = Image.open(source if isinstance(source, str) else io.BytesIO(source), formats=_formats())
+    except UnidentifiedImageError:
+        what = disguise(_head(source), "image")
+        raise OSError(f"not an image but {what}" if what else "not an image that Pillow can read") from None
+    try:
+        _refuse(image)
+    except Exception:
+        image.close()
+        raise
+    return image
 
 
-def _refuse_bombs(image: Image.Image) -> None:
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _head(source: str | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:HEAD]
+    with open(source, "rb") as file:
+        return file.read(HEAD)
+
+
+def _refuse(image: Image.Image) -> None:
+    """Refuse a picture that is too large, or has more channels than Pillow would show."""
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError
+    channels = getattr(image, "tag_v2", {}).get(_TIFF_CHANNELS, 0)
+    if channels > len(image.getbands()) or image.mode == "RGBX":
+        raise OSError(f"{max(channels, 4)} channels: pictures have 1 or 3, and one for transparency")
 
 
 def why(error: BaseException) -> str:
@@ -216,8 +301,6 @@ def why(error: BaseException) -> str:
     error = error.__cause__ or error
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MOST_PIXELS // 10**6} million pixels"
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image that Pillow can read"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__
