@@ -19,7 +19,7 @@
 | `normalise` | bytes to floats on the device                                     |
 """
 
-from .batches import Batch, eval_batches, held, least_side, steps_per_epoch, train_batches
+from .batches import Batch, check_channels, eval_batches, held, least_side, steps_per_epoch, train_batches
 from .cache import Cache
 from .images import ImageData, Skipped
 from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
@@ -50,6 +50,7 @@ __all__ = [
     "Skipped",
     "Split",
     "Targets",
+    "check_channels",
     "divided",
     "eval_batches",
     "held",
