@@ -30,7 +30,10 @@ from .resize import central, covering, resized
 from .sample import permutation, uniform
 from .split import Split
 
-__all__ = ["HELD_BYTES", "Batch", "check_channels", "eval_batches", "held", "least_side", "shown", "steps_per_epoch", "train_batches"]
+__all__ = [
+    "HELD_BYTES", "Batch", "check_channels", "eval_batches", "held", "least_side", "shown", "steps_per_epoch",
+    "train_batches",
+]  # fmt: skip
 
 HELD_BYTES = 256 * 2**20
 
