@@ -394,7 +394,7 @@ def test_data_of_other_classes_is_refused_by_evaluate(capsys: pytest.CaptureFixt
     assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
     code, _, err = run(capsys, "evaluate", str(tmp_path / "runs" / "r"), "digits")
     assert code == 2
-    assert "was trained on 0, 1" in err.replace("\n", " ")
+    assert "which the network was not trained on; it knows '0', '1'" in err.replace("\n", " ")
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ OK = "shots/0.png,a"
     (("file,label", OK, "shots/1.png"), "line 3 has 1 cells for 2 columns"),
     (("file,label", OK, "shots/1.png,a,b"), "line 3 has 3 cells for 2 columns"),
     (("file,label,split", "shots/0.png,a,trian"), "line 2 is of split 'trian'; did you mean 'train'.; give train, val or test"),
-    (("file,label,split", "shots/0.png,a,val"), "has no row of split 'train'"),
+    (("file,label,split", "shots/0.png,a,val"), "has a part 'val' with classes but no 'train' beside it"),
     (("file,a,b", "shots/0.png,1,0", "shots/1.png,yes,0"), "line 3 has 'yes' in column 'a'; without a column 'label' each other"),
     (("file,label", OK, "shots/1.png,a"), "one class, 'a'"),
     (("file,label", OK, "shots/1.png,a", "shots/2.png,b"), "class 'b' of set has one image"),

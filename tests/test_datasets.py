@@ -171,7 +171,7 @@ def test_a_pair_is_to_train_on_and_to_validate_on() -> None:
     assert (len(found.train), len(found.val)) == (24, 6) and not found.divided
     assert found.val.targets.labels.tolist() == [2, 1, 0, 2, 1, 0]
     assert found.split_note == "the second dataset, Own, as it is"
-    with pytest.raises(DataError, match="class 'fly' of the dataset to validate on, Own, is not among the 3 training"):
+    with pytest.raises(DataError, match="class 'fly' of the second dataset, Own is not among the 3 training"):
         load_data((Own(), Own(classes=("ant", "bee", "fly"))))
 
 
@@ -312,12 +312,12 @@ def test_other_data_is_refused_though_nothing_is_left_to_do(run: Path) -> None:
 
 
 def test_a_run_is_evaluated_on_a_dataset(run: Path) -> None:
-    own = cs.evaluate(run, Own())
+    own = cs.evaluate(run, Own(), split="val")
     kept = json.loads((run / "scores.json").read_text())
-    assert {**kept, **own.to_record()} == kept and own.n == 6
+    assert {**own.to_record(), **kept} == kept | {"of": "Own/val"} and own.n == 6 and cs.evaluate(run, Own()).n == 24
     assert own.to_record()["top1"] == 1 or "of Own" in json.dumps(own.to_record()), "a mistake says which item it is"
     assert cs.evaluate(run, (Own(), Subset(Own(), range(9)))).n == 9
-    with pytest.raises(DataError, match="Own has classes ant, bee, fly"):
+    with pytest.raises(DataError, match="Own has images of 'fly', which the network was not trained on"):
         cs.evaluate(run, Own(classes=("ant", "bee", "fly")))
     with pytest.raises(UserError, match="lives in Python"):
         cs.evaluate(run)

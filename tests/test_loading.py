@@ -17,6 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from convsmith.data import Arrays, Files, load_data
+from convsmith.data.images import placed
 from convsmith.data.pictures import MOST_PIXELS
 from convsmith.errors import DataError
 from data_food import noise, write_classes
@@ -366,7 +367,9 @@ def test_what_a_run_keeps_of_a_file_begins_at_its_data(tmp_path):
     (tmp_path / "photos/train/a/broken.png").write_bytes(b"no image")
     images = load_data(tmp_path / "photos")
     assert [one["path"] for one in images.to_record()["skipped"]] == ["train/a/broken.png"]
-    kept = images.place(str(tmp_path / "photos/val/b/0.png"))
+    kept = placed(str(tmp_path / "photos/val/b/0.png"), images.roots)
     assert kept == "val/b/0.png"
-    assert images.place(str(tmp_path / "other/b/0.png")) == "b/0.png", "of a file elsewhere, its folder and its name"
-    assert images.place("set, image 3") == "set, image 3" and images.place(None) is None
+    assert placed(str(tmp_path / "other/b/0.png"), images.roots) == "b/0.png", (
+        "of a file elsewhere, its folder and its name"
+    )
+    assert placed("set, image 3", images.roots) == "set, image 3" and placed(None, images.roots) is None

@@ -56,6 +56,9 @@ class Dots(Targets):
     def take(self, indices: np.ndarray) -> Dots:
         return Dots(self.xy[indices])
 
+    def joined(self, *others: Dots) -> Dots:
+        return Dots(np.concatenate([self.xy, *(one.xy for one in others)]))
+
     def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Tensor:
         assert len(moves) == len(indices)
         points = [move.points(self.xy[i]) for i, move in zip(indices, moves, strict=True)]

@@ -247,7 +247,8 @@ class Scores:
     """The results on `n` inputs of the part `split`.
 
     The first metric is the headline: what searches, studies and gates go by. `settings` are the numbers that the metrics
-    were made with, such as the k of a top-k.
+    were made with, such as the k of a top-k. `of` says what the inputs are where they are not the run's own validation part:
+    "cifar/test".
     """
 
     split: str
@@ -255,6 +256,7 @@ class Scores:
     metrics: tuple[Metric, ...]
     settings: tuple[tuple[str, float], ...] = ()
     blocks: tuple[Block, ...] = ()
+    of: str = ""
 
     @property
     def headline(self) -> Metric:
@@ -273,7 +275,7 @@ class Scores:
 
     def to_record(self) -> dict[str, object]:
         """`scores.json`: each metric flat under its name, with its interval; then all of them as a list, the headline first."""
-        record: dict[str, object] = {"split": self.split, "n": self.n}
+        record: dict[str, object] = {"split": self.split, "n": self.n} | ({"of": self.of} if self.of else {})
         for one in self.metrics:
             record[one.name] = one.value
             if one.interval is not None:
@@ -295,7 +297,9 @@ class Scores:
             metrics = tuple(map(Metric.from_record, record["metrics"])) if "metrics" in record else _of_0_1(record)
             settings = tuple(record.get("settings", {"k": record["k"]} if "k" in record else {}).items())
             blocks = tuple(block for kind in BLOCKS if (block := kind.from_record(record)) is not None)
-            found = cls(str(record.get("split", "val")), int(record["n"]), metrics, settings, blocks)
+            found = cls(
+                str(record.get("split", "val")), int(record["n"]), metrics, settings, blocks, str(record.get("of", ""))
+            )
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ValueError(f"these are no scores: {error!r} is missing or of another type") from None
         if not found.metrics or found.n < 1 or not all(math.isfinite(one.value) for one in found.metrics):

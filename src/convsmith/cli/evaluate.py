@@ -20,13 +20,16 @@ def evaluate(
     data: Annotated[str | None, Parameter(help=f"What to score it on, not its own: {DATA_HELP}")] = None,
     /,
     *,
-    split: Annotated[Literal["val", "train"], Parameter(help="Which part of the data.", group=DATA)] = "val",
+    split: Annotated[
+        Literal["val", "train", "test", "all"] | None,
+        Parameter(help="Which part; of DATA that is not divided, all by default, otherwise val.", group=DATA),
+    ] = None,
     root: Root = None,
     download: Download = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images or on DATA."""
+    """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images, or on every image of DATA."""
     from ..jobs.evaluate import evaluate as evaluated
 
     scores = evaluated(run, data, split=split, root=root, download=download, device=device, watcher=watching())

@@ -38,12 +38,13 @@ def _finite(value: Any) -> Any:
 def told_of(scores: Scores, pad: int = 0) -> list[str]:
     """A line for the headline and each metric with an interval, its label `pad` wide; then one for all the others."""
     lines, rest = [], []
+    n = f"n = {scores.n}" + (f" of {scores.of}" if scores.of else "")
     for metric in scores.metrics:
         if metric.interval is not None:
-            ends = f"[{metric.interval_text}]  (95 %, n = {scores.n})"
+            ends = f"[{metric.interval_text}]  (95 %, {n})"
             lines.append(f"{metric.words:<{pad}} {metric.text}  {ends}")
         elif metric is scores.headline:
-            lines.append(f"{metric.words:<{pad}} {metric.text}  (n = {scores.n})")
+            lines.append(f"{metric.words:<{pad}} {metric.text}  ({n})")
         else:
             rest.append(f"{metric.words} {metric.text}")
     return [*lines, ", ".join(rest)] if rest else lines

@@ -3,6 +3,9 @@
 | file        | what                                                              |
 | ----------- | ----------------------------------------------------------------- |
 | `load`      | `load_data`: a name, a folder or a file becomes `ImageData`       |
+| `scored`    | `load_to_score`: images that a trained network is tried on        |
+| `found`     | what a user can name, found, in its parts                         |
+| `dividing`  | what is set aside of images that are not divided yet              |
 | `readers`   | what can be named: folders, arrays, known sets                    |
 | `images`    | `ImageData`: what loading makes of it                             |
 | `split`     | inputs and targets of one part                                    |
@@ -21,11 +24,14 @@
 
 from .batches import Batch, check_channels, eval_batches, held, least_side, steps_per_epoch, train_batches
 from .cache import Cache
+from .dividing import divided, folded
+from .found import NAMES
 from .images import ImageData, Skipped
 from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
-from .load import NAMES, divided, load_data
+from .load import load_data
 from .moves import Move
 from .normalise import Normalise
+from .scored import NotDivided, ToScore, load_to_score
 from .split import Split
 from .targets import Answers, Labels, ManyLabels, Targets
 
@@ -47,15 +53,19 @@ __all__ = [
     "MapStyle",
     "Move",
     "Normalise",
+    "NotDivided",
     "Skipped",
     "Split",
     "Targets",
+    "ToScore",
     "check_channels",
     "divided",
     "eval_batches",
+    "folded",
     "held",
     "least_side",
     "load_data",
+    "load_to_score",
     "steps_per_epoch",
     "train_batches",
 ]

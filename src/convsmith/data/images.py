@@ -11,7 +11,7 @@ import numpy as np
 from .cache import Cache
 from .split import Split
 
-__all__ = ["ImageData", "Skipped"]
+__all__ = ["ImageData", "Skipped", "placed", "roots_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,25 @@ class Skipped:
     why: str
 
 
+def roots_of(*places: object) -> tuple[str, ...]:
+    """The folders that the files of these paths lie in; what is no path, or is not there, has none."""
+    paths = [Path(place).expanduser().absolute() for place in places if isinstance(place, str | Path)]
+    return tuple(str(path if path.is_dir() else path.parent) for path in paths if path.exists())
+
+
+def placed(path: str | None, roots: tuple[str, ...]) -> str | None:
+    """Where a file lies within its data, below one of `roots`, as it is told to others; of one that lies elsewhere its folder
+    and its name.
+
+    What a run keeps is mailed and moved: it names no folder of the machine above the data.
+    """
+    if path is None or not (os.path.isabs(path) or os.path.lexists(path)):
+        return path
+    whole = Path(path).absolute()
+    root = next((root for root in roots if whole.is_relative_to(root)), whole.parent.parent)
+    return whole.relative_to(root).as_posix()
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ImageData:
     """Images to train on and to validate on, with what should come of them.
@@ -29,7 +48,7 @@ class ImageData:
     `split_note` says in a sentence how the validation part was made; `divided`, that it was set aside from the images to
     train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
     instead of the images to train on, where that was asked for. `notes` are what who trains on it should know. `roots` are the
-    folders that its files lie in.
+    folders that its files lie in. `test` is how many images of a test part are kept from training.
     """
 
     name: str
@@ -43,17 +62,7 @@ class ImageData:
     cache: Cache | None = None
     notes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
-
-    def place(self, path: str | None) -> str | None:
-        """Where a file lies within its data, as it is told to others; of one that lies elsewhere its folder and its name.
-
-        What a run keeps is mailed and moved: it names no folder of the machine above the data.
-        """
-        if path is None or not (os.path.isabs(path) or os.path.lexists(path)):
-            return path
-        whole = Path(path).absolute()
-        root = next((root for root in self.roots if whole.is_relative_to(root)), whole.parent.parent)
-        return whole.relative_to(root).as_posix()
+    test: int = 0
 
     @property
     def counts(self) -> np.ndarray:
@@ -67,8 +76,9 @@ class ImageData:
             "classes": list(self.classes),
             "train": len(self.train),
             "val": len(self.val),
+            "test": self.test,
             "split": self.split_note,
             "per_class": self.counts.T.tolist(),
-            "skipped": [{"path": self.place(skipped.path), "why": skipped.why} for skipped in self.skipped],
+            "skipped": [{"path": placed(skipped.path, self.roots), "why": skipped.why} for skipped in self.skipped],
             "mirror": self.mirror,
         }

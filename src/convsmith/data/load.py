@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, nearest
+from ..errors import DataError
 from .batches import HELD_BYTES
-from .images import ImageData, Skipped
+from .dividing import divided, folded
+from .found import Found, existing, find, is_table
+from .images import ImageData, Skipped, roots_of
 from .inputs import Arrays, Encoded, Files, Items
-from .inputs.items import name_of
 from .pictures import examined
-from .readers.dataset import Own, own_data, parts_of, read_dataset
-from .readers.folder import read_classes, read_folder
-from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
+from .readers.dataset import Own
+from .readers.folder import read_classes
 from .readers.names import renumbered
 from .readers.npz import read_npz
+from .readers.parts import WHOLE, Part
 from .readers.table import read_table
 from .split import Split
 from .targets import Labels
 
-__all__ = ["NAMES", "divided", "load_data"]
+__all__ = ["load_data", "readable"]
 
-NAMES = ("digits", *TORCHVISION_SETS)
-
+# The share of each class that is set aside for validation, where nothing else is said.
+USUAL_SHARE = 0.2
 # Up to here every image is decoded once before training; above, only the headers are read.
 _DECODED_CHECKS = 50_000
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Read:
-    """What was found, before it is checked. `classes` is empty where the classes have numbers only."""
-
-    name: str
-    train: Split
-    classes: tuple[str, ...]
-    val: Split | None = None
-    val_name: str = ""
-    mirror: bool = True
-    skipped: tuple[Skipped, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def load_data(
@@ -52,7 +39,8 @@ def load_data(
     root: Path | None = None,
     download: bool = False,
     seed: int = 0,
-    val_fraction: float = 0.2,
+    val_fraction: float | None = None,
+    fold: tuple[int, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
     """Images for classification: `digits`, a class-per-folder directory, an `.npz`, a `.csv` of files and labels, a
@@ -60,119 +48,101 @@ def load_data(
     label), or a pair (train, val).
 
     `val` names a second folder, `.npz` or `.csv` to validate on as it is. Without it, and where the data has no validation
-    part of its own, a share `val_fraction` of each class is set aside, chosen by `seed`. `root` is where torchvision's sets
-    lie; they are fetched only when `download` is true. Unreadable images are skipped and listed; `progress` is told
-    (images looked at, images in all). Raises DataError where nothing sensible can be trained.
+    part of its own, a share `val_fraction` of each class is set aside, chosen by `seed` (a fifth by default); or `fold` (i, n):
+    the i-th, counted from 0, of n parts. Where a test part stands beside a validation part it is counted and left alone;
+    alone, it validates. `root` is where torchvision's sets lie; they are fetched only when `download` is true. Unreadable
+    images are skipped and listed; `progress` is told (images looked at, images in all). Raises DataError where nothing
+    sensible can be trained.
     """
-    if not 0 < val_fraction < 1:
-        raise DataError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
+    if val_fraction is not None and not 0 < val_fraction < 1:
+        raise DataError(f"--val-share (val_fraction) is {val_fraction:g}; it must lie between 0 and 1")
     report = progress or _unreported
-    read = _read(what, root, download) if isinstance(what, str | Path) else _read_own(what, report)
-    if val is not None:
-        read = _with_validation(read, val)
-    total = len(read.train) + (len(read.val) if read.val is not None else 0)
-    train, skipped = _readable(read.train, read.name, lambda done: report(done, total))
-    skipped = read.skipped + skipped
-    classes = _sound(train, read.classes, read.name, skipped)
-    if read.val is None:
-        train, held_out = divided(train, val_fraction, seed)
-        note = f"{val_fraction:.0%} of each class, drawn at random with seed {seed}"
+    found = find(what, root=root, download=download, progress=report)
+    if found.divided and "train" not in found.parts:
+        raise DataError(f"{what} has a part '{next(iter(found.parts))}' with classes but no 'train' beside it")
+    first = found.parts["train" if found.divided else WHOLE]()
+    second = _to_validate(found, first.classes, None if val is None else existing(val))
+    if second is not None and not (val_fraction is None and fold is None):
+        option = "--val-share" if fold is None else "--folds"
+        raise DataError(f"{found.name} is validated on {second.name}: {option} divides data that has no such part")
+    total = len(first.split) + (0 if second is None else len(second.split))
+    train, lost = readable(first.split, found.name, lambda done: report(done, total))
+    skipped, notes = first.skipped + lost, first.notes
+    classes = _sound(train, first.classes, found.name, skipped)
+    if second is None:
+        train, held_out, note = _set_aside(train, val_fraction or USUAL_SHARE, fold, seed)
     else:
-        done_before = len(read.train)
-        held_out, more = _readable(read.val, read.val_name, lambda done: report(done_before + done, total))
-        skipped += more
-        note = f"{read.val_name}, as it is"
-        _check_validation(held_out, classes, read.val_name, more)
-    divides = read.val is None
-    roots = tuple(folder for place in (what, val) if isinstance(place, str | Path) and (folder := _root(place)))
+        done_before = len(first.split)
+        held_out, lost = readable(second.split, second.name, lambda done: report(done_before + done, total))
+        skipped, notes = skipped + second.skipped + lost, notes + second.notes
+        note = f"{second.name}, as it is"
+        _check_validation(held_out, classes, second.name, lost)
+    test = None if val is None and "val" not in found.parts else found.parts.get("test")
+    n, said = (0, "") if test is None else _left_alone(test, found.name)
     return ImageData(
-        read.name, classes, train, held_out, note, skipped, read.mirror, divided=divides, notes=read.notes, roots=roots
+        found.name,
+        classes,
+        train,
+        held_out,
+        note,
+        skipped,
+        found.mirror,
+        divided=second is None,
+        notes=(*notes, said) if said else notes,
+        roots=roots_of(what, val),
+        test=n,
     )
-
-
-def _root(what: str | Path) -> str:
-    """The folder that the files of a path lie in; empty where it is no path."""
-    path = Path(what).expanduser().absolute()
-    return "" if not path.exists() else str(path if path.is_dir() else path.parent)
 
 
 def _unreported(done: int, total: int) -> None:
     pass
 
 
-def _read(what: str | Path, root: Path | None, download: bool) -> _Read:
-    if what == "digits":
-        split, classes = read_digits()
-        return _Read("digits", split, classes, mirror=False)
-    if isinstance(what, str) and what in TORCHVISION_SETS:
-        train, val, classes, part = read_torchvision(what, root, download)
-        return _Read(what, train, classes, val, f"the set's own part '{part}'")
-    path = _existing(what)
-    if path.is_dir():
-        folder, val_folder, classes, part = read_folder(path)
-        return _Read(path.resolve().name, folder, classes, val_folder, f"the folder {part}/")
-    if _is_table(path):
-        listed, listed_val, classes, part = read_table(path)
-        return _Read(path.stem, listed, classes, listed_val, f"the rows of split '{part}'")
-    arrays, npz_val, names = read_npz(path)
-    return _Read(path.stem, arrays, names or (), npz_val, "the validation arrays of the file")
-
-
-def _read_own(own: Own, report: Callable[[int, int], None]) -> _Read:
-    if own_data(own) is None:
-        raise DataError(
-            f"{type(own).__name__} is no data: give the name of a set, a path, a dataset with a length and items that are "
-            "(image, label), or a pair of such (train, val)"
-        )
-    train, val = parts_of(own)
-    total, name = len(train) + (0 if val is None else len(val)), name_of(train)
-    first = read_dataset(train, lambda done: report(done, total))
-    if val is None:
-        return _Read(name, first.split, first.classes, skipped=first.skipped, notes=first.notes)
-    other = read_dataset(val, lambda done: report(len(train) + done, total), classes=first.classes)
-    held_out = other.split
-    if other.classes != first.classes and other.classes:
-        held_out = renumbered(held_out, other.classes, first.classes, f"the dataset to validate on, {name_of(val)},")
-    return _Read(
-        name, first.split, first.classes, held_out, f"the second dataset, {name_of(val)}",
-        skipped=first.skipped + other.skipped, notes=first.notes + other.notes,
-    )  # fmt: skip
-
-
-def _existing(what: str | Path) -> Path:
-    """A folder, an .npz or a .csv file that is there."""
-    path = Path(what).expanduser()
-    if not path.exists():
-        raise DataError(
-            f"there is no data '{what}'{nearest(str(what), NAMES)}; give a folder with one sub-folder per class, an "
-            f".npz or .csv file, or one of {', '.join(NAMES)}"
-        )
-    if not path.is_dir() and path.suffix.lower() not in (".npz", ".csv"):
-        raise DataError(f"{path} is neither a folder nor an .npz or .csv file")
-    return path
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() == ".csv"
-
-
-def _with_validation(read: _Read, what: str | Path) -> _Read:
-    path = _existing(what)
-    split: Split
-    if path.is_dir():
-        split, names = read_classes(path)
-    elif _is_table(path):
-        rows, apart, names, _ = read_table(path)
-        split = apart or rows
+def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None) -> Part | None:
+    """What is validated on, with labels in the numbers of `classes`: the file or folder `apart`, or the data's own part."""
+    if apart is not None:
+        part = Part(*_undivided(apart), str(apart))
+    elif own := next((name for name in ("val", "test") if name in found.parts), None):
+        part = found.parts[own]()
     else:
-        split, _, found = read_npz(path)
-        names = found or ()
-    if names and read.classes:
-        split = renumbered(split, names, read.classes, str(path))
-    return replace(read, val=split, val_name=str(path))
+        return None
+    if not part.classes or not classes or part.classes == classes:
+        return part
+    return replace(part, split=renumbered(part.split, part.classes, classes, part.name))
 
 
-def _readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple[Split, tuple[Skipped, ...]]:
+def _undivided(path: Path) -> tuple[Split, tuple[str, ...]]:
+    """The images of a second folder or file, which is asked for no parts but one to validate on."""
+    if path.is_dir():
+        return read_classes(path)
+    parts = read_table(path) if is_table(path) else read_npz(path)
+    names = ("val", "test", "train", WHOLE) if is_table(path) else ("train", "val", "test", WHOLE)
+    part = next(parts[name] for name in names if name in parts)()
+    return part.split, part.classes
+
+
+def _left_alone(test: Callable[[], Part], name: str) -> tuple[int, str]:
+    """How many images of the part `test` are kept from training, and what is said of that."""
+    try:
+        part = test()
+    except DataError as error:
+        return 0, f"the test part of {name} is left alone, and cannot be scored: {error}"
+    n = len(part.split)
+    return (
+        n,
+        f"{part.name or 'the test part'} ({n} images) is left alone: `convsmith evaluate RUN --split test` scores it",
+    )
+
+
+def _set_aside(split: Split, share: float, fold: tuple[int, int] | None, seed: int) -> tuple[Split, Split, str]:
+    """What to train on, what to validate on, and how they were divided."""
+    if fold is None:
+        return *divided(split, share, seed), f"{share:.0%} of each class, drawn at random with seed {seed}"
+    at, folds = fold
+    return *folded(split, at, folds, seed), f"part {at + 1} of {folds} of each class, drawn at random with seed {seed}"
+
+
+def readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple[Split, tuple[Skipped, ...]]:
     """The images that can be decoded, held as pixels where they are small and of one size; and the others."""
     match split.inputs:
         case Files(paths=paths):
@@ -231,15 +201,3 @@ def _check_validation(split: Split, classes: tuple[str, ...], where: str, skippe
 def _largest(split: Split) -> int:
     """The largest class number that an image has; of targets that come with their classes' names, none is too large."""
     return int(split.targets.labels.max()) if isinstance(split.targets, Labels) else -1
-
-
-def divided(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Training and validation parts, in the order of `split`, with the same share of every class in the second.
-
-    A class (or other stratum of the targets) keeps one image at least in each part, as far as it has two.
-    """
-    chosen = np.zeros(len(split), dtype=bool)
-    for label, members in enumerate(split.targets.strata()):
-        n = min(len(members) - 1, max(1, round(fraction * len(members))))
-        chosen[np.random.default_rng((seed, label)).permutation(members)[:n]] = True
-    return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .inputs import Inputs
+from .inputs import Inputs, Joined
 from .targets import Targets
 
 __all__ = ["Split"]
@@ -36,3 +36,12 @@ class Split:
         """The images at `indices`, in that order, with what belongs to them."""
         groups = tuple(self.groups[i] for i in indices) if self.groups else ()
         return Split(self.inputs.take(indices), self.targets.take(indices), groups)
+
+    def joined(self, *others: Split) -> Split:
+        """These images, and behind them those of `others`, whose targets are of the same kind."""
+        if not others:
+            return self
+        every = (self, *others)
+        groups = sum((one.groups for one in every), ()) if all(one.groups for one in every) else ()
+        inputs = Joined.of(*(one.inputs for one in every))
+        return Split(inputs, self.targets.joined(*(one.targets for one in others)), groups)

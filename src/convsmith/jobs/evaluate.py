@@ -2,54 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..data.readers.dataset import own_data
+from ..data import NotDivided, Split, load_to_score
+from ..data.readers.dataset import Own, own_data
+from ..data.readers.names import listed
 from ..errors import DataError, UserError
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
 from ..runs import RunFolder
 from ..scores import Scores
+from ..tasks import targets_for
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
 from .options import Data, Options, source_of
-from .source import Source
+from .source import Source, unchanged, unread
 
-__all__ = ["evaluate"]
+__all__ = ["SPLITS", "evaluate"]
 
-SPLITS = ("val", "train")
+SPLITS = ("val", "train", "test", "all")
+# Those that a run makes of data that is not divided.
+OWN_PARTS = ("val", "train")
 
 
 def evaluate(
     run: RunFolder | str | Path,
     data: Data | None = None,
     *,
-    split: str = "val",
+    split: str | None = None,
     root: str | Path | None = None,
     download: bool = False,
     device: str | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
-    """Top-1 and top-5 with 95 % intervals of a trained run, on its own images or on other data with the same classes."""
-    run = trained_run(run)
-    if split not in SPLITS:
+    """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
+
+    `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
+    val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
+    Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it.
+
+    Raises:
+        DataError: classes that the run does not know, no such part, or nothing to score.
+    """
+    run, watcher = trained_run(run), watcher or Watcher()
+    if split is not None and split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
-    own = Source.of(run)
-    source = own if data is None else source_of(data, Options(root=root, download=download, seed=own.seed))
-    images = source.load(watcher or Watcher(), own_data(data))
+    began = Source.of(run)
+    now = began if data is None else source_of(data, Options(root=root, download=download))
+    source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)
+    asked = split or ("val" if data is None else None)
+    if data is None and asked in OWN_PARTS:
+        source.refuse_missing(f"`convsmith evaluate {run.path} PATH --split {asked}`, PATH for {{}}")
+        images = source.load(watcher, own_data(data))
+        found = _Part(images.val if asked == "val" else images.train, asked, "", images.roots)
+    else:
+        found = _given(run, source, asked, own_data(data), watcher)
+        if found.part in ("train", "all") and source.what == began.what:
+            watcher.note(
+                f"{run.path} was trained on images that are scored here; --split val scores those that it was not"
+            )
+    watcher.stage("evaluate", f"{len(found.split)} images of {found.name or 'its own part ' + found.part}")
+    task, where = task_of(run.config), chosen_device(device)
+    scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
+    return replace(scores, split=found.part, of=found.name)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is scored: which part, and of what, empty where it is the run's own; and the folders that its files lie in."""
+
+    split: Split
+    part: str
+    name: str
+    roots: tuple[str, ...]
+
+
+def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, watcher: Watcher) -> _Part:
+    """A part of the data as it is, or one that the run made of it by itself."""
     classes = run.data.classes
-    if images.classes != classes:
-        raise DataError(
-            f"{images.name} has classes {_few(images.classes)}; {run.path.name} was trained on {_few(classes)}"
+    try:
+        found = load_to_score(
+            source.what if own is None else own,
+            classes,
+            targets_for(task_of(run.config)),
+            part=part,
+            root=None if source.root is None else Path(source.root),
+            download=source.download,
+            progress=lambda done, total: watcher.count("checking images", done, total),
         )
-    if split == "train":
-        images = replace(images, val=images.train)
-    return replace(
-        score_on(trained(run, run.spec), run.spec, images, chosen_device(device), task_of(run.config)), split=split
-    )
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    except NotDivided as error:
+        if part not in OWN_PARTS or not unchanged(run, images := source.load(watcher, own)):
+            raise DataError(
+                f"{error}, nor is it what {run.path} was begun with: without --split all of it is scored"
+            ) from None
+        return _Part(images.val if part == "val" else images.train, part, f"{images.name}/{part}", images.roots)
+    for note in (*found.notes, *unread(found.skipped)):
+        watcher.note(note)
+    if found.missing:
+        watcher.note(f"{found.name} has no images of {listed(found.missing)}: nothing is known of them here")
+    return _Part(found.split, found.part, found.name, found.roots)

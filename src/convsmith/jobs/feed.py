@@ -19,12 +19,14 @@ from ..data import (
     Cache,
     ImageData,
     Normalise,
+    Split,
     eval_batches,
     held,
     least_side,
     steps_per_epoch,
     train_batches,
 )
+from ..data.images import placed
 from ..errors import UserError, first_line
 from ..evals import evaluate
 from ..exporting import Metadata
@@ -109,22 +111,31 @@ class Feed:
         )
 
 
-def validation_batches(spec: ArchSpec, images: ImageData) -> Callable[[], Iterator[Batch]]:
-    """A function that yields the validation batches, decoded once where they fit in memory."""
+def validation_batches(spec: ArchSpec, part: Split) -> Callable[[], Iterator[Batch]]:
+    """A function that yields the batches of a part to evaluate on, decoded once where they fit in memory."""
     sides, channels = spec.input.sides, spec.input.channels
-    split = held(images.val, sides=sides, channels=channels)
+    split = held(part, sides=sides, channels=channels)
     return lambda: eval_batches(split, sides=sides, channels=channels, batch=EVAL_BATCH)
 
 
-def score_on(model: nn.Module, spec: ArchSpec, images: ImageData, where: torch.device, task: Task) -> Scores:
-    """The model's results on the validation images, by the task's meter."""
+def score_on(
+    model: nn.Module,
+    spec: ArchSpec,
+    part: Split,
+    classes: Sequence[str],
+    where: torch.device,
+    task: Task,
+    roots: tuple[str, ...] = (),
+) -> Scores:
+    """The model's results on a part of some data, whose labels count through `classes`, by the task's meter. `roots` are the
+    folders that its files lie in."""
     return evaluate(
         model.to(where),
-        validation_batches(spec, images)(),
-        task.meter(images.classes),
+        validation_batches(spec, part)(),
+        task.meter(classes),
         prepare=normaliser(spec, where),
         device=where,
-        where=lambda i: images.place(images.val.inputs.where(i)),
+        where=lambda i: placed(part.inputs.where(i), roots),
     )
 
 
@@ -174,7 +185,7 @@ def refuse_misfit(label: str, model: nn.Module, shape: tuple[int, ...]) -> None:
 
 def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
     """The first validation images, normalised, on the CPU."""
-    first = next(validation_batches(spec, images)())
+    first = next(validation_batches(spec, images.val)())
     normalised: Tensor = normaliser(spec, torch.device("cpu"))(first.images[:n])
     return normalised
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.readers.dataset import Own, described, own_data
 from ..recipe import Recipe
 from ..recipes import changed
 from ..recipes import recipe as named_recipe
+from ..runs import RunFolder
 from .source import Source
 
-__all__ = ["Data", "Options", "resolved_recipe", "source_of"]
+__all__ = ["Data", "Options", "resolved_recipe", "source_again", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Options:
     val: str | Path | None = None
     root: str | Path | None = None
     download: bool = False
+    val_share: float | None = None  # of each class, set aside where the data is not divided; None is a fifth
     seed: int = 0
     workers: int = 0
     name: str | None = None
@@ -60,7 +62,16 @@ def source_of(data: Data, options: Options) -> Source:
         cache=None if options.cache is None else str(Path(options.cache).resolve()),
         cache_side=options.cache_side,
         own=own is not None,
+        val_share=options.val_share,
     )
+
+
+def source_again(run: RunFolder, data: Data | None, val: str | Path | None = None) -> Source:
+    """Where the data of a run is now: where it was, or at `data`, and what it is validated on at `val`."""
+    source = Source.of(run)
+    now = source if data is None else source_of(data, Options())
+    apart = source.val if val is None else source_of(val, Options()).what
+    return replace(source, what=now.what, own=now.own, val=apart)
 
 
 def resolved_recipe(options: Options) -> Recipe:

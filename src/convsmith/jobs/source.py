@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..data import Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, load_data
+from ..data import NAMES, Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, Skipped, load_data
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
-from ..errors import UserError
-from ..runs import RunFolder, value
+from ..errors import DataError, UserError
+from ..runs import Data as DataRecord
+from ..runs import RunFolder, now, value
 from ..tagged import LATER
 from ..watcher import Watcher
 
-__all__ = ["Source", "contents", "fingerprint"]
+__all__ = [
+    "Source", "check_unchanged", "contents", "data_record", "fingerprint", "loaded_again", "unchanged", "unread",
+]  # fmt: skip
 
 # Items of a user's own dataset that it is known again by, spread evenly: all where there are no more.
 LOOKED_AT = 256
@@ -27,6 +31,8 @@ class Source:
     """Where data comes from: all that is needed to load it again, the same, on resuming.
 
     `own`: it is a dataset that lives in Python and in no file. `what` then only describes it, and it has to be given again.
+    `val_share` of each class is set aside where the data is not divided, None being the usual share; or `fold` (i, n), the
+    i-th of n parts, counted from 0.
     """
 
     what: str
@@ -39,6 +45,8 @@ class Source:
     cache: str | None = None
     cache_side: int = 0
     own: bool = field(default=False, metadata=LATER)
+    val_share: float | None = field(default=None, metadata=LATER)
+    fold: tuple[int, int] | None = field(default=None, metadata=LATER)
 
     @classmethod
     def of(cls, run: RunFolder) -> Source:
@@ -85,16 +93,71 @@ class Source:
             root=Path(self.root) if self.root else None,
             download=self.download,
             seed=self.seed,
+            val_fraction=self.val_share,
+            fold=self.fold,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
-        for note in found.notes:
+        for note in (*found.notes, *unread(found.skipped)):
             watcher.note(note)
-        if found.skipped:
-            first = found.skipped[0]
-            watcher.note(
-                f"{len(found.skipped)} images cannot be read and are left out, {first.path} first: {first.why}"
-            )
         return found
+
+    def refuse_missing(self, remedy: str) -> None:
+        """Raise DataError where a file or folder is not there any more; `remedy` says where its new place can be told."""
+        for option, place in (("--data", None if self.own or self.what in NAMES else self.what), ("--val", self.val)):
+            if place is not None and not Path(place).exists():
+                raise DataError(
+                    f"there is no data {place} any more; where it lies now is said by {remedy.format(option)}"
+                )
+
+
+def unread(skipped: Sequence[Skipped]) -> list[str]:
+    """What is said of images that were left out: one sentence, or nothing."""
+    if not skipped:
+        return []
+    return [f"{len(skipped)} images cannot be read and are left out, {skipped[0].path} first: {skipped[0].why}"]
+
+
+# ---- what it is known again by ---------------------------------------------------------------------------------------
+
+
+def data_record(images: ImageData) -> DataRecord:
+    """What a run keeps of its data as `data.json`."""
+    digests = {"fingerprint": fingerprint(images), "contents": contents(images)}
+    return DataRecord.from_record(images.to_record() | digests)
+
+
+def unchanged(run: RunFolder, images: ImageData) -> bool:
+    """Whether the labels and the images are those that the run was begun with."""
+    before = run.data
+    return before.fingerprint in (None, fingerprint(images)) and before.contents in (None, contents(images))
+
+
+def loaded_again(
+    run: RunFolder, source: Source, own: Own | None, watcher: Watcher, *, remedy: str, force: bool = False
+) -> ImageData:
+    """The data that a run was begun with, from `source`, where it lies now; `remedy` says how another place is told.
+
+    Raises:
+        DataError: it is not there, or is other data (`check_unchanged`).
+    """
+    source.refuse_missing(remedy)
+    images = source.load(watcher, own)
+    check_unchanged(run, images, source.what, watcher, force=force)
+    return images
+
+
+def check_unchanged(run: RunFolder, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:
+    """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
+    if unchanged(run, images):
+        return
+    before, found = run.data, data_record(images)
+    said = f"the data at {what} is not what {run.path} was begun with"
+    if before.classes != found.classes:
+        raise DataError(f"{said}: it has other classes, which this network cannot tell apart")
+    if not force:
+        raise DataError(f"{said}; --force goes on with it as it is now")
+    watcher.note(f"{said}; going on, forced")
+    run.write_data(replace(found, changed=(*before.changed, now())))
 
 
 def fingerprint(images: ImageData) -> str:

@@ -155,11 +155,12 @@ class Data(Record):
     fingerprint: str | None = None
     contents: str | None = None
     changed: tuple[str, ...] = ()  # when a resumed run was forced to take other data
+    test: int = 0  # images of a test part that are left alone
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = {"fingerprint": self.fingerprint, "contents": self.contents, "changed": self.changed}
-        return [name for name, item in own.items() if not item]
+        own = ("fingerprint", "contents", "changed", "test")
+        return [name for name in own if not vars(self)[name]]
 
 
 @final

@@ -9,11 +9,11 @@
 | `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
 """
 
-from .choosing import BALANCED, task_for
+from .choosing import BALANCED, targets_for, task_for
 from .classify import Classify
 from .multi_label import MultiLabel
 from .task import Task, refuse_unread
 
-__all__ = ["BALANCED", "TASKS", "Classify", "MultiLabel", "Task", "refuse_unread", "task_for"]
+__all__ = ["BALANCED", "TASKS", "Classify", "MultiLabel", "Task", "refuse_unread", "targets_for", "task_for"]
 
 TASKS: tuple[type[Task], ...] = (Classify, MultiLabel)

@@ -10,7 +10,7 @@ from .classify import Classify
 from .multi_label import MultiLabel
 from .task import Task
 
-__all__ = ["BALANCED", "task_for"]
+__all__ = ["BALANCED", "targets_for", "task_for"]
 
 BALANCED = "balanced"
 
@@ -38,6 +38,11 @@ def task_for(images: ImageData, class_weights: str = "") -> Task:
     counts, n = images.counts[0].astype(float), len(images.train)
     weights = n / (len(counts) * counts) if kind is Classify else (n - counts) / np.maximum(counts, 1)
     return _built(kind, tuple(round(float(weight), 6) for weight in weights))
+
+
+def targets_for(task: Task) -> type[Targets]:
+    """The kind of targets that a task is of."""
+    return next(targets for targets, kind in _OF.items() if isinstance(task, kind))
 
 
 def _built(kind: type[Classify] | type[MultiLabel], weights: tuple[float, ...]) -> Task:

@@ -8,5 +8,6 @@
 | `named`  | `digits` and torchvision's sets                        |
 | `dataset`| a dataset of the user's own                            |
 | `pseudo` | labels that a trained network gave                     |
+| `parts`  | train, val and test, as a reader finds them            |
 | `names`  | class names of one part in the numbers of another's    |
 """

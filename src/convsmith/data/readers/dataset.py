@@ -15,23 +15,14 @@ from ..inputs import Items, MapStyle
 from ..inputs.items import image_and_label, name_of
 from ..split import Split
 from ..targets import Labels, ManyLabels, Targets
+from .parts import Part
 
-__all__ = ["Own", "OwnRead", "described", "own_data", "parts_of", "read_dataset"]
+__all__ = ["Own", "described", "own_data", "parts_of", "read_dataset"]
 
 Own = MapStyle | tuple[MapStyle, MapStyle]
 
 # Of more items than this that say their labels by themselves, not every image is looked at, but these many.
 _ALL, _SAMPLE = 50_000, 256
-
-
-@dataclass(frozen=True, eq=False)
-class OwnRead:
-    """A dataset, read: `classes` is empty where it names none."""
-
-    split: Split
-    classes: tuple[str, ...]
-    skipped: tuple[Skipped, ...]
-    notes: tuple[str, ...]
 
 
 def own_data(data: object) -> Own | None:
@@ -58,8 +49,9 @@ def described(data: Own) -> str:
     return f"Dataset({name_of(train)}, {sizes} images)"
 
 
-def read_dataset(dataset: MapStyle, progress: Callable[[int], None], classes: tuple[str, ...] = ()) -> OwnRead:
-    """The labels of a dataset, and which of its items can be read. `classes` are the names where it has none of its own.
+def read_dataset(dataset: MapStyle, progress: Callable[[int], None], classes: tuple[str, ...] = ()) -> Part:
+    """The labels of a dataset, and which of its items can be read. Where it has no names of its own, numbers
+    stand for `classes`.
 
     Raises:
         DataError: it is empty, its items are no (image, label), or labels are missing or of several kinds.
@@ -83,13 +75,14 @@ def read_dataset(dataset: MapStyle, progress: Callable[[int], None], classes: tu
     if not kept:
         raise DataError(f"of {name}'s {n} items none can be read; the first: {lost[min(lost)]}")
     given = [labels[i] if labels is not None else found[i] for i in kept]
-    targets, classes = _targets(given, kept, _classes(dataset) or classes, name)
+    targets, classes = _targets(given, kept, _classes(dataset), classes, name)
     skipped = tuple(Skipped(f"item {i} of {name}", why) for i, why in lost.items())
     notes = () if steady else (
         f"{name} gives the same item another way each time it is read: what is random in it is outside the seed, so that a "
         "run cannot be repeated, or resumed, bit for bit",
     )  # fmt: skip
-    return OwnRead(Split(Items(dataset, np.array(kept, np.int64), steady), targets), classes, skipped, notes)
+    split = Split(Items(dataset, np.array(kept, np.int64), steady), targets)
+    return Part(split, classes, skipped=skipped, notes=notes)
 
 
 def _first(dataset: MapStyle) -> tuple[bool, tuple[int, Any] | None]:
@@ -178,17 +171,17 @@ def _plain(label: Any) -> Any:
 
 
 def _targets(
-    given: Sequence[Any], numbers: Sequence[int], classes: tuple[str, ...], name: str
+    given: Sequence[Any], numbers: Sequence[int], named: tuple[str, ...], otherwise: tuple[str, ...], name: str
 ) -> tuple[Targets, tuple[str, ...]]:
-    """What `given` items of these numbers are labelled with, and the names of the classes as far as there are any."""
+    """What `given` items of these numbers are labelled with, and the names of the classes as far as there are any: the
+    dataset's own, else those that it is labelled with, else `otherwise`."""
     labels = [_plain(label) for label in given]
     if any(isinstance(label, _Flags) for label in labels):
-        return _flagged(labels, numbers, classes, name)
+        return _flagged(labels, numbers, named or otherwise, name)
     several = any(isinstance(label, list) for label in labels)
     lists = [label if isinstance(label, list) else [label] for label in labels]
     words = any(isinstance(one, str) for label in lists for one in label)
-    if words and not classes:
-        classes = tuple(sorted({str(one) for label in lists for one in label}))
+    classes = named or (tuple(sorted({str(one) for label in lists for one in label})) if words else otherwise)
     known = {word: k for k, word in enumerate(classes)}
 
     def number(one: Any, at: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,43 +14,44 @@ from ..inputs import Files
 from ..pictures import SUFFIXES
 from ..split import Split
 from ..targets import Labels
-from .names import renumbered
+from .parts import WHOLE, Part, Parts
 
 __all__ = ["images_below", "read_classes", "read_folder"]
 
-_VAL_NAMES = ("val", "valid", "validation", "test")
+# What folders of a part are called.
+_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 
-def read_folder(path: Path) -> tuple[Split, Split | None, tuple[str, ...], str]:
-    """The images under `path`, its own validation images if it has them, the classes, and the validation folder's name.
+def read_folder(path: Path, known: Sequence[str] = ()) -> Parts:
+    """The parts of `path`: `train/`, `val/` (or `valid/ validation/`) and `test/`, or all of it where it is not divided.
 
-    `train/` and one of `val/ valid/ validation/ test/` are parts where they hold class folders themselves; a folder of
-    vehicles may well have a class called `train`.
+    They are parts where they hold class folders themselves; a folder of vehicles may well have a class called `train`.
+    `known` are the classes of a network that is to be scored: none of them is a part, and a class may be empty.
     """
-    parts = {folder.name.lower(): folder for folder in _folders(path) if _folders(folder)}
-    if "train" not in parts:
-        lone = next((name for name in _VAL_NAMES if name in parts), None)
-        if lone is not None and not any(_has_images(folder) for folder in _folders(path)):
-            raise DataError(f"{path} has a folder '{lone}' with classes but no 'train' beside it")
-        split, classes = read_classes(path)
-        return split, None, classes, ""
-    train, classes = read_classes(parts["train"])
-    for name in _VAL_NAMES:
-        if name in parts:
-            val, val_classes = read_classes(parts[name])
-            return train, renumbered(val, val_classes, classes, str(parts[name])), classes, name
-    return train, None, classes, ""
+    folders = _folders(path)
+    found = {folder.name.lower(): folder for folder in folders if folder.name not in known and _folders(folder)}
+    named = {part: found[name] for part, names in _NAMES.items() for name in reversed(names) if name in found}
+    if not named or ("train" not in named and any(map(_has_images, folders))):
+        return {WHOLE: lambda: Part(*read_classes(path, empty=bool(known)))}
+
+    def part(folder: Path) -> Part:
+        return Part(*read_classes(folder, empty=bool(known)), f"the folder {folder.name.lower()}/")
+
+    return {name: partial(part, folder) for name, folder in named.items()}
 
 
-def read_classes(path: Path) -> tuple[Split, tuple[str, ...]]:
-    """Every image below the class folders of `path`, class after class, in the order of their names."""
+def read_classes(path: Path, *, empty: bool = False) -> tuple[Split, tuple[str, ...]]:
+    """Every image below the class folders of `path`, class after class, in the order of their names.
+
+    A class folder without images is refused, or passed over where it may be `empty`.
+    """
     folders = _folders(path)
     if not folders:
         what = "images, but no class folders" if _has_images(path) else "no class folders"
         raise DataError(f"{path} holds {what}; put the images of each class into a sub-folder named after it")
     files = [images_below(folder) for folder in folders]
     for folder, found in zip(folders, files, strict=True):
-        if not found:
+        if not (found or empty):
             raise DataError(
                 f"class '{folder.name}' has no images in {folder}; add some or remove the folder "
                 f"(images end in {', '.join(SUFFIXES)})"

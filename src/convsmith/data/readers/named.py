@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,46 +12,46 @@ from ...errors import DataError
 from ..inputs import Arrays, Files
 from ..split import Split
 from ..targets import Labels
+from .parts import Part, Parts
 
 __all__ = ["TORCHVISION_SETS", "read_digits", "read_torchvision"]
 
 TORCHVISION_SETS = ("cifar10", "cifar100", "flowers102", "oxfordiiitpet", "food101", "fgvcaircraft", "stanfordcars")
 
 
-def read_digits() -> tuple[Split, tuple[str, ...]]:
+def read_digits() -> Part:
     """The 1,797 handwritten digits that come inside scikit-learn: 8x8, grey, 17 levels (Alpaydin & Kaynak, 1998)."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return Split(Arrays(images), Labels(digits.target.astype(np.int64))), tuple(
-        str(name) for name in digits.target_names
-    )
+    names = tuple(str(name) for name in digits.target_names)
+    return Part(Split(Arrays(images), Labels(digits.target.astype(np.int64))), names)
 
 
-def read_torchvision(name: str, root: Path | None, download: bool) -> tuple[Split, Split, tuple[str, ...], str]:
-    """Training images, validation images, classes, and which published part was taken for validation."""
+def read_torchvision(name: str, root: Path | None, download: bool) -> Parts:
+    """The parts of a set as its authors published them."""
     if root is None:
         raise DataError(
             f"'{name}' is read from a folder: say with --root DIR where it lies"
             + (" or is to be put" if download else ", or allow --download as well")
         )
-    # Parts as the set's authors published them; where they set aside a validation part, the test part is left alone.
-    parts = {
-        "flowers102": ("train", "val"),
-        "fgvcaircraft": ("train", "val"),
-        "oxfordiiitpet": ("trainval", "test"),
-    }
-    first, second = parts.get(name, ("train", "test"))
-    try:
-        train, classes = _part(name, root, first, download)
-        val, _ = _part(name, root, second, download)
-    except (RuntimeError, ValueError, OSError, KeyError, EOFError) as error:
-        raise DataError(
-            f"'{name}' cannot be read from {root} ({error}); give --root DIR where it lies"
-            + ("" if download else ", or allow --download")
-        ) from error
-    return train, val, classes, second
+    published = {
+        "flowers102": {"train": "train", "val": "val", "test": "test"},
+        "fgvcaircraft": {"train": "train", "val": "val", "test": "test"},
+        "oxfordiiitpet": {"train": "trainval", "test": "test"},
+    }.get(name, {"train": "train", "test": "test"})
+
+    def part(own: str) -> Part:
+        try:
+            return Part(*_part(name, root, own, download), f"the set's own part '{own}'")
+        except (RuntimeError, ValueError, OSError, KeyError, EOFError) as error:
+            raise DataError(
+                f"'{name}' cannot be read from {root} ({error}); give --root DIR where it lies"
+                + ("" if download else ", or allow --download")
+            ) from error
+
+    return {one: partial(part, own) for one, own in published.items()}
 
 
 def _part(name: str, root: Path, part: str, download: bool) -> tuple[Split, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +15,57 @@ from ...firstbytes import disguise_of
 from ..inputs import Arrays, Encoded, Inputs
 from ..split import Split
 from ..targets import Labels
+from .parts import WHOLE, Part, Parts
 
 __all__ = ["read_images", "read_npz"]
 
 _IMAGES = ("images", "x", "x_train", "train_images", "data", "arr", "arr_0")
 _LABELS = ("labels", "label", "y", "y_train", "train_labels", "targets", "arr_1")
-_VAL_IMAGES = ("x_test", "x_val", "val_images", "test_images")
-_VAL_LABELS = ("y_test", "y_val", "val_labels", "test_labels")
+# Of a part that stands apart: what its images may be called, and its labels beside each.
+_APART = {
+    "val": (("x_val", "val_images"), ("y_val", "val_labels")),
+    "test": (("x_test", "test_images"), ("y_test", "test_labels")),
+}
+_CALLED = {"val": "validation", "test": "test"}
 _CLASSES = ("classes", "class_names")
 
 
-def read_npz(path: Path) -> tuple[Split, Split | None, tuple[str, ...] | None]:
-    """The images, those set apart for validation if there are any, and the names of the classes if it has them."""
+def read_npz(path: Path) -> Parts:
+    """The parts of a file whose arrays say which part they are of, as `x_val` and `y_val` do; otherwise all of it."""
     arrays = _arrays(path)
-    names = _first(arrays, _CLASSES)
-    if {"jpeg", "offset"} <= arrays.keys():
-        labels, words = _labels(_needed(arrays, _LABELS, path), path)
-        files = _encoded(arrays["jpeg"], arrays["offset"], len(labels), path)
-        return Split(files, Labels(labels)), None, words or _names(names, path)
+    names = _names(_first(arrays, _CLASSES), path)
+    apart = {name: pair for name, keys in _APART.items() if (pair := _pair(arrays, *keys, path)) is not None}
 
+    def part(name: str) -> Part:
+        images, given = apart[name]
+        numbers = _labels(given, path)[0]
+        split = Split(_plain(images, len(numbers), path), Labels(numbers))
+        return Part(split, names, f"the {_CALLED[name]} arrays of the file")
+
+    beside: Parts = {name: partial(part, name) for name in apart}
+    if apart and _first(arrays, _LABELS) is None:
+        return beside
     labels, words = _labels(_needed(arrays, _LABELS, path), path)
-    split = Split(_plain(_needed(arrays, _IMAGES, path), len(labels), path), Labels(labels))
-    val_images, val_labels = _first(arrays, _VAL_IMAGES), _first(arrays, _VAL_LABELS)
-    if val_images is None or val_labels is None:
-        return split, None, words or _names(names, path)
-    if words is not None:
+    if words and apart:
         raise DataError(f"{path}: with a validation part of its own the labels must be numbers, not names")
-    numbers = _labels(val_labels, path)[0]
-    val = Split(_plain(val_images, len(numbers), path), Labels(numbers))
-    return split, val, _names(names, path)
+    if {"jpeg", "offset"} <= arrays.keys():
+        inputs: Inputs = _encoded(arrays["jpeg"], arrays["offset"], len(labels), path)
+    else:
+        inputs = _plain(_needed(arrays, _IMAGES, path), len(labels), path)
+    rest = Part(Split(inputs, Labels(labels)), words or names)
+    return {"train": lambda: rest, **beside} if apart else {WHOLE: lambda: rest}
+
+
+def _pair(
+    arrays: Mapping[str, np.ndarray], images: tuple[str, ...], labels: tuple[str, ...], path: Path
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The images of a part and their labels, each under its own name or its own other name; None where there are neither."""
+    found = [(one, two) for one, two in zip(images, labels, strict=True) if one in arrays or two in arrays]
+    for one, two in found:
+        if one not in arrays or two not in arrays:
+            has, lacks = (one, two) if one in arrays else (two, one)
+            raise DataError(f"{path} has '{has}' without '{lacks}': images and their labels go together")
+    return (arrays[found[0][0]], arrays[found[0][1]]) if found else None
 
 
 def read_images(path: Path) -> Inputs:
@@ -91,9 +114,10 @@ def _needed(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], path: Path
     return found
 
 
-def _names(names: np.ndarray | None, path: Path) -> tuple[str, ...] | None:
+def _names(names: np.ndarray | None, path: Path) -> tuple[str, ...]:
+    """Empty where there are none."""
     if names is None:
-        return None
+        return ()
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise DataError(f"{path}: the class names must be a list of strings, not {names.dtype} of shape {names.shape}")
     texts = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist())
@@ -102,7 +126,7 @@ def _names(names: np.ndarray | None, path: Path) -> tuple[str, ...] | None:
     return texts
 
 
-def _labels(labels: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def _labels(labels: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as int64 class numbers; with the names, sorted, where they were given as words."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -118,7 +142,7 @@ def _labels(labels: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]
     if len(labels) and labels.min() < 0:
         at = int(labels.argmin())
         raise DataError(f"{path}: the label of image {at} is {labels[at]}; number the classes from 0")
-    return labels.astype(np.int64), None
+    return labels.astype(np.int64), ()
 
 
 def _plain(images: np.ndarray, labels: int, path: Path) -> Arrays:

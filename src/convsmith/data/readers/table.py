@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from ...firstbytes import read_text
 from ..inputs import Files
 from ..split import Split
 from ..targets import Labels, ManyLabels, Targets
+from .parts import PARTS, WHOLE, Part, Parts
 
 __all__ = ["read_table"]
 
 _FILE = ("file", "path", "image", "filename")
 _LABEL = ("label", "class", "labels", "classes")
 _SPLIT = "split"
-_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SYNONYMS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -34,31 +36,30 @@ class _Row:
     part: str
 
 
-def read_table(path: Path) -> tuple[Split, Split | None, tuple[str, ...], str]:
-    """The images to train on, those set apart for validation if there are any, the classes, and the latter part's name.
+def read_table(path: Path) -> Parts:
+    """The parts that the table's column `split` names, or all of it where it has none.
 
     The first line names the columns: `file` (or path, image, filename), relative to the table's folder; `label` (or class,
     labels, classes), several joined by `;`, or instead a column for each class with 0 or 1; and, if wanted, `split`, each
-    train, val or test. Without any `val` the test part validates; with it, it is left alone. Where every image is of one
-    class the targets are `Labels`, otherwise `ManyLabels`.
+    train, val or test. Where every image is of one class the targets are `Labels`, otherwise `ManyLabels`. The parts that
+    are trained with, train and what validates it, have their classes in common.
 
     Raises:
         DataError: which line cannot be read, and why.
     """
     rows = _rows(path)
-    parts = {name: [row for row in rows if row.part == name] for name in ("train", "val", "test")}
-    if not parts["train"]:
-        raise DataError(f"{path} has no row of split 'train'")
-    val = next((name for name in ("val", "test") if parts[name]), "")
-    used = parts["train"] + (parts[val] if val else [])
-    classes = _sorted({name for row in used for name in row.classes})
-    several = any(len(row.classes) != 1 for row in used)
+    parts = {name: own for name in (*PARTS, WHOLE) if (own := [row for row in rows if row.part == name])}
+    used = [name for name in parts if name != "test" or "val" not in parts]
 
-    def split(part: list[_Row]) -> Split:
-        files = tuple(str(path.parent / row.file) for row in part)
-        return Split(Files(files), _targets([row.classes for row in part], classes, several))
+    def part(name: str) -> Part:
+        beside = [row for other in (used if name in used else [name]) for row in parts[other]]
+        classes = _sorted({one for row in beside for one in row.classes})
+        several = any(len(row.classes) != 1 for row in beside)
+        files = tuple(str(path.parent / row.file) for row in parts[name])
+        split = Split(Files(files), _targets([row.classes for row in parts[name]], classes, several))
+        return Part(split, classes, f"the rows of split '{name}'")
 
-    return split(parts["train"]), split(parts[val]) if val else None, classes, val
+    return {name: partial(part, name) for name in parts}
 
 
 def _targets(given: Sequence[tuple[str, ...]], classes: tuple[str, ...], several: bool) -> Targets:
@@ -110,7 +111,7 @@ def _rows(path: Path) -> list[_Row]:
             )
         seen[name] = line
         given = _flagged(cells, flags, where) if label is None else _named(cells[label], where)
-        rows.append(_Row(line, name, given, "train" if split is None else _part(cells[split], where)))
+        rows.append(_Row(line, name, given, WHOLE if split is None else _part(cells[split], where)))
     return rows
 
 
@@ -163,6 +164,8 @@ def _flagged(cells: list[str], flags: Mapping[str, int], where: str) -> tuple[st
 
 def _part(cell: str, where: str) -> str:
     name = cell.strip().lower()
-    if name not in _PARTS:
-        raise DataError(f"{where} is of split '{cell.strip()}'{nearest(name, tuple(_PARTS))}; give train, val or test")
-    return _PARTS[name]
+    if name not in _SYNONYMS:
+        raise DataError(
+            f"{where} is of split '{cell.strip()}'{nearest(name, tuple(_SYNONYMS))}; give train, val or test"
+        )
+    return _SYNONYMS[name]

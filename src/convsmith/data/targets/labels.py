@@ -27,6 +27,9 @@ class Labels(Targets):
     def take(self, indices: np.ndarray) -> Labels:
         return Labels(self.labels[indices])
 
+    def joined(self, *others: Labels) -> Labels:
+        return Labels(np.concatenate([self.labels, *(one.labels for one in others)]))
+
     def answers(self, indices: np.ndarray, moves: Sequence[Move] = ()) -> Tensor:
         """int64 ⟨N⟩."""
         return torch.from_numpy(self.labels[indices])
@@ -53,6 +56,9 @@ class ManyLabels(Targets):
 
     def take(self, indices: np.ndarray) -> ManyLabels:
         return ManyLabels(self.labels[indices])
+
+    def joined(self, *others: ManyLabels) -> ManyLabels:
+        return ManyLabels(np.concatenate([self.labels, *(one.labels for one in others)]))
 
     def answers(self, indices: np.ndarray, moves: Sequence[Move] = ()) -> Tensor:
         """float32 ⟨N, classes⟩ of 0 and 1."""

@@ -39,6 +39,10 @@ class Targets(ABC):
         """Those at `indices`, in that order."""
 
     @abstractmethod
+    def joined(self, *others: Self) -> Self:
+        """These, and behind them those of `others`."""
+
+    @abstractmethod
     def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Answers:
         """Those at `indices` as a batch. `moves` has one for each image, or none at all where the targets are not `moved`."""
 

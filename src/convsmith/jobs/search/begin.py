@@ -21,10 +21,9 @@ from ...tasks import Classify, Task
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
 from ..feed import metadata_of, samples_of, shape_of, task_of
-from ..options import Data, Options
-from ..source import Source
+from ..options import Data, Options, source_again
+from ..source import Source, data_record, loaded_again, unchanged
 from ..train.begin import given
-from ..train.stages import data_record, loaded_again, unchanged
 from .options import SearchOptions, Selector, space_in, space_of
 from .page import unfinished
 from .request import Request
@@ -97,7 +96,8 @@ def resume_search(
         DataError: the data has changed since the start. Forced, children are scored anew by it.
     """
     watcher = watcher or Watcher()
-    images = loaded_again(run, data, watcher, force=force)
+    remedy = f"`convsmith resume {run.path} {{}} PATH`"
+    images = loaded_again(run, source_again(run, data), own_data(data), watcher, remedy=remedy, force=force)
     with joined(device(on)) as ranks:
         return carried(run, images, watcher, ranks)
 

@@ -152,5 +152,5 @@ def _headline(file: Path, run: RunFolder, images: ImageData) -> float:
         runner(file, threads=torch.get_num_threads()),
         task_of(run.config).meter(images.classes, pictures=0),
     )
-    batches = validation_batches(run.spec, images)()
+    batches = validation_batches(run.spec, images.val)()
     return evaluate(network, batches, meter, prepare=normaliser(run.spec, here), device=here).headline.value

@@ -114,7 +114,7 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path) -> Outcome:
 
     torch.set_num_threads(1)
     where = device()
-    normalise, validation = normaliser(trial.spec, where), validation_batches(trial.spec, images)
+    normalise, validation = normaliser(trial.spec, where), validation_batches(trial.spec, images.val)
     model, task = build(trial.spec, seed=trial.seed), task_for(images)
     try:
         for record in fit(

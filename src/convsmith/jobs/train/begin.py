@@ -33,11 +33,12 @@ from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
 from ..options import Data, Options, resolved_recipe, source_of
 from ..scale import met, scale
-from ..source import Source
-from .stages import board, carry_on, data_record
+from ..source import Source, data_record
+from .stages import board, carry_on
 
 __all__ = [
     "Job",
+    "describe",
     "design_job",
     "given",
     "resume_training",
@@ -179,7 +180,7 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
     for line in differences(job.recipe, job.spec, images=len(job.images.train)):
         watcher.note(line)
-    _describe(run, job)
+    describe(run, job)
     return run, True
 
 
@@ -209,7 +210,7 @@ def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
     )
 
 
-def _describe(run: RunFolder, job: Job) -> None:
+def describe(run: RunFolder, job: Job) -> None:
     """Write down everything the run was given: what resuming and the report read."""
     found = job.found
     run.write_spec(job.spec)

@@ -12,14 +12,13 @@ from torch import nn
 from ...arch import ArchSpec
 from ...data import ImageData
 from ...data.readers.dataset import own_data
-from ...errors import DataError, Stopped, UserError
+from ...errors import Stopped, UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, RunFolder, now
-from ...runs import Data as DataRecord
+from ...runs import Config, Epoch, Latency, Limit, RunFolder
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...watcher import EpochDone, Started, Watcher
@@ -37,10 +36,10 @@ from ..feed import (
     trained,
     validation_batches,
 )
-from ..options import Data, Options, source_of
-from ..source import Source, contents, fingerprint
+from ..options import Data, source_again
+from ..source import loaded_again
 
-__all__ = ["board", "carry_on", "check_unchanged", "data_record", "loaded_again", "unchanged"]
+__all__ = ["board", "carry_on"]
 
 
 def carry_on(
@@ -78,7 +77,8 @@ def _stages(
     def data() -> ImageData:
         nonlocal images
         if images is None:
-            images = loaded_again(run, given, watcher, force=force)
+            remedy = f"`convsmith resume {run.path} {{}} PATH`"
+            images = loaded_again(run, source_again(run, given), own_data(given), watcher, remedy=remedy, force=force)
         return images
 
     if (
@@ -91,7 +91,8 @@ def _stages(
         return run
     if not is_of_weights(run, "scores.json"):
         watcher.stage("evaluate", f"{len(data().val)} validation images")
-        found = score_on(trained(run, spec), spec, data(), where, task_of(config))
+        task = task_of(config)
+        found = score_on(trained(run, spec), spec, data().val, data().classes, where, task, data().roots)
         record_of_weights(run, "scores.json", found.to_record())
     if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
@@ -115,42 +116,6 @@ def _stages(
     return run
 
 
-def data_record(images: ImageData) -> DataRecord:
-    digests = {"fingerprint": fingerprint(images), "contents": contents(images)}
-    return DataRecord.from_record(images.to_record() | digests)
-
-
-def unchanged(run: RunFolder, images: ImageData) -> bool:
-    """Whether the labels and the images are those that the run was begun with."""
-    before = run.data
-    return before.fingerprint in (None, fingerprint(images)) and before.contents in (None, contents(images))
-
-
-def loaded_again(run: RunFolder, data: Data | None, watcher: Watcher, *, force: bool = False) -> ImageData:
-    """The data that a run was begun with, from where it says or from `data`; other data is refused (`check_unchanged`)."""
-    source = Source.of(run)
-    if data is not None:
-        at = source_of(data, Options())
-        source = replace(source, what=at.what, own=at.own)
-    images = source.load(watcher, own_data(data))
-    check_unchanged(run, images, source.what, watcher, force=force)
-    return images
-
-
-def check_unchanged(run: RunFolder, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:
-    """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
-    if unchanged(run, images):
-        return
-    before, found = run.data, data_record(images)
-    said = f"the data at {what} is not what {run.path} was begun with"
-    if before.classes != found.classes:
-        raise DataError(f"{said}: it has other classes, which this network cannot tell apart")
-    if not force:
-        raise DataError(f"{said}; --force goes on with it as it is now")
-    watcher.note(f"{said}; going on, forced")
-    run.write_data(replace(found, changed=(*before.changed, now())))
-
-
 def _train(
     run: RunFolder,
     config: Config,
@@ -164,7 +129,7 @@ def _train(
     recipe, seed = run.recipe, run.seed
     feed = Feed(spec, images, recipe, seed, config.workers, (ranks.rank, ranks.world))
     normalise, task = normaliser(spec, where), task_of(config)
-    validation = validation_batches(spec, images)
+    validation = validation_batches(spec, images.val)
     model = build(spec, seed=seed)
     if run.has("initial.safetensors"):
         # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing.
