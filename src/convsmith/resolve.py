@@ -13,6 +13,7 @@ from .codec import from_json as _from_json
 from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
+from .firstbytes import read_text
 from .model import Model, build
 from .parts import PARTS
 from .runs import Kind, RunFolder, kind_of
@@ -147,7 +148,7 @@ def resolve(text: str | Path) -> Target:
         return Target(label=path.name, onnx=path)
     if path.suffix == ".json":
         _refuse_missing(path)
-        found = from_json(path.read_text(encoding="utf-8"), source=str(path))
+        found = from_json(read_text(path), source=str(path))
         return Target(label=found.name, spec=found)
     if text in names():  # before folders: one that happens to be called resnet18 must not hide the network
         return Target(label=text, spec=family_member(text))

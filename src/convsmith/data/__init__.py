@@ -22,7 +22,7 @@
 | `normalise` | bytes to floats on the device                                     |
 """
 
-from .batches import Batch, eval_batches, held, least_side, steps_per_epoch, train_batches
+from .batches import Batch, check_channels, eval_batches, held, least_side, steps_per_epoch, train_batches
 from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
@@ -58,6 +58,7 @@ __all__ = [
     "Split",
     "Targets",
     "ToScore",
+    "check_channels",
     "divided",
     "eval_batches",
     "folded",

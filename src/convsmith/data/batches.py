@@ -30,7 +30,10 @@ from .resize import central, covering, resized
 from .sample import permutation, uniform
 from .split import Split
 
-__all__ = ["HELD_BYTES", "Batch", "eval_batches", "held", "least_side", "shown", "steps_per_epoch", "train_batches"]
+__all__ = [
+    "HELD_BYTES", "Batch", "check_channels", "eval_batches", "held", "least_side", "shown", "steps_per_epoch",
+    "train_batches",
+]  # fmt: skip
 
 HELD_BYTES = 256 * 2**20
 
@@ -52,6 +55,19 @@ class Batch:
     indices: Tensor
     dropped: int = 0
     moves: tuple[Move, ...] = ()
+
+
+def check_channels(channels: int) -> None:
+    """Refuse a network that is shown neither grey nor colour.
+
+    Raises:
+        DataError: naming its number of channels.
+    """
+    if channels not in (1, 3):
+        raise DataError(
+            f"the network takes images of {channels} channels, and data is read as 1 (grey) or 3 (colour): give a network of "
+            'these, as `"channels": 3` in its spec says, or train this one in a loop of your own'
+        )
 
 
 def steps_per_epoch(n: int, batch: int) -> int:
@@ -83,6 +99,7 @@ def train_batches(
     once and held (`held`). The global random state of torch and NumPy is neither read nor changed. `part` (i, n) is the
     i-th of n consecutive parts of every batch, the same images as in the whole; it may be empty.
     """
+    check_channels(channels)
     if not augment.crops:
         split = held(split, sides=sides, workers=workers, channels=channels)
     stream = _Stream(split, sides, channels, batch, augment, seed, part)
@@ -96,6 +113,7 @@ def eval_batches(
 
     Where one split is evaluated again and again, hand in what `held` made of it (with its `crop`, and none here).
     """
+    check_channels(channels)
     sweep = _Sweep(split, sides, channels, batch, crop)
     return _loaded(sweep, range(-(-len(split) // batch)), workers)
 

@@ -201,6 +201,7 @@ def dim_and_deep(source: str) -> bool:
 def plain(picture: Image.Image) -> np.ndarray:
     """A picture that is open already, just as it stands, as uint8 (height, width, 1 or 3). Raises OSError where it is damaged."""
     try:
+        _refuse(picture)
         return _array(_eight_bit(picture), 0)
     except OSError:
         raise

@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from torch import Tensor
 
 from ..errors import UserError
+from ..firstbytes import disguise_of
 from ..latency import Runtime, Subject
 
 __all__ = ["input_shape", "ort_subject", "runner", "session"]
@@ -34,6 +35,8 @@ def session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}")
+    if what := disguise_of(path):
+        raise UserError(f"{path} is {what}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -14,6 +14,7 @@ from ..arch import ArchSpec
 from ..codec import from_data, from_json, to_json
 from ..errors import UserError
 from ..files import write_json, write_text
+from ..firstbytes import read_text
 from ..recipe import KINDS, Recipe
 from ..scores import Scores
 from .kinds import Kind, kind_of, no_run
@@ -137,7 +138,7 @@ class RunFolder:
         from ..parts import PARTS  # here, because parts are built of torch, which reading a report needs not
 
         try:
-            text = self.file("spec.json").read_text(encoding="utf-8")
+            text = read_text(self.file("spec.json"))
         except FileNotFoundError:
             raise UserError(f"{self.path} has no spec.json") from None
         return from_json(ArchSpec, text, PARTS, source=str(self.file("spec.json")))

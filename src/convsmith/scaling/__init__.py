@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..codec import from_data, to_data
 from ..errors import UserError, nearest
+from ..firstbytes import read_text
 from .compound import Compound
 from .exponents import Depth, Resolution, Width
 from .front import Point, fronts, undominated
@@ -66,7 +67,7 @@ def rule_to_json(rule: Rule) -> str:
 
 def _read(path: Path, table: dict[str, type[Rule]]) -> Rule:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except OSError as error:
         raise UserError(f"rule {path}: {error.strerror}") from None
     except ValueError as error:

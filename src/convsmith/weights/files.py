@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import UserError, first_line
 from ..files import whole
+from ..firstbytes import disguise_of
 
 __all__ = ["read", "write"]
 
@@ -32,6 +33,8 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist")
+    if what := disguise_of(path, "zip"):
+        raise UserError(f"{path} is {what}")
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file

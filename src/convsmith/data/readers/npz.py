@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...firstbytes import disguise_of
 from ..inputs import Arrays, Encoded, Inputs
 from ..split import Split
 from ..targets import Labels
@@ -77,6 +78,8 @@ def read_images(path: Path) -> Inputs:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if what := disguise_of(path, "zip"):
+        raise DataError(f"{path} is {what}")
     try:
         with path.open("rb") as file:  # given a path, NumPy would leave a damaged file open
             loaded = np.load(file, allow_pickle=False)
@@ -90,7 +93,11 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             f"{path} holds Python objects, which are never loaded because a file could run code through them; "
             "save plain arrays: images of one size as uint8, labels as integers"
         ) from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read as an .npz file: it is damaged, or was cut short ({error}). Copy or download it again"
+        ) from error
+    except (OSError, NotImplementedError) as error:
         raise DataError(f"{path} cannot be read as an .npz file: {error}") from error
 
 
@@ -124,7 +131,8 @@ def _labels(labels: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise DataError(f"{path}: labels have shape {labels.shape}; give one class number per image")
+        hint = ": labels.argmax(1), where a row has its 1 at the class" if labels.ndim == 2 else ""
+        raise DataError(f"{path}: labels have shape {labels.shape}; give one class number per image{hint}")
     if labels.dtype.kind in "US":
         words, numbers = np.unique(labels, return_inverse=True)
         return numbers.astype(np.int64), _names(words, path)
@@ -161,7 +169,10 @@ def _bytes(images: np.ndarray, path: Path) -> np.ndarray:
         raise DataError(f"{path}: image {int(np.flatnonzero(~finite)[0])} has pixels that are NaN or infinite")
     least, most = images.min(), images.max()
     if least < 0 or most > (1 if kind in "fb" else 255):
-        raise DataError(f"{path}: pixels go from {least} to {most}; give integers from 0 to 255, or floats from 0 to 1")
+        white = f": images / {most}, if that is white" if least >= 0 else ""
+        raise DataError(
+            f"{path}: pixels go from {least} to {most}; give integers from 0 to 255, or floats from 0 to 1{white}"
+        )
     return images.astype(np.uint8) if kind in "iu" else np.rint(images * 255.0).astype(np.uint8)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...firstbytes import read_text
 from ..images import ImageData
 from ..inputs import Files, Inputs, Joined
 from ..split import Split
@@ -47,7 +48,7 @@ class PseudoLabels:
 def read_pseudo(path: Path) -> PseudoLabels:
     """A file that `pseudo-label` wrote."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
         rows = tuple((int(i), int(label), float(score)) for i, label, score in data.pop("rows"))
         source = str(path.parent / data["source"])  # relative to the file; files of version 0.1 have it absolute
         return PseudoLabels(**{**data, "rows": rows, "classes": tuple(data["classes"]), "source": source})

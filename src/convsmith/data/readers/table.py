@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, nearest
+from ...errors import DataError, UserError, nearest
+from ...firstbytes import read_text
 from ..inputs import Files
 from ..split import Split
 from ..targets import Labels, ManyLabels, Targets
@@ -82,11 +84,13 @@ def _sorted(names: set[str]) -> tuple[str, ...]:
 
 def _rows(path: Path) -> list[_Row]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.reader(opened)
-            header = [name.strip() for name in next(reader, [])]
-            lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_text(path), newline="")
+        reader = csv.reader(text, delimiter=_separator(text.getvalue()))
+        header = [name.strip() for name in next(reader, [])]
+        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except UserError as error:  # it is no text
+        raise DataError(str(error)) from None
+    except (OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a CSV file: {error}") from error
     file, label, split, flags = _columns(header, path)
     if not lines:
@@ -109,6 +113,12 @@ def _rows(path: Path) -> list[_Row]:
         given = _flagged(cells, flags, where) if label is None else _named(cells[label], where)
         rows.append(_Row(line, name, given, WHOLE if split is None else _part(cells[split], where)))
     return rows
+
+
+def _separator(text: str) -> str:
+    """What joins the columns: a comma, or the semicolon or tab that spreadsheets write in its place."""
+    first = next(iter(text.splitlines()), "")
+    return max(",;\t", key=first.count)
 
 
 def _columns(header: list[str], path: Path) -> tuple[int, int | None, int | None, Mapping[str, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...codec import from_data
+from ...data import check_channels
 from ...errors import UserError, first_line, nearest
 from ...machine import this_machine
 from ...parts import PARTS
@@ -77,6 +78,7 @@ def space_of(name: str) -> Space:
         return SPACES[name]
     try:
         spec = resolve_spec(name)
+        check_channels(spec.input.channels)
         step = max(1, spec.input.resolution // 14)
         sides = tuple(round(share * spec.input.resolution / step) * step for share in (0.625, 0.75, 0.875))
         return space_from(spec, resolution=sides, kernel=(3, 5))

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
-from ...data import ImageData
+from ...data import ImageData, check_channels
 from ...data.readers.dataset import own_data
 from ...errors import UserError
 from ...files import write_json, write_text
@@ -69,8 +69,10 @@ def planned(
     """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
     base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
     recipe = changed(base, options.settings)
+    spec = resolve_spec(model)
+    check_channels(spec.input.channels)
     images = source_of(data, options).load(watcher, own_data(data))
-    spec = resolve_spec(model).with_classes(len(images.classes))
+    spec = spec.with_classes(len(images.classes))
     spec = spec if resolution is None else spec.with_resolution(resolution)
     steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
     return images, spec, recipe, steps

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...arch import ArchSpec
 from ...costs import cost
-from ...data import ImageData
+from ...data import ImageData, check_channels
 from ...errors import BudgetError, UserError
 from ...evals.intervals import student
 from ...recipe import Recipe
@@ -158,6 +158,7 @@ def planned(
         raise UserError(f"--seeds must be at least 1; got {seeds}")
     recipe = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
     spec = resolve_spec(base).with_classes(len(images.classes))
+    check_channels(spec.input.channels)
     spec = spec if resolution is None else spec.with_resolution(resolution)
     recipe = settle(changed(recipe, options.settings), spec)
     return Plan(rule, regularised(spec, recipe), recipe, trials, seeds, front, options.seed, tuple(against))

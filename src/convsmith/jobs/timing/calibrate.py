@@ -17,6 +17,7 @@ from ...arch import ArchSpec
 from ...errors import UserError
 from ...families import spec as member
 from ...files import write_text
+from ...firstbytes import read_text
 from ...latency import Runtime, interleave
 from ...machine import this_machine
 from ...resolve import spec as resolve_spec
@@ -61,7 +62,7 @@ def calibration(runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: 
             f"there is no calibration for {device}: run `convsmith calibrate --runtime {device.runtime} "
             f"--threads {threads}` (minutes)"
         )
-    model = DeviceModel.from_json(path.read_text(encoding="utf-8"), str(path))
+    model = DeviceModel.from_json(read_text(path), str(path))
     if model.device != device:
         raise UserError(f"{path} was made on {model.device}, this is {device}: run `convsmith calibrate`")
     return model

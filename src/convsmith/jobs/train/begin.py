@@ -10,7 +10,7 @@ from pathlib import Path
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
-from ...data import ImageData
+from ...data import ImageData, check_channels
 from ...data.readers.dataset import Own, own_data
 from ...errors import UserError
 from ...machine import this_machine
@@ -76,6 +76,7 @@ def design_job(
     device(options.device)  # one that is not here is told before anything is read
     recipe, source = resolved_recipe(options), source_of(data, options)
     chosen = resolve_spec(base)
+    check_channels(chosen.input.channels)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     images = source.load(watcher, own_data(data))
     line = named_rule(rule)
@@ -123,6 +124,7 @@ def train_job(
     device(options.device)  # one that is not here is told before anything is read
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
+    check_channels(spec.input.channels)
     images = source.load(watcher, own_data(data))
     task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
