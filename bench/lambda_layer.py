@@ -91,7 +91,7 @@ def peak(name: str, side: int) -> float:
 
 def held(field: str) -> float:
     """MiB of this process by Linux's account: VmRSS now, VmHWM at its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
@@ -121,7 +121,7 @@ def main() -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         run = step(sys.argv[1], int(sys.argv[2]), backward=True)
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far; Linux only
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far; Linux only
         before = held("VmRSS")
         run()
         print(held("VmHWM") - before)

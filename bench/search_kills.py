@@ -73,18 +73,18 @@ def told(runs: Path, name: str) -> list[str]:
 
 def found(run: Path) -> dict[str, object]:
     """What does not depend on the clock: winners and front, what was scored in whatever order, and the weights shipped."""
-    front = json.loads((run / "front.json").read_text())
+    front = json.loads((run / "front.json").read_text(encoding="utf-8"))
     children = sorted((run / "children").glob("*/model.safetensors"))
     return {
         "winners": front["winners"],
         "front": front["front"],
-        "scored": sorted((run / "children.jsonl").read_text().splitlines()),
+        "scored": sorted((run / "children.jsonl").read_text(encoding="utf-8").splitlines()),
         "weights": [path.read_bytes() for path in children],
     }
 
 
 def _lines(path: Path) -> int:
-    return len(path.read_text().splitlines()) if path.exists() else 0
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
 
 
 MOMENTS: dict[str, Callable[[Path], bool]] = {

@@ -129,8 +129,8 @@ def test_a_run_is_quantised_scored_and_gated(
     assert json.loads((tmp_path / "runs/one/export_int8.json").read_text())["bytes"] == found["bytes"]
     assert [file.name for file in (tmp_path / "runs/one").glob(".convsmith*")] == []
     assert main(["export", "runs/one", "--int8", "--out", str(tmp_path)]) == 2
-    assert main(["export", "runs/one", "--int8", "--out", "no/where.onnx"]) == 2
-    assert "is a folder; give the name of a file" in (said := capsys.readouterr().err) and "no folder no" in said
+    assert main(["export", "runs/one", "--int8", "--out", "runs/one/spec.json/x.onnx"]) == 2
+    assert "is a folder; give the name of a file" in (said := capsys.readouterr().err) and "is a file and not" in said
     (tmp_path / "runs/one/model.safetensors").unlink()
     assert main(["export", "runs/one", "--int8"]) == 2
     assert "has no weights yet" in capsys.readouterr().err

@@ -475,13 +475,23 @@ def test_few_images_are_listed_and_many_are_summed_up(
     assert len(said.splitlines()) < 40
 
 
+def test_the_weights_of_a_run_say_what_they_take_and_give(run: cs.Run) -> None:
+    from safetensors import safe_open
+
+    with safe_open(run.file("model.safetensors"), "pt") as file:
+        says = json.loads(file.metadata()["convsmith"])
+    image = run.spec.input
+    assert (says["resolution"], says["mean"], says["std"]) == ([*image.sides], [*image.mean], [*image.std])
+    assert says["classes"] == [str(n) for n in range(10)] and says["convsmith"] == run.config.convsmith
+
+
 def test_the_verb_refuses_before_the_work(
     run: cs.Run, odd: Path, broken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for wrong, says in (
         (["--out", str(tmp_path)], "is a folder"),
         (["--out", "x.txt"], "writes a .csv"),
-        (["--out", str(tmp_path / "no" / "x.csv")], "there is no folder"),
+        (["--out", str(broken / "text.png" / "x.csv")], "is a file and not a folder"),
         (["--top", "0"], "--top"),
     ):
         assert main(["predict", str(run.path), str(odd), *wrong]) == 2

@@ -305,7 +305,7 @@ def test_strict_fails_on_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(["resnet81"], "unknown model"), (["resnet18", "--resolution", "0"], "Must be >= 1"),
-     (["resnet18", "--draws", "0"], "Must be >= 1"), (["resnet18", "--plot", "nowhere/x.svg"], "there is no folder nowhere"),
+     (["resnet18", "--draws", "0"], "Must be >= 1"), (["resnet18", "--plot", "pyproject.toml/x.svg"], "is a file and not a folder"),
      (["resnet18", "--plot", "x.gif"], "a picture is")],
 )  # fmt: skip
 def test_wrong_usage_is_an_error_in_words(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,7 +154,7 @@ def test_a_run_without_weights_is_not_taken_for_its_random_ones(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--out", "nowhere/x.json"], "there is no folder nowhere"), (["--plot", "nowhere/x.svg"], "there is no folder nowhere"),
+    [(["--out", "pyproject.toml/x.json"], "is a file and not"), (["--plot", "pyproject.toml/x.svg"], "is a file and not"),
      (["--plot", "x.gif"], "a picture is"), (["--out", "x.txt"], "a .json for the spec"),
      (["--live", "--out", "x.json"], "written to a .pt2"), (["--resolution", "0"], "Must be >= 1")],
 )  # fmt: skip

@@ -5,25 +5,31 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .errors import UserError
 
-__all__ = ["reason", "unfinished", "whole", "write_json", "write_text"]
+__all__ = ["append_line", "check_writable", "reason", "unfinished", "whole", "write_json", "write_text"]
 
 
 @contextlib.contextmanager
 def unfinished(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
     """A temporary name beside `path` to write to, which becomes `path` if the block ends well and vanishes if not.
 
-    A process killed half-way, or a full disk, leaves the older file as it was; with `keep`, that is its name once the new
-    file is on the disk. Raises what the system raises.
+    The folder is made where there is none, and the file may be read by whom the process's umask lets read. A process killed
+    half-way, or a full disk, leaves the older file as it was; with `keep`, that is its name once the new file is on the
+    disk. Raises what the system raises.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        temporary.chmod(mode)  # some writers put a file of their own, which is private, in its place
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         if keep is not None and path.exists():
@@ -50,12 +56,40 @@ def whole(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all. What UTF-8 has no bytes for, as in some file names, becomes a question mark."""
     with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
+        temporary.write_text(text, encoding="utf-8", errors="replace", newline="\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Write one more line at the end of a text file. A process killed half-way leaves half a line.
+
+    Raises:
+        UserError: the system would not write; the message names the path.
+    """
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error}; checkpoints are whole, and `resume` goes on") from error
 
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON that a person can read, whole or not at all."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before the work, a place that a file could not be written to. Its folder need not be there yet.
+
+    Raises:
+        UserError: a folder has the name, something else is where a folder should be, or nobody may write there.
+    """
+    if path.is_dir() or not path.name:
+        raise UserError(f"'{path}' is a folder; give the name of a file, such as {path / 'NAME'}")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise UserError(f"cannot write {path}: {folder} is a file and not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: the folder {folder} may not be written to")
 
 
 def reason(error: BaseException) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import check_writable
 
 __all__ = ["picture", "writable"]
 
 
 def writable(path: Path | None) -> None:
-    """Refuse a file to write that is a folder."""
-    if path is not None and (path.is_dir() or not path.name):
-        raise UserError(f"'{path}' is a folder; give the name of a file")
+    """Refuse a place that a file could not be written to; its folder is made with it."""
+    if path is not None:
+        check_writable(path)
 
 
 def picture(path: Path | None) -> None:
     """Refuse a place that a picture could not be written to."""
-    if path is None:
-        return
-    if path.suffix not in (".svg", ".png"):
+    if path is not None and path.suffix not in (".svg", ".png"):
         raise UserError(f"a picture is a .svg or a .png; got {path.name}")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent} to draw {path.name} in")
+    writable(path)

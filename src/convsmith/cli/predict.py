@@ -55,8 +55,6 @@ def predict(
     writable(out_file)
     if out_file is not None and out_file.suffix != ".csv":
         raise UserError(f"--out writes a .csv; got {out_file.name} (--json prints all of it as JSON)")
-    if out_file is not None and not out_file.parent.is_dir():
-        raise UserError(f"there is no folder {out_file.parent} to write {out_file.name} to")
     predictor = opened(model, weights=weights, device=device, threads=threads)
     shown: list[Prediction] = []
     unreadable: list[Unreadable] = []

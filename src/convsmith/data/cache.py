@@ -176,7 +176,8 @@ class Cache:
         record = {"version": _VERSION, "side": self.side, "key": key, "pixels": data.name, "bytes": size}
         try:
             with unfinished(self._index) as temporary:
-                temporary.write_text(json.dumps(record | {"sha256": digest.hexdigest(), "shapes": shapes}))
+                text = json.dumps(record | {"sha256": digest.hexdigest(), "shapes": shapes})
+                temporary.write_text(text, encoding="utf-8")
         except OSError:
             data.unlink()
             raise

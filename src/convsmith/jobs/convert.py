@@ -11,7 +11,7 @@ from torch import nn
 
 from ..arch import Act, ArchSpec
 from ..errors import UserError
-from ..files import whole, write_text
+from ..files import check_writable, whole, write_text
 from ..layers import GroupNorm2d
 from ..model import build
 from ..parts import GroupNorm
@@ -134,8 +134,7 @@ def writable(path: Path, *, spec: bool) -> None:
     if path.suffix not in ((".json", ".pt2") if spec else (".pt2",)):
         kinds = "a .json for the spec, or a .pt2" if spec else "a .pt2"
         raise UserError(f"{path}: a converted network is written to {kinds}")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent} to write {path.name} to")
+    check_writable(path)
 
 
 def write(found: Conversion, path: Path) -> None:

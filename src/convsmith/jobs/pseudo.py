@@ -12,7 +12,7 @@ from ..data import Labels, Split, eval_batches
 from ..data.readers.pseudo import PseudoLabels, chosen, unlabelled
 from ..errors import UserError
 from ..evals import outputs
-from ..files import write_text
+from ..files import check_writable, write_text
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
 from ..runs import RunFolder
@@ -44,8 +44,7 @@ def pseudo_label(
     if balance is not None and balance < 1:
         raise UserError(f"--balance must be at least 1; got {balance}")
     out = Path(out)
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent} to write {out.name} to")
+    check_writable(out)
     run = trained_run(teacher)
     if not isinstance(task_of(run.config), Classify):
         raise UserError(f"{run.path} gives no one label an image: pseudo-labels are a classifier's")

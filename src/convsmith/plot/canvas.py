@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..files import write_text
+from ..files import whole, write_text
 from ..scores import Metric, Unit
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def svg(figure: Figure, *, key: str = "") -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def png(figure: Figure, path: str | Path) -> None:
-    """Writes `figure` as a PNG on white, 200 dots per inch."""
-    with _style():
-        figure.savefig(path, format="png", dpi=200, facecolor="white")
+def png(figure: Figure, path: Path) -> None:
+    """Writes `figure` as a PNG on white, 200 dots per inch; whole or not at all."""
+    with _style(), whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=200, facecolor="white")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from ..arch import ArchSpec
 from ..codec import from_data, from_json, to_json
 from ..errors import UserError
-from ..files import write_json, write_text
+from ..files import append_line, write_json, write_text
 from ..firstbytes import read_text
 from ..recipe import KINDS, Recipe
 from ..scores import Scores
@@ -207,12 +207,7 @@ class RunFolder:
 
     def log(self, line: Line) -> None:
         """Append one line to metrics.jsonl."""
-        path = self.file("metrics.jsonl")
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line.to_record()) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error}; checkpoints are whole, and `resume` goes on") from error
+        append_line(self.file("metrics.jsonl"), json.dumps(line.to_record()))
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl that are whole; a killed process may have left half a line at the end."""

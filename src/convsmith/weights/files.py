@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,12 +54,20 @@ def read(path: Path) -> dict[str, Tensor]:
     return unwrapped(loaded, str(path))
 
 
-def write(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state dict as `.safetensors`, whole or not at all."""
+def write(path: Path, state: Mapping[str, Tensor], *, says: Mapping[str, Any] | None = None) -> None:
+    """Write a state dict as `.safetensors`, whole or not at all. `says` is what the file says of itself, as JSON under
+    `convsmith` in its metadata: one text, since the writer puts several in an order that changes from process to process.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    plain = {key: value.contiguous().cpu() for key, value in state.items()}
+    told = None if says is None else {"convsmith": json.dumps(says, ensure_ascii=False)}
     with whole(path) as temporary:
-        save_file({key: value.contiguous().cpu() for key, value in state.items()}, temporary)
+        try:
+            save_file(plain, temporary, metadata=told)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def unwrapped(loaded: Any, label: str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from ...data import ImageData, Split, eval_batches, held
 from ...errors import UserError
 from ...evals import evaluate
 from ...evals.intervals import counted
-from ...files import write_text
+from ...files import append_line, write_text
 from ...model import Model
 from ...scores import Metric, named
 from ...supernet import Genes, Supernet
@@ -116,12 +116,10 @@ class Scorer:
 
     def __call__(self, wanted: Sequence[Genes]) -> list[float]:
         new = [genes for genes in dict.fromkeys(wanted) if genes not in self.known]
-        with self._path.open("a", encoding="utf-8") as file:
-            for done, (genes, score) in enumerate(self._scored(new), 1):
-                self._keep(genes, score)
-                file.write(json.dumps({"genes": genes} | score.to_row()) + "\n")
-                file.flush()
-                self._watcher.count("children", done, len(new))
+        for done, (genes, score) in enumerate(self._scored(new), 1):
+            self._keep(genes, score)
+            append_line(self._path, json.dumps({"genes": genes} | score.to_row()))
+            self._watcher.count("children", done, len(new))
         return [self.known[genes] for genes in wanted]
 
     def metric(self, genes: Genes) -> Metric:

@@ -28,7 +28,7 @@ from ...training import Ranks, Termination, fit
 from ...units import Budget, human
 from ...watcher import EpochDone, RolledBack, Started, StepDone, Watched, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, normaliser, task_of
+from ..feed import Feed, metadata_of, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
 from ..timing.stopwatch import Stopwatch
@@ -199,13 +199,13 @@ def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) ->
     child = state.run.child(row.budget)
     if child.has("report.html"):
         return
-    child.path.mkdir(parents=True, exist_ok=True)
     state.watcher.stage("child", str(child.path))
     if not child.has("config.json"):
         _describe_child(child, state, config, how, row)
     if not child.has("model.safetensors"):
         model = state.examiner.child(state.space.spec(row.genes))
-        write_weights(child.file("model.safetensors"), model.state_dict())
+        says = metadata_of(model.spec, state.images.classes, state.task)
+        write_weights(child.file("model.safetensors"), model.state_dict(), says=asdict(says))
     carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
     if said := missed(child.config.met):
         state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")

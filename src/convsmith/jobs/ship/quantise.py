@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ...exporting import export_onnx
 from ...exporting.int8 import Quantised, quantise
 from ...exporting.must import conditions
 from ...exporting.ort import ort_subject, runner
+from ...files import check_writable, whole
 from ...latency import interleave
 from ...recipe import Augment
 from ...resolve import target_of, trained_run
@@ -87,52 +89,31 @@ def export_int8(
         )
     run = trained_run(target.run)
     out = Path(path) if path is not None else run.file("model.int8.onnx")
-    folder = _folder(out)
+    check_writable(out)
     images = Source.of(run).load(watcher)
     shape = run.spec.input.shape.dims
-    with _scratch(folder) as scratch:
-        whole, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
+    with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
+        large, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
         watcher.stage("export", "the float network")
-        export_onnx(trained(run, run.spec), whole, input_shape=shape, samples=samples_of(run.spec, images))
+        export_onnx(trained(run, run.spec), large, input_shape=shape, samples=samples_of(run.spec, images))
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
         made = quantise(
-            whole, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes, task_of(run.config))
+            large, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes, task_of(run.config))
         )
         watcher.stage("score", f"{len(images.val)} validation images, both files")
-        before, after = (_headline(file, run, images) for file in (whole, small))
-        subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", whole), ("int8", small))]
+        before, after = (_headline(file, run, images) for file in (large, small))
+        subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", large), ("int8", small))]
         rows = interleave(subjects, threads=threads, rounds=60, seconds=15).rows
         made = replace(made, path=out)
         shrunk = Shrunk(made, after, before, len(images.val), rows[1].median_ms, rows[0].median_ms)
         broken = [condition.broken(shrunk.numbers()) for condition in asked if not condition.holds(shrunk.numbers())]
         if broken:
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
-        _placed(small, out)
+        with whole(out) as temporary:
+            shutil.copyfile(small, temporary)
     if path is None:
         run.write_int8(Int8.from_record(shrunk.to_record()))
     return shrunk
-
-
-def _folder(out: Path) -> Path:
-    if out.is_dir():
-        raise UserError(f"{out} is a folder; give the name of a file, such as {out / 'model.int8.onnx'}")
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent} to write {out.name} to")
-    return out.parent
-
-
-def _scratch(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix=".convsmith-", dir=folder)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
-
-
-def _placed(made: Path, out: Path) -> None:
-    try:
-        made.replace(out)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
 
 
 def _calibration(run: RunFolder, images: ImageData) -> list[NDArray[np.float32]]:

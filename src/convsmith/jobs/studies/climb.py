@@ -118,7 +118,6 @@ def climb(
     images, spec, recipe, steps = planned(
         model, data, resolution=resolution, study_factors=study_factors, grow=grow, options=options, watcher=watcher
     )
-    out.mkdir(parents=True, exist_ok=True)
 
     watcher.stage("train", f"{len(steps)} steps of {seeds} seeds")
     trials = [Trial(regularised(step.spec, step.recipe), step.recipe, seed) for step in steps for seed in range(seeds)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...costs import cost
 from ...data import ImageData
 from ...errors import UserError
+from ...files import write_json
 from ...tasks import task_for
 from ...units import human
 from ...watcher import Watcher
@@ -33,7 +34,7 @@ def afforded(
         raise UserError(f"--hours must be above 0; got {hours:g}")
     kept = out / "hours.json"
     if kept.exists():
-        before = json.loads(kept.read_text())
+        before = json.loads(kept.read_text(encoding="utf-8"))
         if before["hours"] != hours:
             raise UserError(
                 f"the study in {out} was begun with --hours {before['hours']:g}, for {before['epochs']} epochs: give that, or "
@@ -46,8 +47,7 @@ def afforded(
         raise UserError(f"one epoch of every training takes about {each:.2g} hours here; --hours {hours:g} is less")
     watcher.note(f"{epochs} epochs of every training fit into {hours:g} hours")
     if keep:
-        out.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"hours": hours, "epochs": epochs}) + "\n", encoding="utf-8")
+        write_json(kept, {"hours": hours, "epochs": epochs})
     return replace(plan, recipe=replace(plan.recipe, epochs=epochs))
 
 

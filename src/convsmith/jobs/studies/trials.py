@@ -67,7 +67,6 @@ def train_all(
     trains one. Both give the same outcomes as one process. A training that diverges is an outcome that says so.
     """
     watcher, data = watcher or Watcher(), fingerprint(images)
-    out.mkdir(parents=True, exist_ok=True)
     keys = [trial.key(data) for trial in trials]
     todo = {key: trial for key, trial in zip(keys, trials, strict=True) if not (out / f"{key}.json").exists()}
     done, total = len(set(keys)) - len(todo), len(set(keys))

@@ -103,7 +103,6 @@ def calibrate(
     minutes = (time.monotonic() - began) / 60
     model = DeviceModel.fitted(observed, device, anchors=known, made=now(), minutes=minutes)
     path = place(device, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, model.to_json())
     return model, path
 

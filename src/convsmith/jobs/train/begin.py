@@ -108,7 +108,6 @@ def sound(spec: ArchSpec, folder: Path | None) -> None:
         return
     if folder is None:
         raise UserError(f"{spec.name} would not train: {found.verdict.wrong[0]}; `convsmith diagnose` draws where")
-    folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"{spec.name}-signal.svg"
     save(signal_plot([found.trace], found.theory), picture)
     raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -184,7 +184,8 @@ def _train(
         if not ranks.leads:
             return
 
-        write_weights(run.file("model.safetensors"), model.state_dict())
+        says = metadata_of(spec, images.classes, task)
+        write_weights(run.file("model.safetensors"), model.state_dict(), says=asdict(says))
 
 
 def board() -> Any:
