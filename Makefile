@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 JOBS ?= 2
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench docs clean
 
 help:
 	@echo "make setup   a virtual environment in .venv with convsmith in it"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    the tests"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   the measurements of docs/bench.md"
+	@echo "make docs    the pages of docs/, with the reference of the Python names, in site/"
 	@echo "make clean   remove what the above made, but for runs/"
 
 setup: $(READY)
@@ -41,6 +42,14 @@ check: setup
 bench: setup
 	@$(BIN)/python bench/all.py
 
+docs: .venv/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+.venv/.docs: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -59,13 +59,13 @@ class Line:
 def tinynet() -> Iterator[Line]:
     """TinyNet-A to -E: the rule at their share of B0's cost."""
     for point, size, printed in zip(PUBLISHED, "abcde", (339e6, 202e6, 100e6, 52e6, 24e6), strict=True):
-        why = "the print seems to count norms too" if size != "e" else "1.5 % below our count, unexplained"
+        why = "the published count seems to include norms" if size != "e" else "1.5 % below our count, unexplained"
         made = Tiny()(B0, point.share)
         yield Line(f"TinyNet-{size.upper()}", Tiny().describe(point.share), made, printed, why)
 
 
 def square_root() -> Iterator[Line]:
-    """The same r and d with the paper's w = sqrt(c / (d r^2)), c the printed cost over 387 M."""
+    """The same r and d with the paper's w = sqrt(c / (d r^2)), c the published cost over 387 M."""
     for point, size, printed in zip(PUBLISHED, "abcde", (339e6, 202e6, 100e6, 52e6, 24e6), strict=True):
         width = width_formula(printed / 387e6, depth=point.depth, resolution=point.resolution)
         made = grown(B0, depth=point.depth, width=width, resolution=point.resolution, rounding=ROUNDING)
@@ -77,7 +77,7 @@ def inverse() -> Iterator[Line]:
     """EfficientNet-B^-1 to -B^-4: the inverse compound rule fitted to their costs."""
     for rank, printed in enumerate((201e6, 98e6, 51e6, 24e6), start=1):
         found = solve(InverseCompound(), B0, Budget(macs=printed), cost)
-        why = "phi is a reconstruction; only the cost of B^-4 is printed in what we could read"
+        why = "phi is a reconstruction; only the cost of B^-4 is in what we could read"
         yield Line(f"B^-{rank}", found.rule.describe(found.x), found.spec, printed, why)
 
 
@@ -103,35 +103,35 @@ def _apart(twin: ArchSpec, made: ArchSpec) -> str:
 # fmt: off
 #  network        depth width resolution printed  why
 TABLE3: tuple[tuple[str, float, float, float, float, str], ...] = (
-    ("MobileNetV1", 1,   1,   1,   0.6e9,  "print rounds"),
+    ("MobileNetV1", 1,   1,   1,   0.6e9,  "the published number is rounded"),
     ("MobileNetV1", 1,   2,   1,   2.2e9,  ""),
-    ("MobileNetV1", 1,   1,   2,   2.2e9,  "four times the print's own baseline of 0.57 G"),
+    ("MobileNetV1", 1,   1,   2,   2.2e9,  "four times the paper's own baseline of 0.57 G"),
     ("MobileNetV1", 1.4, 1.2, 1.3, 2.3e9,  "repeats rounded up over five stages; which blocks the paper repeats is not said"),
     ("MobileNetV2", 1,   1,   1,   0.3e9,  ""),
     ("MobileNetV2", 4,   1,   1,   1.2e9,  ""),
     ("MobileNetV2", 1,   2,   1,   1.1e9,  ""),
     ("MobileNetV2", 1,   1,   2,   1.2e9,  ""),
     ("ResNet-50",   1,   1,   1,   4.1e9,  ""),
-    ("ResNet-50",   4,   1,   1,   16.2e9, "four times all blocks; no obvious rule gives the print"),
-    ("ResNet-50",   1,   2,   1,   14.7e9, "all widths doubled; no obvious rule gives the print"),
+    ("ResNet-50",   4,   1,   1,   16.2e9, "four times all blocks; no obvious rule gives the published number"),
+    ("ResNet-50",   1,   2,   1,   14.7e9, "all widths doubled; no obvious rule gives the published number"),
     ("ResNet-50",   1,   1,   2,   16.4e9, ""),
 )
 # fmt: on
 
 
 def table3() -> Iterator[Line]:
-    """The EfficientNet paper's table 3: other networks scaled. Factors are those printed; two rows give none."""
+    """The EfficientNet paper's table 3: other networks scaled. Factors are the published ones; two rows give none."""
     for name, depth, width, resolution, printed, why in TABLE3:
         made = grown(spec(NETS[name]), depth=depth, width=width, resolution=resolution, rounding=Rounding())
         yield Line(name, f"d {depth:g}, w {width:g}, r {resolution:g}", made, printed, why)
     for name, printed in (("MobileNetV2", 1.3e9), ("ResNet-50", 16.7e9)):
         found = solve(Compound(), spec(NETS[name]), Budget(macs=printed), cost)
-        yield Line(name, found.rule.describe(found.x), found.spec, printed, "factors not printed: ours for that cost")
+        yield Line(name, found.rule.describe(found.x), found.spec, printed, "no factors published: ours for that cost")
 
 
 def table7() -> Iterator[Line]:
-    """The paper's table 7: B0 by one axis and by the compound rule, as printed."""
-    why = "the printed factor gives less than the printed cost"
+    """The paper's table 7: B0 by one axis and by the compound rule."""
+    why = "the published factor gives less than the published cost"
     for how, depth, width, resolution, printed in (
         ("d 4", 4, 1, 1, 1.8e9),
         ("w 2", 1, 2, 1, 1.8e9),
@@ -143,21 +143,21 @@ def table7() -> Iterator[Line]:
 
 
 def table7_matched() -> Iterator[Line]:
-    """The fair comparison: every arm by its rule within the compound arm's counted cost."""
+    """The fair comparison: every arm by its rule within the compound arm's counted cost, which stands as "published"."""
     target = cost(grown(B0, depth=1.4, width=1.2, resolution=1.3, rounding=Rounding())).macs
     rules: tuple[Rule, ...] = (Depth(), Width(), Resolution(), Compound())
     for rule in rules:
         found = solve(rule, B0, Budget(macs=target * (1 + 1e-9)), cost)
-        yield Line("B0", f"{rule.kind}: {rule.describe(found.x)}", found.spec, target, "the stairs of rounding")
+        yield Line("B0", f"{rule.kind}: {rule.describe(found.x)}", found.spec, target, "sizes are whole numbers")
 
 
 SECTIONS = (
     ("TinyNet", tinynet),
-    ("TinyNet's widths by the printed formula", square_root),
+    ("TinyNet's widths by the published formula", square_root),
     ("EfficientNet run backwards", inverse),
     ("ResNet-RS", resnet_rs),
     ("EfficientNet, table 3", table3),
-    ("EfficientNet, table 7 as printed", table7),
+    ("EfficientNet, table 7 as published", table7),
     ("EfficientNet, table 7 at equal counted cost", table7_matched),
 )
 
@@ -166,11 +166,11 @@ def page() -> str:
     text = [
         "# Published series, made again by the rules\n",
         "Counts, not trainings: each network is scaled by a rule of this package and its multiply-adds are counted and compared",
-        "with the print. Written by `python bench/reconstructions.py`; a test holds this page to it.\n",
+        "with the published number. Written by `python bench/reconstructions.py`; a test holds this page to it.\n",
     ]
     for title, lines in SECTIONS:
         text += [f"## {title}\n", (lines.__doc__ or "").strip() + "\n"]
-        text += ["| network | how | px | parameters | MACs | print | ours to print | why |"]
+        text += ["| network | how | px | parameters | MACs | published | difference | why |"]
         text += ["| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |", *map(str, lines()), ""]
     return "\n".join(text)
 

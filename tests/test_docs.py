@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import re
 import shlex
 import sys
@@ -99,3 +100,15 @@ def test_docstring_examples_run(module: str) -> None:
     results = doctest.testmod(importlib.import_module(module))
     assert results.attempted > 0
     assert results.failed == 0
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
+    listed = [
+        path for page in pages for path in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert sorted(path.rpartition(".")[2] for path in listed) == sorted(convsmith.__all__)
+    for path in listed:
+        module, _, name = path.rpartition(".")
+        shown = getattr(importlib.import_module(module), name)
+        assert inspect.unwrap(shown) is inspect.unwrap(getattr(convsmith, name))

@@ -237,6 +237,16 @@ def test_a_model_that_cannot_be_expressed_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_whose_outputs_differ_in_shape_is_refused(tmp_path: Path) -> None:
+    class Bright(Tiny):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images[images > 0][None]
+
+    with pytest.raises(ExportError, match="torch cannot express this model in ONNX"):
+        export_onnx(Bright(), tmp_path / "model.onnx", input_shape=SMALL, fold=False, dynamic_batch=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "no" / "model.onnx"
     with pytest.raises(ExportError, match=r"cannot write .*no/model\.onnx: No such file"):

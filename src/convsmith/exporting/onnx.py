@@ -211,6 +211,10 @@ def _difference(reference: nn.Module, path: Path, images: torch.Tensor, dynamic_
         return [np.asarray(one) for one in runtime.run(None, {name: batch.numpy()})]
 
     def joined(parts: list[list[np.ndarray]]) -> list[np.ndarray]:
+        if any(len({one.shape for one in part}) > 1 for part in zip(*parts, strict=True)):
+            raise ExportError(
+                "torch cannot express this model in ONNX: the shape of what it puts out differs from image to image"
+            )
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     expected = joined([[out.numpy() for out in tree_leaves(reference(image[None]))] for image in images])

@@ -137,7 +137,8 @@ def standardised(weight: Tensor, gain: Tensor, *, scale: float, eps: float, floo
     # sqrt(max(N var, eps)) is sqrt(N) max(std, sqrt(eps / N)).
     least = eps / count
     if weight.device.type == "cpu" and not torch.compiler.is_compiling():
-        out, _, inverse = torch.native_group_norm(rows, scales, None, 1, filters, count, filters, _TINY)
+        # Contiguous for torch 2.8, which otherwise refuses the filters of a supernet's child.
+        out, _, inverse = torch.native_group_norm(rows.contiguous(), scales, None, 1, filters, count, filters, _TINY)
         if not bool((inverse * least**0.5 > 1).any()):
             return out.view_as(weight)
     wide = rows[0].to(torch.promote_types(weight.dtype, torch.float32))
