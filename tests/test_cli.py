@@ -25,6 +25,9 @@ from convsmith.cli.app import app
 from convsmith.cli.output import emit
 from convsmith.cli.training import Training
 from convsmith.jobs.timing.doctor import Doctor
+from convsmith.jobs.train.begin import design_job, named
+from convsmith.runs import RunFolder
+from convsmith.watcher import Watcher
 
 VERBS = [
     "doctor",
@@ -189,7 +192,7 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
     assert "under the macs limit" in out
     code, out, _ = run(capsys, "show", str(path))
     assert code == 0
-    assert "mobilenetv2_100@compound=" in out
+    assert "mobilenetv2_100-compound" in out
 
 
 # ---- mistakes --------------------------------------------------------------------------------------------------------
@@ -386,6 +389,19 @@ def test_the_main_job_from_data_to_report(capsys: pytest.CaptureFixture[str], tm
     code, _, err = run(capsys, "measure", str(tmp_path / "m.onnx"), "--runtime", "eager")
     assert code == 2
     assert "runs in onnxruntime only" in err
+
+
+@pytest.mark.parametrize(
+    ("base", "budget", "name"),
+    [
+        ("efficientnet_b0", "20M-macs", "squares-20M"),
+        ("mobilenetv1_025", "1.5M-macs,200k-params", "squares-mobilenetv1_025-1.5M-200k-params"),
+    ],
+)
+def test_a_run_is_named_after_its_data_and_budget(tmp_path: Path, base: str, budget: str, name: str) -> None:
+    job = design_job(squares(tmp_path), budget, base, "compound", cs.Options(), Watcher())
+    assert named(job) == name
+    assert RunFolder.create(tmp_path, "a=b@c d+e").path.name == "a-b-c-d-e"
 
 
 def test_data_of_other_classes_is_refused_by_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

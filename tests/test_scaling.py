@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ from convsmith.errors import BudgetError, UserError
 from convsmith.families import FAMILIES, spec
 from convsmith.jobs.scale import scale
 from convsmith.scaling import RULES, Rule, rule, solve
+from convsmith.scaling.candidates import sampled, twice
 from convsmith.scaling.compound import Compound
 from convsmith.units import Budget, Cost
 from specs import specs
@@ -236,3 +239,17 @@ def test_counting_alone_refuses_milliseconds_with_the_reason() -> None:
 def test_an_unknown_rule_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"unknown rule 'compond'; rules are compound, .*did you mean 'compound'"):
         rule("compond")
+
+
+@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.kind)
+def test_scaled_networks_have_names_that_a_shell_and_an_address_hold(kind: type[Rule]) -> None:
+    base = replace(spec("mobilenetv2_100").with_resolution(64), name="mobilenetv2_100@64")
+    found = solve(kind(), base, Budget(macs=0.7 * cost(base).macs), cost, fill=True).spec.name
+    assert re.fullmatch(rf"mobilenetv2_100-64-{kind.kind}[0-9.-]+(-\d+px)?", found)
+
+
+def test_triples_and_shapes_that_are_tried_have_such_names_too() -> None:
+    base = spec("mobilenetv1_025").with_resolution(32)
+    assert twice(Compound(1.2, 1.1, 1.15), base, cost).name == "mobilenetv1_025-1.2-1.1-1.15"
+    for _, shape in sampled(base, 2, random.Random(0), cost, least=0.5):
+        assert re.fullmatch(r"mobilenetv1_025-r[\d.]+-d[\d.]+-w[\d.]+", shape.name)

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from .errors import BudgetError, nearest
 
-__all__ = ["Budget", "Cost", "RoundDepth", "Rounding", "count", "human"]
+__all__ = ["Budget", "Cost", "RoundDepth", "Rounding", "count", "duration", "human", "plural"]
 
 _SUFFIX = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 _COUNT = re.compile(r"\s*(\d+(?:[._]\d+)*(?:e[+-]?\d+)?)\s*([kmgbt]?)\s*", re.IGNORECASE)
@@ -42,6 +42,34 @@ def human(number: float) -> str:
             scaled = number / size
             return f"{scaled:.2f}{suffix}" if abs(scaled) < 99.95 else f"{scaled:.1f}{suffix}"
     return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, in the unit that needs the fewest digits.
+
+    >>> [duration(s) for s in (0.04, 15, 100, 1_020, 10_080, 1_036_800)]
+    ['0.04 s', '15 s', '1.7 min', '17 min', '2.8 h', '12 days']
+    """
+    for size, unit, most in ((1, "s", 60), (60, "min", 60), (3600, "h", 48)):
+        if seconds / size < most - 0.5:
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(seconds / 86400)} days"
+
+
+def _two_digits(number: float) -> str:
+    if number >= 9.95:
+        return f"{number:.0f}"
+    return f"{number:.1f}".removesuffix(".0") if number >= 0.95 else f"{number:.1g}"
+
+
+def plural(number: int, word: str) -> str:
+    """So many of a thing.
+
+    >>> plural(1, "epoch"), plural(1_797, "image"), plural(2, "class")
+    ('1 epoch', '1,797 images', '2 classes')
+    """
+    ending = "es" if word.endswith(("s", "ch", "x")) else "s"
+    return f"{number:,} {word}{ending if number != 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

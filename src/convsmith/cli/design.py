@@ -54,10 +54,10 @@ def design(
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
-    from ..jobs.train.begin import design_job
+    from ..jobs.train.begin import BASE, design_job
 
     watcher = watching()
-    found = design_job(data, to, base or "efficientnet_b0", rule or "compound", training.options(), watcher)
+    found = design_job(data, to, base or BASE, rule or "compound", training.options(), watcher)
     carried_out(found, training)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
+from ..units import plural
 from .options import DATA_HELP, NATURAL, SPREAD, Json, Seed
 from .output import emit, out, table, watching
 
@@ -70,8 +71,8 @@ def _feeding(data: str, model: str, recipe: str, workers: int, *, json: bool) ->
         ["decode", f"{found.decode:.2f} ms an image"],
         ["augment", f"{found.augment:.2f} ms an image"],
         ["step", f"{found.step:.2f} ms an image"],
-        ["feed", f"{found.supplied:.0f} images/s with {found.workers} workers"],
+        ["feed", f"{found.supplied:.0f} images/s with {plural(found.workers, 'worker')}"],
         ["network", f"{found.consumed:.0f} images/s"],
         ["verdict", found.verdict],
     ]
-    out.print(table(f"{data}, {model}, {found.images} images", "<part <found", rows))
+    out.print(table(f"{data}, {model}, {plural(found.images, 'image')}", "<part <found", rows))

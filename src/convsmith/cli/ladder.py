@@ -106,7 +106,7 @@ def _listed(
 ) -> None:
     from ..costs import cost
     from ..jobs.studies.climb import hours_of, planned
-    from ..units import human
+    from ..units import duration, human, plural
 
     images, _, _, steps = planned(
         model, data, resolution=resolution, study_factors=factors, grow=grow, options=options, watcher=watching()
@@ -121,7 +121,8 @@ def _listed(
         table(None, "<step epochs MACs params", [[n, str(e), human(c.macs), human(c.params)] for n, e, c in rows])
     )
     out.print(
-        f"would train {seeds * len(steps)} networks, {seeds} of each, in about {hours:.2g} hours, {workers} beside each other; "
+        f"would train {plural(seeds * len(steps), 'network')}, {seeds} of each, in about {duration(3600 * hours)} with "
+        f"--jobs {workers}; "
         "nothing was trained and nothing was written",
         soft_wrap=True,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..units import plural
 from .options import MODEL_HELP, TIMING, Batch, Json, Resolution, Rounds, Runtime, Seed, Threads
 from .output import emit, machine_line, out, table, watching
 
@@ -47,7 +48,7 @@ def measure(
         [row.name, f"{row.median_ms:.3f}", f"{row.p10_ms:.3f}", f"{row.p90_ms:.3f}", str(row.n)]
         for row in sorted(timing.rows, key=lambda row: row.median_ms)
     ]
-    title = f"ms per image, {runtime}, batch {batch}, {threads} thread{'s' * (threads > 1)}"
+    title = f"ms per image, {runtime}, batch {batch}, {plural(threads, 'thread')}"
     out.print(table(title, "<model median p10 p90 n", body))
     for sentence in timing.verdict:
         out.print(sentence, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .options import RUN_HELP, Json, Out
+from .options import OUTPUT, RUN_HELP, Json
 from .output import emit, out, table, watching
 
 __all__ = ["pseudo_label"]
@@ -19,7 +19,9 @@ def pseudo_label(
     images: Annotated[Path, Parameter(help="A folder of images, flat or of folders, or an .npz.")],
     /,
     *,
-    out_file: Annotated[Out, Parameter(help="The file to write.")] = Path("pseudo.json"),
+    out_file: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.", group=OUTPUT)] = Path(
+        "pseudo.json"
+    ),
     threshold: Annotated[
         float, Parameter(help="The least probability that is believed.", validator=Number(gte=0, lte=1))
     ] = 0.5,

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from ..files import write_text
+from ..units import plural
 from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, RULE, Classes, Json, Out, Runtime, Spec, Threads
 from .output import emit, err, machine_line, out, watching
 from .places import writable
@@ -69,10 +70,10 @@ def scale(
     slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
     out.print(f"{found.cost} ({slack})")
     if found.latency is not None:
-        row, plural = found.latency, "s" * (found.latency.threads > 1)
+        row = found.latency
         out.print(
             f"measured {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n}; {row.runtime}, "
-            f"batch {row.batch}, {row.threads} thread{plural})",
+            f"batch {row.batch}, {plural(row.threads, 'thread')})",
             soft_wrap=True,
         )
         err.print(machine_line())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
-from ..units import Cost
+from ..units import Cost, plural
 from .options import COUNT, DATA, NATURAL, OUTPUT, POSITIVE, TRAINING, Device, Download, Json, Out, Root, Seed, Workers
 from .output import emit, err, out, told_of, watching
 
@@ -182,7 +182,7 @@ def finished(run: RunFolder, json: bool) -> None:
         out.print(f"cost     {cost.macs:,} MACs, {cost.params:,} parameters")
     out.print(
         f"latency  {row.median_ms:.3f} ms  (p10 {row.p10_ms:.3f}, p90 {row.p90_ms:.3f}, n = {row.n}; "
-        f"{row.runtime}, batch {row.batch}, {row.threads} thread)",
+        f"{row.runtime}, batch {row.batch}, {plural(row.threads, 'thread')})",
         soft_wrap=True,
     )
     out.print(f"report   {files['report.html']}", soft_wrap=True)

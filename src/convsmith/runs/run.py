@@ -44,7 +44,7 @@ class RunFolder:
     @classmethod
     def create(cls, parent: Path, name: str) -> Self:
         """A new folder `parent/name`, or `name-2`, `name-3`, ... where that is taken: no run overwrites another."""
-        safe = re.sub(r"[^A-Za-z0-9._@=+-]+", "-", name).strip("-") or "run"
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "run"
         for number in range(1, 10_000):
             path = parent / (safe if number == 1 else f"{safe}-{number}")
             try:

@@ -12,6 +12,7 @@ from ..arch import ArchSpec
 from ..units import Budget, Cost
 from .compound import Compound
 from .front import Point
+from .rule import offspring
 from .solve import solve
 from .tiny import width_solve
 
@@ -51,7 +52,7 @@ def apart(n: int, rng: random.Random) -> tuple[Compound, ...]:
 def twice(rule: Compound, base: ArchSpec, cost: Callable[[ArchSpec], Cost], times: float = 2.0) -> ArchSpec:
     """The rule's member at `times` the base's counted cost. Equal nominal phi would differ by up to a third in cost."""
     found = solve(rule, base, Budget(macs=times * cost(base).macs), cost)
-    return replace(found.spec, name=f"{base.name}@{rule.alpha:g},{rule.beta:g},{rule.gamma:g}")
+    return replace(found.spec, name=offspring(base, f"{rule.alpha:g}", f"{rule.beta:g}", f"{rule.gamma:g}"))
 
 
 def sampled(
@@ -74,6 +75,6 @@ def sampled(
                 break
         else:
             continue  # a base whose fixed parts cost more than the share has no such shape
-        named = replace(made, name=f"{base.name}@r{r:.2f},d{d:.2f},w{w:.2f}")
+        named = replace(made, name=offspring(base, f"r{r:.2f}", f"d{d:.2f}", f"w{w:.2f}"))
         found.append((Point(r, d, w, macs / whole, 0.0), named))
     return found

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import abc
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..arch import ArchSpec
 
-__all__ = ["Rule"]
+__all__ = ["Rule", "offspring"]
+
+
+def offspring(base: ArchSpec, *marks: str) -> str:
+    """The name of a network made from `base`: letters, digits, `_`, `-` and `.`, which a shell, an address and a table hold.
+
+    >>> import convsmith as cs
+    >>> offspring(cs.spec("resnet18"), "compound0.37")
+    'resnet18-compound0.37'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join((base.name, *marks)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..arch import ArchSpec, plan
 from ..errors import BudgetError
 from ..latency import Latency
 from ..units import Budget, Cost, human
-from .rule import Rule
+from .rule import Rule, offspring
 
 __all__ = ["Solution", "solve"]
 
@@ -79,7 +79,7 @@ def solve(
         raise BudgetError(_never_reached(rule, base, budget, cost(rule(base, rule.most))))
     shown = math.floor((low.x + 1e-5) * 1000) / 1000  # the line was searched no finer
     x = shown if rule(base, shown) == low.spec else low.x
-    spec = replace(low.spec, name=f"{base.name}@{rule.kind}={x:.5g}")
+    spec = replace(low.spec, name=offspring(base, f"{rule.kind}{x:.5g}"))
     found = Solution(spec, rule, x, cost(spec), budget)
     return _filled(found, cost) if fill else found
 
@@ -182,7 +182,7 @@ def _filled(found: Solution, cost: Callable[[ArchSpec], Cost]) -> Solution:
         step = 2 * step if growing else step // 2
     if side == before:
         return found
-    spec = replace(found.spec.with_resolution(side), name=f"{found.spec.name},{side}px")
+    spec = replace(found.spec.with_resolution(side), name=offspring(found.spec, f"{side}px"))
     return replace(found, spec=spec, cost=cost(spec), filled_from=before)
 
 

@@ -12,7 +12,7 @@ from ...reports.scaling import ScalingPage, Table, render_scaling
 from ...reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
 from ...runs import Fall, Front, FrontRow, Limit, RunFolder, Scored
 from ...scores import Scores, said
-from ...units import human
+from ...units import human, plural
 from .options import SearchOptions, space_in
 
 __all__ = ["HandedOver", "handed_over", "missed", "unfinished", "write_page"]
@@ -167,7 +167,7 @@ def _page(
         subtitle=(
             f"{found.scored} children scored",
             f"{found.n} held-out images",
-            f"{recipe.epochs} epochs of '{recipe.name}'",
+            f"{plural(recipe.epochs, 'epoch')} of '{recipe.name}'",
             f"space '{how.space}'",
             f"chosen by {how.select.value}",
         ),

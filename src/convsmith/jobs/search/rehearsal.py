@@ -15,7 +15,7 @@ from ...costs import cost
 from ...data import Split
 from ...resolve import device
 from ...supernet import Sandwich, Space, Supernet, ends, skeletons
-from ...units import Cost
+from ...units import Cost, duration, plural
 from ...watcher import Watcher
 from ..feed import Feed, normaliser
 from ..options import Options
@@ -62,9 +62,9 @@ class SearchRehearsal:
     def lines(self) -> list[str]:
         return [
             f"would train {self.space}, {self.networks:,} networks, from {self.smallest} to {self.biggest}",
-            f"on {self.train_images} images, choosing by {self.held_out} others: {self.epochs} epochs, {self.steps} sandwiches, "
-            f"then score about {self.scored} children",
-            f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a sandwich, "
+            f"on {plural(self.train_images, 'image')}, choosing by {self.held_out} others: {plural(self.epochs, 'epoch')}, "
+            f"{self.steps} sandwiches, then score about {self.scored} children",
+            f"about {duration(3600 * self.hours)} on {self.device} ({1000 * self.seconds_a_step:.0f} ms a sandwich, "
             f"{self.seconds_a_child:.2g} s a child, {self.scorers} beside each other; without measuring and handing over), "
             f"{memory(self.memory_gib)}",
             "nothing was trained and nothing was written",

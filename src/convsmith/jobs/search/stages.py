@@ -25,7 +25,7 @@ from ...scores import Metric, Unit
 from ...stages import stage_rows
 from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
 from ...training import Ranks, Termination, fit
-from ...units import Budget, human
+from ...units import Budget, human, plural
 from ...watcher import EpochDone, RolledBack, Started, StepDone, Watched, Watcher
 from ...weights import write as write_weights
 from ..feed import Feed, metadata_of, normaliser, task_of
@@ -124,7 +124,7 @@ def _train(
 
     watcher.stage(
         "train",
-        f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} sandwiches of 4 children on {where}; "
+        f"{recipe.name}: {plural(recipe.epochs, 'epoch')} of {feed.steps_per_epoch} sandwiches of 4 children on {where}; "
         f"{len(parts.val)} training images are held out to choose by",
     )
     for record in fit(

@@ -21,6 +21,7 @@ from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
 from ...tasks import task_for
+from ...units import plural
 from ...watcher import Watcher
 from ..feed import Feed
 from ..options import Data, Options, source_of
@@ -119,7 +120,7 @@ def climb(
         model, data, resolution=resolution, study_factors=study_factors, grow=grow, options=options, watcher=watcher
     )
 
-    watcher.stage("train", f"{len(steps)} steps of {seeds} seeds")
+    watcher.stage("train", f"{plural(len(steps), 'step')} of {plural(seeds, 'seed')}")
     trials = [Trial(regularised(step.spec, step.recipe), step.recipe, seed) for step in steps for seed in range(seeds)]
     outcomes = train_all(trials, images, out, workers=workers, cluster=cluster, watcher=watcher)
     for at, outcome in enumerate(outcomes):
@@ -135,7 +136,11 @@ def climb(
             heading="The eight corners" if study_factors else "What each step adds",
             caption="Mean top-1 over the seeds with its 95 % interval."
             + ("" if study_factors else " Each step holds all above it; gains whose interval holds 0 are grey."),
-            subtitle=(f"{seeds} seeds", f"{len(images.train)} training images", f"{len(images.val)} validation images"),
+            subtitle=(
+                plural(seeds, "seed"),
+                plural(len(images.train), "training image"),
+                plural(len(images.val), "validation image"),
+            ),
             rows=tuple(
                 StudyRow(
                     _bar(rung, gains=not study_factors),

@@ -24,7 +24,7 @@ from ...scaling import rule as named_rule
 from ...scaling.candidates import apart, sampled, twice
 from ...scaling.law import Law
 from ...tasks import Classify, task_for
-from ...units import Budget, Cost
+from ...units import Budget, Cost, plural
 from ...watcher import Watcher
 from ..options import Options
 from ..train.begin import regularised
@@ -201,7 +201,7 @@ def fit_scaling(
 
     tried = candidates(plan)
     seeds = 1 if plan.rule == "tiny" else plan.seeds
-    watcher.stage("try", f"{len(tried)} networks, {seeds} seed{'s' * (seeds > 1)} each")
+    watcher.stage("try", f"{len(tried)} networks, {plural(seeds, 'seed')} each")
     scores = [_finite(one) for one in train([(spec, seeds) for _, spec in tried])]
     arms = [
         Arm(spec.name, "tried", spec, cost(spec), tuple(own))
@@ -220,7 +220,8 @@ def fit_scaling(
     members = [one for share in (*below, *above) for one in _members(plan.base, rule, foils, share, watcher)]
     lines = [rule, *foils]
     watcher.stage(
-        "members", f"{len(members)} networks of {', '.join(line.kind for line in lines)}, {plan.seeds} seeds each"
+        "members",
+        f"{len(members)} networks of {', '.join(line.kind for line in lines)}, {plural(plan.seeds, 'seed')} each",
     )
     by_seed = train([(spec, plan.seeds) for _, _, _, spec in members])
     for (line, role, share, spec), own in zip(members, by_seed, strict=True):

@@ -14,7 +14,7 @@ from ...machine import this_machine
 from ...reports.fronts import Band, Dot, Factors, accuracy_front, factor_curves
 from ...reports.scaling import ScalingPage, Table, render_scaling
 from ...scaling import Compound, Tiny, fronts, rule_to_json
-from ...units import human
+from ...units import human, plural
 from .scaling import Fitted
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _line(study: Fitted) -> list[Factors]:
 
 def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -> ScalingPage:
     plan = study.plan
-    seeds = "1 seed" if plan.rule == "tiny" else f"{plan.seeds} seeds"
+    seeds = plural(1 if plan.rule == "tiny" else plan.seeds, "seed")
     rows = [
         (
             arm.name,
@@ -153,7 +153,7 @@ def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -
             f"{sum(arm.role == 'tried' for arm in study.arms)} networks tried, {seeds} each",
             f"{len(study.images.train)} training images",
             f"{len(study.images.val)} validation images",
-            f"{plan.recipe.epochs} epochs of '{plan.recipe.name}'",
+            f"{plural(plan.recipe.epochs, 'epoch')} of '{plan.recipe.name}'",
         ),
         findings=tuple(findings(study)),
         captions=captions,

@@ -11,7 +11,7 @@ from ...data import ImageData
 from ...errors import UserError
 from ...files import write_json
 from ...tasks import task_for
-from ...units import human
+from ...units import duration, human, plural
 from ...watcher import Watcher
 from ..feed import Feed
 from ..timing.steps import seconds_a_step
@@ -44,8 +44,10 @@ def afforded(
     each = _hours_an_epoch(plan, images) / workers
     epochs = int(hours / each)
     if epochs < 1:
-        raise UserError(f"one epoch of every training takes about {each:.2g} hours here; --hours {hours:g} is less")
-    watcher.note(f"{epochs} epochs of every training fit into {hours:g} hours")
+        raise UserError(
+            f"one epoch of every training takes about {duration(3600 * each)} here; --hours {hours:g} is less"
+        )
+    watcher.note(f"{plural(epochs, 'epoch')} of every training fit into {duration(3600 * hours)}")
     if keep:
         write_json(kept, {"hours": hours, "epochs": epochs})
     return replace(plan, recipe=replace(plan.recipe, epochs=epochs))
@@ -67,8 +69,8 @@ def listed(plan: Plan, images: ImageData, workers: int) -> tuple[list[dict[str, 
         )
     hours = _hours_an_epoch(plan, images) * plan.recipe.epochs / workers
     return rows, (
-        f"about {hours:.2g} hours for all trainings on {workers} processes, members of the rule and held-out ones included; "
-        "nothing was trained and nothing was written"
+        f"about {duration(3600 * hours)} for all trainings on {plural(workers, 'process')}, members of the rule "
+        "and held-out ones included; nothing was trained and nothing was written"
     )
 
 

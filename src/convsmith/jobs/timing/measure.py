@@ -14,6 +14,7 @@ from ...exporting import export_onnx, ort_subject
 from ...latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
 from ...resolve import Target, target_of
 from ...runs import RunFolder
+from ...units import plural
 from ...watcher import Watcher
 from ..feed import refuse_misfit
 
@@ -51,7 +52,7 @@ def measure(
                 watcher.note(f"{target.run.path} is not trained yet: its network is timed with random weights")
             file = Path(scratch) / f"{index}.onnx"
             subjects.append(_subject(name, target, runtime, file, threads, batch, resolution))
-        watcher.stage("measure", f"{runtime}, batch {batch}, {threads} thread{'s' * (threads > 1)}, interleaved")
+        watcher.stage("measure", f"{runtime}, batch {batch}, {plural(threads, 'thread')}, interleaved")
         return interleave(
             subjects,
             threads=threads,

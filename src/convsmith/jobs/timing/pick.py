@@ -14,7 +14,7 @@ from ...families import spec as member
 from ...latency import Latency, Runtime, Timing
 from ...ledger import Row, families, published
 from ...scaling import Compound, solve
-from ...units import Budget, Cost
+from ...units import Budget, Cost, plural
 from ...watcher import Watcher
 from .measure import measure
 
@@ -115,7 +115,7 @@ def pick(
         "Top-1 is the source's ImageNet figure in per cent: a prior from another data set, not a promise for yours."
     ]
     if timed:
-        watcher.stage("measure", f"{len(chosen)} networks, {rounds} rounds")
+        watcher.stage("measure", f"{plural(len(chosen), 'network')}, {plural(rounds, 'round')}")
         chosen, timing = time(chosen, rounds)
         notes += timing.verdict
         slow = [one for one in chosen if one.latency and one.latency.median_ms > budget.ms]

@@ -18,6 +18,7 @@ from ...recipes import settle
 from ...resolve import spec as resolve_spec
 from ...tasks import Task, task_for
 from ...threads import in_threads
+from ...units import plural
 from ...watcher import Watcher
 from ..feed import Feed
 from ..source import Source
@@ -58,7 +59,10 @@ class DataTimes:
     @property
     def verdict(self) -> str:
         if self.waits < 0.1:
-            return f"the network is what takes the time: with {self.workers} workers it waits for images {self.waits:.0%} of it"
+            return (
+                f"the network is what takes the time: with {plural(self.workers, 'worker')} it waits for "
+                f"images {self.waits:.0%} of it"
+            )
         decoding = self.decode >= self.augment
         ways = [f"--workers {self.advised}"] if self.advised > self.workers else []
         ways += ["--cache FOLDER, which decodes once for all epochs"] if decoding else []

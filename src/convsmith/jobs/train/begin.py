@@ -36,7 +36,10 @@ from ..scale import met, scale
 from ..source import Source, data_record
 from .stages import board, carry_on
 
+BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
+
 __all__ = [
+    "BASE",
     "Job",
     "describe",
     "design_job",
@@ -173,7 +176,7 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
         watcher.note(f"started again by torchrun: going on with {before}")
         return RunFolder.open(before), False
-    run = RunFolder.create(Path(job.options.parent), job.options.name or f"{job.images.name}-{job.spec.name}")
+    run = RunFolder.create(Path(job.options.parent), job.options.name or named(job))
     remember(str(run.path.resolve()))
     watcher.stage("run", str(run.path))
     watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
@@ -181,6 +184,15 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
         watcher.note(line)
     describe(run, job)
     return run, True
+
+
+def named(job: Job) -> str:
+    """What a run is called where nobody says: `photos-resnet18`, or `photos-20M` after the budget that was asked for, with
+    the base where it is not the usual one."""
+    if job.found is None:
+        return f"{job.images.name}-{job.spec.name}"
+    base = () if job.base == BASE else (job.base or "",)
+    return "-".join((job.images.name, *base, str(job.found.budget).replace("-macs", "").replace(",", "-")))
 
 
 def resume_training(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...codec import to_data
 from ...costs import cost
 from ...resolve import device
-from ...units import Cost
+from ...units import Cost, duration, plural
 from ...watcher import Watcher
 from ..feed import Feed
 from ..timing.steps import STEPS, memory, peak_gib, seconds_a_step
@@ -38,9 +38,10 @@ class Rehearsal:
     def lines(self) -> list[str]:
         return [
             f"would train {self.name}: {self.cost}",
-            f"on {self.train_images} images, validating on {self.val_images}: {self.epochs} epochs, {self.steps} steps",
-            f"about {self.hours:.2f} hours on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, without evaluation), "
-            f"{memory(self.memory_gib)}",
+            f"on {plural(self.train_images, 'image')}, validating on {self.val_images:,}: {plural(self.epochs, 'epoch')}, "
+            f"{plural(self.steps, 'step')}",
+            f"about {duration(3600 * self.hours)} on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, "
+            f"without evaluation), {memory(self.memory_gib)}",
             "nothing was trained and nothing was written",
         ]
 

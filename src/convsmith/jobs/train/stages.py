@@ -21,6 +21,7 @@ from ...reports import write_report
 from ...runs import Config, Epoch, Latency, Limit, RunFolder
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
+from ...units import plural
 from ...watcher import EpochDone, Started, Watcher
 from ...weights import write as write_weights
 from ..feed import (
@@ -90,7 +91,7 @@ def _stages(
     if not ranks.leads:
         return run
     if not is_of_weights(run, "scores.json"):
-        watcher.stage("evaluate", f"{len(data().val)} validation images")
+        watcher.stage("evaluate", plural(len(data().val), "validation image"))
         task = task_of(config)
         found = score_on(trained(run, spec), spec, data().val, data().classes, where, task, data().roots)
         record_of_weights(run, "scores.json", found.to_record())
@@ -145,7 +146,8 @@ def _train(
         return {f"val_{name}": scores[name] for name in dict.fromkeys((task.headline, "loss"))}
 
     shared = "" if ranks.alone else f", in {ranks.world} processes"
-    watcher.stage("train", f"{recipe.name}: {recipe.epochs} epochs of {feed.steps_per_epoch} steps on {where}{shared}")
+    lengths = f"{plural(recipe.epochs, 'epoch')} of {plural(feed.steps_per_epoch, 'step')}"
+    watcher.stage("train", f"{recipe.name}: {lengths} on {where}{shared}")
     events: Any = None
     with termination.deferred():
         for record in training_loop(
