@@ -14,7 +14,7 @@ from ...arch import ArchSpec
 from ...costs import cost
 from ...data import ImageData, check_channels
 from ...errors import BudgetError, UserError
-from ...evals.intervals import student
+from ...evals.intervals import student, wilson
 from ...recipe import Recipe
 from ...recipes import changed, settle
 from ...recipes import recipe as named_recipe
@@ -36,6 +36,9 @@ __all__ = ["Arm", "Check", "Difference", "Fitted", "Plan", "fit_scaling", "plann
 # the last costs four times the dearest that the law has seen.
 # At a share of 1 the tiny rule's answer is the base itself, which is no member of its curves.
 SHARES = {"tiny": ((1 / 16, 1 / 8, 1 / 4), (1 / 2, 0.99)), "compound": ((1 / 4, 1 / 2, 1.0), (2.0, 4.0))}
+
+# Of the base's cost, what a triple that stands for its double must come to.
+LEAST_DOUBLED = 1.5
 
 
 @dataclass(frozen=True)
@@ -164,18 +167,40 @@ def planned(
     return Plan(rule, regularised(spec, recipe), recipe, trials, seeds, front, options.seed, tuple(against))
 
 
-def candidates(plan: Plan) -> list[tuple[Compound | Point, ArchSpec]]:
-    """The networks to try: (what they stand for, spec). Compound triples cost twice the base each, tiny shapes up to it."""
+def candidates(plan: Plan, watcher: Watcher | None = None) -> list[tuple[Compound | Point, ArchSpec]]:
+    """The networks to try: (what they stand for, spec). Compound triples cost twice the base each, tiny shapes up to it.
+
+    A triple that rounding keeps far from twice the base is left out, since it would be compared at another cost, and the next
+    one takes its place; `watcher` is told.
+    """
     rng = random.Random(plan.seed)
     if plan.rule == "tiny":
         return [*sampled(plan.base, plan.trials, rng, cost)]
     made: list[tuple[Compound | Point, ArchSpec]] = []
-    for rule in apart(plan.trials, rng):
+    for rule in apart(2 * plan.trials, rng):
+        if len(made) == plan.trials:
+            break
         try:
-            made.append((rule, twice(rule, plan.base, cost)))
+            spec = twice(rule, plan.base, cost)
         except BudgetError:
             continue
+        times = cost(spec).macs / cost(plan.base).macs
+        if times >= LEAST_DOUBLED:
+            made.append((rule, spec))
+        elif watcher is not None:
+            watcher.note(f"{spec.name} is left out: rounding leaves it at {times:.2f} times the base's cost, not twice")
     return made
+
+
+def _refuse_chance(arms: Sequence[Arm], images: ImageData) -> None:
+    """Refuse scores that say nothing: the best of them cannot be told from always answering the commonest class."""
+    counts, best = images.counts[1], max(arms, key=lambda arm: arm.mean)
+    n, most = int(counts.sum()), int(counts.max())
+    if wilson(round(best.mean * n), n)[0] <= most / n:
+        raise UserError(
+            f"no rule is fitted: the best of {len(arms)} networks, {best.name}, scores {best.mean:.2%} on {n} images, which cannot "
+            f"be told from the {most / n:.2%} of always answering '{images.classes[int(counts.argmax())]}'. Train longer: --epochs"
+        )
 
 
 def fit_scaling(
@@ -199,7 +224,12 @@ def fit_scaling(
         found = iter(train_all(jobs, images, out / "trials", workers=workers, cluster=cluster, watcher=watcher))
         return [[_score(next(found), spec, seed, failures) for seed in range(seeds)] for spec, seeds in asked]
 
-    tried = candidates(plan)
+    tried = candidates(plan, watcher)
+    if len(tried) < 4:
+        raise UserError(
+            f"{len(tried)} networks can be tried, and a rule needs four: {plan.base.name} at {plan.base.input.resolution} px has "
+            "too few shapes; give a larger --resolution or another --base"
+        )
     seeds = 1 if plan.rule == "tiny" else plan.seeds
     watcher.stage("try", f"{len(tried)} networks, {plural(seeds, 'seed')} each")
     scores = [_finite(one) for one in train([(spec, seeds) for _, spec in tried])]
@@ -210,8 +240,9 @@ def fit_scaling(
     ]
     if len(arms) < 4:
         raise UserError(
-            f"{len(arms)} of {len(tried)} trainings gave a score; no rule can be fitted. " + "; ".join(failures)
+            f"{len(arms)} of {len(tried)} networks gave a score, and a rule needs four: " + "; ".join(failures)
         )
+    _refuse_chance(arms, images)
     rule, points = _rule(plan, [what for what, _ in tried], scores)
     watcher.stage("rule", _said(rule))
 

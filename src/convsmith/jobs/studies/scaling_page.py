@@ -49,12 +49,15 @@ def findings(study: Fitted) -> list[str]:
             f"Best triple: alpha {rule.alpha:g} (depth), beta {rule.beta:g} (width), gamma {rule.gamma:g} (resolution)."
         )
         tried = sorted((arm for arm in study.arms if arm.role == "tried"), key=lambda arm: -arm.mean)
-        low = tried[0].interval[0] if tried[0].interval else tried[0].mean
-        near = [arm for arm in tried[1:] if (arm.interval[1] if arm.interval else arm.mean) >= low]
-        lines.append(
-            f"{len(near)} of the other {len(tried) - 1} triples cannot be told from it: their intervals over "
-            f"{len(tried[0].scores)} seeds overlap."
-        )
+        if tried[0].interval is None:
+            lines.append("One seed has no interval: none of the triples can be told from another. Give --seeds 3.")
+        else:
+            low = tried[0].interval[0]
+            near = [arm for arm in tried[1:] if arm.interval is not None and arm.interval[1] >= low]
+            lines.append(
+                f"{len(near)} of the other {len(tried) - 1} triples cannot be told from it: their intervals over "
+                f"{len(tried[0].scores)} seeds overlap."
+            )
     else:
         shown = "; ".join(study.rule.describe(c) for c in (0.5, 0.25, 0.1))
         lines.append(f"The rule at half, a quarter and a tenth of the base's cost: {shown}.")
