@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Self, final
 from .tagged import Tagged
 
 __all__ = [
-    "BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit", "headline_among", "named", "said",
+    "BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit", "headline_among", "named",
+    "said", "worth_of",
 ]  # fmt: skip
 
 Interval = tuple[float, float]
@@ -171,6 +172,31 @@ class Confusion(Block):
         if len(self.matrix) != size or any(len(row) != size for row in self.matrix):
             raise ValueError(f"the confusion matrix is not {size} x {size}, as its {size} classes ask for")
 
+    @property
+    def largest(self) -> tuple[str, float]:
+        """The class that most images are of, and its share of them: what always answering it would score."""
+        counts = [sum(row) for row in self.matrix]
+        most = max(range(len(counts)), key=counts.__getitem__)
+        return self.classes[most], counts[most] / sum(counts)
+
+    @property
+    def favourite(self) -> tuple[str, float]:
+        """The class that is answered most, and how often."""
+        counts = [sum(column) for column in zip(*self.matrix, strict=True)]
+        most = max(range(len(counts)), key=counts.__getitem__)
+        return self.classes[most], counts[most] / sum(counts)
+
+    def per_class(self) -> Table:
+        """A row a class: its images, how many were taken for it, how many of these rightly, and the two shares."""
+        rows = []
+        for k, name in enumerate(self.classes):
+            images, answered = sum(self.matrix[k]), sum(row[k] for row in self.matrix)
+            right = self.matrix[k][k]
+            shares = (right / answered if answered else None, right / images if images else None)
+            rows.append((name, images, answered, right, *shares))
+        columns = ("class", "images", "answered", "right", "precision", "recall")
+        return Table("Each class", columns, tuple(rows))
+
     def to_record(self) -> dict[str, object]:
         return {"classes": list(self.classes), "confusion": [list(row) for row in self.matrix]}
 
@@ -314,6 +340,7 @@ _KNOWN = {
     "top1": ("top-1", Unit.SHARE, True),
     "top5": ("top-5", Unit.SHARE, True),
     "per_class_mean": ("mean of classes", Unit.SHARE, True),
+    "majority": ("share of the largest class", Unit.SHARE, True),
     "loss": ("loss", Unit.NATS, False),
     "map": ("mean average precision", Unit.NONE, True),
     "exact": ("all labels right", Unit.SHARE, True),
@@ -335,6 +362,18 @@ def headline_among(values: Mapping[str, float], prefix: str = "val_") -> Metric 
     """
     own = [name.removeprefix(prefix) for name in values if name.startswith(prefix)]
     return next((named(name, values[prefix + name]) for name in own if name != "loss"), None)
+
+
+def worth_of(values: Mapping[str, float], prefix: str = "val_") -> tuple[float, float]:
+    """What an epoch is worth by the numbers it was validated with; of two, the larger is the better one.
+
+    The headline counts first, and of equal ones the loss.
+
+    >>> worth_of({"val_top1": 0.9, "val_loss": 0.31}) > worth_of({"val_top1": 0.9, "val_loss": 0.32})
+    True
+    """
+    headline = headline_among(values, prefix)
+    return -math.inf if headline is None else headline.worth, -values.get(f"{prefix}loss", math.inf)
 
 
 def _of_0_1(record: Mapping[str, Any]) -> tuple[Metric, ...]:

@@ -12,7 +12,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import UserError
-from ..runs import Config, Data, Epoch, Export, Latency, Line, Readable, Record, epochs_of, line, read
+from ..runs import (
+    Config,
+    Data,
+    Epoch,
+    Export,
+    Known,
+    Latency,
+    Line,
+    Readable,
+    Record,
+    epochs_of,
+    line,
+    notes_on,
+    read,
+    stopped_early,
+)
 from ..scores import Metric, Scores, headline_among
 
 __all__ = ["Input", "RunFacts", "Spec"]
@@ -87,6 +102,17 @@ class RunFacts:
         """The recipe's number of epochs, where it says one."""
         planned = self.config.recipe.get("epochs") if self.config else None
         return planned if isinstance(planned, int) else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of it beside its numbers."""
+        if self.config is None or self.data is None:
+            return ()
+        return notes_on(Known.of(self.config, self.data, self.epochs, self.scores))
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.config is not None and stopped_early(self.epochs, self.config.recipe)
 
     @property
     def macs(self) -> int | None:

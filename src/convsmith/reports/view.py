@@ -41,17 +41,17 @@ def verdict(facts: RunFacts) -> Verdict:
     budget = _budget(facts.config.met if facts.config else None)
     done, planned = len(facts.epochs), facts.epochs_planned
     last = facts.epochs[-1].epoch if facts.epochs else 0
-    if planned is not None and last < planned:
+    if planned is not None and last < planned and not (facts.scores and facts.stopped_early):
         headline = f"Training not finished: epoch {last} of {planned}"
         headline = headline if done else f"Training not started: {planned} epochs planned"
     elif planned is None and facts.scores is None:
         headline = f"Training not finished: epoch {last}" if done else "Nothing was trained yet"
     else:
-        unscored = () if facts.scores else ("Not evaluated yet.",)
+        details = (*(() if facts.scores else ("Not evaluated yet.",)), *facts.notes)
         if budget is not None:
-            return Verdict(budget.state, budget.headline, unscored)
+            return Verdict(budget.state, budget.headline, details)
         headline = f"Trained for {last} epochs; no budget was set" if done else "No budget was set"
-        return Verdict("none", headline, unscored)
+        return Verdict("none", headline, details)
     return Verdict("unfinished", headline, (budget.headline + ".",) if budget else ())
 
 
@@ -132,7 +132,7 @@ def telling(scores: Scores) -> tuple[Metric, ...]:
 
 
 # Sentences in which a label alone would be too short.
-_IN_WORDS = {"per_class_mean": "mean of the classes' top-1"}
+_IN_WORDS = {"per_class_mean": "mean of the classes' top-1", "majority": "always answering the largest class"}
 
 
 def beside(scores: Scores) -> tuple[str, ...]:

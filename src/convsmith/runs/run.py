@@ -19,6 +19,7 @@ from ..recipe import KINDS, Recipe
 from ..scores import Scores
 from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
+from .notes import Known, Rule, notes_on
 from .record import Readable, loaded, read
 from .records import Config, Data, Export, Int8, Latency
 from .search_records import Foil, Foils, Front
@@ -182,6 +183,11 @@ class RunFolder:
     def write_int8(self, int8: Int8) -> None:
         self.write("export_int8.json", int8.to_record())
 
+    def notes(self, rules: Sequence[Rule] | None = None) -> tuple[str, ...]:
+        """What is worth knowing of it beside its numbers (`notes_on`), as far as it has come."""
+        scores = self.scores if self.has("scores.json") else None
+        return notes_on(Known.of(self.config, self.data, self.epochs, scores), rules)
+
     # ---- what a search found -------------------------------------------------------------------------------------
 
     @property
@@ -196,6 +202,10 @@ class RunFolder:
     def child(self, budget: str) -> RunFolder:
         """The run folder of a budget's winner, be it there or not."""
         return RunFolder(self.file("children") / budget)
+
+    def fold(self, at: int) -> RunFolder:
+        """The run folder of a cross-validation's fold `at`, counted from 0, be it there or not."""
+        return RunFolder(self.file(f"fold-{at + 1}"))
 
     def write_front(self, front: Front) -> None:
         self.write("front.json", front.to_record())

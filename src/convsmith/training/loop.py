@@ -23,6 +23,7 @@ from ..errors import Stopped, UserError
 from ..recipe import Precision, Recipe
 from ..watcher import Record, RolledBack, Started, StepDone, Watched
 from .average import averaged
+from .best import Best
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .memory import keeping_memory
 from .optim import optimiser
@@ -79,7 +80,8 @@ def fit(
     """Train `trainee` in place by `recipe`, from `checkpoint` where there is one, yielding a record a step and an epoch.
 
     `prepare` turns uint8 images into normalised floats on `device`; `evaluate` is given what would be handed over. When the
-    iterator is exhausted, the trainee's product holds the weights to ship: the moving average if the recipe has one.
+    iterator is exhausted, the trainee's product holds the weights to ship: the moving average if the recipe has one, of the
+    best epoch if it keeps that one.
 
     With a `lookout` the two that it watches are looked at now and then. Where one has collapsed, or a loss is not finite,
     training goes back to the weights of the last good look, with an optimiser that remembers nothing and half the rate,
@@ -109,6 +111,8 @@ def fit(
             lookout.first(watched[0])
         good = deepcopy(run.state(done))
     yield Started(done, steps, damage)
+    if ranks.any(run.best.over(done // per_epoch)):  # it was stopped between its early end and this
+        done = steps
 
     saved = time.monotonic()
     while True:
@@ -165,6 +169,7 @@ def fit(
                 run.watch = run.watch.passed(losses)
             if ends:
                 scores = evaluate(run.handed()) if ranks.leads else {}
+                run.best.judge(epoch, scores, run.handed())
                 # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
                 yield run.tally.done(epoch, at + 1, rate, scores)
                 run.tally = Tally(device)
@@ -180,6 +185,9 @@ def fit(
                 if good:
                     raise Stopped(_stopped(good))
                 raise Stopped(f"stopped by SIGTERM after step {at + 1} of {steps}, whose checkpoint is written")
+            if ends and ranks.any(run.best.over(epoch)):
+                done = steps
+                break
         else:
             break
 
@@ -203,6 +211,7 @@ class _Run:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self.watch = Watch()
         self.tally = Tally(device)
+        self.best = Best(recipe)
 
     def moment(self, at: int, epoch: int) -> Moment:
         return Moment(at, self.steps, epoch, self._device, scaled=self._scaler.scale, autocast=self._autocast)
@@ -237,6 +246,7 @@ class _Run:
     def finish(self) -> None:
         if self._average is not None:
             self.trainee.product.load_state_dict(self._average.module.state_dict())
+        self.best.hand_over(self.trainee.product)
         self.trainee.product.eval()
 
     # ---- state ---------------------------------------------------------------------------------------------------
@@ -252,6 +262,7 @@ class _Run:
             "scaler": self._scaler.state_dict(),
             "watch": self.watch.state(),
             "tally": self.tally.state(),
+            "best": self.best.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> int:
@@ -273,6 +284,8 @@ class _Run:
         self._scaler.load_state_dict(state["scaler"])
         self.watch = Watch.restored(state["watch"]) if "watch" in state else Watch()
         self.tally = Tally(self._device, state["tally"])
+        if "best" in state:  # checkpoints before 0.2 have none
+            self.best.restore(state["best"])
         return int(state["step"])
 
     def save(self, state: dict[str, Any]) -> None:
