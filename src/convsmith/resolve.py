@@ -96,7 +96,7 @@ def weights_of(run: RunFolder) -> Path:
     Raises:
         UserError: there is none yet, or the run is a search, which is no one network; with what would do.
     """
-    _refuse_search(run)
+    _refuse_several(run)
     if run.trained:
         return run.file("model.safetensors")
     path = run.path
@@ -118,7 +118,12 @@ def trained_run(run: RunFolder | str | Path) -> RunFolder:
     return found
 
 
-def _refuse_search(run: RunFolder) -> None:
+def _refuse_several(run: RunFolder) -> None:
+    """Refuse a folder of several networks, with what would do."""
+    if run.kind is Kind.FOLDS:
+        raise UserError(
+            f"{run.path} is a cross-validation and not one network: its networks are {run.fold(0).path}, ..."
+        )
     if run.kind is not Kind.SEARCH:
         return
     children = sorted(path.parent for path in run.file("children").glob("*/model.safetensors"))
@@ -131,7 +136,7 @@ def _refuse_search(run: RunFolder) -> None:
 
 
 def _target(run: RunFolder) -> Target:
-    _refuse_search(run)
+    _refuse_several(run)
     return Target(label=run.path.name, spec=run.spec, run=run)
 
 

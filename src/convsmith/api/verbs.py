@@ -11,6 +11,7 @@ from ..jobs import folders
 from ..jobs.options import Data, Options
 from ..jobs.search import begin as searching
 from ..jobs.search.options import SearchOptions
+from ..jobs.studies.folds import cross_validate
 from ..jobs.train import begin
 from ..recipe import Recipe
 from ..runs import RunFolder
@@ -45,7 +46,7 @@ def design(
     """
     watcher = watcher or Watcher()
     chosen = _options(options, recipe, epochs, device)
-    return _run(begin.start(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
+    return _run(_done(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
 
 
 @answering
@@ -69,7 +70,7 @@ def train(
     watcher = watcher or Watcher()
     chosen = _options(options, recipe, epochs, device)
     chosen = chosen if weights is None else replace(chosen, weights=weights)
-    return _run(begin.start(begin.train_job(model, data, resolution, chosen, watcher), watcher))
+    return _run(_done(begin.train_job(model, data, resolution, chosen, watcher), watcher))
 
 
 @answering
@@ -101,18 +102,20 @@ def resume(
     run: RunFolder | str | Path,
     *,
     data: Data | None = None,
+    val: str | Path | None = None,
     force: bool = False,
     device: str | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Go on with a training or a search where it was stopped, whatever stopped it; stages that are done are left alone.
 
-    `data` is what it was begun with, where that is in no file: it is held against what the run remembers of it.
+    `data` is what it was begun with, where that is in no file or was moved, and `val` what it is validated on, where that
+    was moved: they are held against what the run remembers of them.
 
     Raises:
         DataError: the data is not what it was; forced, it is taken as it is now.
     """
-    return _run(folders.resume(run, data=data, force=force, device=device, watcher=watcher))
+    return _run(folders.resume(run, data=data, val=val, force=force, device=device, watcher=watcher))
 
 
 def _options(options: Options | None, recipe: str | Recipe | None, epochs: int | None, device: str | None) -> Options:
@@ -122,6 +125,10 @@ def _options(options: Options | None, recipe: str | Recipe | None, epochs: int |
     if epochs is not None:
         options = replace(options, settings=(*options.settings, f"epochs={epochs}"))
     return options if device is None else replace(options, device=device)
+
+
+def _done(job: begin.Job, watcher: Watcher) -> RunFolder:
+    return begin.start(job, watcher) if job.options.folds is None else cross_validate(job, watcher)
 
 
 def _run(folder: RunFolder) -> Run:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from .options import DATA, DATA_HELP, Device, Download, Json, Root, Run
+from .options import DATA, DATA_HELP, Device, Download, Json, Out, Root, Run
 from .output import emit, out, told_of, watching
 
 if TYPE_CHECKING:
@@ -27,12 +27,15 @@ def evaluate(
     root: Root = None,
     download: Download = False,
     device: Device = None,
+    out_folder: Annotated[Out, Parameter(help="A folder for classes.csv and, of a classifier, confusion.csv.")] = None,
     json: Json = False,
 ) -> None:
     """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images, or on every image of DATA."""
     from ..jobs.evaluate import evaluate as evaluated
 
-    scores = evaluated(run, data, split=split, root=root, download=download, device=device, watcher=watching())
+    scores = evaluated(
+        run, data, split=split, root=root, download=download, device=device, out=out_folder, watcher=watching()
+    )
     if json:
         emit(scores.to_record())
         return

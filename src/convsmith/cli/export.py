@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import COUNT, MODEL_HELP, OUTPUT, Json, Out
+from .options import COUNT, MODEL_HELP, OUTPUT, Json, Moved, MovedVal, Out
 from .output import emit, out, watching
 from .places import writable
 
@@ -34,6 +34,8 @@ def export(
     child: Annotated[
         int | None, Parameter(help="Of a search: this child of its front, as its report counts.", validator=COUNT)
     ] = None,
+    data: Moved = None,
+    val: MovedVal = None,
     json: Json = False,
 ) -> None:
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
@@ -45,6 +47,8 @@ def export(
     if child is not None:
         from ..jobs.search.begin import export_child
 
+        if data is not None or val is not None:
+            raise UserError("--data and --val are of a run that trained; a search says by `resume` where its data lies")
         if int8:
             raise UserError("--int8 takes a finished run: give the folder of a winner, RUN/children/BUDGET")
         child_file = export_child(Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching())
@@ -52,7 +56,16 @@ def export(
     else:
         from ..jobs.ship.export import export as exported
 
-        found = exported(model, out_file, dynamic_batch=not static_batch, int8=int8, must=must, watcher=watching())
+        found = exported(
+            model,
+            out_file,
+            dynamic_batch=not static_batch,
+            int8=int8,
+            must=must,
+            data=data,
+            val=val,
+            watcher=watching(),
+        )
         record, snippet = found.to_record(), found.snippet
     record |= {"format": to}
     if json:

@@ -131,6 +131,12 @@ Cluster = Annotated[str | None, Parameter(help="Address of a Ray cluster to work
 
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"], group=OUTPUT)]
 Plot = Annotated[Path | None, Parameter(help="Draw it as an .svg or .png.", group=OUTPUT)]
+Moved = Annotated[
+    str | None, Parameter(name="--data", help="Where the run's data lies now, if it was moved.", group=DATA)
+]
+MovedVal = Annotated[
+    str | None, Parameter(name="--val", help="Where its --val lies now, if that was moved.", group=DATA)
+]
 Json = Annotated[
     bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.", group=OUTPUT)
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..errors import UserError
 from ..units import Cost, plural
@@ -50,6 +51,10 @@ class Learning:
         tuple[str, ...],
         Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.", group=TRAINING),
     ] = ()
+    val_share: Annotated[
+        float | None,
+        Parameter(help="Share of each class to validate on, where DATA is not divided; 0.2 by default.", group=DATA),
+    ] = None
     val: Annotated[
         str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.", group=DATA)
     ] = None
@@ -72,6 +77,7 @@ class Learning:
             recipe=self.recipe or usual,
             settings=(*self.settings, *shorts),
             val=self.val,
+            val_share=self.val_share,
             root=self.root,
             download=self.download,
             seed=self.seed,
@@ -83,6 +89,26 @@ class Learning:
 class Training(Learning):
     """Options of every verb that trains one network, or one supernet."""
 
+    folds: Annotated[
+        int | None,
+        Parameter(
+            help="Cross-validate: as many trainings, each image validated once by a network that has not seen it.",
+            validator=Number(gte=2),
+            group=DATA,
+        ),
+    ] = None
+    keep: Annotated[
+        Literal["last", "best"] | None,
+        Parameter(
+            help="Hand over the last epoch, or the best on the validation images: --set keep=best.", group=TRAINING
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Parameter(
+            help="End after so many epochs without a better one: --set patience=N.", validator=COUNT, group=TRAINING
+        ),
+    ] = None
     workers: Workers = 0
     cache: Annotated[
         Path | None,
@@ -111,8 +137,11 @@ class Training(Learning):
 
     def options(self, usual: str = "quick") -> Options:
         parent, name = self._place()
+        learning = super().options(usual)
+        short = {"keep": self.keep, "patience": self.patience}
         return replace(
-            super().options(usual),
+            learning,
+            settings=(*learning.settings, *(f"{field}={value}" for field, value in short.items() if value is not None)),
             workers=self.workers,
             name=name,
             parent=parent,
@@ -121,6 +150,7 @@ class Training(Learning):
             tensorboard=self.tensorboard,
             cache=self.cache,
             cache_side=self.cache_side,
+            folds=self.folds,
         )
 
     def _place(self) -> tuple[Path, str | None]:
@@ -141,7 +171,9 @@ def carried_out(job: Job, training: Training) -> None:
 
     watcher = watching()
     if not training.dry_run:
-        finished(start(job, watcher), training.json)
+        from ..jobs.studies.folds import cross_validate
+
+        finished(start(job, watcher) if training.folds is None else cross_validate(job, watcher), training.json)
         return
     from ..jobs.train.rehearsal import rehearse
 
@@ -160,21 +192,36 @@ def told(rehearsal: Rehearsal | SearchRehearsal, json: bool) -> None:
 
 def finished(run: RunFolder, json: bool) -> None:
     """Say what a training run came to."""
+    from ..runs import OF_RESULTS, Kind
     from ..training import rank_here
 
     if rank_here() > 0:  # the first of several processes speaks for all
         return
+    if run.kind is Kind.FOLDS:
+        cross_validated(run, json)
+        return
     config, scores, row = run.config, run.scores, run.latency.rows[0]
     cost, met = config.cost or Cost(), config.met or {}
+    beside = (metric for metric in scores.metrics if metric.name in ("per_class_mean", "majority"))
     files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
     if json:
         known = config.to_record()
         record = {"run": str(run.path)} | {key: known[key] for key in ("cost", "budget", "met")}
         exported = run.exported.to_record()
-        emit(record | {"scores": scores.short_record(), "latency": row.to_record(), "export": exported, "files": files})
+        emit(
+            record
+            | {
+                "scores": scores.short_record(),
+                "latency": row.to_record(),
+                "export": exported,
+                "files": files,
+                "notes": run.notes(),
+            }
+        )
         return
     err.print()
-    out.print(told_of(replace(scores, metrics=(scores.headline,)), pad=8)[0], markup=False)
+    for line in told_of(replace(scores, metrics=(scores.headline, *beside)), pad=8):
+        out.print(line, markup=False)
     for name, limit in met.items():
         needs, allowed = (f"{own:.3g}" if name == "ms" else f"{own:,.0f}" for own in (limit.actual, limit.limit))
         out.print(f"budget   {needs} of {allowed} {name}, {limit.slack:.1%} below")
@@ -185,4 +232,21 @@ def finished(run: RunFolder, json: bool) -> None:
         f"{row.runtime}, batch {row.batch}, {plural(row.threads, 'thread')})",
         soft_wrap=True,
     )
+    for note in run.notes(OF_RESULTS):
+        out.print(f"note     {note}", soft_wrap=True, markup=False, highlight=False)
     out.print(f"report   {files['report.html']}", soft_wrap=True)
+
+
+def cross_validated(run: RunFolder, json: bool) -> None:
+    """Say what a cross-validation came to."""
+    from ..jobs.studies.folds import cross_validation_of
+
+    found, page = cross_validation_of(run), str(run.file("report.html"))
+    if json:
+        runs = [str(run.fold(at).path) for at in range(len(found.folds))]
+        emit({"run": str(run.path)} | found.to_record() | {"runs": runs, "report": page})
+        return
+    err.print()
+    for line in found.lines():
+        out.print(line, soft_wrap=True, markup=False)
+    out.print(f"report   {page}", soft_wrap=True)

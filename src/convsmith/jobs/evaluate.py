@@ -9,11 +9,13 @@ from ..data import NotDivided, Split, load_to_score
 from ..data.readers.dataset import Own, own_data
 from ..data.readers.names import listed
 from ..errors import DataError, UserError
+from ..files import check_writable
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
-from ..runs import RunFolder
+from ..runs import RunFolder, write_tables
 from ..scores import Scores
 from ..tasks import targets_for
+from ..units import plural
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
 from .options import Data, Options, source_of
@@ -34,12 +36,14 @@ def evaluate(
     root: str | Path | None = None,
     download: bool = False,
     device: str | None = None,
+    out: str | Path | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
     """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
 
     `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
     val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
+    `out` is a folder for a table of the classes and of the confusion as CSV.
     Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it.
 
     Raises:
@@ -48,6 +52,8 @@ def evaluate(
     run, watcher = trained_run(run), watcher or Watcher()
     if split is not None and split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
+    if out is not None:
+        check_writable(Path(out) / "classes.csv")
     began = Source.of(run)
     now = began if data is None else source_of(data, Options(root=root, download=download))
     source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)
@@ -62,9 +68,11 @@ def evaluate(
             watcher.note(
                 f"{run.path} was trained on images that are scored here; --split val scores those that it was not"
             )
-    watcher.stage("evaluate", f"{len(found.split)} images of {found.name or 'its own part ' + found.part}")
+    watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.name or 'its own part ' + found.part}")
     task, where = task_of(run.config), chosen_device(device)
     scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
+    if out is not None:
+        write_tables(scores, Path(out))
     return replace(scores, split=found.part, of=found.name)
 
 

@@ -14,6 +14,7 @@ from ..watcher import Watcher
 from .options import Data
 from .search.begin import resume_search
 from .search.page import unfinished, write_page
+from .studies.folds import resume_folds, write_folds
 from .train.begin import resume_training
 
 __all__ = ["report", "resume"]
@@ -23,13 +24,15 @@ def resume(
     run: RunFolder | str | Path,
     *,
     data: Data | None = None,
+    val: str | Path | None = None,
     force: bool = False,
     device: str | None = None,
     watcher: Watcher | None = None,
 ) -> RunFolder:
     """Go on with a training or a search where it was stopped, whatever stopped it; stages that are done are left alone.
 
-    `data` is what it was begun with, where that is in no file: a dataset of one's own.
+    `data` is what it was begun with, where that is in no file (a dataset of one's own) or was moved, and `val` what it is
+    validated on, where that was given apart and was moved.
 
     Raises:
         DataError: the data has changed since the start; forced, it is taken as it is now.
@@ -38,12 +41,18 @@ def resume(
     found = run if isinstance(run, RunFolder) else RunFolder.open(run)
     match found.kind:
         case Kind.SEARCH:
-            return resume_search(found, data=data, force=force, on=device, watcher=watcher)
+            return resume_search(found, data=data, val=val, force=force, on=device, watcher=watcher)
+        case Kind.FOLDS:
+            if val is not None:
+                raise UserError(
+                    f"{found.path} is a cross-validation, whose data has no validation part apart: leave out --val"
+                )
+            return resume_folds(found, data=data, force=force, on=device, watcher=watcher)
         case Kind.CHILD:
             weights_of(found)  # they come from the search alone: training would make others
-            return resume_training(found, data=data, force=force, on=device, watcher=watcher)
+            return resume_training(found, data=data, val=val, force=force, on=device, watcher=watcher)
         case _:
-            return resume_training(found, data=data, force=force, on=device, watcher=watcher)
+            return resume_training(found, data=data, val=val, force=force, on=device, watcher=watcher)
 
 
 def report(runs: Sequence[RunFolder | str | Path] | RunFolder | str | Path) -> Path:
@@ -54,6 +63,8 @@ def report(runs: Sequence[RunFolder | str | Path] | RunFolder | str | Path) -> P
     """
     given = [runs] if isinstance(runs, RunFolder | str | Path) else runs
     opened = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in given]
+    if len(opened) == 1 and opened[0].kind is Kind.FOLDS:
+        return write_folds(opened[0])
     searches = [run for run in opened if run.kind is Kind.SEARCH]
     if len(opened) == 1:
         if not searches:

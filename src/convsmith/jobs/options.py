@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.readers.dataset import Own, described, own_data
+from ..errors import UserError
 from ..recipe import Recipe
 from ..recipes import changed
 from ..recipes import recipe as named_recipe
@@ -25,6 +26,7 @@ class Options:
     root: str | Path | None = None
     download: bool = False
     val_share: float | None = None  # of each class, set aside where the data is not divided; None is a fifth
+    folds: int | None = None  # cross-validation: as many trainings, each validated on another part
     seed: int = 0
     workers: int = 0
     name: str | None = None
@@ -63,7 +65,18 @@ def source_of(data: Data, options: Options) -> Source:
         cache_side=options.cache_side,
         own=own is not None,
         val_share=options.val_share,
+        fold=None if options.folds is None else (0, _folds(options)),
     )
+
+
+def _folds(options: Options) -> int:
+    if options.folds is None or options.folds < 2:
+        raise UserError(
+            f"--folds needs two parts or more, each validated by a network of the others; got {options.folds}"
+        )
+    if options.val is not None or options.val_share is not None:
+        raise UserError("--folds says what is validated on: leave out --val and --val-share")
+    return options.folds
 
 
 def source_again(run: RunFolder, data: Data | None, val: str | Path | None = None) -> Source:

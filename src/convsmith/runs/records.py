@@ -114,6 +114,7 @@ class Config(Record):
     machine: Machine | None = None
     threads: int | None = None
     task: Mapping[str, Any] | None = None
+    folds: int | None = None  # of a cross-validation, whose folds are run folders of their own
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -123,7 +124,9 @@ class Config(Record):
         return super().from_record(data)
 
     def left_out(self) -> Iterable[str]:
-        later = [name for name, own in (("threads", self.threads), ("task", self.task)) if own is None]
+        later = [
+            name for name, own in (("threads", self.threads), ("task", self.task), ("folds", self.folds)) if own is None
+        ]
         return (*(_OF_A_NETWORK if self.budgets else _OF_A_SEARCH), *later)
 
 

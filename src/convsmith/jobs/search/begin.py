@@ -20,7 +20,7 @@ from ...supernet import Space
 from ...tasks import Classify, Task
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
-from ..feed import metadata_of, samples_of, shape_of, task_of
+from ..feed import metadata_of, refuse_lone_images, samples_of, shape_of, task_of
 from ..options import Data, Options, source_again
 from ..source import Source, data_record, loaded_again, unchanged
 from ..train.begin import given
@@ -68,6 +68,7 @@ def search(
                 return RunFolder.open(before), images
             task = request.task(images)
             space, recipe = request.settled(images)
+            refuse_lone_images(space.smallest(), recipe, len(images.train), ranks)
             request.refuse_slow(space)
             run = RunFolder.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
             remember(str(run.path.resolve()))
@@ -85,19 +86,20 @@ def resume_search(
     run: RunFolder,
     *,
     data: Data | None = None,
+    val: str | Path | None = None,
     force: bool = False,
     on: str | None = None,
     watcher: Watcher | None = None,
 ) -> RunFolder:
-    """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` as in
-    `resume`.
+    """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` and `val`
+    as in `resume`.
 
     Raises:
         DataError: the data has changed since the start. Forced, children are scored anew by it.
     """
     watcher = watcher or Watcher()
     remedy = f"`convsmith resume {run.path} {{}} PATH`"
-    images = loaded_again(run, source_again(run, data), own_data(data), watcher, remedy=remedy, force=force)
+    images = loaded_again(run, source_again(run, data, val), own_data(data), watcher, remedy=remedy, force=force)
     with joined(device(on)) as ranks:
         return carried(run, images, watcher, ranks)
 

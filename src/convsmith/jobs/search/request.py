@@ -54,6 +54,8 @@ class Request:
         base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
         recipe = changed(base, options.settings)
         refuse_recipe(recipe)
+        if options.folds is not None:
+            raise UserError("--folds is of a training: cross-validate the network that a search found, with `train`")
         if options.tensorboard:
             raise UserError("--tensorboard is of a training; a search draws its curves in its report")
         if options.pseudo is not None:

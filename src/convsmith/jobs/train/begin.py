@@ -31,6 +31,7 @@ from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
+from ..feed import refuse_lone_images
 from ..options import Data, Options, resolved_recipe, source_of
 from ..scale import met, scale
 from ..source import Source, data_record
@@ -41,6 +42,7 @@ BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
 __all__ = [
     "BASE",
     "Job",
+    "checked",
     "describe",
     "design_job",
     "given",
@@ -160,15 +162,21 @@ def train_job(
     )
 
 
-def start(job: Job, watcher: Watcher) -> RunFolder:
-    """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+def checked(job: Job) -> None:
+    """Refuse, before anything is written, what would be found out later."""
     if job.options.tensorboard:
-        board()  # told before anything is written
+        board()
     if job.found is not None:  # `train` takes what it is given
         sound(job.found.spec, Path(job.options.parent))
+
+
+def start(job: Job, watcher: Watcher) -> RunFolder:
+    """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+    checked(job)
     with joined(device(job.options.device)) as ranks:
+        refuse_lone_images(job.spec, job.recipe, len(job.images.train), ranks)
         run, new = ranks.from_first(lambda: _begun(job, watcher))
-        return carry_on(run, watcher, job.images if new else None, ranks, data=job.own)
+        return carry_on(run, watcher, job.images if new else None, ranks, given=(job.own, None))
 
 
 def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
@@ -183,6 +191,8 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     for line in differences(job.recipe, job.spec, images=len(job.images.train)):
         watcher.note(line)
     describe(run, job)
+    for line in run.notes():
+        watcher.note(line)
     return run, True
 
 
@@ -199,17 +209,19 @@ def resume_training(
     run: RunFolder,
     *,
     data: Data | None = None,
+    val: str | Path | None = None,
     force: bool = False,
     on: str | None = None,
     watcher: Watcher | None = None,
 ) -> RunFolder:
     """Go on with a training where it was stopped, whatever stopped it; stages that are done are left alone.
 
-    `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now.
+    `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now;
+    so does `val` of a second folder or file that it is validated on.
     Raises `DataError` where the data is not what the run was begun with, unless it is forced.
     """
     with joined(device(on)) as ranks:
-        return carry_on(run, watcher or Watcher(), None, ranks, force=force, data=data)
+        return carry_on(run, watcher or Watcher(), None, ranks, force=force, given=(data, val))
 
 
 def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
@@ -249,6 +261,7 @@ def describe(run: RunFolder, job: Job) -> None:
             cost=cost(job.spec),
             stages=tuple(Stage(**asdict(row)) for row in stage_rows(job.spec)),
             task=None if job.task == Classify() else to_data(job.task),
+            folds=job.options.folds,
             recipe=to_data(job.recipe),
             differences=tuple(differences(job.recipe, job.spec, images=len(job.images.train))),
             machine=this_machine(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, RunFolder
+from ...runs import Config, Epoch, Latency, Limit, RunFolder, write_tables
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...units import plural
@@ -30,6 +31,7 @@ from ..feed import (
     metadata_of,
     normaliser,
     record_of_weights,
+    refuse_lone_images,
     samples_of,
     score_on,
     shape_of,
@@ -50,15 +52,16 @@ def carry_on(
     ranks: Ranks,
     *,
     force: bool = False,
-    data: Data | None = None,
+    given: tuple[Data | None, str | Path | None] = (None, None),
 ) -> RunFolder:
     """The stages that are not done, in order. SIGTERM ends the run after its step, or in another stage at once.
 
-    Without `images` they are loaded when they are needed, from where the run says or from `data`.
+    Without `images` they are loaded when they are needed, from where the run says or from `given`: the data, and what it is
+    validated on, as they lie now.
     """
     try:
         with Termination() as termination:
-            return _stages(run, watcher, images, ranks, termination, force=force, given=data)
+            return _stages(run, watcher, images, ranks, termination, force=force, given=given)
     except Stopped as stopped:
         raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
 
@@ -71,7 +74,7 @@ def _stages(
     termination: Termination,
     *,
     force: bool,
-    given: Data | None,
+    given: tuple[Data | None, str | Path | None],
 ) -> RunFolder:
     config, spec, where = run.config, run.spec, ranks.device
 
@@ -79,12 +82,13 @@ def _stages(
         nonlocal images
         if images is None:
             remedy = f"`convsmith resume {run.path} {{}} PATH`"
-            images = loaded_again(run, source_again(run, given), own_data(given), watcher, remedy=remedy, force=force)
+            images = loaded_again(
+                run, source_again(run, *given), own_data(given[0]), watcher, remedy=remedy, force=force
+            )
         return images
 
-    if (
-        given is not None
-    ):  # told to be what the run was begun with, which is held against it though nothing be left to do
+    # What is told to be the run's is held against it though nothing be left to do.
+    if any(one is not None for one in given):
         data()
     if ranks.from_first(lambda: not run.has("model.safetensors")):
         _train(run, config, spec, data(), where, watcher, ranks, termination)
@@ -94,6 +98,7 @@ def _stages(
         watcher.stage("evaluate", plural(len(data().val), "validation image"))
         task = task_of(config)
         found = score_on(trained(run, spec), spec, data().val, data().classes, where, task, data().roots)
+        write_tables(found, run.path)
         record_of_weights(run, "scores.json", found.to_record())
     if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
@@ -128,6 +133,7 @@ def _train(
     termination: Termination,
 ) -> None:
     recipe, seed = run.recipe, run.seed
+    refuse_lone_images(spec, recipe, len(images.train), ranks)
     feed = Feed(spec, images, recipe, seed, config.workers, (ranks.rank, ranks.world))
     normalise, task = normaliser(spec, where), task_of(config)
     validation = validation_batches(spec, images.val)
