@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...codec import to_data
 from ...costs import cost
@@ -116,6 +116,13 @@ def _train(
     feed = Feed(spec, parts, recipe, seed, config.workers, (ranks.rank, ranks.world))
     calibration = calibration_of(space, parts)
     supernet, task = Supernet(space, seed=seed), task_of(run.config)
+    if run.has("initial.safetensors"):
+        # What the weights have no part in starts at 0: the classifier knows nothing, and the projections of shortcuts that
+        # the space adds add nothing, so that the biggest network begins as the one that the weights are of.
+        missing, _ = supernet.model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
+        for name, parameter in supernet.model.named_parameters():
+            if name in missing:
+                nn.init.zeros_(parameter)
 
     def evaluate(shipped: Supernet) -> dict[str, float]:
         examiner = Examiner(shipped, parts, calibration, task, device=where)
