@@ -71,7 +71,8 @@ def _timm(name: str) -> Origin:
     if name not in known and name not in bare:
         near = nearest(name, known if "." in name else bare)
         raise UserError(f"timm has no pretrained weights called '{name}'{near}")
-    path = _downloaded(f"timm:{name}", timm.get_pretrained_cfg(name).hf_hub_id, None)
+    wanted: Any = timm.get_pretrained_cfg(name)
+    path = _downloaded(f"timm:{name}", wanted.hf_hub_id, None)
     try:
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)})
     except Exception as error:  # whatever timm's reading of a damaged file comes to
@@ -123,7 +124,7 @@ def _hub(name: str) -> Origin:
 def _downloaded(label: str, repo: str, revision: str | None) -> Path:
     """The weights' file of a repository of the model hub: the one in the hub's cache, else it is fetched."""
     try:
-        import huggingface_hub as hub
+        from huggingface_hub import constants, errors, hf_hub_download
     except ImportError:
         raise UserError(
             f"{label} needs huggingface_hub, which is not installed here: pip install 'convsmith[hub]'"
@@ -132,8 +133,8 @@ def _downloaded(label: str, repo: str, revision: str | None) -> Path:
     def found(files: Sequence[str], *, cached: bool) -> Path | None:
         for file in files:
             try:
-                return Path(hub.hf_hub_download(repo, file, revision=revision, local_files_only=cached))
-            except hub.errors.EntryNotFoundError:  # not in the repository, or not in the cache
+                return Path(hf_hub_download(repo, file, revision=revision, local_files_only=cached))
+            except errors.EntryNotFoundError:  # not in the repository, or not in the cache
                 continue
         return None
 
@@ -141,7 +142,7 @@ def _downloaded(label: str, repo: str, revision: str | None) -> Path:
         try:
             path = found(_HUB_FILES, cached=True)
             if path is None:
-                refuse_unreachable(hub.constants.ENDPOINT, label)
+                refuse_unreachable(constants.ENDPOINT, label)
                 path = found(_HUB_FILES, cached=False)
         except UserError:
             raise

@@ -41,7 +41,7 @@ from .predicted import Timed
 from .request import in_three
 from .scores import Examiner, Scorer, examined
 
-__all__ = ["CALIBRATION", "Search", "calibration_of", "carried"]
+__all__ = ["CALIBRATION", "Search", "begin_with", "calibration_of", "carried"]
 
 # Training images whose statistics a child's norms are given.
 CALIBRATION = 2000
@@ -117,12 +117,7 @@ def _train(
     calibration = calibration_of(space, parts)
     supernet, task = Supernet(space, seed=seed), task_of(run.config)
     if run.has("initial.safetensors"):
-        # What the weights have no part in starts at 0: the classifier knows nothing, and the projections of shortcuts that
-        # the space adds add nothing, so that the biggest network begins as the one that the weights are of.
-        missing, _ = supernet.model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
-        for name, parameter in supernet.model.named_parameters():
-            if name in missing:
-                nn.init.zeros_(parameter)
+        begin_with(supernet.model, load_file(run.file("initial.safetensors")))
 
     def evaluate(shipped: Supernet) -> dict[str, float]:
         examiner = Examiner(shipped, parts, calibration, task, device=where)
@@ -170,6 +165,18 @@ def _train(
                 watcher.record(record)
     if ranks.leads:
         write_weights(run.file("supernet.safetensors"), supernet.model.state_dict())
+
+
+def begin_with(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load weights of the network that a space was made from into its biggest network.
+
+    What they have no part in starts at 0: the classifier knows nothing, and the projections of shortcuts that the space adds
+    add nothing, so that the biggest begins as the network that the weights are of.
+    """
+    missing, _ = model.load_state_dict(state, strict=False)
+    for name, parameter in model.named_parameters():
+        if name in missing:
+            nn.init.zeros_(parameter)
 
 
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
