@@ -125,7 +125,7 @@ def test_a_trunk_gets_a_new_classifier_and_that_is_said(plain: State, tmp_path: 
     net = cs.create(NAME, classes=4, weights=tmp_path / "w.safetensors", watcher=told)
     assert torch.equal(net.state_dict()["stem.conv.conv.weight"], plain["stem.conv.conv.weight"])
     assert told.notes == [
-        f"{tmp_path}/w.safetensors: the weights under 'encoder.' are taken; 2 other tensors are left out (projector)",
+        f"{tmp_path}/w.safetensors: the weights under 'encoder.' are taken; left out of it: 2 tensors (projector)",
         "the classifier is new, for 4 classes",
     ]
 

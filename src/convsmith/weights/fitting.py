@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..families import names as family_names
 from ..families import spec as family_member
 from ..ledger import Numerics, published, weights_of
+from ..units import plural
 from .maps import Dialect, State, names, renamed, shapes
 from .origins import Origin
 from .places import Found, found
@@ -141,7 +142,7 @@ def _left_out(origin: Origin, place: Found) -> list[str]:
     begun = list(dict.fromkeys(key.removeprefix(place.beginning).split(".", 1)[0] for key in place.others))
     under = f"the weights under '{place.beginning}' are taken; " if place.beginning else ""
     shown = ", ".join(begun[:4]) + (", ..." if len(begun) > 4 else "")
-    return [f"{origin.label}: {under}{len(place.others)} other tensors are left out ({shown})"]
+    return [f"{origin.label}: {under}left out of it: {plural(len(place.others), 'tensor')} ({shown})"]
 
 
 def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:

@@ -26,7 +26,7 @@ from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import Classify, Task, refuse_unread, task_for
 from ...training import joined, recalled, remember, world_here
-from ...units import Budget
+from ...units import Budget, plural
 from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
@@ -137,7 +137,7 @@ def few(images: ImageData, watcher: Watcher) -> None:
     """Say where so few images are to be learned from that weights of another training are what would help."""
     n = len(images.train)
     if n < FEW:
-        watcher.note(f"{n} images are few to learn from nothing: --weights auto begins with published weights")
+        watcher.note(f"{plural(n, 'image')} to learn all from is little: --weights auto begins with published weights")
 
 
 def say_weights(source: str | Path, begin: Fitted, watcher: Watcher) -> None:
