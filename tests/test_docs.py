@@ -44,6 +44,13 @@ def test_the_page_of_your_own_loop_works_as_shown(
     assert isinstance(module.trainee, module.Single)
 
 
+def test_the_python_of_the_page_of_weights_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks("docs/weights.md", "python"))
+    assert "with_weights=True" in code and "numerics=" in code
+    exec(compile(code, "weights.md", "exec"), {"__name__": "weights"})
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = blocks("README.md", "python")

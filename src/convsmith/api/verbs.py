@@ -28,8 +28,9 @@ def design(
     data: Data,
     *,
     to: str | Budget,
-    base: str | Path | ArchSpec = "efficientnet_b0",
-    rule: str = "compound",
+    base: str | Path | ArchSpec | None = None,
+    rule: str | None = None,
+    weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     epochs: int | None = None,
     device: str | None = None,
@@ -38,14 +39,18 @@ def design(
 ) -> Run:
     """The main job: scale `base` to the budget, train it on `data`, evaluate, export, measure, report.
 
+    `base` is efficientnet_b0 and `rule` compound where nothing else is said. `weights` are those of the base to begin with,
+    and then the rule is resolution, which keeps their shapes; `auto` without a base takes the best published network that
+    meets the budget and has weights.
+
     `data` is what the command line takes, or any map-style dataset of images and labels, or a pair of them to train and to
-    validate on. `recipe`, `epochs` and `device` are short for the options' own.
+    validate on. `weights`, `recipe`, `epochs` and `device` are short for the options' own.
 
     Raises:
         UserError: an impossible budget, data or options; nothing is written then.
     """
     watcher = watcher or Watcher()
-    chosen = _options(options, recipe, epochs, device)
+    chosen = _options(options, recipe, epochs, device, weights)
     return _run(_done(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
 
 
@@ -68,8 +73,7 @@ def train(
     the options' own.
     """
     watcher = watcher or Watcher()
-    chosen = _options(options, recipe, epochs, device)
-    chosen = chosen if weights is None else replace(chosen, weights=weights)
+    chosen = _options(options, recipe, epochs, device, weights)
     return _run(_done(begin.train_job(model, data, resolution, chosen, watcher), watcher))
 
 
@@ -78,6 +82,7 @@ def search(
     data: Data,
     *,
     to: str | Sequence[str],
+    weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     epochs: int | None = None,
     device: str | None = None,
@@ -88,12 +93,13 @@ def search(
     """Train a supernet on `data` and hand over a finished child for each budget, with the front they stand on.
 
     `to` is budgets, each its own (`["2M-macs", "5ms"]`, or joined by commas); `+` joins limits of one. The winners are
-    `run.children`, runs like any other.
+    `run.children`, runs like any other. `weights` are those of the model that `how.space` names, whose network is the
+    biggest of the space and begins with them.
 
     Raises:
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
-    chosen = _options(options, recipe, epochs, device)
+    chosen = _options(options, recipe, epochs, device, weights)
     return _run(searching.search(data, to=to, options=chosen, how=how, watcher=watcher))
 
 
@@ -118,8 +124,16 @@ def resume(
     return _run(folders.resume(run, data=data, val=val, force=force, device=device, watcher=watcher))
 
 
-def _options(options: Options | None, recipe: str | Recipe | None, epochs: int | None, device: str | None) -> Options:
+def _options(
+    options: Options | None,
+    recipe: str | Recipe | None,
+    epochs: int | None,
+    device: str | None,
+    weights: str | Path | None,
+) -> Options:
     options = options or Options()
+    if weights is not None:
+        options = replace(options, weights=weights)
     if recipe is not None:
         options = replace(options, recipe=recipe)
     if epochs is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import BUDGET, BUDGETS, NETWORK, RULE, Data
+from .options import BUDGET, BUDGETS, NETWORK, RULE, Data, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ def design(
         str | None,
         Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.", group=NETWORK),
     ] = None,
-    rule: Annotated[str | None, Parameter(help=f"{RULE} Default: compound.", group=NETWORK)] = None,
+    rule: Annotated[
+        str | None, Parameter(help=f"{RULE} Default: compound; with --weights resolution.", group=NETWORK)
+    ] = None,
+    weights: Weights = None,
     how: Annotated[
         Literal["scale", "search"],
         Parameter(
@@ -50,14 +53,14 @@ def design(
             )
 
         # A comma joins the limits of one budget here, and several budgets there.
-        search(data, to=to.replace(",", "+"), space=space or "t32", training=training)
+        search(data, to=to.replace(",", "+"), space=space or "t32", weights=weights, training=training)
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
-    from ..jobs.train.begin import BASE, design_job
+    from ..jobs.train.begin import design_job
 
     watcher = watching()
-    found = design_job(data, to, base or BASE, rule or "compound", training.options(), watcher)
+    found = design_job(data, to, base, rule, replace(training.options(), weights=weights), watcher)
     carried_out(found, training)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError, nearest
-from ..ledger import Row, Verdict, families, published
+from ..ledger import Row, Verdict, families, published, weights_of
 from ..units import human
 from .options import Json, Pattern
 from .output import emit, err, out, table
@@ -43,7 +43,7 @@ def list_(
     out.print(
         table(
             None,
-            "<name px params print MACs print top-1 <agrees",
+            "<name px params print MACs print top-1 <weights <agrees",
             [
                 [
                     row.name,
@@ -53,6 +53,7 @@ def list_(
                     human(row.macs),
                     _print(row),
                     f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
+                    ", ".join(_packages(row)) or "none",
                     _agreement(row),
                 ]
                 for row in rows
@@ -79,6 +80,11 @@ def _print(row: Row) -> str:
     return row.paper_macs.text + (" (2x)" if row.unit == "2xMACs" else "")
 
 
+def _packages(row: Row) -> list[str]:
+    """Who has weights of the network; `package` is one that holds nothing else."""
+    return list(dict.fromkeys(one.package if one.source else "package" for one in weights_of(row.name) if one.tag))
+
+
 def _verdicts(rows: list[Row]) -> list[str]:
     """How many rows there are, then how many of each verdict."""
     return [str(len(rows)), *(str(sum(row.verdict is verdict for row in rows)) for verdict in Verdict)]
@@ -99,4 +105,5 @@ def row_record(row: Row) -> dict[str, object]:
     record = dataclasses.asdict(row)
     record["paper_params"] = row.paper_params.text if row.paper_params else None
     record["paper_macs"] = row.paper_macs.text if row.paper_macs else None
+    record["weights"] = [f"{one.package}:{one.model}:{one.tag}" for one in weights_of(row.name) if one.tag]
     return record | {"agrees": row.agrees if any(row.differences()) else None}

@@ -52,6 +52,7 @@ __all__ = [
     "Seed",
     "Spec",
     "Threads",
+    "Weights",
     "Workers",
 ]
 
@@ -95,6 +96,14 @@ RULE = (
     "fit-scaling wrote."
 )
 Classes = Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT, group=NETWORK)]
+Weights = Annotated[
+    str | None,
+    Parameter(
+        help="Begin with these: a file, a run, timm:NAME, tv:NAME, or auto: what is published. Other classes get a new "
+        "classifier.",
+        group=NETWORK,
+    ),
+]
 Resolution = Annotated[int | None, Parameter(help="Another input side.", validator=COUNT, group=NETWORK)]
 
 # ---- training and data -----------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SPREAD, Cluster, Data, Threads
+from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SPREAD, Cluster, Data, Threads, Weights
 from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
@@ -32,6 +33,9 @@ def search(
     space: Annotated[
         str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.", group=NETWORK)
     ] = "t32",
+    weights: Annotated[
+        Weights, Parameter(help="Begin with these, which are weights of the model that --space names.")
+    ] = None,
     labels_first: Annotated[
         float,
         Parameter(
@@ -78,6 +82,7 @@ def search(
     """
     from ..jobs.search import begin as searching
 
+    options = replace(training.options(), weights=weights)
     how = searching.SearchOptions(
         space=space,
         labels_first=labels_first,
@@ -92,9 +97,9 @@ def search(
     if training.dry_run:
         from ..jobs.search.rehearsal import rehearse_search
 
-        told(rehearse_search(data, to=to, options=training.options(), how=how, watcher=watching()), training.json)
+        told(rehearse_search(data, to=to, options=options, how=how, watcher=watching()), training.json)
         return
-    run = searching.search(data, to=to, options=training.options(), how=how, watcher=watching())
+    run = searching.search(data, to=to, options=options, how=how, watcher=watching())
     finished(run, training.json)
 
 

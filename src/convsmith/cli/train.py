@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import DATA, NETWORK, POSITIVE, Data, Resolution, Spec
+from .options import DATA, POSITIVE, Data, Resolution, Spec, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -24,13 +24,7 @@ def train(
     /,
     *,
     resolution: Resolution = None,
-    weights: Annotated[
-        str | None,
-        Parameter(
-            help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier.",
-            group=NETWORK,
-        ),
-    ] = None,
+    weights: Weights = None,
     pseudo: Annotated[
         str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.", group=DATA)
     ] = None,

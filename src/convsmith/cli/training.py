@@ -32,7 +32,8 @@ class Learning:
     recipe: Annotated[
         str | None,
         Parameter(
-            help="A named recipe (`convsmith recipes`); quick if none is given, of a ladder resnet-rs.", group=TRAINING
+            help="A named recipe (`convsmith recipes`); without one quick, with weights finetune, of a ladder resnet-rs.",
+            group=TRAINING,
         ),
     ] = None
     epochs: Annotated[
@@ -67,8 +68,8 @@ class Learning:
     ] = False
     json: Json = False
 
-    def options(self, usual: str = "quick") -> Options:
-        """These as the jobs take them; `usual` is the recipe where none is given."""
+    def options(self, usual: str | None = None) -> Options:
+        """These as the jobs take them; `usual` is the recipe where none is given, else what the job takes."""
         from ..jobs.options import Options
 
         short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
@@ -135,7 +136,7 @@ class Training(Learning):
         Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.", group=OUTPUT),
     ] = False
 
-    def options(self, usual: str = "quick") -> Options:
+    def options(self, usual: str | None = None) -> Options:
         parent, name = self._place()
         learning = super().options(usual)
         short = {"keep": self.keep, "patience": self.patience}

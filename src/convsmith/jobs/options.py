@@ -13,14 +13,14 @@ from ..recipes import recipe as named_recipe
 from ..runs import RunFolder
 from .source import Source
 
-__all__ = ["Data", "Options", "resolved_recipe", "source_again", "source_of"]
+__all__ = ["Data", "Options", "base_recipe", "resolved_recipe", "source_again", "source_of"]
 
 
 @dataclass(frozen=True)
 class Options:
     """What every training job may be told."""
 
-    recipe: str | Recipe = "quick"
+    recipe: str | Recipe | None = None  # without one finetune where there are weights to begin with, else quick
     settings: tuple[str, ...] = ()
     val: str | Path | None = None
     root: str | Path | None = None
@@ -87,7 +87,12 @@ def source_again(run: RunFolder, data: Data | None, val: str | Path | None = Non
     return replace(source, what=now.what, own=now.own, val=apart)
 
 
+def base_recipe(options: Options, usual: str) -> Recipe:
+    """The recipe that the options name, without their changes; `usual` where they name none."""
+    named = options.recipe or usual
+    return named_recipe(named) if isinstance(named, str) else named
+
+
 def resolved_recipe(options: Options) -> Recipe:
-    """The recipe that the options name, with their changes."""
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
-    return changed(base, options.settings)
+    """The recipe of a training, with the options' changes."""
+    return changed(base_recipe(options, "quick" if options.weights is None else "finetune"), options.settings)

@@ -320,8 +320,13 @@ def _stopped(good: dict[str, Any]) -> str:
 
 def _diverged(reason: str, step: int, epoch: int, rate: float, recipe: Recipe) -> str:
     lower = recipe.rate / 4
+    reckoned = (
+        ""
+        if recipe.batch == 256
+        else f" (rates are set for 256 images a step: here {recipe.rate:g} for {recipe.batch})"
+    )
     return (
-        f"{reason} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}. "
+        f"{reason} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}{reckoned}. "
         f"The last good checkpoint is kept. Try --set rate={lower:g}"
         + ("" if recipe.clip else ", --set clip=1")
         + (", --set precision=fp32" if recipe.precision is not Precision.FP32 else "")

@@ -20,10 +20,12 @@ from ...supernet import Space
 from ...tasks import Classify, Task
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
+from ...weights import Fitted
+from ...weights import write as write_weights
 from ..feed import metadata_of, refuse_lone_images, samples_of, shape_of, task_of
 from ..options import Data, Options, source_again
 from ..source import Source, data_record, loaded_again, unchanged
-from ..train.begin import given
+from ..train.begin import given, say_weights
 from .options import SearchOptions, Selector, space_in, space_of
 from .page import unfinished
 from .request import Request
@@ -67,7 +69,7 @@ def search(
                 watcher.note(f"started again by torchrun: going on with {before}")
                 return RunFolder.open(before), images
             task = request.task(images)
-            space, recipe = request.settled(images)
+            space, recipe, begin = request.settled(images)
             refuse_lone_images(space.smallest(), recipe, len(images.train), ranks)
             request.refuse_slow(space)
             run = RunFolder.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
@@ -75,7 +77,9 @@ def search(
             watcher.stage("run", str(run.path))
             small, big = cost(space.smallest()), cost(space.biggest())
             watcher.stage("space", f"{space.base.name}: {space.size():,} networks, from {small} to {big}")
-            _describe(run, request, space, recipe, task, images, options)
+            if begin is not None:
+                say_weights(str(options.weights), begin, watcher)
+            _describe(run, request, space, recipe, task, images, options, begin)
             return run, images
 
         found, images = ranks.from_first(begun)
@@ -156,10 +160,19 @@ def _child(run: RunFolder, number: int, watcher: Watcher) -> tuple[Model, ImageD
 
 
 def _describe(
-    run: RunFolder, request: Request, space: Space, recipe: Recipe, task: Task, images: ImageData, options: Options
+    run: RunFolder,
+    request: Request,
+    space: Space,
+    recipe: Recipe,
+    task: Task,
+    images: ImageData,
+    options: Options,
+    begin: Fitted | None,
 ) -> None:
     run.write("space.json", to_data(space))
     run.write_spec(space.biggest())
+    if begin is not None:  # kept, so that resuming needs nothing from elsewhere
+        write_weights(run.file("initial.safetensors"), begin.state)
     run.write_data(data_record(images))
     run.write_config(
         Config(
@@ -170,6 +183,7 @@ def _describe(
             data=images.name,
             source=to_data(request.source),
             seed=options.seed,
+            weights=None if options.weights is None else str(options.weights),
             workers=options.workers,
             command=given(),
             budgets=tuple(request.budgets),

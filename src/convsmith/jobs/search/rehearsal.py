@@ -85,7 +85,7 @@ def rehearse_search(
     """
     request = Request.of(data, to, options, how)
     images = replace(request.source.load(watcher), cache=None)  # building a cache would be writing
-    space, recipe = request.settled(images)
+    space, recipe, _ = request.settled(images)
     request.refuse_slow(space)
     parts, where = in_three(images, options.seed), device(options.device)
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...codec import to_data
 from ...costs import cost
@@ -41,7 +41,7 @@ from .predicted import Timed
 from .request import in_three
 from .scores import Examiner, Scorer, examined
 
-__all__ = ["CALIBRATION", "Search", "calibration_of", "carried"]
+__all__ = ["CALIBRATION", "Search", "begin_with", "calibration_of", "carried"]
 
 # Training images whose statistics a child's norms are given.
 CALIBRATION = 2000
@@ -116,6 +116,8 @@ def _train(
     feed = Feed(spec, parts, recipe, seed, config.workers, (ranks.rank, ranks.world))
     calibration = calibration_of(space, parts)
     supernet, task = Supernet(space, seed=seed), task_of(run.config)
+    if run.has("initial.safetensors"):
+        begin_with(supernet.model, load_file(run.file("initial.safetensors")))
 
     def evaluate(shipped: Supernet) -> dict[str, float]:
         examiner = Examiner(shipped, parts, calibration, task, device=where)
@@ -163,6 +165,18 @@ def _train(
                 watcher.record(record)
     if ranks.leads:
         write_weights(run.file("supernet.safetensors"), supernet.model.state_dict())
+
+
+def begin_with(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load weights of the network that a space was made from into its biggest network.
+
+    What they have no part in starts at 0: the classifier knows nothing, and the projections of shortcuts that the space adds
+    add nothing, so that the biggest begins as the network that the weights are of.
+    """
+    missing, _ = model.load_state_dict(state, strict=False)
+    for name, parameter in model.named_parameters():
+        if name in missing:
+            nn.init.zeros_(parameter)
 
 
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:

@@ -16,7 +16,6 @@ from ...files import write_json, write_text
 from ...machine import this_machine
 from ...recipe import Recipe
 from ...recipes import changed, differences
-from ...recipes import recipe as named_recipe
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
@@ -24,7 +23,7 @@ from ...tasks import task_for
 from ...units import plural
 from ...watcher import Watcher
 from ..feed import Feed
-from ..options import Data, Options, source_of
+from ..options import Data, Options, base_recipe, source_of
 from ..timing.steps import seconds_a_step
 from ..train.begin import regularised
 from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
@@ -68,7 +67,7 @@ def planned(
     watcher: Watcher,
 ) -> tuple[ImageData, ArchSpec, Recipe, Sequence[Step]]:
     """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    base = base_recipe(options, "resnet-rs")
     recipe = changed(base, options.settings)
     spec = resolve_spec(model)
     check_channels(spec.input.channels)

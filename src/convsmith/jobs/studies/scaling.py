@@ -17,7 +17,6 @@ from ...errors import BudgetError, UserError
 from ...evals.intervals import student, wilson
 from ...recipe import Recipe
 from ...recipes import changed, settle
-from ...recipes import recipe as named_recipe
 from ...resolve import spec as resolve_spec
 from ...scaling import Compound, Point, Rule, Tiny, rule_to_json, solve
 from ...scaling import rule as named_rule
@@ -26,7 +25,7 @@ from ...scaling.law import Law
 from ...tasks import Classify, task_for
 from ...units import Budget, Cost, plural
 from ...watcher import Watcher
-from ..options import Options
+from ..options import Options, base_recipe
 from ..train.begin import regularised
 from .trials import Outcome, Trial, train_all
 
@@ -159,7 +158,7 @@ def planned(
         raise UserError(f"a rule cannot be fitted to {trials} networks; 4 are the least, 24 say something")
     if seeds < 1:
         raise UserError(f"--seeds must be at least 1; got {seeds}")
-    recipe = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    recipe = base_recipe(options, "quick")
     spec = resolve_spec(base).with_classes(len(images.classes))
     check_channels(spec.input.channels)
     spec = spec if resolution is None else spec.with_resolution(resolution)

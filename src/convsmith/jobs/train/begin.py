@@ -26,7 +26,7 @@ from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import Classify, Task, refuse_unread, task_for
 from ...training import joined, recalled, remember, world_here
-from ...units import Budget
+from ...units import Budget, plural
 from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
@@ -36,8 +36,10 @@ from ..options import Data, Options, resolved_recipe, source_of
 from ..scale import met, scale
 from ..source import Source, data_record
 from .stages import board, carry_on
+from .weighted import AUTO, base_of, picked, scaled
 
 BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
+FEW = 1000  # images below which weights are spoken of
 
 __all__ = [
     "BASE",
@@ -47,6 +49,7 @@ __all__ = [
     "design_job",
     "given",
     "resume_training",
+    "say_weights",
     "start",
     "train_job",
 ]
@@ -70,9 +73,19 @@ class Job:
 
 
 def design_job(
-    data: Data, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
+    data: Data,
+    to: str | Budget,
+    base: str | Path | ArchSpec | None,
+    rule: str | None,
+    options: Options,
+    watcher: Watcher,
 ) -> Job:
-    """Load the data and choose the network: the part of `design` before anything is trained or written."""
+    """Load the data and choose the network: the part of `design` before anything is trained or written.
+
+    Without weights `base` (efficientnet_b0) is scaled by `rule` (compound). With weights `base` is whose they are, and the
+    rule must leave their shapes alone (resolution); with `auto` and neither of them, the best published network that has
+    weights is taken as it is.
+    """
     if world_here() > 1:
         raise UserError(
             "design chooses by one process: `convsmith scale BASE --to BUDGET --out spec.json`, "
@@ -80,16 +93,31 @@ def design_job(
         )
     device(options.device)  # one that is not here is told before anything is read
     recipe, source = resolved_recipe(options), source_of(data, options)
-    chosen = resolve_spec(base)
+    chosen = resolve_spec(base or base_of(options.weights) or BASE)
     check_channels(chosen.input.channels)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
+    line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
-    line = named_rule(rule)
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
     task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
-    found = scale(task.fitted(chosen, images.classes), to=budget, rule=line, watcher=watcher)
+
+    def fit(spec: ArchSpec) -> ArchSpec:
+        return task.fitted(spec, images.classes)
+
+    begin, named = None, chosen.name
+    if options.weights is None:
+        few(images, watcher)
+        found = scale(fit(chosen), to=budget, rule=line, watcher=watcher)
+    else:
+        if base is None and rule is None and str(options.weights) == AUTO:
+            weighted = picked(budget, fit, watcher)
+        else:
+            weighted = scaled(chosen, options.weights, budget, line, fit, watcher)
+        found, begin, named = weighted.found, weighted.begin, weighted.base
+        options = replace(options, weights=weighted.source)
+        say_weights(weighted.source, begin, watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
     recipe = settle(recipe, found.spec)
     return Job(
@@ -100,10 +128,25 @@ def design_job(
         recipe,
         options,
         found,
-        chosen.name,
+        named,
+        start=begin,
         task=task,
         own=own_data(data),
     )
+
+
+def few(images: ImageData, watcher: Watcher) -> None:
+    """Say where so few images are to be learned from that weights of another training are what would help."""
+    n = len(images.train)
+    if n < FEW:
+        watcher.note(f"{plural(n, 'image')} to learn all from is little: --weights auto begins with published weights")
+
+
+def say_weights(source: str | Path, begin: Fitted, watcher: Watcher) -> None:
+    """Where the weights are from, and what was chosen and left out."""
+    watcher.stage("weights", str(source))
+    for note in begin.notes:
+        watcher.note(note)
 
 
 def sound(spec: ArchSpec, folder: Path | None) -> None:
@@ -139,9 +182,11 @@ def train_job(
         path = target.run.path
         watcher.note(f"{path} is trained anew, from random weights: --weights {path} would begin with its own")
     if options.weights is not None:
-        begin = fitted(spec, origin(options.weights), classes=len(images.classes))
+        begin = fitted(spec, origin(options.weights, spec.name), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
-        watcher.stage("weights", f"{options.weights}" + ("; the classifier is new" if begin.fresh else ""))
+        say_weights(options.weights, begin, watcher)
+    else:
+        few(images, watcher)
     spec = spec if resolution is None else spec.with_resolution(resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
     recipe = settle(recipe, spec)

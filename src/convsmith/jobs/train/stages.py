@@ -141,10 +141,9 @@ def _train(
     if run.has("initial.safetensors"):
         # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing.
         missing, _ = model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
-        if missing:
-            for name, parameter in model.named_parameters():
-                if name.startswith(spec.head.named):
-                    nn.init.zeros_(parameter)
+        for name, parameter in model.named_parameters():
+            if name in missing and name.startswith(spec.head.named):
+                nn.init.zeros_(parameter)
 
     def evaluated(network: nn.Module) -> dict[str, float]:
         meter = task.meter(images.classes, pictures=0)

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
-from .units import count
+from ..units import count
 
 __all__ = ["TOLERANCE", "Printed", "Row", "Verdict", "families", "published"]
 
@@ -102,7 +102,7 @@ class Row:
 @cache
 def _rows() -> tuple[Row, ...]:
     """Every row, family by family."""
-    text = resources.files(__package__).joinpath("golden/ledger.csv").read_text(encoding="utf-8")
+    text = resources.files("convsmith").joinpath("golden/ledger.csv").read_text(encoding="utf-8")
     return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
 
 
