@@ -200,7 +200,7 @@ def _work(spec: ArchSpec) -> tuple[float, float]:
 
 
 def _too_small(rule: Rule, base: ArchSpec, budget: Budget, smallest: Cost) -> str:
-    # Each limit that binds, raised to what the smallest member needs, and a little for the rounding of the print.
+    # Each limit that binds, raised to what the smallest member needs, and a little for the rounding of what is shown.
     needs = [
         f"{human(math.ceil(used * 1.005))}-{name}"
         for name, used, limit in (("macs", smallest.macs, budget.macs), ("params", smallest.params, budget.params))
