@@ -179,7 +179,18 @@ def test_list_narrows_by_pattern_and_family(capsys: pytest.CaptureFixture[str]) 
 def test_list_sums_up_by_family_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "list")
     summary = out.split("\n\n")[-1].splitlines()
-    assert summary[0].split() == ["family", "rows", "as", "printed", "within", "1", "%", "differs", "no", "print"]
+    assert summary[0].split() == [
+        "family",
+        "rows",
+        "as",
+        "published",
+        "within",
+        "1",
+        "%",
+        "differs",
+        "not",
+        "published",
+    ]
     assert int(summary[-1].split()[1]) == len(cs.published())
     _, out, _ = run(capsys, "list", "tinynet")
     assert "family" not in out

@@ -117,5 +117,9 @@ def test_the_reference_has_every_public_name_once() -> None:
     assert sorted(path.rpartition(".")[2] for path in listed) == sorted(convsmith.__all__)
     for path in listed:
         module, _, name = path.rpartition(".")
+        namesake = Path(convsmith.__file__).parent.joinpath(*convsmith._MODULE_OF[name].split("."), f"{name}.py")
+        assert module != "convsmith" or not namesake.exists(), (
+            f"{path} would be taken for {namesake}: give the whole path"
+        )
         shown = getattr(importlib.import_module(module), name)
         assert inspect.unwrap(shown) is inspect.unwrap(getattr(convsmith, name))

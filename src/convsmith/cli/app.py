@@ -164,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(str(stopped), tokens, code=143)
     except KeyboardInterrupt:
         return _failed(
-            "interrupted; what was earned is kept. A run goes on with `convsmith resume RUN`", tokens, code=130
+            "interrupted; what was done is kept. A run goes on with `convsmith resume RUN`", tokens, code=130
         )
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell

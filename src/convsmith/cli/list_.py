@@ -27,7 +27,7 @@ def list_(
     task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
     json: Json = False,
 ) -> None:
-    """The ledger: every published variant, our exact counts against the paper's print."""
+    """The ledger: every published variant, our exact counts beside the published ones."""
     known = families()
     # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
     chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]
@@ -43,7 +43,7 @@ def list_(
     out.print(
         table(
             None,
-            "<name px params print MACs print top-1 <weights <agrees",
+            "<name px params published MACs published top-1 <weights <agrees",
             [
                 [
                     row.name,
@@ -51,7 +51,7 @@ def list_(
                     human(row.params),
                     row.paper_params.text if row.paper_params else "-",
                     human(row.macs),
-                    _print(row),
+                    _published_macs(row),
                     f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
                     ", ".join(_packages(row)) or "none",
                     _agreement(row),
@@ -67,14 +67,14 @@ def list_(
         out.print("")
         out.print(table(None, columns, [*counts, ["all", *_verdicts(rows)]]))
     err.print(
-        "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with a print within the print's "
-        "rounding or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
+        "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with the published one within the "
+        "rounding of that or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
         style="dim",
     )
 
 
-def _print(row: Row) -> str:
-    """The paper's multiply-adds as it prints them, and whether it counts each as two."""
+def _published_macs(row: Row) -> str:
+    """The paper's multiply-adds as published, and whether it counts each as two."""
     if row.paper_macs is None:
         return "-"
     return row.paper_macs.text + (" (2x)" if row.unit == "2xMACs" else "")

@@ -18,7 +18,14 @@ __all__ = ["Data", "Options", "base_recipe", "resolved_recipe", "source_again", 
 
 @dataclass(frozen=True)
 class Options:
-    """What every training job may be told."""
+    """What every training job may be told: the options of the command line, by the same names where nothing else is said.
+
+    `recipe` is a name or a value, and `settings` change it as `--set` does: `("batch=32", "mixup=0.2")`. `val` is a second
+    folder, `.npz` or `.csv` to validate on; without it `val_share` of each class is set aside. `root` is where a named data
+    set lies, and `download` allows it to be fetched. `workers` processes read images; with 0 this one does. The run's folder
+    is `name`, made up where it is None, in `parent` (`--runs`). `weights` are those to begin with. `pseudo` is a file of
+    `pseudo_label`, of which `pseudo_ratio` images are drawn for each labelled one.
+    """
 
     recipe: str | Recipe | None = None  # without one finetune where there are weights to begin with, else quick
     settings: tuple[str, ...] = ()

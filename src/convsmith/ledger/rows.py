@@ -1,7 +1,7 @@
-"""The ledger: every published variant, our exact counts against the paper's print.
+"""The ledger: every published variant, our exact counts beside the published ones.
 
 `golden/ledger.csv` holds one row a variant and resolution. `params` and `macs` are exact and asserted against our own
-count to the unit; the paper's columns stand as printed, with their unit and source. A count within the print's own
+count to the unit; the paper's columns stand as published, with their unit and source. A count within the published one's own
 rounding, or within 1 %, agrees with it; any other carries its reason. Reading the ledger imports no torch.
 """
 
@@ -23,12 +23,12 @@ TOLERANCE = 0.01
 
 
 class Verdict(StrEnum):
-    """How our counts stand to the paper's print, by the worst of them."""
+    """How our counts stand to the published ones, by the worst of them."""
 
-    EXACT = "as printed"  # within half of the print's last digit
+    EXACT = "as published"  # within half of the last digit that is published
     CLOSE = "within 1 %"
     DIFFERS = "differs"
-    SILENT = "no print"
+    SILENT = "not published"
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Printed:
         return count(f"1{self.text[len(digits) :]}") / (2.0 * 10.0**decimals)
 
     def difference(self, ours: int) -> float:
-        """Our count over the print, minus one."""
+        """Our count over the published one, minus one."""
         return ours / self.value - 1
 
     def exact(self, ours: int) -> bool:
-        """Within the rounding of the print."""
+        """Within the rounding of the published number."""
         return abs(ours - self.value) <= self.half_step
 
     def agrees(self, ours: int) -> bool:
-        """Within the rounding of the print, or within 1 %."""
+        """Within the rounding of the published number, or within 1 %."""
         return self.exact(ours) or abs(ours - self.value) <= TOLERANCE * self.value
 
 

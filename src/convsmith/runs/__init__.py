@@ -1,4 +1,4 @@
-"""Run folders: what a run was given and earned."""
+"""Run folders: what a run was given and has produced."""
 
 from .kinds import Kind, kind_of
 from .lines import Epoch, Fall, Line, Look, epochs_of, line

@@ -1,4 +1,4 @@
-"""A run folder: everything a run was given and earned, in files that are whole or not there."""
+"""A run folder: everything a run was given and has produced, in files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class RunFolder:
     def write_spec(self, spec: ArchSpec) -> None:
         write_text(self.file("spec.json"), to_json(spec))
 
-    # ---- what it earned ------------------------------------------------------------------------------------------
+    # ---- what it produced ----------------------------------------------------------------------------------------
 
     @property
     def scores(self) -> Scores:
