@@ -14,7 +14,7 @@ from ..images import ImageData
 from ..inputs import Files, Inputs, Joined
 from ..split import Split
 from ..targets import Labels
-from .folder import images_below
+from .below import images_below
 from .npz import read_images
 
 __all__ = ["PseudoLabels", "chosen", "read_pseudo", "unlabelled", "with_pseudo"]
