@@ -6,6 +6,7 @@
 | `scored`    | `load_to_score`: images that a trained network is tried on        |
 | `found`     | what a user can name, found, in its parts                         |
 | `dividing`  | what is set aside of images that are not divided yet              |
+| `oddities`  | what is told of images: all but black, there twice                |
 | `readers`   | what can be named: folders, arrays, known sets                    |
 | `images`    | `ImageData`: what loading makes of it                             |
 | `split`     | inputs and targets of one part                                    |

@@ -187,7 +187,7 @@ def contents(images: ImageData) -> str:
             case Files(paths=paths):
                 for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
-                    digest.update(f"{path.parent.name}/{path.name} {size}\0".encode())
+                    digest.update(f"{path.parent.name}/{path.name} {size}\0".encode(errors="surrogateescape"))
             case Items(steady=True):
                 for i in np.linspace(0, len(inputs) - 1, min(len(inputs), LOOKED_AT)).astype(int).tolist():
                     digest.update(_pixels(inputs, i))

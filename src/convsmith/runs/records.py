@@ -159,10 +159,11 @@ class Data(Record):
     contents: str | None = None
     changed: tuple[str, ...] = ()  # when a resumed run was forced to take other data
     test: int = 0  # images of a test part that are left alone
+    notes: tuple[str, ...] = ()  # what who trained on it was told of it
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = ("fingerprint", "contents", "changed", "test")
+        own = ("fingerprint", "contents", "changed", "test", "notes")
         return [name for name in own if not vars(self)[name]]
 
 

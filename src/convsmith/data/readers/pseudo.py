@@ -18,7 +18,7 @@ from ..images import ImageData
 from ..inputs import Encoded, Files, Inputs
 from ..split import Split
 from ..targets import Labels
-from .folder import images_below
+from .below import images_below
 from .names import listed
 from .npz import read_images
 
