@@ -17,6 +17,7 @@ from ..runs import (
     Data,
     Epoch,
     Export,
+    Int8,
     Known,
     Latency,
     Line,
@@ -64,6 +65,7 @@ class RunFacts:
     latency: Latency | None
     export: Export | None
     problems: tuple[str, ...]
+    int8: Int8 | None = None
 
     @classmethod
     def read(cls, run: Path, *, name: str | None = None) -> RunFacts:
@@ -94,6 +96,7 @@ class RunFacts:
             scores=_read(run / "scores.json", Scores, problems),
             latency=_read(run / "latency.json", Latency, problems),
             export=_read(run / "export.json", Export, problems),
+            int8=_read(run / "export_int8.json", Int8, problems),
             problems=tuple(problems),
         )
 
@@ -113,6 +116,11 @@ class RunFacts:
     @property
     def stopped_early(self) -> bool:
         return self.config is not None and stopped_early(self.epochs, self.config.recipe)
+
+    @property
+    def judged_on(self) -> str | None:
+        """By what the data is known that its score is of; runs of different data cannot be compared."""
+        return (self.data.contents or self.data.fingerprint or self.data.name) if self.data else None
 
     @property
     def macs(self) -> int | None:

@@ -100,7 +100,8 @@ def accuracy_front(
         costs = [dot.cost for dot in dots]
         form = "{:g}" if unit == "ms" else ""
         _logarithmic(axes, min(costs) / 1.3, max(costs) * (2.2 if named else 1.3), unit, form=form)
-        scores = [100 * dot.top1 for dot in dots]
+        ends = [end for dot in dots for end in (dot.top1, *(dot.interval or ()))]
+        scores = [100 * min(max(end, 0.0), 1.0) for end in ends]
         room = max(max(scores) - min(scores), 2.0)
         axes.set_ylim(min(scores) - 0.15 * room, min(max(scores) + 0.15 * room, 100.5))
         axes.set_ylabel("top-1, %")

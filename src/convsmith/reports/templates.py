@@ -37,6 +37,7 @@ def _environment() -> jinja2.Environment:
         ms=form.ms,
         percent=form.percent,
         plain=form.plain,
+        rate=form.rate,
     )
     environment.globals.update(most_printed=plot.MOST_PRINTED)
     return environment

@@ -141,8 +141,8 @@ def cross_validation_of(run: RunFolder) -> CrossValidation:
     return CrossValidation(tuple(run.fold(at).scores for at in range(run.config.folds or 0)))
 
 
-def write_folds(run: RunFolder) -> Path:
-    """Write the page of a finished cross-validation; its path."""
+def write_folds(run: RunFolder, out: Path | None = None) -> Path:
+    """Write the page of a finished cross-validation, to `report.html` in its folder or to `out`; its path."""
     found, config = cross_validation_of(run), run.config
     names = [metric.name for metric in found.folds[0].metrics]
     page = ScalingPage(
@@ -164,8 +164,9 @@ def write_folds(run: RunFolder) -> Path:
         machine=this_machine().line,
     )
     html, _ = render_scaling(page, {})
-    write_text(run.file("report.html"), html)
-    return run.file("report.html")
+    place = out or run.file("report.html")
+    write_text(place, html)
+    return place
 
 
 def _row(name: str, scores: Scores, names: Sequence[str]) -> tuple[str, ...]:
