@@ -27,8 +27,13 @@ from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
 from .images import ImageData, Skipped
+<<<<<<< HEAD
 from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
 from .load import load_data
+=======
+from .inputs import Arrays, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
+from .load import NAMES, divided, load_data
+>>>>>>> 3fdb132 (The fifteen common corruptions at five severities, pure functions of a picture and a seed; the floors are read once)
 from .moves import Move
 from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score
@@ -42,6 +47,7 @@ __all__ = [
     "Batch",
     "Cache",
     "Cached",
+    "Corrupted",
     "Encoded",
     "Files",
     "ImageData",
