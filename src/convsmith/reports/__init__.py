@@ -2,5 +2,6 @@
 
 from .facts import RunFacts
 from .page import render, write_report
+from .passport import Sheet, render_passport
 
-__all__ = ["RunFacts", "render", "write_report"]
+__all__ = ["RunFacts", "Sheet", "render", "render_passport", "write_report"]

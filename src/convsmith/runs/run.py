@@ -21,6 +21,7 @@ from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
 from .record import Readable, loaded, read
 from .records import Config, Data, Export, Int8, Latency
+from .robustness import Robustness
 from .search_records import Foil, Foils, Front
 
 __all__ = ["RunFolder", "now"]
@@ -169,6 +170,10 @@ class RunFolder:
     @property
     def int8(self) -> Int8:
         return self._record("export_int8.json", Int8)
+
+    @property
+    def robustness(self) -> Robustness:
+        return self._record("robustness.json", Robustness)
 
     def write_scores(self, scores: Scores) -> None:
         self.write("scores.json", scores.to_record())
