@@ -14,11 +14,7 @@ PACKAGE = Path(convsmith.__file__).parent
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
-<<<<<<< HEAD
-    {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution"},
-=======
-    {"codec", "files", "watcher", "scores", "arch", "recipe", "evolution", "corruptions"},
->>>>>>> 3fdb132 (The fifteen common corruptions at five severities, pure functions of a picture and a seed; the floors are read once)
+    {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution", "corruptions"},
     {"layers", "threads"},
     {"parts"},
     {"model", "costs", "latency"},

@@ -5,34 +5,36 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .options import Json
+from .options import DATA, DATA_HELP, OUTPUT, RUN_HELP, Device, Json, Out
 from .output import emit, err, out, watching
 
 __all__ = ["passport"]
 
 
 def passport(
-    runs: list[Path],
+    runs: Annotated[list[Path], Parameter(help=RUN_HELP)],
     /,
     *,
-    data: Annotated[str | None, Parameter(help="Other pictures than the run's own validation images.")] = None,
-    split: Annotated[str | None, Parameter(help="Which part of the data.")] = None,
-    reference: Annotated[
-        Path | None, Parameter(help="The run that others are held against; the first by default.")
+    data: Annotated[str | None, Parameter(help=f"What to score it on, not its own: {DATA_HELP}", group=DATA)] = None,
+    split: Annotated[
+        Literal["val", "train", "test", "all"] | None, Parameter(help="Which part of the data.", group=DATA)
     ] = None,
-    to: Annotated[Path | None, Parameter(name=("--out", "-o"), help="The page.")] = None,
-    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ...; CUDA where there is one by default.")] = None,
+    reference: Annotated[
+        Path | None, Parameter(help="The run that others are held against; the first by default.", group=OUTPUT)
+    ] = None,
+    out_file: Annotated[Out, Parameter(help="The page; passport.html in the run folder, of several beside it.")] = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """The robustness of RUNS: fifteen corruptions at five severities, by group, with intervals, beside what each costs."""
     from ..jobs.passport import passport as made
 
     found = made(
-        runs, data, split=split, reference=reference, out=to, device=device, watcher=watching(),
+        runs, data, split=split, reference=reference, out=out_file, device=device, watcher=watching(),
         command=shlex.join(["convsmith", *sys.argv[1:]]),
     )  # fmt: skip
     if json:

@@ -44,7 +44,7 @@ def glass_blur(x: np.ndarray, rng: Generator, sigma: float, reach: int, rounds: 
 
 
 def _smoothed(x: np.ndarray, sigma: float) -> np.ndarray:
-    return gaussian_filter(x, (sigma, sigma, 0), mode="nearest", truncate=4)  # type: ignore[no-any-return]
+    return gaussian_filter(x, (sigma, sigma, 0), mode="nearest", truncate=4)
 
 
 def motion_blur(x: np.ndarray, rng: Generator, radius: int, sigma: float) -> np.ndarray:
@@ -54,7 +54,6 @@ def motion_blur(x: np.ndarray, rng: Generator, radius: int, sigma: float) -> np.
 
 def zoom_blur(x: np.ndarray, rng: Generator, last: float, step: float) -> np.ndarray:
     """The mean of the picture and of its middle at every zoom from 1 to `last`: the camera moved forwards."""
-    factors = np.arange(1, last + step / 2, step)
     picture = as_picture(x)
-    total = sum(np.asarray(zoomed(picture, factor), np.float32) for factor in factors)
-    return (x + total.reshape(x.shape) / 255) / (len(factors) + 1)  # type: ignore[union-attr]
+    frames = [picture, *(zoomed(picture, factor) for factor in np.arange(1, last + step / 2, step))]
+    return np.mean([np.asarray(frame) for frame in frames], 0, np.float32).reshape(x.shape) / 255

@@ -29,7 +29,7 @@ def elastic_transform(
     `sigma` of each side, times `strength`; three points a third of the picture apart move by up to `corners`.
     """
     sides = np.array(x.shape[:2], dtype=np.float64)
-    places = np.stack(np.mgrid[: x.shape[0], : x.shape[1]]).astype(np.float32)
+    places = np.indices(x.shape[:2], np.float32)
     fields = strength * reach * x.shape[0] * (2 * rng.random(places.shape, dtype=np.float32) - 1)
     moved = places + gaussian_filter(fields, (0, *(sigma * sides)))
     if corners:

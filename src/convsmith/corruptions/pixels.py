@@ -23,7 +23,7 @@ def as_picture(x: np.ndarray) -> Image.Image:
 
 def padded(x: np.ndarray, border: int, mode: str = "reflect") -> np.ndarray:
     """With a border on all four sides, which for `reflect` does not repeat the edge itself."""
-    return np.pad(x, ((border, border), (border, border), (0, 0)), mode=mode)  # type: ignore[call-overload, no-any-return]
+    return np.pad(x, ((border, border), (border, border), (0, 0)), mode=mode)  # type: ignore[call-overload]
 
 
 def zoomed(plane: Image.Image, factor: float) -> Image.Image:

@@ -27,13 +27,8 @@ from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
 from .images import ImageData, Skipped
-<<<<<<< HEAD
-from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
-from .load import load_data
-=======
 from .inputs import Arrays, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
-from .load import NAMES, divided, load_data
->>>>>>> 3fdb132 (The fifteen common corruptions at five severities, pure functions of a picture and a seed; the floors are read once)
+from .load import load_data
 from .moves import Move
 from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score

@@ -103,7 +103,7 @@ def _scored(run: RunFolder, data: Data | None, split: str | None, device: str | 
     """What was found of these weights before, where it was all and nothing else is asked for; else found now."""
     if data is None and split is None and is_of_weights(run, "robustness.json"):
         known = run.robustness
-        if known.whole and not known.adapted:
+        if known.whole and known.own and not known.adapted:
             return known
     watcher.stage("passport", str(run.path))
     return robustness(run, data, split=split, device=device, watcher=watcher)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from ..corruptions import CORRUPTIONS, GROUPS, SEVERITIES
-from ..data import Corrupted, Split, eval_batches
+from ..data import Batch, Corrupted, Split, eval_batches
+from ..data.images import placed
 from ..errors import UserError, nearest
 from ..evals import bootstrapped, evaluate
 from ..files import whole
@@ -26,6 +27,7 @@ from ..runs.robustness import rows_of
 from ..scores import Mistakes, Scores
 from ..supernet import calibrate
 from ..tasks import Task
+from ..units import duration, plural
 from ..watcher import Watcher
 from .evaluate import Part, part_to_score
 from .feed import EVAL_BATCH, normaliser, record_of_weights, task_of, trained
@@ -66,11 +68,15 @@ def robustness(
     names, severities = asked(corrupt), _severities(severity)
     run, watcher = trained_run(run), watcher or Watcher()
     part = part_to_score(run, data, split=split, root=root, download=download, watcher=watcher)
-    trial = _Trial(trained(run, run.spec), task_of(run.config), run.data.classes, part.split, chosen_device(device))
+    watcher.stage("evaluate", f"{plural(len(part.split), 'clean picture')} of {part.said}")
+    model, task = trained(run, run.spec), task_of(run.config)
+    trial = _Trial(model, task, run.data.classes, part, chosen_device(device))
     began = time.monotonic()
     clean, right = trial.scored(part.split)
     watcher.stage("corrupt", _planned(len(part.split), names, severities, time.monotonic() - began, trial, seed))
-    cells, rows, worst = [], [], []
+    cells: list[Cell] = []
+    rows: list[np.ndarray | None] = []
+    worst: list[Worst] = []
     pairs = [(name, level) for name in names for level in severities]
     for done, (name, level) in enumerate(pairs, start=1):
         spoilt = replace(part.split, inputs=Corrupted(part.split.inputs, name, level, seed))
@@ -80,7 +86,7 @@ def robustness(
         worst += _worst(found, right, name, level)
         watcher.count(f"{name} at severity {level}", done, len(pairs))
     record = Robustness(
-        data=part.said,
+        data=part.said if part.name else f"{run.data.name}/{part.part}",
         n=len(part.split),
         pictures=_pictures(part.split),
         clean=clean.headline,
@@ -90,11 +96,12 @@ def robustness(
         classes=run.data.classes,
         seed=seed,
         adapted=adapt,
+        own=not part.name and part.part == "val",
     )
     record_of_weights(run, "robustness.json", record.to_record())
     if right is not None:
         with whole(run.file("robustness.npz")) as path, path.open("wb") as file:
-            np.savez_compressed(file, clean=right, cells=np.stack(rows))  # type: ignore[arg-type]  # all or none
+            np.savez_compressed(file, clean=right, cells=np.stack([row for row in rows if row is not None]))
     return record
 
 
@@ -129,7 +136,7 @@ class _Trial:
     model: Model
     task: Task
     classes: tuple[str, ...]
-    clean: Split
+    part: Part
     device: torch.device
 
     def scored(self, split: Split, *, adapt: bool = False) -> tuple[Scores, np.ndarray | None]:
@@ -141,23 +148,28 @@ class _Trial:
             calibrate(model, [prepare(one.images.to(self.device)) for one in islice(self._batches(split), few)])
         meter = self.task.meter(self.classes, pictures=8)
         scores = evaluate(
-            model, self._batches(split), meter, prepare=prepare, device=self.device, where=split.inputs.where
+            model,
+            self._batches(split),
+            meter,
+            prepare=prepare,
+            device=self.device,
+            where=lambda i: placed(split.inputs.where(i), self.part.roots),
         )
         return scores, meter.each()
 
-    def _batches(self, split: Split) -> Iterator[object]:
+    def _batches(self, split: Split) -> Iterator[Batch]:
         image = self.model.spec.input
         return eval_batches(split, sides=image.sides, channels=image.channels, batch=EVAL_BATCH)
 
 
 def _planned(n: int, names: Sequence[str], severities: Sequence[int], clean_s: float, trial: _Trial, seed: int) -> str:
     """What is about to be done and, from a picture of each corruption, for how long."""
-    inputs, began = trial.clean.inputs, time.monotonic()
+    inputs, began = trial.part.split.inputs, time.monotonic()
     for name in names:
         Corrupted(inputs, name, severities[-1], seed).decode(0)
     seconds = len(severities) * (n * (time.monotonic() - began) + len(names) * clean_s)
     sets = len(names) * len(severities)
-    return f"{len(names)} corruptions x {len(severities)} severities, {sets * n:,} pictures, about {lasting(seconds)}"
+    return f"{len(names)} corruptions x {len(severities)} severities, {sets * n:,} pictures, {duration(seconds)}"
 
 
 def _means(cells: Sequence[Cell], rows: Sequence[np.ndarray | None]) -> Iterator[Mean]:

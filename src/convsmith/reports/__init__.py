@@ -2,6 +2,6 @@
 
 from .facts import RunFacts
 from .page import render, write_report
-from .passport import Sheet, render_passport
+from .passport import Sheet, in_words, render_passport
 
-__all__ = ["RunFacts", "Sheet", "render", "render_passport", "write_report"]
+__all__ = ["RunFacts", "Sheet", "in_words", "render", "render_passport", "write_report"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping, final
+from typing import Any, final
 
 from ..corruptions import CORRUPTIONS, GROUPS
 from ..scores import Interval, Metric, Mistake
@@ -50,8 +50,9 @@ class Worst(Record):
 class Robustness(Record):
     """What corruptions leave of the score of `n` pictures of `data`.
 
-    `clean` is the metric without any, its headline. `adapted`: norms took their statistics from the corrupted pictures.
-    `pictures` are sixteen digits that two runs share which were shown the same pictures; `weights` are those of the run's weights.
+    `own`: they are the run's own validation images. `clean` is the metric without any, its headline. `adapted`: norms took their statistics from the corrupted pictures.
+    `pictures` are sixteen
+    digits that two runs share which were shown the same pictures.
     """
 
     data: str
@@ -64,7 +65,7 @@ class Robustness(Record):
     classes: tuple[str, ...] = ()
     seed: int = 0
     adapted: bool = False
-    weights: str = ""
+    own: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
