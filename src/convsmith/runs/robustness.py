@@ -50,9 +50,8 @@ class Worst(Record):
 class Robustness(Record):
     """What corruptions leave of the score of `n` pictures of `data`.
 
-    `own`: they are the run's own validation images. `clean` is the metric without any, its headline. `adapted`: norms took their statistics from the corrupted pictures.
-    `pictures` are sixteen
-    digits that two runs share which were shown the same pictures.
+    `own`: they are the run's own validation images. `clean` is the headline without corruption. `adapted`: norms took their
+    statistics from the corrupted pictures. `pictures` are sixteen digits that two runs share which were shown the same.
     """
 
     data: str
