@@ -40,6 +40,7 @@ VERBS = [
     "fit-scaling",
     "ladder",
     "pick",
+    "passport",
     "calibrate",
     "estimate",
     "diagnose",

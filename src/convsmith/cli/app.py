@@ -30,6 +30,7 @@ from .measure import measure
 from .old_words import renamed
 from .options import OUTPUT, Json
 from .output import emit, err, out
+from .passport import passport
 from .pick import pick
 from .predict import predict
 from .pseudo_label import pseudo_label
@@ -116,9 +117,9 @@ def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = 
     app.meta([*([verb] if verb else []), "--help"])
 
 
-VERBS = {
+VERBS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Design and scale": (design, demo, scale, pick, search, fit_scaling),
-    "Train and score": (train, resume, evaluate, ladder, pseudo_label),
+    "Train and score": (train, resume, evaluate, passport, ladder, pseudo_label),
     "Look": (list_, show, diagnose, report),
     "Ship": (predict, export, convert),
     "Machine": (doctor, measure, calibrate, estimate, completion, help_),

@@ -23,6 +23,7 @@ __all__ = [
     "NETWORK",
     "OUTPUT",
     "POSITIVE",
+    "ROBUSTNESS",
     "RULE",
     "RUN_HELP",
     "SEARCHING",
@@ -67,7 +68,8 @@ SEARCHING = Group("Search", sort_key=4)
 DATA = Group("Data", sort_key=5)
 TIMING = Group("Timing", sort_key=6)
 SPREAD = Group("Processes", sort_key=7)
-OUTPUT = Group("Output", sort_key=8)
+ROBUSTNESS = Group("Robustness", sort_key=8)
+OUTPUT = Group("Output", sort_key=9)
 
 # ---- what comes without a word before it -----------------------------------------------------------------------------
 

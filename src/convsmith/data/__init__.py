@@ -28,7 +28,7 @@ from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
 from .images import ImageData, Skipped
-from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
+from .inputs import Arrays, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
 from .load import load_data
 from .moves import Move
 from .normalise import Normalise
@@ -43,6 +43,7 @@ __all__ = [
     "Batch",
     "Cache",
     "Cached",
+    "Corrupted",
     "Encoded",
     "Files",
     "ImageData",

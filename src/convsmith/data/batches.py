@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..errors import DataError
 from ..recipe import Augment
 from .augment import DRAWS, altered, box, moved
-from .inputs import Arrays, Encoded, Files, Inputs, Joined
+from .inputs import Arrays, Corrupted, Encoded, Files, Inputs, Items, Joined
 from .moves import Move
 from .pictures import unwarned
 from .resize import central, covering, resized
@@ -330,6 +330,8 @@ def _stacked(
 
 def _threads(inputs: Inputs) -> int:
     """How many threads make a batch: of images to be decoded, torch's own number up to eight, one in a worker; else one."""
+    if isinstance(inputs, Corrupted):  # work for threads wherever the images lie, but that a user's dataset may mind
+        return 1 if isinstance(inputs.inputs, Items) else min(8, torch.get_num_threads())
     return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined) else 1
 
 

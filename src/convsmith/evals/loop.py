@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +36,9 @@ class Meter(Protocol):
 
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
         """What was counted; `where` gives the path of an input by its number. Raises `UserError` where nothing was."""
+
+    def each(self) -> np.ndarray | None:
+        """What each input adds to the headline ⟨n⟩, in the order they were counted; None where that is no mean over inputs."""
 
 
 def _nowhere(index: int) -> None:

@@ -47,6 +47,7 @@ class Top1:
         self._k = min(top, len(self._classes))
         self._confusion = np.zeros((len(self._classes), len(self._classes)), dtype=np.int64)
         self._among_top, self._loss = 0, 0.0
+        self._right: list[np.ndarray] = []
         self._pictures = pictures
         self._mistakes: list[_Mistake] = []
 
@@ -61,9 +62,14 @@ class Top1:
         among = (logits.topk(self._k, dim=1).indices == labels[:, None]).any(1) | (predicted == labels)
         self._among_top += int(among.sum())
         np.add.at(self._confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
+        self._right.append((predicted == labels).cpu().numpy())
         if self._pictures:
             self._mistakes += _mistakes(batch, logits.softmax(dim=1), predicted, self._pictures)
             self._mistakes = sorted(self._mistakes, key=_surest_first)[: self._pictures]
+
+    def each(self) -> np.ndarray:
+        """Whether each image was right, bool ⟨n⟩."""
+        return np.concatenate(self._right)
 
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
         confusion = self._confusion

@@ -21,7 +21,7 @@ from .feed import score_on, task_of, trained
 from .options import Data, Options, source_of
 from .source import Source, unchanged, unread
 
-__all__ = ["SPLITS", "evaluate"]
+__all__ = ["SPLITS", "Part", "evaluate", "part_to_score"]
 
 SPLITS = ("val", "train", "test", "all")
 # Those that a run makes of data that is not divided.
@@ -50,25 +50,10 @@ def evaluate(
         DataError: classes that the run does not know, no such part, or nothing to score.
     """
     run, watcher = trained_run(run), watcher or Watcher()
-    if split is not None and split not in SPLITS:
-        raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
     if out is not None:
         check_writable(Path(out) / "classes.csv")
-    began = Source.of(run)
-    now = began if data is None else source_of(data, Options(root=root, download=download))
-    source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)
-    asked = split or ("val" if data is None else None)
-    if data is None and asked in OWN_PARTS:
-        source.refuse_missing(f"`convsmith evaluate {run.path} PATH --split {asked}`, PATH for {{}}")
-        images = source.load(watcher, own_data(data))
-        found = _Part(images.val if asked == "val" else images.train, asked, "", images.roots)
-    else:
-        found = _given(run, source, asked, own_data(data), watcher)
-        if found.part in ("train", "all") and source.what == began.what:
-            watcher.note(
-                f"{run.path} was trained on images that are scored here; --split val scores those that it was not"
-            )
-    watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.name or 'its own part ' + found.part}")
+    found = part_to_score(run, data, split=split, root=root, download=download, watcher=watcher)
+    watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.said}")
     task, where = task_of(run.config), chosen_device(device)
     scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
     if out is not None:
@@ -77,7 +62,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """What is scored: which part, and of what, empty where it is the run's own; and the folders that its files lie in."""
 
     split: Split
@@ -85,8 +70,38 @@ class _Part:
     name: str
     roots: tuple[str, ...]
 
+    @property
+    def said(self) -> str:
+        return self.name or f"its own part {self.part}"
 
-def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, watcher: Watcher) -> _Part:
+
+def part_to_score(
+    run: RunFolder,
+    data: Data | None,
+    *,
+    split: str | None,
+    root: str | Path | None = None,
+    download: bool = False,
+    watcher: Watcher,
+) -> Part:
+    """The part of a run's own data, or of `data`, that `evaluate` is asked for. Raises as `evaluate`."""
+    if split is not None and split not in SPLITS:
+        raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
+    began = Source.of(run)
+    now = began if data is None else source_of(data, Options(root=root, download=download))
+    source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)
+    asked = split or ("val" if data is None else None)
+    if data is None and asked in OWN_PARTS:
+        source.refuse_missing(f"`convsmith evaluate {run.path} PATH --split {asked}`, PATH for {{}}")
+        images = source.load(watcher, own_data(data))
+        return Part(images.val if asked == "val" else images.train, asked, "", images.roots)
+    found = _given(run, source, asked, own_data(data), watcher)
+    if found.part in ("train", "all") and source.what == began.what:
+        watcher.note(f"{run.path} was trained on images that are scored here; --split val scores those that it was not")
+    return found
+
+
+def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, watcher: Watcher) -> Part:
     """A part of the data as it is, or one that the run made of it by itself."""
     classes = run.data.classes
     try:
@@ -104,9 +119,9 @@ def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, wa
             raise DataError(
                 f"{error}, nor is it what {run.path} was begun with: without --split all of it is scored"
             ) from None
-        return _Part(images.val if part == "val" else images.train, part, f"{images.name}/{part}", images.roots)
+        return Part(images.val if part == "val" else images.train, part, f"{images.name}/{part}", images.roots)
     for note in (*found.notes, *unread(found.skipped)):
         watcher.note(note)
     if found.missing:
         watcher.note(f"{found.name} has no images of {listed(found.missing)}: nothing is known of them here")
-    return _Part(found.split, found.part, found.name, found.roots)
+    return Part(found.split, found.part, found.name, found.roots)

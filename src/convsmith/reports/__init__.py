@@ -3,5 +3,6 @@
 from .facts import RunFacts
 from .index import render_index
 from .page import render, write_report
+from .passport import Sheet, in_words, render_passport
 
-__all__ = ["RunFacts", "render", "render_index", "write_report"]
+__all__ = ["RunFacts", "Sheet", "in_words", "render", "render_index", "render_passport", "write_report"]

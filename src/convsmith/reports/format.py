@@ -11,7 +11,7 @@ from ..scores import Metric, Unit
 from ..units import count as parsed
 from ..units import human
 
-__all__ = ["amount", "count", "ends", "local", "megabytes", "ms", "percent", "plain", "rate", "when"]
+__all__ = ["amount", "count", "ends", "gain", "local", "megabytes", "ms", "percent", "plain", "rate", "when"]
 
 # An absolute path, of POSIX or of Windows: in quotes with all that they hold, else up to the next space or mark.
 _QUOTED = re.compile(r"""(?P<mark>['"])(?:/|[A-Za-z]:[\\/])(?P<path>[^'"\n]+)(?P=mark)""")
@@ -56,8 +56,6 @@ def amount(metric: Metric) -> str:
             return f"{metric.value:.4f}"
         case Unit.NATS:
             return f"{metric.value:.2f}" if metric.value >= 0.1 else f"{metric.value:.2g}"
-        case _:
-            return plain(metric.value)
 
 
 def ends(metric: Metric) -> str:
@@ -80,6 +78,17 @@ def local(text: str) -> str:
 
 def _last(path: str) -> str:
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
+
+
+def gain(metric: Metric) -> str:
+    """A difference of two values of a metric, with its sign.
+
+    >>> gain(Metric("top1", -0.0321)).replace("\\N{NO-BREAK SPACE}", " ")
+    '-3.2 points'
+    """
+    if metric.unit is Unit.SHARE:
+        return f"{100 * metric.value:+.1f}{_SPACE}points"
+    return f"{metric.value:+.4g}{_SPACE}px" if metric.unit is Unit.PIXELS else f"{metric.value:+.4f}"
 
 
 def ms(milliseconds: float, unit: bool = True) -> str:

@@ -33,6 +33,7 @@ def _environment() -> jinja2.Environment:
         amount=form.amount,
         count=form.count,
         ends=form.ends,
+        gain=form.gain,
         megabytes=form.megabytes,
         ms=form.ms,
         percent=form.percent,

@@ -22,6 +22,7 @@ from .lines import Epoch, Line, epochs_of, line
 from .notes import Known, Rule, notes_on
 from .record import Readable, loaded, read
 from .records import Config, Data, Export, Int8, Latency
+from .robustness import Robustness
 from .search_records import Foil, Foils, Front
 
 __all__ = ["RunFolder", "now"]
@@ -170,6 +171,10 @@ class RunFolder:
     @property
     def int8(self) -> Int8:
         return self._record("export_int8.json", Int8)
+
+    @property
+    def robustness(self) -> Robustness:
+        return self._record("robustness.json", Robustness)
 
     def write_scores(self, scores: Scores) -> None:
         self.write("scores.json", scores.to_record())

@@ -14,7 +14,8 @@ from ...errors import UserError
 from ...evals.intervals import counted, student
 from ...files import write_text
 from ...machine import this_machine
-from ...reports.scaling import ScalingPage, Table, render_scaling
+from ...reports.scaling import ScalingPage, render_scaling
+from ...reports.tables import Table
 from ...resolve import device
 from ...runs import RunFolder
 from ...scores import Metric, Scores, Unit
