@@ -59,7 +59,7 @@ def front_of_children(
             )  # fmt: skip
         axes.plot(
             [one.cost for one in winners], [scale * one.score for one in winners], "s", color=ORANGE, markersize=8,
-            markerfacecolor="none", linestyle="none", label="handed over",
+            markerfacecolor="none", linestyle="none", label="winners",
         )  # fmt: skip
         at: dict[tuple[float, float], list[str]] = {}
         for one in winners:  # several budgets may have been handed the same child

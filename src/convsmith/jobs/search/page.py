@@ -45,10 +45,10 @@ def write_page(run: RunFolder, out: Path | None = None) -> Path:
     drawings = {"front": front_of_children(tried, front, winners, unit=unit, metric=metric)}
     captions = {
         "front": f"{metric.title} on the {found.n} held-out images that chose the children. Whiskers are 95 % intervals of one "
-        "score; the best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point "
-        "of the front for its card."
+        "score; the best of many is too high by chance, so the table gives the scores on the validation images. Rest the "
+        "pointer on a point of the front for its card."
         + (
-            " Milliseconds are predicted here; what is handed over was measured, and the table has that."
+            " Milliseconds are predicted here; the winners' were measured, and stand in the table."
             if axis == "ms"
             else ""
         )
