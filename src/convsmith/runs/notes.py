@@ -77,14 +77,14 @@ def _few_steps(known: Known) -> str:
         return ""
     n = known.data.train
     batch = 2 ** int(math.log2(n / FEWEST_STEPS))
-    return f"{plural(known.steps, 'step')} an epoch, of {n} images: --batch {batch} gives {n // batch}"
+    return f"{plural(known.steps, 'step')} an epoch, of {n:,} images: --batch {batch} gives {n // batch}"
 
 
 def _dropped(known: Known) -> str:
     left = known.data.train - known.steps * known.batch
     if left <= MOST_DROPPED * known.data.train:
         return ""
-    return f"{left} of {known.data.train} images are left out of each epoch, others each time: they do not fill a batch"
+    return f"{left:,} of {known.data.train:,} images are left out of each epoch, others each time: they do not fill a batch"
 
 
 def _lopsided(known: Known) -> str:
@@ -108,7 +108,7 @@ def _few_to_validate(known: Known) -> str:
 def _few_to_train(known: Known) -> str:
     if known.weights or known.data.train >= FEW_TO_TRAIN:
         return ""
-    return f"{known.data.train} images are few for random weights; start from weights: --weights timm:NAME"
+    return f"{known.data.train:,} images are few for random weights; start from weights: --weights timm:NAME"
 
 
 # ---- of what came of it ----------------------------------------------------------------------------------------------
