@@ -228,6 +228,7 @@ def test_a_page_says_it_too_and_an_early_end_is_an_end(tmp_path: Path) -> None:
     lines = [one.to_record() for one in epochs(0.9, 0.8, 0.8)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     (tmp_path / "scores.json").write_text(json.dumps(scored((90, 10), (10, 90)).to_record()))
-    verdict = view.verdict(RunFacts.read(tmp_path))
+    facts = RunFacts.read(tmp_path)
+    verdict, quality = view.verdict(facts), view.quality(facts)
     assert verdict.state == "none" and verdict.headline.startswith("Trained for 3 epochs")
-    assert verdict.details[0].startswith("stopped after epoch 3 of 9")
+    assert quality is not None and quality.details[0].startswith("Stopped after epoch 3 of 9")
