@@ -156,7 +156,7 @@ def known(
      ["1 step an epoch, of 94 images: --batch 16 gives 5", "30 of 94 images are left out of each epoch"]),
     (known(320, weights=True), []),
     (known(val=24), ["24 validation images: the 95 % interval of a score is up to 40 points wide"]),
-    (known(1999), ["1999 images are few for random weights; start from weights: --weights timm:NAME"]),
+    (known(1999), ["1,999 images are few for random weights; start from weights: --weights timm:NAME"]),
     (known(1999, weights=True), []),
     (known(per_class=((48, 12), (5, 1))), []),
     (known(per_class=((50, 12), (5, 1))), ["10 to 1 between classes: 50 images of 'a' to train on, 5 of 'b'"]),
@@ -228,6 +228,7 @@ def test_a_page_says_it_too_and_an_early_end_is_an_end(tmp_path: Path) -> None:
     lines = [one.to_record() for one in epochs(0.9, 0.8, 0.8)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     (tmp_path / "scores.json").write_text(json.dumps(scored((90, 10), (10, 90)).to_record()))
-    verdict = view.verdict(RunFacts.read(tmp_path))
+    facts = RunFacts.read(tmp_path)
+    verdict, quality = view.verdict(facts), view.quality(facts)
     assert verdict.state == "none" and verdict.headline.startswith("Trained for 3 epochs")
-    assert verdict.details[0].startswith("stopped after epoch 3 of 9")
+    assert quality is not None and quality.details[0].startswith("Stopped after epoch 3 of 9")

@@ -12,7 +12,6 @@ from ..runs import Limit
 from ..scores import Confusion, Metric, Mistakes, Scores, Unit
 from .facts import RunFacts
 from .format import amount, count, ends, megabytes, ms, percent, when
-from .notes import notes
 
 __all__ = [
     "Card",
@@ -61,7 +60,7 @@ def verdict(facts: RunFacts) -> Verdict:
     elif planned is None and facts.scores is None:
         headline = f"Training not finished: epoch {last}" if done else "Nothing was trained yet"
     else:
-        details = (*(() if facts.scores else ("Not evaluated yet.",)), *facts.notes)
+        details = () if facts.scores else ("Not evaluated yet.",)
         if budget is not None:
             return Verdict(budget.state, budget.headline, details)
         headline = f"Trained for {last} epochs; no budget was set" if done else "No budget was set"
@@ -73,7 +72,7 @@ def quality(facts: RunFacts) -> Verdict | None:
     """Whether anything speaks against the score, and what; None where there is no score yet."""
     if facts.scores is None:
         return None
-    score, found = facts.scores.headline, notes(facts)
+    score, found = facts.scores.headline, tuple(f"{note[:1].upper()}{note[1:]}." for note in facts.notes)
     is_so = f"{score.title} {amount(score)}"
     if found:
         return Verdict("unfinished", f"{is_so}: look before you trust it", found)

@@ -24,6 +24,7 @@ FEW_TO_VALIDATE = 100  # with fewer, the 95 % interval of a share may be wider t
 FEW_TO_TRAIN = 2000
 NEARLY_ALWAYS = 0.95
 MUCH_BETTER = 0.03
+RISEN = 1.1  # times the least validation loss
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,14 @@ def _few_steps(known: Known) -> str:
         return ""
     n = known.data.train
     batch = 2 ** int(math.log2(n / FEWEST_STEPS))
-    return f"{plural(known.steps, 'step')} an epoch, of {n} images: --batch {batch} gives {n // batch}"
+    return f"{plural(known.steps, 'step')} an epoch, of {n:,} images: --batch {batch} gives {n // batch}"
 
 
 def _dropped(known: Known) -> str:
     left = known.data.train - known.steps * known.batch
     if left <= MOST_DROPPED * known.data.train:
         return ""
-    return f"{left} of {known.data.train} images are left out of each epoch, others each time: they do not fill a batch"
+    return f"{left:,} of {known.data.train:,} images are left out of each epoch, others each time: they do not fill a batch"
 
 
 def _lopsided(known: Known) -> str:
@@ -108,7 +109,7 @@ def _few_to_validate(known: Known) -> str:
 def _few_to_train(known: Known) -> str:
     if known.weights or known.data.train >= FEW_TO_TRAIN:
         return ""
-    return f"{known.data.train} images are few for random weights; start from weights: --weights timm:NAME"
+    return f"{known.data.train:,} images are few for random weights; start from weights: --weights timm:NAME"
 
 
 # ---- of what came of it ----------------------------------------------------------------------------------------------
@@ -152,6 +153,19 @@ def _stopped(known: Known) -> str:
     return f"stopped after epoch {last} of {known.recipe['epochs']}: none of the last {patience} was better than those before"
 
 
+def _overfits(known: Known) -> str:
+    losses = [(loss, epoch.epoch) for epoch in known.epochs if (loss := epoch.values.get("val_loss")) is not None]
+    if known.scores is None or len(losses) < 3 or known.recipe.get("keep") == "best":
+        return ""
+    (least, at), (last, end) = min(losses), losses[-1]
+    if end - at < 2 or last <= RISEN * least:
+        return ""
+    return (
+        f"the network is overfitting: the validation loss has risen since epoch {at}, from {least:.2f} to {last:.2f}; more images, "
+        "weights to begin with or fewer epochs would help"
+    )
+
+
 def _better_before(known: Known) -> str:
     """The last epoch is handed over, and another was much better: of what is a share, or an average of such."""
     best = best_of(known.epochs)
@@ -160,14 +174,11 @@ def _better_before(known: Known) -> str:
     then, now = (headline_among(_numbers(epoch)) for epoch in (best, known.epochs[-1]))
     if then is None or now is None or not 0 <= then.value <= 1 or then.value - now.value < MUCH_BETTER:
         return ""
-    return (
-        f"epoch {best.epoch} validated at {then.text} and the last, which is kept, at {now.text}: it may have learnt its "
-        "training images by heart; --keep best keeps the best epoch"
-    )
+    return f"epoch {best.epoch} validated at {then.text} and the last, which is kept, at {now.text}: --keep best keeps the best"
 
 
 OF_DATA: tuple[Rule, ...] = (_few_steps, _dropped, _lopsided, _few_to_validate, _few_to_train)
-OF_RESULTS: tuple[Rule, ...] = (_below_majority, _one_answer, _kept, _stopped, _better_before)
+OF_RESULTS: tuple[Rule, ...] = (_below_majority, _one_answer, _kept, _stopped, _overfits, _better_before)
 
 
 def _classified(scores: Scores | None) -> tuple[Scores, Confusion] | None:

@@ -232,11 +232,11 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     run = RunFolder.create(Path(job.options.parent), job.options.name or named(job))
     remember(str(run.path.resolve()))
     watcher.stage("run", str(run.path))
-    watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
-    for line in differences(job.recipe, job.spec, images=len(job.images.train)):
-        watcher.note(line)
     describe(run, job)
     for line in run.notes():
+        watcher.note(line)
+    watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
+    for line in differences(job.recipe, job.spec, images=len(job.images.train)):
         watcher.note(line)
     return run, True
 
