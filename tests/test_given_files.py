@@ -19,6 +19,7 @@ from convsmith.data.readers.pseudo import read_pseudo
 from convsmith.errors import DataError, UserError
 from convsmith.exporting import session
 from convsmith.jobs.options import Options
+from convsmith.jobs.predict import predict
 from convsmith.jobs.search.options import space_of
 from convsmith.jobs.source import contents, fingerprint
 from convsmith.jobs.studies.climb import planned
@@ -299,3 +300,17 @@ def test_names_in_latin_1_become_text_and_data_is_known_again(tmp_path):
 def test_what_would_steer_a_terminal_is_spelt_out_in_a_name(tmp_path):
     write_classes(tmp_path, {"a\x1b[31m": 2, "b\n": 2, "c d 👩‍🔬": 2})
     assert load_data(tmp_path).classes == ("a\\x1b[31m", "b\\n", "c d 👩‍🔬")
+
+
+def test_predict_says_what_it_shows_all_but_black(tmp_path):
+    Image.fromarray(noise(9, 9).astype(np.uint16) * 16).save(tmp_path / "deep.png")
+    Image.fromarray(noise(9, 9) // 16).save(tmp_path / "dark.png")
+    told: list[str] = []
+
+    class Listening(Watcher):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    net = cs.build(cs.spec("mobilenetv2_035", classes=2, resolution=16))
+    assert len(predict(net, tmp_path, watcher=Listening())) == 2
+    assert [one.partition(" images")[0] for one in told] == ["1 of 2"]

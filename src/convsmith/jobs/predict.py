@@ -18,7 +18,7 @@ from ..arch import ArchSpec
 from ..data import Normalise
 from ..data.batches import shown
 from ..data.given import Images, One, read, unpacked
-from ..data.pictures import unwarned, why
+from ..data.pictures import dim_and_deep, unwarned, why
 from ..errors import DataError, UserError
 from ..exporting import Metadata, session
 from ..exporting.metadata import of_session
@@ -160,18 +160,24 @@ class Predictor:
             listed = list(chosen)
             chosen, total = iter(listed), len(listed)
         first: Unreadable | None = None
-        done = readable = 0
+        done = readable = faint = 0
         for found in self._batches(chosen, min(top, self.outputs), batch):
             done += len(found)
             watcher.count("predicting", done, done if total is None else total)
             for one in found:
                 if isinstance(one, Prediction):
                     readable += 1
+                    faint += one.path is not None and dim_and_deep(one.path)
                 elif first is None:
                     first = one
                 yield one
         if not done:
             raise DataError("there are no images to look at")
+        if faint:
+            watcher.note(
+                f"{faint} of {done} images have more than 8 bits and use less than a quarter of their range, as 12-bit data in "
+                "16-bit files: they are shown all but black, as in training"
+            )
         if first is not None and not readable:
             what = first.path or f"image {first.index}"
             raise DataError(f"none of {done} images could be read, {what} first: {first.why}" if done > 1 else
