@@ -78,6 +78,17 @@ def test_a_process_that_is_killed_is_told_and_the_others_end() -> None:
     assert set(multiprocessing.active_children()) == before
 
 
+def test_the_processes_of_an_iterator_that_nobody_asks_or_asks_further_end_with_it() -> None:
+    before = set(multiprocessing.active_children())
+    for asked in (0, 1):
+        made = beside(piece, range(50), 2)
+        for _ in range(asked):
+            next(made)
+        assert len(set(multiprocessing.active_children()) - before) == 2
+        del made
+        assert set(multiprocessing.active_children()) == before
+
+
 def test_signals_to_all_processes_leave_those_beside_at_work() -> None:
     assert list(beside(told, range(4), 2)) == [0, 1, 2, 3]
 

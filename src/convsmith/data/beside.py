@@ -12,6 +12,7 @@ import pickle
 import random
 import signal
 import traceback
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -38,7 +39,9 @@ def beside(make: Callable[[int], T], numbers: Sequence[int], workers: int) -> It
         DataError: `make` cannot be handed to a process, or, from the iterator, a process died.
     """
     crew = _Crew(make, min(workers, len(numbers)))
-    return crew.made(numbers)
+    made = crew.made(numbers)
+    weakref.finalize(made, crew.end)  # also of an iterator that nobody ever asks
+    return made
 
 
 class _Crew:
