@@ -14,7 +14,7 @@ PACKAGE = Path(convsmith.__file__).parent
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution", "corruptions"},
+    {"codec", "files", "firstbytes", "locks", "watcher", "scores", "arch", "recipe", "evolution", "corruptions"},
     {"layers", "threads"},
     {"parts"},
     {"model", "costs", "latency"},

@@ -58,7 +58,7 @@ def evaluate(
     """What `network` is worth on `batches` by `meter`.
 
     `network` is a module on `device`, left in the mode it was in, or any function of prepared images, such as an exported
-    file's (`exporting.runner`).
+    file's (`exporting.ort.runner`).
     """
     for batch, out in outputs(network, batches, prepare=prepare, device=device):
         meter.add(out, batch)

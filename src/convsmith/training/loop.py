@@ -110,13 +110,14 @@ def fit(
         if done == 0 and len(fixed.answers):
             lookout.first(watched[0])
         good = deepcopy(run.state(done))
+    batches = feed.batches(done, steps)  # processes that read ahead begin while the start is told
     yield Started(done, steps, damage)
     if ranks.any(run.best.over(done // per_epoch)):  # it was stopped between its early end and this
         done = steps
 
     saved = time.monotonic()
     while True:
-        for at, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
+        for at, batch in zip(range(done, steps), batches, strict=True):
             # ---- a step ------------------------------------------------------------------------------------------
             # No process may drop what another drops; a seed is 32 bits to the CPU's generator, which this factor fills.
             torch.manual_seed(seed * 1_000_003 + at + ranks.rank * 2_654_435_761)
@@ -147,6 +148,7 @@ def fit(
             if reason:
                 fallen = run.watch
                 done = run.restore(good)
+                batches = feed.batches(done, steps)
                 run.watch = run.watch.fallen(fallen)
                 # A state may be good and on its way out: what it had gathered for its next steps is not gone back to.
                 for optim in run.optims:

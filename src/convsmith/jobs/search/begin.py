@@ -26,6 +26,7 @@ from ..feed import metadata_of, refuse_lone_images, samples_of, shape_of, task_o
 from ..options import Data, Options, source_again
 from ..source import Source, data_record, loaded_again, unchanged
 from ..train.begin import given, say_weights
+from ..train.stages import alone_on
 from .options import SearchOptions, Selector, space_in, space_of
 from .page import unfinished
 from .request import Request
@@ -83,7 +84,8 @@ def search(
             return run, images
 
         found, images = ranks.from_first(begun)
-        return carried(found, images, watcher, ranks)
+        with alone_on(found, ranks):
+            return carried(found, images, watcher, ranks)
 
 
 def resume_search(
@@ -103,8 +105,8 @@ def resume_search(
     """
     watcher = watcher or Watcher()
     remedy = f"`convsmith resume {run.path} {{}} PATH`"
-    images = loaded_again(run, source_again(run, data, val), own_data(data), watcher, remedy=remedy, force=force)
-    with joined(device(on)) as ranks:
+    with joined(device(on)) as ranks, alone_on(run, ranks):
+        images = loaded_again(run, source_again(run, data, val), own_data(data), watcher, remedy=remedy, force=force)
         return carried(run, images, watcher, ranks)
 
 

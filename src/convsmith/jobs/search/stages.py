@@ -20,6 +20,7 @@ from ...data import ImageData, eval_batches
 from ...errors import Stopped
 from ...evals.intervals import wilson
 from ...latency import Runtime
+from ...locks import at_work
 from ...runs import Config, Epoch, Fall, FrontRow, Look, RunFolder, Stage, met
 from ...scores import Metric, Unit
 from ...stages import stage_rows
@@ -220,7 +221,8 @@ def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) ->
         model = state.examiner.child(state.space.spec(row.genes))
         says = metadata_of(model.spec, state.images.classes, state.task)
         write_weights(child.file("model.safetensors"), model.state_dict(), says=asdict(says))
-    carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
+    with at_work(child.path):
+        carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
     if said := missed(child.config.met):
         state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")
 

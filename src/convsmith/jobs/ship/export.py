@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
+from ...locks import at_work
 from ...resolve import target_of
 from ...runs import RunFolder
 from ...watcher import Watcher
@@ -68,7 +70,11 @@ def export(
             samples = samples_of(target.run.spec, run_data(target.run, data, val, watcher))
     named = Path(f"{target.label.replace(':', '-')}.onnx")
     out = Path(path) if path else target.run.file("model.onnx") if target.run else named
-    exported = export_onnx(module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples, metadata=says)
-    if target.run is not None and path is None:
-        record_of_weights(target.run, "export.json", exported.to_record())
+    into = target.run if path is None else None  # the run whose folder is written into
+    with nullcontext() if into is None else at_work(into.path):
+        exported = export_onnx(
+            module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples, metadata=says
+        )
+        if into is not None:
+            record_of_weights(into, "export.json", exported.to_record())
     return exported

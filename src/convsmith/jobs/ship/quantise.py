@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ...exporting.must import conditions
 from ...exporting.ort import ort_subject, runner
 from ...files import check_writable, whole
 from ...latency import interleave
+from ...locks import at_work
 from ...recipe import Augment
 from ...resolve import target_of, trained_run
 from ...runs import Int8, RunFolder
@@ -96,7 +98,8 @@ def export_int8(
     check_writable(out)
     images = run_data(run, data, val, watcher)
     shape = run.spec.input.shape.dims
-    with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
+    alone = at_work(run.path) if path is None else nullcontext()
+    with alone, tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
         large, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), large, input_shape=shape, samples=samples_of(run.spec, images))
@@ -115,8 +118,8 @@ def export_int8(
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
         with whole(out) as temporary:
             shutil.copyfile(small, temporary)
-    if path is None:
-        run.write_int8(Int8.from_record(shrunk.to_record()))
+        if path is None:
+            run.write_int8(Int8.from_record(shrunk.to_record()))
     return shrunk
 
 

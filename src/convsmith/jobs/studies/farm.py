@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from ...errors import UserError
+from ...errors import UserError, first_line
 
 __all__ = ["Farm", "orphaned"]
 
@@ -53,6 +54,7 @@ class Farm(Generic[S, T, R]):
         self._shared = pickle.dumps(shared)
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
+        self._over: Any = None  # told to the processes when nobody waits for them any more
         self._there: Any = None
         self._key = ""
         if cluster is not None:
@@ -66,6 +68,8 @@ class Farm(Generic[S, T, R]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
+            if kind is not None:
+                self._over.set()
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
             self._pool = None
         if self._ray is not None:
@@ -82,7 +86,8 @@ class Farm(Generic[S, T, R]):
         for life in range(_LIVES):
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                begin = (self._do, self._shared, os.getpid())
+                self._over = context.Event()
+                begin = (self._do, self._shared, os.getpid(), self._over)
                 self._pool = ProcessPoolExecutor(self._workers, context, _begin, begin)
             running: dict[Future[R], str] = {}
             try:
@@ -115,12 +120,21 @@ class Farm(Generic[S, T, R]):
         while running:
             ended, _ = self._ray.wait(list(running), num_returns=1)
             for future in ended:
-                yield running.pop(future), self._ray.get(future)
+                try:
+                    result = self._ray.get(future)
+                except self._ray.exceptions.RayError as error:
+                    if isinstance(error, UserError):  # raised by the work itself
+                        raise
+                    raise UserError(
+                        f"the cluster lost a piece of work, with {len(running)} of {len(work)} left: {first_line(error)}. What "
+                        "is done is kept, and the same command goes on"
+                    ) from error
+                yield running.pop(future), result
 
 
 def orphaned() -> bool:
-    """Whether this is a farm's process whose farmer is gone: it should end at the next good moment."""
-    return _farmer is not None and os.getppid() != _farmer
+    """Whether this is a farm's process whose farmer is gone or was interrupted: it should end at the next good moment."""
+    return _farmer is not None and (os.getppid() != _farmer or _over.is_set())
 
 
 # ---- in a working process --------------------------------------------------------------------------------------------
@@ -130,15 +144,19 @@ _do: Callable[[Any, Any], Any] | None = None
 _shared: Any = None
 _key: str = ""
 _farmer: int | None = None
+_over: Any = None
 _at_work = threading.Lock()
 
 
-def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int) -> None:
+def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int, over: Any) -> None:
     import torch
 
-    global _do, _shared, _farmer
+    global _do, _shared, _farmer, _over
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process of a terminal; the farmer tells the others
     torch.set_num_threads(1)
-    _do, _shared, _farmer = do, pickle.loads(shared), farmer
+    _do, _shared, _farmer, _over = do, pickle.loads(shared), farmer, over
     threading.Thread(target=_end_with_farmer, daemon=True).start()
 
 

@@ -19,6 +19,7 @@ from ...codec import to_json
 from ...data import ImageData
 from ...errors import UserError
 from ...files import write_text
+from ...locks import at_work
 from ...recipe import Keep, Recipe
 from ...watcher import Watcher
 from ..feed import Feed, normaliser, refuse_lone_images, validation_batches
@@ -81,7 +82,7 @@ def train_all(
     # The dearest first: the last to end should be short.
     order = sorted(todo, key=lambda key: -_effort(todo[key]))
     work = {key: (todo[key], None if cluster else out / f"{key}.pt") for key in order}
-    with Farm(_trained, images, workers=workers, cluster=cluster if work else None) as farm:
+    with at_work(out), Farm(_trained, images, workers=workers, cluster=cluster if work else None) as farm:
         for key, outcome in farm(work) if work else ():
             _keep(out / f"{key}.json", outcome)
             done += 1

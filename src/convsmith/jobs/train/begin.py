@@ -35,7 +35,7 @@ from ..feed import refuse_lone_images
 from ..options import Data, Options, resolved_recipe, source_of
 from ..scale import met, scale
 from ..source import Source, data_record
-from .stages import board, carry_on
+from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
 BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
@@ -221,7 +221,8 @@ def start(job: Job, watcher: Watcher) -> RunFolder:
     with joined(device(job.options.device)) as ranks:
         refuse_lone_images(job.spec, job.recipe, len(job.images.train), ranks)
         run, new = ranks.from_first(lambda: _begun(job, watcher))
-        return carry_on(run, watcher, job.images if new else None, ranks, given=(job.own, None))
+        with alone_on(run, ranks):
+            return carry_on(run, watcher, job.images if new else None, ranks, given=(job.own, None))
 
 
 def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
@@ -265,7 +266,7 @@ def resume_training(
     so does `val` of a second folder or file that it is validated on.
     Raises `DataError` where the data is not what the run was begun with, unless it is forced.
     """
-    with joined(device(on)) as ranks:
+    with joined(device(on)) as ranks, alone_on(run, ranks):
         return carry_on(run, watcher or Watcher(), None, ranks, force=force, given=(data, val))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from ...errors import Stopped, UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
+from ...locks import at_work
 from ...model import build
 from ...reports import write_report
 from ...runs import Config, Epoch, Latency, Limit, RunFolder, write_tables
@@ -42,7 +45,15 @@ from ..feed import (
 from ..options import Data, source_again
 from ..source import loaded_again
 
-__all__ = ["board", "carry_on"]
+__all__ = ["alone_on", "board", "carry_on"]
+
+
+@contextmanager
+def alone_on(run: RunFolder, ranks: Ranks) -> Iterator[None]:
+    """These processes alone write into the run's folder while the block lasts: the first has the lock for all of them."""
+    with ExitStack() as stack:
+        ranks.from_first(lambda: stack.enter_context(at_work(run.path)))
+        yield
 
 
 def carry_on(
