@@ -14,9 +14,9 @@ PACKAGE = Path(convsmith.__file__).parent
 FLOORS: list[set[str]] = [
     {"errors", "units", "machine", "tagged"},
     {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution"},
-    {"layers", "threads"},
+    {"layers", "threads", "ambient"},
     {"parts"},
-    {"model", "costs", "latency"},
+    {"model", "costs", "latency", "registry"},
     {"stages", "families", "ledger", "scaling"},
     {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
     {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},

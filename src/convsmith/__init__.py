@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         Recipe,
         RMSPropTF,
     )
+    from .registry import register
     from .resolve import from_json
     from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, solve
     from .scores import Metric, Scores
@@ -140,6 +141,7 @@ _HOME = {
     "EvoNormKind GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm "
     "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
+    "registry": "register",
     "resolve": "from_json",
     "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
     "scores": "Metric Scores",
@@ -259,6 +261,7 @@ __all__ = [
     "predict",
     "pseudo_label",
     "published",
+    "register",
     "report",
     "resume",
     "scale",

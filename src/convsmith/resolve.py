@@ -10,14 +10,13 @@ import torch
 from torch import nn
 
 from .arch import ArchSpec
-from .codec import from_json as _from_json
 from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
 from .firstbytes import read_text
 from .ledger import Numerics, fetchable
 from .model import Model, build
-from .parts import PARTS
+from .registry import read as read_parts
 from .runs import Kind, RunFolder, kind_of
 from .watcher import Watcher
 from .weights import Origin, fitted, obtain, read
@@ -227,7 +226,7 @@ def spec(
 
 def from_json(text: str, *, source: str = "spec") -> ArchSpec:
     """The spec that JSON text says; an error lists every field that is wrong, with the legal choices."""
-    return _from_json(ArchSpec, text, PARTS, source=source)
+    return read_parts(ArchSpec, text, source=source)
 
 
 def create(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from ..ambient import undisturbed
 from ..arch import ArchSpec
 from ..data import ImageData
 from ..errors import UserError
@@ -60,6 +61,7 @@ class Diagnosis:
         return "".join(said) + svg(self.plot())
 
 
+@undisturbed()
 def diagnose(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     *,
@@ -116,6 +118,7 @@ def _subject(
     return None, target.module(), target.label, shape
 
 
+@undisturbed()
 def images_of(model: str | Path, images: ImageData, resolution: int | None = None) -> Tensor:
     """Sixteen validation images as the network `model` names wants them; a foreign one as ImageNet's are normalised."""
     target = resolve(model)

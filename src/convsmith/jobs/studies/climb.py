@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
@@ -87,6 +88,7 @@ def hours_of(steps: Sequence[Step], images: ImageData, *, seeds: int, workers: i
     return seeds * epochs * len(images.train) * an_image / workers / 3600
 
 
+@undisturbed()
 def climb(
     model: str | Path | ArchSpec,
     data: Data,

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ...errors import UserError
+from ...registry import plug_in_all, plugged, registered
 
 __all__ = ["Farm", "orphaned"]
 
@@ -50,13 +52,14 @@ class Farm(Generic[S, T, R]):
         if workers < 1:
             raise UserError(f"--jobs must be at least 1; got {workers}")
         self._do, self._workers = do, workers
-        self._shared = pickle.dumps(shared)
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
         self._there: Any = None
         self._key = ""
         if cluster is not None:
             self._ray = _connected(cluster)
+        self._shared = self._pickled(shared)
+        if self._ray is not None:
             self._there, self._key = self._ray.put(self._shared), uuid.uuid4().hex
 
     def __enter__(self) -> Farm[S, T, R]:
@@ -82,7 +85,7 @@ class Farm(Generic[S, T, R]):
         for life in range(_LIVES):
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                begin = (self._do, self._shared, os.getpid())
+                begin = (self._do, self._shared, os.getpid(), plugged())
                 self._pool = ProcessPoolExecutor(self._workers, context, _begin, begin)
             running: dict[Future[R], str] = {}
             try:
@@ -110,12 +113,22 @@ class Farm(Generic[S, T, R]):
         # A node that dies takes its work with it; Ray begins it again on another.
         remote: Any = self._ray.remote(num_cpus=1, max_retries=8)(_remote)
         running = {
-            remote.remote(self._do, pickle.dumps(item), self._key, self._there): name for name, item in work.items()
+            remote.remote(self._do, self._pickled(item), self._key, self._there): name for name, item in work.items()
         }
         while running:
             ended, _ = self._ray.wait(list(running), num_returns=1)
             for future in ended:
                 yield running.pop(future), self._ray.get(future)
+
+    def _pickled(self, value: object) -> bytes:
+        """For a cluster with the code of the user's own parts, since no file of this machine is there."""
+        if self._ray is None:
+            return pickle.dumps(value)
+        packer = self._ray.cloudpickle
+        for module in {sys.modules[part.__module__] for part in registered()} - {sys.modules["__main__"]}:
+            packer.register_pickle_by_value(module)
+        packed: bytes = packer.dumps(value)
+        return packed
 
 
 def orphaned() -> bool:
@@ -133,11 +146,12 @@ _farmer: int | None = None
 _at_work = threading.Lock()
 
 
-def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int) -> None:
+def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int, plugins: tuple[str, ...]) -> None:
     import torch
 
     global _do, _shared, _farmer
     torch.set_num_threads(1)
+    plug_in_all(plugins)
     _do, _shared, _farmer = do, pickle.loads(shared), farmer
     threading.Thread(target=_end_with_farmer, daemon=True).start()
 

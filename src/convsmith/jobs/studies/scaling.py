@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...costs import cost
 from ...data import ImageData, check_channels
@@ -202,6 +203,7 @@ def _refuse_chance(arms: Sequence[Arm], images: ImageData) -> None:
         )
 
 
+@undisturbed()
 def fit_scaling(
     plan: Plan,
     images: ImageData,

@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...families import spec as member
@@ -68,6 +69,7 @@ def calibration(runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: 
     return model
 
 
+@undisturbed()
 def calibrate(
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
@@ -149,6 +151,7 @@ class Steady:
         return f"anchors now over then: {each}; {verdict}"
 
 
+@undisturbed()
 def steady(model: DeviceModel, *, rounds: int = 15, watcher: Watcher | None = None) -> Steady:
     """Time the anchors again and compare them with the calibration."""
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
