@@ -12,8 +12,8 @@ PACKAGE = Path(convsmith.__file__).parent
 
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
-    {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution"},
+    {"errors", "units", "machine", "tagged", "shown"},
+    {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution", "progress"},
     {"layers", "threads", "ambient"},
     {"parts"},
     {"model", "costs", "latency", "registry"},
@@ -38,6 +38,7 @@ NEIGHBOURS = {
     "recipe": {"arch"},
     "arch": {"codec"},  # a value knows how to write itself
     "ledger": {"families"},
+    "progress": {"scores", "watcher"},
 }
 WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "runs", "reports", "cli"}
 

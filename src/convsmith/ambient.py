@@ -38,7 +38,7 @@ def usual() -> Iterator[None]:
 def undisturbed() -> Iterator[None]:
     """`usual`, for a verb: the caller's global generators and number of threads, too, are afterwards what they were."""
     threads = torch.get_num_threads()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     with usual(), torch.random.fork_rng(devices):
         try:
             yield

@@ -190,7 +190,11 @@ def target_of(model: str | Path | ArchSpec | RunFolder | nn.Module) -> Target:
         return Target(label=model.spec.name, spec=model.spec, live=model)
     if isinstance(model, nn.Module):
         return Target(label=type(model).__name__, live=model)
-    return resolve(model)
+    if not isinstance(model, str | os.PathLike):
+        raise UserError(
+            f"a network is a name, a path, a spec, a run or a module; got {model!r:.60} ({type(model).__name__})"
+        )
+    return resolve(os.fspath(model))
 
 
 def _refuse_missing(path: Path) -> None:

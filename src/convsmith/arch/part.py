@@ -136,6 +136,9 @@ class Mixer(Part):
         """
 
 
+_EXAMPLES: Mapping[type[Part], str] = {Norm: "GroupNorm()", Conv: "ScaledWS()"}
+
+
 @dataclass(frozen=True)
 class Style:
     """Choices that hold for the whole network.
@@ -151,6 +154,9 @@ class Style:
     ramp: Ramp = Ramp.BLOCKS
 
     def __post_init__(self) -> None:
+        for name, part, kind in (("norm", self.norm, Norm), ("conv", self.conv, Conv)):
+            if not isinstance(part, kind):
+                raise ValueError(f"style.{name} must be a {kind.__name__}, such as cs.{_EXAMPLES[kind]}; got {part!r}")
         within("style.drop_path", self.drop_path, 0, 1)
 
 

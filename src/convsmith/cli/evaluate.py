@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from .options import DATA, DATA_HELP, Device, Download, Json, Out, Root, Run
-from .output import emit, out, told_of, watching
+from .output import emit, out, watching
 
 if TYPE_CHECKING:
     pass
@@ -39,5 +39,5 @@ def evaluate(
     if json:
         emit(scores.to_record())
         return
-    for line in told_of(scores):
+    for line in scores.lines():
         out.print(line, markup=False)

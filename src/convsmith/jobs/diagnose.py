@@ -18,6 +18,7 @@ from ..errors import UserError
 from ..model import build
 from ..resolve import resolve, target_of
 from ..runs import RunFolder
+from ..shown import Shown
 from ..signal import Expectation, Trace, Verdict, expected, trace, verdict
 from ..watcher import Watcher
 from .feed import samples_of
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Diagnosis", "diagnose", "images_of"]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Shown):
     """A trace, what theory expects where it can tell, and the verdict."""
 
     trace: Trace
     theory: tuple[Expectation, ...] | None
     verdict: Verdict
+
+    def __str__(self) -> str:
+        return "\n".join((f"{self.trace.name}: {self.verdict}", *map(str, self.verdict.findings)))
 
     @property
     def theory_error(self) -> float | None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..shown import Shown
 from .moments import Moments
 from .watch import Merged, Seen, watch
 
@@ -40,8 +41,8 @@ class Point:
     skip_pooled: float = 1.0
 
 
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
     """What the signal did: `points` along the trunk, and everything seen of single layers in `draws`.
 
     `merges` is whether points are residual merges; a network without any has a point for each convolution instead.
@@ -55,6 +56,9 @@ class Trace:
     source: str
     statistics: str
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {len(self.points)} points, {self.source}, {self.statistics}"
 
     @property
     def broken(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import mean
 
 from ...ambient import undisturbed
 from ...arch import ArchSpec
@@ -20,6 +21,7 @@ from ...recipes import changed, differences
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
+from ...shown import Shown
 from ...tasks import task_for
 from ...units import plural
 from ...watcher import Watcher
@@ -36,8 +38,8 @@ __all__ = ["Climbed", "climb", "hours_of", "planned"]
 TRIED = 8
 
 
-@dataclass(frozen=True)
-class Climbed:
+@dataclass(frozen=True, repr=False)
+class Climbed(Shown):
     """A finished study: its steps, each step's top-1 by seed, what they say, and where the page is."""
 
     steps: tuple[Step, ...]
@@ -45,6 +47,13 @@ class Climbed:
     rungs: tuple[Rung, ...]
     effects: tuple[Effect, ...]
     report: Path
+
+    def __str__(self) -> str:
+        each = (
+            f"{step.name}: top-1 {mean(own.values()):.2%} of {len(own)}"
+            for step, own in zip(self.steps, self.scores, strict=True)
+        )
+        return "\n".join((f"a ladder of {len(self.steps)} steps, {self.report}", *each))
 
     def to_record(self) -> dict[str, object]:
         return {
