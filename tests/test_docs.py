@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import convsmith
+from convsmith import registry
 from convsmith.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -23,14 +24,23 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-def test_the_block_of_extend_md_works_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "\n".join(blocks("docs/extend.md", "python"))
-    assert "class WideBlock(Block)" in code
-    # A dataclass looks its module up by name.
-    module = types.ModuleType("extend")
-    monkeypatch.setitem(sys.modules, "extend", module)
-    exec(compile(code, "extend.md", "exec"), module.__dict__)
-    assert module.mine.name == "wide18"
+def test_the_block_of_extend_md_is_trained_searched_and_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then by the command line, which as a process of its own knows it by `--plugin` alone."""
+    block, use = blocks("docs/extend.md", "python")
+    (tmp_path / "wide.py").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_parts", {})
+    page = {"__name__": "extend"}
+    exec(compile(use, "extend.md", "exec"), page)
+    run = str(page["run"].path)
+    registry._parts.clear()
+    assert main(["evaluate", run]) == 2
+    registry._parts.clear()
+    for command in ("resume", "evaluate", "export"):
+        assert main([command, run, "--plugin", "wide.py"]) == 0
 
 
 def test_the_page_of_your_own_loop_works_as_shown(

@@ -13,11 +13,23 @@ PACKAGE = Path(convsmith.__file__).parent
 
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
-    {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "firstbytes", "locks", "watcher", "scores", "arch", "recipe", "evolution", "corruptions"},
-    {"layers", "threads"},
+    {"errors", "units", "machine", "tagged", "shown"},
+    {
+        "codec",
+        "files",
+        "firstbytes",
+        "locks",
+        "watcher",
+        "scores",
+        "arch",
+        "recipe",
+        "evolution",
+        "corruptions",
+        "progress",
+    },
+    {"layers", "threads", "ambient"},
     {"parts"},
-    {"model", "costs", "latency"},
+    {"model", "costs", "latency", "registry"},
     {"stages", "families", "ledger", "scaling"},
     {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
     {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},
@@ -39,6 +51,7 @@ NEIGHBOURS = {
     "recipe": {"arch"},
     "arch": {"codec"},  # a value knows how to write itself
     "ledger": {"families"},
+    "progress": {"scores", "watcher"},
 }
 WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "runs", "reports", "cli"}
 

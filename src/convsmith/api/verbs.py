@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..arch import ArchSpec
 from ..jobs import folders
@@ -33,6 +34,10 @@ def design(
     weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     epochs: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    workers: int | None = None,
+    name: str | None = None,
     device: str | None = None,
     options: Options | None = None,
     watcher: Watcher | None = None,
@@ -44,13 +49,21 @@ def design(
     meets the budget and has weights.
 
     `data` is what the command line takes, or any map-style dataset of images and labels, or a pair of them to train and to
-    validate on. `weights`, `recipe`, `epochs` and `device` are short for the options' own.
+    validate on. `weights` and what follows are short for the options' own: `lr` is the peak learning rate, for 256 images a step, `name` the run folder's.
 
     Raises:
         UserError: an impossible budget, data or options; nothing is written then.
     """
     watcher = watcher or Watcher()
-    chosen = _options(options, recipe, epochs, device, weights)
+    chosen = _options(
+        options,
+        {"epochs": epochs, "batch": batch, "rate": lr},
+        recipe=recipe,
+        workers=workers,
+        name=name,
+        device=device,
+        weights=weights,
+    )
     return _run(_done(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
 
 
@@ -63,17 +76,29 @@ def train(
     weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     epochs: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    workers: int | None = None,
+    name: str | None = None,
     device: str | None = None,
     options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Train `model` on `data` by a recipe, then evaluate, export, measure and report.
 
-    `data` as `design` takes it; `weights` are those to begin with. `recipe`, `epochs`, `weights` and `device` are short for
-    the options' own.
+    `data` as `design` takes it; `weights` are those to begin with. What has a keyword here is short for the
+    options' own: `lr` is the peak learning rate, for 256 images a step, `name` the run folder's.
     """
     watcher = watcher or Watcher()
-    chosen = _options(options, recipe, epochs, device, weights)
+    chosen = _options(
+        options,
+        {"epochs": epochs, "batch": batch, "rate": lr},
+        recipe=recipe,
+        workers=workers,
+        name=name,
+        device=device,
+        weights=weights,
+    )
     return _run(_done(begin.train_job(model, data, resolution, chosen, watcher), watcher))
 
 
@@ -85,6 +110,10 @@ def search(
     weights: str | Path | None = None,
     recipe: str | Recipe | None = None,
     epochs: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    workers: int | None = None,
+    name: str | None = None,
     device: str | None = None,
     options: Options | None = None,
     how: SearchOptions | None = None,
@@ -99,7 +128,15 @@ def search(
     Raises:
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
-    chosen = _options(options, recipe, epochs, device, weights)
+    chosen = _options(
+        options,
+        {"epochs": epochs, "batch": batch, "rate": lr},
+        recipe=recipe,
+        workers=workers,
+        name=name,
+        device=device,
+        weights=weights,
+    )
     return _run(searching.search(data, to=to, options=chosen, how=how, watcher=watcher))
 
 
@@ -124,21 +161,12 @@ def resume(
     return _run(folders.resume(run, data=data, val=val, force=force, device=device, watcher=watcher))
 
 
-def _options(
-    options: Options | None,
-    recipe: str | Recipe | None,
-    epochs: int | None,
-    device: str | None,
-    weights: str | Path | None,
-) -> Options:
+def _options(options: Options | None, settings: dict[str, float | None], **others: Any) -> Options:
+    """The options with what was given by keyword in their place; `settings` are of the recipe."""
     options = options or Options()
-    if weights is not None:
-        options = replace(options, weights=weights)
-    if recipe is not None:
-        options = replace(options, recipe=recipe)
-    if epochs is not None:
-        options = replace(options, settings=(*options.settings, f"epochs={epochs}"))
-    return options if device is None else replace(options, device=device)
+    changes = tuple(f"{key}={own}" for key, own in settings.items() if own is not None)
+    given = {key: own for key, own in others.items() if own is not None}
+    return replace(options, **given, settings=(*options.settings, *changes))
 
 
 def _done(job: begin.Job, watcher: Watcher) -> RunFolder:

@@ -137,9 +137,16 @@ def _launch(
     quiet: Annotated[
         bool, Parameter(name=["--quiet", "-q"], help="Results and errors only: no progress, no notes.")
     ] = False,
+    plugin: Annotated[
+        tuple[str, ...], Parameter(help="A file (wide.py) or module that registers parts of your own; may be repeated.")
+    ] = (),
 ) -> None:
     """What every verb has."""
     err.quiet = quiet
+    if plugin:
+        from ..registry import plug_in_all
+
+        plug_in_all(plugin)
     app(tokens)
 
 

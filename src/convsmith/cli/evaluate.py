@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from .options import DATA, DATA_HELP, ROBUSTNESS, Device, Download, Json, Out, Root, Run, Seed
-from .output import emit, out, table, told_of, watching
+from .output import emit, out, table, watching
 
 if TYPE_CHECKING:
     pass
@@ -65,7 +65,7 @@ def evaluate(
     if json:
         emit(scores.to_record())
         return
-    for line in told_of(scores):
+    for line in scores.lines():
         out.print(line, markup=False)
 
 

@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 from ..errors import UserError
 from ..units import Cost, plural
 from .options import COUNT, DATA, NATURAL, OUTPUT, POSITIVE, TRAINING, Device, Download, Json, Out, Root, Seed, Workers
-from .output import emit, err, out, told_of, watching
+from .output import emit, err, out, watching
 
 if TYPE_CHECKING:
     from ..jobs.options import Options
@@ -221,7 +221,7 @@ def finished(run: RunFolder, json: bool) -> None:
         )
         return
     err.print()
-    for line in told_of(replace(scores, metrics=(scores.headline, *beside)), pad=8):
+    for line in replace(scores, metrics=(scores.headline, *beside)).lines(pad=8):
         out.print(line, markup=False)
     for name, limit in met.items():
         needs, allowed = (f"{own:.3g}" if name == "ms" else f"{own:,.0f}" for own in (limit.actual, limit.limit))

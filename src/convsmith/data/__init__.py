@@ -21,6 +21,7 @@
 | `given`     | images as a user hands them over: paths, globs, pictures, arrays  |
 | `batches`   | streams of batches that can start anywhere                        |
 | `normalise` | bytes to floats on the device                                     |
+| `transform` | one image as a network is shown it                                |
 """
 
 from .batches import Batch, check_channels, eval_batches, held, least_side, steps_per_epoch, train_batches
@@ -35,6 +36,7 @@ from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score
 from .split import Split
 from .targets import Answers, Labels, ManyLabels, Targets
+from .transform import Transform
 
 __all__ = [
     "NAMES",
@@ -60,6 +62,7 @@ __all__ = [
     "Split",
     "Targets",
     "ToScore",
+    "Transform",
     "check_channels",
     "divided",
     "eval_batches",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..ambient import undisturbed
 from ..arch import Act, ArchSpec
 from ..errors import UserError
 from ..files import check_writable, whole, write_text
@@ -75,6 +76,7 @@ class Conversion:
                 "left": left, "difference": self.difference, "signal": signals}  # fmt: skip
 
 
+@undisturbed()
 def convert(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     norm: NormName,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..ambient import undisturbed
 from ..data import NotDivided, Split, load_to_score
 from ..data.readers.dataset import Own, own_data
 from ..data.readers.names import listed
@@ -28,6 +29,7 @@ SPLITS = ("val", "train", "test", "all")
 OWN_PARTS = ("val", "train")
 
 
+@undisturbed()
 def evaluate(
     run: RunFolder | str | Path,
     data: Data | None = None,

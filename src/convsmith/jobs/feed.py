@@ -177,7 +177,12 @@ def _digest(path: Path) -> str:
 
 def refuse_misfit(label: str, model: nn.Module, shape: tuple[int, ...]) -> None:
     """Refuse, before any work, a live network that does not take images of `shape`; it is left as it was."""
-    where = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    weight = next(model.parameters(), torch.zeros(()))
+    if weight.dtype is not torch.float32:
+        raise UserError(
+            f"{label} has weights of {weight.dtype}, and images are float32 here: give it as `network.float()`"
+        )
+    where = weight.device
     try:
         with torch.inference_mode():
             copy.deepcopy(model).eval()(torch.zeros((2, *shape), device=where))

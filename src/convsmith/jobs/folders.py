@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..ambient import undisturbed
 from ..errors import UserError
 from ..files import write_text
 from ..reports import render, render_index, write_report
@@ -20,6 +21,7 @@ from .train.begin import resume_training
 __all__ = ["report", "report_index", "resume"]
 
 
+@undisturbed()
 def resume(
     run: RunFolder | str | Path,
     *,
@@ -35,10 +37,12 @@ def resume(
     validated on, where that was given apart and was moved.
 
     Raises:
-        DataError: the data has changed since the start; forced, it is taken as it is now.
+        DataError: the data has changed since the start; forced, it is taken as it is now, and so is a part of one's own.
         UserError: no run, or a child of a search that the search has yet to finish.
     """
     found = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    if force:
+        found.renew_parts()
     match found.kind:
         case Kind.SEARCH:
             return resume_search(found, data=data, val=val, force=force, on=device, watcher=watcher)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..ambient import undisturbed, usual
 from ..arch import ArchSpec
 from ..data import Normalise
 from ..data.batches import shown
@@ -191,7 +192,7 @@ class Predictor:
             while chunk:
                 following = list(islice(images, batch))
                 # Nothing is under way while the caller has the answers: warnings and threads are the process's.
-                with unwarned(), in_threads(self.threads):
+                with unwarned(), usual(), in_threads(self.threads):
                     ready, reasons = self._shown(chunk) if made is None else made
                     coming = ahead.submit(self._shown, following) if following else None
                     found = self._asked(chunk, start, ready, reasons, top)
@@ -248,6 +249,7 @@ class Predictor:
         return [found[j] for j in range(len(chunk))]
 
 
+@undisturbed()
 def opened(
     model: RunFolder | str | Path | ArchSpec | Model,
     *,

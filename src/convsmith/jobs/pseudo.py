@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ambient import undisturbed
 from ..data import Labels, Split, eval_batches
 from ..data.readers.pseudo import PseudoLabels, chosen, contents_of, named, unlabelled
 from ..errors import UserError
@@ -23,6 +24,7 @@ from .feed import EVAL_BATCH, normaliser, task_of, trained
 __all__ = ["pseudo_label"]
 
 
+@undisturbed()
 def pseudo_label(
     teacher: RunFolder | str | Path,
     images: str | Path,

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, final
 
+from ..arch import OwnPart
 from ..machine import Machine
 from ..units import Budget, Cost
 from .record import Record
 
-__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "Row", "Skipped", "Stage", "met"]
+__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "OwnParts", "Row", "Skipped", "Stage", "met"]
 
 
 # ---- config.json -----------------------------------------------------------------------------------------------------
@@ -165,6 +166,14 @@ class Data(Record):
     def left_out(self) -> Iterable[str]:
         own = ("fingerprint", "contents", "changed", "test", "notes")
         return [name for name in own if not vars(self)[name]]
+
+
+@final
+@dataclass(frozen=True)
+class OwnParts(Record):
+    """`parts.json`: where the parts of the user's own that the network is made of are written. Nothing runs them from there."""
+
+    parts: tuple[OwnPart, ...]
 
 
 @final

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from ..arch import ArchSpec
-from ..codec import from_data, from_json, to_json
+from ..arch import ArchSpec, OwnPart
+from ..codec import from_data, kinds_in, to_json
 from ..errors import UserError
 from ..files import append_line, write_json, write_text
 from ..firstbytes import read_text
@@ -21,7 +21,7 @@ from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
 from .notes import Known, Rule, notes_on
 from .record import Readable, loaded, read
-from .records import Config, Data, Export, Int8, Latency
+from .records import Config, Data, Export, Int8, Latency, OwnParts
 from .robustness import Robustness
 from .search_records import Foil, Foils, Front
 
@@ -137,13 +137,19 @@ class RunFolder:
 
     @property
     def spec(self) -> ArchSpec:
-        from ..parts import PARTS  # here, because parts are built of torch, which reading a report needs not
+        return self.of_parts(ArchSpec, "spec.json")
+
+    def of_parts(self, kind: type[T], name: str) -> T:
+        """A JSON file that speaks of parts, as a value. A part of the user's own has to be known, and what it was."""
+        from ..registry import (
+            read as read_parts,
+        )  # here, because parts are built of torch, which reading a report needs not
 
         try:
-            text = read_text(self.file("spec.json"))
+            text = read_text(self.file(name))
         except FileNotFoundError:
-            raise UserError(f"{self.path} has no spec.json") from None
-        return from_json(ArchSpec, text, PARTS, source=str(self.file("spec.json")))
+            raise UserError(f"{self.path} has no {name}") from None
+        return read_parts(kind, text, source=str(self.file(name)), made_of=self._own_parts)
 
     def write_config(self, config: Config) -> None:
         self.write("config.json", config.to_record())
@@ -152,7 +158,24 @@ class RunFolder:
         self.write("data.json", data.to_record())
 
     def write_spec(self, spec: ArchSpec) -> None:
-        write_text(self.file("spec.json"), to_json(spec))
+        text = to_json(spec)
+        write_text(self.file("spec.json"), text)
+        self._write_parts(kinds_in(text))
+
+    def renew_parts(self) -> None:
+        """Take the parts of the user's own as they are now for those that the run was begun with; of a search's children too."""
+        for folder in (self, *(RunFolder(path.parent) for path in self.file("children").glob("*/parts.json"))):
+            folder._write_parts(one.kind for one in folder._own_parts)
+
+    @property
+    def _own_parts(self) -> tuple[OwnPart, ...]:
+        return self._record("parts.json", OwnParts).parts if self.has("parts.json") else ()
+
+    def _write_parts(self, kinds: Iterable[str]) -> None:
+        from ..registry import origins  # here, as in `of_parts`
+
+        if own := origins(kinds):
+            self.write("parts.json", OwnParts(own).to_record())
 
     # ---- what it produced ----------------------------------------------------------------------------------------
 

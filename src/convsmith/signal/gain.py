@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ambient import usual
 from ..errors import UserError
 
 __all__ = ["gain", "mean_and_variance"]
@@ -32,6 +33,7 @@ def gain(activation: Callable[[Tensor], Tensor]) -> float:
     return float(variance**-0.5)
 
 
+@usual()
 def mean_and_variance(activation: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """(E g(x), Var g(x)) for x ~ N(0, 1).
 

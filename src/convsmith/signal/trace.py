@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ..errors import UserError
+from ..shown import Shown
 from .moments import Moments
 from .watch import Merged, Seen, watch
 
@@ -44,8 +45,8 @@ class Point:
     skip_pooled: float = 1.0
 
 
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
     """What the signal did: `points` along the trunk, and everything seen of single layers in `draws`.
 
     `merges` is whether points are residual merges; a network without any has a point for each convolution instead.
@@ -60,6 +61,9 @@ class Trace:
     source: str
     statistics: str
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {len(self.points)} points, {self.source}, {self.statistics}"
 
     @property
     def broken(self) -> str | None:

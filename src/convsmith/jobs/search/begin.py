@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 
+@undisturbed()
 def search(
     data: Data,
     *,
@@ -110,6 +112,7 @@ def resume_search(
         return carried(run, images, watcher, ranks)
 
 
+@undisturbed()
 def export_child(
     run: RunFolder | str | Path,
     number: int,
@@ -133,6 +136,7 @@ def export_child(
     )
 
 
+@undisturbed()
 def child_model(run: RunFolder, number: int, watcher: Watcher | None = None) -> Model:
     """Child `number` of a search's front, counted from 1 as its report does, cut out and fit to be evaluated."""
     return _child(run, number, watcher or Watcher())[0]

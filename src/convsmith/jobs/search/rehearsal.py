@@ -10,6 +10,7 @@ from statistics import mean
 
 import numpy as np
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...data import Split
@@ -75,6 +76,7 @@ class SearchRehearsal:
         return record | {"hours": self.hours, "dry_run": True}
 
 
+@undisturbed()
 def rehearse_search(
     data: str | Path, *, to: str, options: Options, how: SearchOptions, watcher: Watcher
 ) -> SearchRehearsal:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
@@ -22,6 +23,7 @@ from .quantise import Shrunk, export_int8, run_data
 __all__ = ["export"]
 
 
+@undisturbed()
 def export(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     path: str | Path | None = None,

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ...errors import UserError, first_line
+from ...registry import plug_in_all, plugged, registered
 
 __all__ = ["Farm", "orphaned"]
 
@@ -51,7 +53,6 @@ class Farm(Generic[S, T, R]):
         if workers < 1:
             raise UserError(f"--jobs must be at least 1; got {workers}")
         self._do, self._workers = do, workers
-        self._shared = pickle.dumps(shared)
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
         self._over: Any = None  # told to the processes when nobody waits for them any more
@@ -59,6 +60,8 @@ class Farm(Generic[S, T, R]):
         self._key = ""
         if cluster is not None:
             self._ray = _connected(cluster)
+        self._shared = self._pickled(shared)
+        if self._ray is not None:
             self._there, self._key = self._ray.put(self._shared), uuid.uuid4().hex
 
     def __enter__(self) -> Farm[S, T, R]:
@@ -87,7 +90,7 @@ class Farm(Generic[S, T, R]):
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
                 self._over = context.Event()
-                begin = (self._do, self._shared, os.getpid(), self._over)
+                begin = (self._do, self._shared, os.getpid(), self._over, plugged())
                 self._pool = ProcessPoolExecutor(self._workers, context, _begin, begin)
             running: dict[Future[R], str] = {}
             try:
@@ -115,7 +118,7 @@ class Farm(Generic[S, T, R]):
         # A node that dies takes its work with it; Ray begins it again on another.
         remote: Any = self._ray.remote(num_cpus=1, max_retries=8)(_remote)
         running = {
-            remote.remote(self._do, pickle.dumps(item), self._key, self._there): name for name, item in work.items()
+            remote.remote(self._do, self._pickled(item), self._key, self._there): name for name, item in work.items()
         }
         while running:
             ended, _ = self._ray.wait(list(running), num_returns=1)
@@ -130,6 +133,16 @@ class Farm(Generic[S, T, R]):
                         "is done is kept, and the same command goes on"
                     ) from error
                 yield running.pop(future), result
+
+    def _pickled(self, value: object) -> bytes:
+        """For a cluster with the code of the user's own parts, since no file of this machine is there."""
+        if self._ray is None:
+            return pickle.dumps(value)
+        packer = self._ray.cloudpickle
+        for module in {sys.modules[part.__module__] for part in registered()} - {sys.modules["__main__"]}:
+            packer.register_pickle_by_value(module)
+        packed: bytes = packer.dumps(value)
+        return packed
 
 
 def orphaned() -> bool:
@@ -148,14 +161,14 @@ _over: Any = None
 _at_work = threading.Lock()
 
 
-def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int, over: Any) -> None:
+def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int, over: Any, plugins: tuple[str, ...]) -> None:
     import torch
 
     global _do, _shared, _farmer, _over
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches every process of a terminal; the farmer tells the others
+    # Ctrl-C reaches every process of a terminal; the farmer tells the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    plug_in_all(plugins)
     _do, _shared, _farmer, _over = do, pickle.loads(shared), farmer, over
     threading.Thread(target=_end_with_farmer, daemon=True).start()
 

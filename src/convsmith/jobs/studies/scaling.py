@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...costs import cost
 from ...data import ImageData, check_channels
@@ -22,6 +23,7 @@ from ...scaling import Compound, Point, Rule, Tiny, rule_to_json, solve
 from ...scaling import rule as named_rule
 from ...scaling.candidates import apart, sampled, twice
 from ...scaling.law import Law
+from ...shown import Shown
 from ...tasks import Classify, task_for
 from ...units import Budget, Cost, plural
 from ...watcher import Watcher
@@ -102,8 +104,8 @@ class Difference:
     interval: tuple[float, float] | None
 
 
-@dataclass(frozen=True)
-class Fitted:
+@dataclass(frozen=True, repr=False)
+class Fitted(Shown):
     """A finished study: the rule, what it rests on, its law with the held-out checks, and each foil's paired difference."""
 
     plan: Plan
@@ -115,6 +117,9 @@ class Fitted:
     differences: tuple[Difference, ...]
     failures: tuple[str, ...]
     images: ImageData
+
+    def __str__(self) -> str:
+        return f"{_said(self.rule)}, fitted to {self.images.name} from {self.plan.base.name}"
 
     def to_record(self) -> dict[str, object]:
         return {
@@ -202,6 +207,7 @@ def _refuse_chance(arms: Sequence[Arm], images: ImageData) -> None:
         )
 
 
+@undisturbed()
 def fit_scaling(
     plan: Plan,
     images: ImageData,

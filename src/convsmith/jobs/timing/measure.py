@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import export_onnx, ort_subject
@@ -21,6 +22,7 @@ from ..feed import refuse_misfit
 __all__ = ["measure"]
 
 
+@undisturbed()
 def measure(
     models: Sequence[str | Path | ArchSpec | RunFolder | nn.Module] | str | Path | ArchSpec | RunFolder | nn.Module,
     *,

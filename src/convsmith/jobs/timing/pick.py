@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...costs import cost
 from ...errors import BudgetError, UserError, nearest
@@ -64,6 +65,7 @@ class Picked:
         }
 
 
+@undisturbed()
 def pick(
     to: str | Budget,
     *,

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
@@ -17,6 +18,7 @@ from ...machine import this_machine
 from ...plot import save
 from ...recipe import BySize, Recipe
 from ...recipes import differences, settle
+from ...registry import refuse_unreadable
 from ...reports.propagation import signal_plot
 from ...resolve import device, origin, target_of
 from ...resolve import spec as resolve_spec
@@ -72,6 +74,7 @@ class Job:
     own: Own | None = None  # the data, where it is in no file
 
 
+@undisturbed()
 def design_job(
     data: Data,
     to: str | Budget,
@@ -95,6 +98,7 @@ def design_job(
     recipe, source = resolved_recipe(options), source_of(data, options)
     chosen = resolve_spec(base or base_of(options.weights) or BASE)
     check_channels(chosen.input.channels)
+    refuse_unreadable(chosen)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
@@ -164,6 +168,7 @@ def sound(spec: ArchSpec, folder: Path | None) -> None:
     )
 
 
+@undisturbed()
 def train_job(
     model: str | Path | ArchSpec, data: Data, resolution: int | None, options: Options, watcher: Watcher
 ) -> Job:
@@ -172,6 +177,7 @@ def train_job(
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
+    refuse_unreadable(spec)
     images = source.load(watcher, own_data(data))
     task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
@@ -215,6 +221,7 @@ def checked(job: Job) -> None:
         sound(job.found.spec, Path(job.options.parent))
 
 
+@undisturbed()
 def start(job: Job, watcher: Watcher) -> RunFolder:
     """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
     checked(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...resolve import device
@@ -54,6 +55,7 @@ class Rehearsal:
         return record | {"hours": self.hours, "dry_run": True}
 
 
+@undisturbed()
 def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     """Take a few steps of the job on its own data, with a model that is thrown away."""
     if job.found is not None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..scores import headline_among, said
-from ..watcher import EpochDone, Record, StepDone, Watcher
-from .screen import err
+from .scores import headline_among, said
+from .watcher import EpochDone, Record, StepDone, Watcher
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.console import Console
+    from rich.progress import Progress as Bars
 
-__all__ = ["Watching"]
+__all__ = ["Progress"]
 
 # Seconds between plain progress lines where the output is no terminal.
 PLAIN_EVERY = 5.0
 
 
-class Watching(Watcher):
-    """Draws what a job is doing, on stderr."""
+class Progress(Watcher):
+    """Shows what a job is doing, on stderr or on `console`: `cs.train(..., watcher=cs.Progress())`.
 
-    def __init__(self) -> None:
-        self.bars: Progress | None = None
+    Bars on a terminal; in a notebook or a file a plain line every few seconds.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self.console = console or Console(stderr=True)
+        self.bars: Bars | None = None
         self.task: Any = None
         self.what = ""
         self.last_line = 0.0
@@ -31,11 +37,11 @@ class Watching(Watcher):
 
     def stage(self, title: str, detail: str = "") -> None:
         self._stop()
-        err.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
+        self.console.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
 
     def note(self, text: str) -> None:
         self._stop()
-        err.print(f"          {text}", style="dim", soft_wrap=True)
+        self.console.print(f"          {text}", style="dim", soft_wrap=True)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._advance(what, done, total, f"{what}, {done} of {total}")
@@ -44,7 +50,7 @@ class Watching(Watcher):
         match record:
             case EpochDone():
                 self.last_epoch = record
-                if not err.is_terminal or record.epoch == 1:
+                if not self.console.is_terminal or record.epoch == 1:
                     self._plain_epoch(record)
             case StepDone():
                 now = time.monotonic()
@@ -72,17 +78,17 @@ class Watching(Watcher):
             return
         self.last_line = time.monotonic()
         words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]
-        err.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
+        self.console.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
 
     def _advance(self, what: str, done: int, total: int, text: str) -> None:
-        if not err.is_terminal:
+        if not self.console.is_terminal:
             if time.monotonic() - self.last_line > PLAIN_EVERY:
                 self.last_line = time.monotonic()
-                err.print(f"          {text}", style="dim", soft_wrap=True)
+                self.console.print(f"          {text}", style="dim", soft_wrap=True)
             return
         if self.bars is None or self.what != what:
             self._stop()
-            self.bars, self.task, self.what = *_bar(total), what
+            self.bars, self.task, self.what = *_bar(total, self.console), what
         self.bars.update(self.task, completed=done, text=text)
 
     def _stop(self) -> None:
@@ -97,11 +103,12 @@ def _validated(done: EpochDone) -> list[str]:
     return [] if headline is None else [f"val {headline.words} {said(headline.value, headline.unit, 1)}"]
 
 
-def _bar(total: int) -> tuple[Progress, Any]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _bar(total: int, console: Console) -> tuple[Bars, Any]:
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     columns = (TextColumn("         "), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.fields[text]}"))
-    bars = Progress(*columns, console=err, transient=True)
+    bars = Bars(*columns, console=console, transient=True)
     bars.start()
     return bars, bars.add_task("", total=total, text="")
 
