@@ -40,14 +40,16 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise UserError(f"{path} is a folder, not a file of weights" if path.is_dir() else f"{path} does not exist")
+    named = path.suffix.lower() == ".safetensors"
     if what := disguise_of(path, "zip"):
-        raise UserError(f"{path} is {what}")
+        wanted = "is no safetensors file that can be read" if named else "cannot be read as plain weights"
+        raise UserError(f"{path} {wanted}: it is {what}")
     try:
         with path.open("rb") as file:
             first = file.read(9)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    if first[8:] == b"{" or (path.suffix.lower() == ".safetensors" and first[:2] != b"PK"):
+    if first[8:] == b"{" or (named and first[:2] != b"PK"):
         return flat(_safetensors(path), str(path))
     return flat(_torch(path), str(path))
 
