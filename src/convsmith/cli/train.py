@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train MODEL on DATA by a recipe, then evaluate, export, measure and report.
 
-    With --weights it is transfer: --recipe finetune is the protocol of the transfer studies, --set frozen=true trains the
+    With --weights it is transfer, by the recipe finetune, the protocol of the transfer studies: --set frozen=true trains the
     classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
     """
     from ..jobs.train.begin import train_job
