@@ -42,8 +42,8 @@ def read(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is a folder, not a file of weights" if path.is_dir() else f"{path} does not exist")
     named = path.suffix.lower() == ".safetensors"
     if what := disguise_of(path, "zip"):
-        wanted = "is no safetensors file that can be read" if named else "cannot be read as plain weights"
-        raise UserError(f"{path} {wanted}: it is {what}")
+        wanted = "it is no safetensors file that can be read" if named else "it cannot be read as plain weights"
+        raise UserError(f"{path} is {what}; {wanted}")
     try:
         with path.open("rb") as file:
             first = file.read(9)
