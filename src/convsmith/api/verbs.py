@@ -49,7 +49,8 @@ def design(
     meets the budget and has weights.
 
     `data` is what the command line takes, or any map-style dataset of images and labels, or a pair of them to train and to
-    validate on. `weights` and what follows are short for the options' own: `lr` is the peak learning rate, for 256 images a step, `name` the run folder's.
+    validate on. `weights` and what follows are short for the options' own: `lr` is the peak learning rate, for 256 images a
+    step, `name` the run folder's.
 
     Raises:
         UserError: an impossible budget, data or options; nothing is written then.
