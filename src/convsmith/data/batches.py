@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DataError
 from ..recipe import Augment
 from .augment import DRAWS, altered, box, moved
 from .beside import beside
