@@ -24,7 +24,7 @@ from ...watcher import Watcher
 from ..options import Data, source_again
 from ..source import data_record
 from ..train.begin import Job, checked, describe, named
-from ..train.stages import carry_on
+from ..train.stages import alone_on, carry_on
 
 __all__ = ["CrossValidation", "cross_validate", "cross_validation_of", "resume_folds", "write_folds"]
 
@@ -105,15 +105,16 @@ def resume_folds(
 ) -> RunFolder:
     """Begin and finish what is missing of a cross-validation. `data` and `force` as in `resume`."""
     watcher, ranks = watcher or Watcher(), Ranks(device=device(on))
-    for at in range(run.config.folds or 0):
-        fold = run.fold(at)
-        watcher.stage("fold", f"{at + 1} of {run.config.folds}")
-        if not fold.has("config.json"):
-            _begin(run, fold, at, data, watcher)
-        carry_on(fold, watcher, None, ranks, force=force, given=(data, None))
-    found = cross_validation_of(run)
-    run.write("folds.json", found.to_record())
-    watcher.stage("report", str(write_folds(run)))
+    with alone_on(run, ranks):
+        for at in range(run.config.folds or 0):
+            fold = run.fold(at)
+            watcher.stage("fold", f"{at + 1} of {run.config.folds}")
+            if not fold.has("config.json"):
+                _begin(run, fold, at, data, watcher)
+            carry_on(fold, watcher, None, ranks, force=force, given=(data, None))
+        found = cross_validation_of(run)
+        run.write("folds.json", found.to_record())
+        watcher.stage("report", str(write_folds(run)))
     return run
 
 
