@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import UserError
-from ..runs import Config, Data, Epoch, Export, Int8, Latency, Line, Readable, Record, epochs_of, line, read
+from ..runs import Config, Data, Epoch, Export, Int8, Latency, Line, Readable, Record, Samples, epochs_of, line, read
 from ..scores import Metric, Scores, headline_among
 
 __all__ = ["Input", "RunFacts", "Spec"]
@@ -50,6 +50,7 @@ class RunFacts:
     export: Export | None
     problems: tuple[str, ...]
     int8: Int8 | None = None
+    samples: Samples | None = None
 
     @classmethod
     def read(cls, run: Path, *, name: str | None = None) -> RunFacts:
@@ -81,6 +82,7 @@ class RunFacts:
             latency=_read(run / "latency.json", Latency, problems),
             export=_read(run / "export.json", Export, problems),
             int8=_read(run / "export_int8.json", Int8, problems),
+            samples=_read(run / "samples.json", Samples, problems),
             problems=tuple(problems),
         )
 

@@ -56,8 +56,6 @@ def amount(metric: Metric) -> str:
             return f"{metric.value:.4f}"
         case Unit.NATS:
             return f"{metric.value:.2f}" if metric.value >= 0.1 else f"{metric.value:.2g}"
-        case _:
-            return plain(metric.value)
 
 
 def ends(metric: Metric) -> str:

@@ -15,7 +15,7 @@ from ..machine import Machine
 from ..units import Budget, Cost
 from .record import Record
 
-__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "Row", "Skipped", "Stage", "met"]
+__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "Row", "Samples", "Skipped", "Stage", "met"]
 
 
 # ---- config.json -----------------------------------------------------------------------------------------------------
@@ -161,6 +161,14 @@ class Data(Record):
     def left_out(self) -> Iterable[str]:
         own = ("fingerprint", "contents", "changed", "test")
         return [name for name in own if not vars(self)[name]]
+
+
+@final
+@dataclass(frozen=True)
+class Samples(Record):
+    """`samples.json`: some training images of each of some classes, as data URIs."""
+
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @final

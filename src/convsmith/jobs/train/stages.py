@@ -12,13 +12,14 @@ from torch import nn
 from ...arch import ArchSpec
 from ...data import ImageData
 from ...data.readers.dataset import own_data
+from ...data.strip import strip
 from ...errors import Stopped, UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, RunFolder
+from ...runs import Config, Epoch, Latency, Limit, RunFolder, Samples
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...units import plural
@@ -129,6 +130,8 @@ def _train(
 ) -> None:
     recipe, seed = run.recipe, run.seed
     feed = Feed(spec, images, recipe, seed, config.workers, (ranks.rank, ranks.world))
+    if ranks.leads and not run.has("samples.json"):
+        run.write("samples.json", Samples(strip(images)).to_record())
     normalise, task = normaliser(spec, where), task_of(config)
     validation = validation_batches(spec, images.val)
     model = build(spec, seed=seed)
