@@ -17,6 +17,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from convsmith import plot
+from convsmith.data import load_data
+from convsmith.data.strip import strip
 from convsmith.errors import UserError
 from convsmith.plot.figures import STRONGEST_UNDER_INK
 from convsmith.reports import RunFacts, blocks, render, render_index, view, write_report
@@ -521,6 +523,17 @@ def test_numbers_are_rounded_for_people_and_names_said_once(tmp_path: Path) -> N
     assert view.subtitle(RunFacts.read(run)) == (
         "efficientnet_b0 scaled by compound at x = -7.6", "data: digits", "budget: 2M-macs", "started 23 November 2026",
     )  # fmt: skip
+
+
+def test_training_images_are_shown_by_class_in_little_room(tmp_path: Path) -> None:
+    images = strip(load_data("digits"))
+    assert [len(shown) for shown in images.values()] == [6] * 10
+    assert sum(len(image) for shown in images.values() for image in shown) < 150_000
+    run = make_run(tmp_path / "run")
+    (run / "samples.json").write_text(json.dumps({"classes": images | {"sneaky": ["http://x/y.png"]}}))
+    page = Page(render([run]))
+    assert ("img", "alt", "a training image of 7") in page.attributes
+    assert page.tags.count("img") == 24 + 60 and "sneaky" not in page.text()
 
 
 # ---- several runs ----------------------------------------------------------------------------------------------------

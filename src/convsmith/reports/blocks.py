@@ -143,10 +143,15 @@ def pictures(mistakes: Mistakes, room: int) -> tuple[Picture, ...]:
     its caption alone: a report is mailed, and loads nothing from elsewhere."""
     found = []
     for wrong in mistakes.wrong[:MOST_PICTURES]:
-        image = Markup(wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else "")
+        image = shown_image(wrong.image, room)
         room -= len(image)
         found.append(_picture(mistakes.classes, wrong, image))
     return tuple(found)
+
+
+def shown_image(uri: str, room: int) -> Markup:
+    """A picture that a page may show; empty where it is no data URI, or takes more than `room` bytes."""
+    return Markup(uri if len(uri) <= room and _DATA_URI.fullmatch(uri) else "")
 
 
 def _picture(classes: Sequence[str], wrong: Mistake, image: Markup) -> Picture:

@@ -23,6 +23,7 @@ from ..runs import (
     Line,
     Readable,
     Record,
+    Samples,
     epochs_of,
     line,
     notes_on,
@@ -66,6 +67,7 @@ class RunFacts:
     export: Export | None
     problems: tuple[str, ...]
     int8: Int8 | None = None
+    samples: Samples | None = None
 
     @classmethod
     def read(cls, run: Path, *, name: str | None = None) -> RunFacts:
@@ -97,6 +99,7 @@ class RunFacts:
             latency=_read(run / "latency.json", Latency, problems),
             export=_read(run / "export.json", Export, problems),
             int8=_read(run / "export_int8.json", Int8, problems),
+            samples=_read(run / "samples.json", Samples, problems),
             problems=tuple(problems),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class Run:
     blocks: tuple[blocks.Shown, ...]
     figures: Figures
     ring: str
+    samples: tuple[tuple[str, tuple[Markup, ...]], ...]
     files: tuple[links.FileLink, ...]
     usage: str
 
@@ -96,9 +97,18 @@ def _run(facts: RunFacts, folder: Path, at: Path, room: int) -> Run:
         blocks=tuple(blocks.shown(block, facts.folder, room) for block in scores.blocks) if scores else (),
         figures=_figures(facts),
         ring=view.ring(facts),
+        samples=tuple(_samples(facts, room // 4)),
         files=links.files_of(folder, at),
         usage=links.usage(folder),
     )
+
+
+def _samples(facts: RunFacts, room: int) -> Iterator[tuple[str, tuple[Markup, ...]]]:
+    """Training images by class, as many as fit into `room` bytes."""
+    for name, images in facts.samples.classes.items() if facts.samples else ():
+        room -= sum(map(len, images))
+        if room > 0 and (shown := tuple(filter(None, (blocks.shown_image(image, room) for image in images)))):
+            yield name, shown
 
 
 def _figures(facts: RunFacts) -> Figures:

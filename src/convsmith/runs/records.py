@@ -16,7 +16,20 @@ from ..machine import Machine
 from ..units import Budget, Cost
 from .record import Record
 
-__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "OwnParts", "Row", "Skipped", "Stage", "met"]
+__all__ = [
+    "Config",
+    "Data",
+    "Export",
+    "Int8",
+    "Latency",
+    "Limit",
+    "OwnParts",
+    "Row",
+    "Samples",
+    "Skipped",
+    "Stage",
+    "met",
+]
 
 
 # ---- config.json -----------------------------------------------------------------------------------------------------
@@ -174,6 +187,14 @@ class OwnParts(Record):
     """`parts.json`: where the parts of the user's own that the network is made of are written. Nothing runs them from there."""
 
     parts: tuple[OwnPart, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Samples(Record):
+    """`samples.json`: some training images of each of some classes, as data URIs."""
+
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @final

@@ -15,6 +15,7 @@ from torch import nn
 from ...arch import ArchSpec
 from ...data import ImageData
 from ...data.readers.dataset import own_data
+from ...data.strip import strip
 from ...errors import Stopped, UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
@@ -22,7 +23,7 @@ from ...latency import interleave
 from ...locks import at_work
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, RunFolder, write_tables
+from ...runs import Config, Epoch, Latency, Limit, RunFolder, Samples, write_tables
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...units import plural
@@ -146,6 +147,8 @@ def _train(
     recipe, seed = run.recipe, run.seed
     refuse_lone_images(spec, recipe, len(images.train), ranks)
     feed = Feed(spec, images, recipe, seed, config.workers, (ranks.rank, ranks.world))
+    if ranks.leads and not run.has("samples.json"):
+        run.write("samples.json", Samples(strip(images)).to_record())
     normalise, task = normaliser(spec, where), task_of(config)
     validation = validation_batches(spec, images.val)
     model = build(spec, seed=seed)
