@@ -305,12 +305,16 @@ class Scores(Shown):
 
     def lines(self, pad: int = 0) -> list[str]:
         """A line for each metric with an interval and the headline, its label `pad` wide; then one for all the others."""
-        n = f"n = {self.n}" + (f" of {self.of}" if self.of else "")
-        several = {id(one): f"  [{one.interval_text}]  (95 %, {n})" for one in self.metrics if one.interval is not None}
-        ends = {id(self.headline): f"  ({n})"} | several
-        lines = [f"{one.words:<{pad}} {one.text}{ends[id(one)]}" for one in self.metrics if id(one) in ends]
-        rest = ", ".join(f"{one.words} {one.text}" for one in self.metrics if id(one) not in ends)
-        return [*lines, rest] if rest else lines
+        n, lines, rest = f"n = {self.n}" + (f" of {self.of}" if self.of else ""), [], []
+        for one in self.metrics:
+            said = f"{one.words:<{pad}} {one.text}"
+            if one.interval is not None:
+                lines.append(f"{said}  [{one.interval_text}]  (95 %, {n})")
+            elif one is self.headline:
+                lines.append(f"{said}  ({n})")
+            else:
+                rest.append(f"{one.words} {one.text}")
+        return [*lines, ", ".join(rest)] if rest else lines
 
     def to_record(self) -> dict[str, object]:
         """`scores.json`: each metric flat under its name, with its interval; then all of them as a list, the headline first."""
@@ -368,11 +372,7 @@ def named(name: str, value: float, interval: Interval | None = None) -> Metric:
 
 
 def headline_among(values: Mapping[str, float], prefix: str = "val_") -> Metric | None:
-    """The first of `values` whose name begins with `prefix`, without it, and is no loss; None where there is none.
-
-    >>> headline_among({"val_loss": 0.31, "val_top1": 0.92}).text
-    '92.00%'
-    """
+    """The first of `values` whose name begins with `prefix`, without it, and is no loss; None where there is none."""
     own = [name.removeprefix(prefix) for name in values if name.startswith(prefix)]
     return next((named(name, values[prefix + name]) for name in own if name != "loss"), None)
 
@@ -392,9 +392,7 @@ def worth_of(values: Mapping[str, float], prefix: str = "val_") -> tuple[float, 
 def _of_0_1(record: Mapping[str, Any]) -> tuple[Metric, ...]:
     """The metrics of a `scores.json` that has none in a list: a classifier's."""
     found = [
-        Metric.from_record(
-            named(name, 0.0).to_record() | {"value": record[name], "interval": record.get(f"{name}_interval")}
-        )
+        Metric.from_record(named(name, record[name], record.get(f"{name}_interval")).to_record())
         for name in _KNOWN
         if record.get(name) is not None or name == "top1"
     ]
