@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["EXAMPLES", "epilogue"]
 
-EXAMPLES: dict[str, tuple[str, str]] = {
+EXAMPLES: dict[str, tuple[str, ...]] = {
     "design": ("design ./photos --to 20M-macs", "design ./photos --to 5ms,2M-params --base resnet18 --epochs 60"),
     "demo": ("demo", "demo --epochs 5 --out runs/first-try"),
     "scale": ("scale resnet50 --to 5ms", "scale efficientnet_b0 --to 100M-macs --rule tiny --out small.json"),
