@@ -110,10 +110,10 @@ def fit(
         if done == 0 and len(fixed.answers):
             lookout.first(watched[0])
         good = deepcopy(run.state(done))
+    before, over = done, ranks.any(run.best.over(done // per_epoch))
+    done = steps if over else done  # it may have been stopped between its early end and this
     batches = feed.batches(done, steps)  # processes that read ahead begin while the start is told
-    yield Started(done, steps, damage)
-    if ranks.any(run.best.over(done // per_epoch)):  # it was stopped between its early end and this
-        done = steps
+    yield Started(before, steps, damage)
 
     saved = time.monotonic()
     while True:
@@ -188,7 +188,7 @@ def fit(
                     raise Stopped(_stopped(good))
                 raise Stopped(f"stopped by SIGTERM after step {at + 1} of {steps}, whose checkpoint is written")
             if ends and ranks.any(run.best.over(epoch)):
-                done = steps
+                done, batches = steps, feed.batches(steps, steps)
                 break
         else:
             break
