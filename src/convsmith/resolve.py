@@ -14,6 +14,7 @@ from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
 from .firstbytes import read_text
+from .ledger import unknown_model
 from .model import Model, build
 from .parts import PARTS
 from .runs import Kind, RunFolder, kind_of
@@ -157,10 +158,7 @@ def resolve(text: str | Path) -> Target:
         return Target(label=text, spec=family_member(name).with_resolution(int(side)))
     if path.is_dir():
         return _target(RunFolder.open(path))
-    raise UserError(
-        f"unknown model '{text}'{nearest(text, names())}\n"
-        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
-    )
+    raise unknown_model(text)
 
 
 def target_of(model: str | Path | ArchSpec | RunFolder | nn.Module) -> Target:

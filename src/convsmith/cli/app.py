@@ -33,8 +33,10 @@ from .output import emit, err, out
 from .pick import pick
 from .predict import predict
 from .pseudo_label import pseudo_label
+from .recipes import recipes
 from .report import report
 from .resume import resume
+from .runs import runs
 from .scale import scale
 from .search import search
 from .show import show
@@ -118,8 +120,8 @@ def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = 
 
 VERBS = {
     "Design and scale": (design, demo, scale, pick, search, fit_scaling),
-    "Train and score": (train, resume, evaluate, ladder, pseudo_label),
-    "Look": (list_, show, diagnose, report),
+    "Train and score": (train, resume, evaluate, ladder, pseudo_label, recipes),
+    "Look": (list_, show, runs, report, diagnose),
     "Ship": (predict, export, convert),
     "Machine": (doctor, measure, calibrate, estimate, completion, help_),
 }

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import BUDGET, BUDGETS, NETWORK, RULE, Data
+from .early import known_model, known_rule
+from .options import BUDGET, BUDGETS, NETWORK, RULE_HELP, Data
 from .output import watching
 
 if TYPE_CHECKING:
@@ -26,9 +27,15 @@ def design(
     to: Annotated[str, BUDGET],
     base: Annotated[
         str | None,
-        Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.", group=NETWORK),
+        Parameter(
+            help="What to scale: a name or a spec .json. Default: efficientnet_b0.",
+            validator=known_model,
+            group=NETWORK,
+        ),
     ] = None,
-    rule: Annotated[str | None, Parameter(help=f"{RULE} Default: compound.", group=NETWORK)] = None,
+    rule: Annotated[
+        str | None, Parameter(help=f"{RULE_HELP} Default: compound.", validator=known_rule, group=NETWORK)
+    ] = None,
     how: Annotated[
         Literal["scale", "search"],
         Parameter(
@@ -54,10 +61,11 @@ def design(
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
+    options = training.options()
     from ..jobs.train.begin import BASE, design_job
 
     watcher = watching()
-    found = design_job(data, to, base or BASE, rule or "compound", training.options(), watcher)
+    found = design_job(data, to, base or BASE, rule or "compound", options, watcher)
     carried_out(found, training)
 
 

@@ -21,6 +21,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "pseudo-label runs/photos-20M ./unlabelled --out pseudo.json",
         "pseudo-label runs/photos-20M ./new --threshold 0.9 --balance 100",
     ),
+    "recipes": ("recipes", "recipes resnet-rs"),
+    "runs": ("runs", "runs ./other-runs --json"),
     "evaluate": ("evaluate runs/photos-20M", "evaluate runs/photos-20M ./more-photos --json"),
     "list": ("list", "list 'resnet*' --json"),
     "show": ("show efficientnet_b0", "show resnet18 --classes 10 --resolution 64"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
+from .early import known_model
 from .options import COUNT, MODEL_HELP, OUTPUT, Json, Out
 from .output import emit, out, watching
 from .places import writable
@@ -19,7 +20,7 @@ __all__ = ["export"]
 
 
 def export(
-    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}")],
+    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}", validator=known_model)],
     /,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.", group=OUTPUT)] = "onnx",

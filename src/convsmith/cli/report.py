@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from .early import known_run
 from .options import RUN_HELP, Json
 from .output import emit, out
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 
-def report(runs: Annotated[list[Path], Parameter(help=RUN_HELP)], /, *, json: Json = False) -> None:
+def report(
+    runs: Annotated[list[Path], Parameter(help=RUN_HELP, validator=known_run)], /, *, json: Json = False
+) -> None:
     """The report of a run or of a search, or of several runs side by side, as one HTML file that can be mailed."""
     from ..jobs.folders import report as reported
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SPREAD, Cluster, Data, Threads
+from .early import known_budgets
+from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SHARE, SPREAD, Cluster, Data, Threads
 from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
@@ -25,6 +25,7 @@ def search(
         str,
         Parameter(
             help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.",
+            validator=known_budgets,
             allow_leading_hyphen=True,
             group=BUDGETS,
         ),
@@ -36,7 +37,7 @@ def search(
         float,
         Parameter(
             help="Share of training in which all children learn from labels, before they learn from the biggest.",
-            validator=Number(gte=0, lte=1),
+            validator=SHARE,
             group=SEARCHING,
         ),
     ] = 0.0,
@@ -76,6 +77,7 @@ def search(
     A tenth of the training images is held out to choose by. Each winner is a run of its own in RUN/children/BUDGET,
     evaluated on the validation images, exported and measured. A search that was stopped goes on with `resume RUN`.
     """
+    options = training.options()
     from ..jobs.search import begin as searching
 
     how = searching.SearchOptions(
@@ -92,9 +94,9 @@ def search(
     if training.dry_run:
         from ..jobs.search.rehearsal import rehearse_search
 
-        told(rehearse_search(data, to=to, options=training.options(), how=how, watcher=watching()), training.json)
+        told(rehearse_search(data, to=to, options=options, how=how, watcher=watching()), training.json)
         return
-    run = searching.search(data, to=to, options=training.options(), how=how, watcher=watching())
+    run = searching.search(data, to=to, options=options, how=how, watcher=watching())
     finished(run, training.json)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import DATA, NETWORK, POSITIVE, Data, Resolution, Spec
+from .early import in_order
+from .options import DATA, NETWORK, POSITIVE, SPEC_HELP, Data, Resolution
 from .output import watching
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["train"]
 
 
 def train(
-    model: Spec,
+    model: Annotated[str, Parameter(help=SPEC_HELP)],
     data: Data,
     /,
     *,
@@ -45,7 +46,8 @@ def train(
     With --weights it is transfer: --recipe finetune is the protocol of the transfer studies, --set frozen=true trains the
     classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
     """
+    in_order("train", model, data)
+    options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
     from ..jobs.train.begin import train_job
 
-    options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
     carried_out(train_job(model, data, resolution, options, watching()), training)

@@ -64,13 +64,18 @@ class Learning:
 
     def options(self, usual: str = "quick") -> Options:
         """These as the jobs take them; `usual` is the recipe where none is given."""
-        from ..jobs.options import Options
+        from ..recipes import changed
+        from ..recipes import recipe as named_recipe
 
         short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
         shorts = (f"{field}={value}" for field, value in short.items() if value is not None)
+        recipe, settings = self.recipe or usual, (*self.settings, *shorts)
+        changed(named_recipe(recipe), settings)  # what is wrong is told before torch is imported
+        from ..jobs.options import Options
+
         return Options(
-            recipe=self.recipe or usual,
-            settings=(*self.settings, *shorts),
+            recipe=recipe,
+            settings=settings,
             val=self.val,
             root=self.root,
             download=self.download,

@@ -109,6 +109,9 @@ class Augment:
         return self.crop != (1.0, 1.0)
 
 
+_MOST = 1_000_000  # epochs, images a step or parts of it: beyond is a slip of the hand
+
+
 @final
 @dataclass(frozen=True)
 class Recipe:
@@ -167,6 +170,8 @@ class Recipe:
         for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1; got {number}")
+            if number > _MOST:
+                raise ValueError(f"{name} must be at most {_MOST:,}; got {number}")
         if not 0 <= self.trunk_rate <= 1:
             raise ValueError(f"trunk_rate must be from 0 to 1; got {self.trunk_rate}")
         if not self.rate > 0:
