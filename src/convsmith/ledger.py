@@ -136,10 +136,10 @@ def published(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ..
 
 
 def _stage(record: dict[str, str]) -> StageRow:
-    counts = {
-        field: int(record[field]) for field in ("size", "depth", "width", "stride", "macs", "params", "activations")
-    }
-    return StageRow(name=record["name"], what=record["what"], **counts)
+    size, depth, width, stride, macs, params, activations = (
+        int(record[field]) for field in ("size", "depth", "width", "stride", "macs", "params", "activations")
+    )
+    return StageRow(record["name"], record["what"], size, depth, width, stride, macs, params, activations)
 
 
 def _row(record: dict[str, str]) -> Row:

@@ -118,7 +118,7 @@ def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = 
     app.meta([*([verb] if verb else []), "--help"])
 
 
-VERBS = {
+VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     "Design and scale": (design, demo, scale, pick, search, fit_scaling),
     "Train and score": (train, resume, evaluate, ladder, pseudo_label, recipes),
     "Look": (list_, show, runs, report, diagnose),
