@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,9 @@ import convsmith as cs
 from convsmith.cli import main, screen
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
+from convsmith.cli.progress import fitting
 from convsmith.cli.training import Training
+from convsmith.errors import Stopped
 from convsmith.jobs.timing.doctor import Doctor
 from convsmith.jobs.train.begin import design_job, named
 from convsmith.ledger import stages_of
@@ -594,3 +597,89 @@ def test_another_package_s_word_for_an_option_is_answered_by_ours(
 def test_another_package_s_word_for_an_argument_is_answered_by_ours(call: Callable[[], object], says: str) -> None:
     with pytest.raises(cs.UserError, match=re.escape(says)):
         call()
+
+
+# ---- stdout and stderr that are not there ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("list | head -1", 0),
+        ("list --json | true", 0),
+        ("list >&-", 0),
+        ("list 2>&-", 0),
+        ("list 2>/dev/full", 0),
+        ("list >/dev/full", 2),
+        ("list --json >/dev/full", 2),
+        ("show nope 2>&-", 2),
+        ("show nope >&- 2>&-", 2),
+        ("show nope --json 2>/dev/full", 2),
+        (">/dev/full", 2),
+    ],
+)
+def test_without_a_screen_there_is_no_traceback_and_the_right_exit_code(line: str, code: int) -> None:
+    words = f"set -o pipefail; {shlex.quote(sys.executable)} -m convsmith {line}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert done.returncode == code, done.stderr
+
+
+def test_a_check_that_fails_prints_one_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady = types.SimpleNamespace(ratios=(("resnet18@224", 1.2),), ranks=False)
+    monkeypatch.setattr("convsmith.jobs.timing.calibrate.calibration", lambda *_: None)
+    monkeypatch.setattr("convsmith.jobs.timing.calibrate.steady", lambda *_, **__: steady)
+    code, out, err = run(capsys, "calibrate", "--check", "--json")
+    assert code == 1
+    assert json.loads(out) == {
+        "anchors": {"resnet18@224": 1.2},
+        "ranks": False,
+        "error": err.split("error: ")[1].strip(),
+    }
+
+
+def test_whoever_interrupts_is_told_how_the_run_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(Path("runs/my run"))
+    with pytest.raises(KeyboardInterrupt, match=r"`convsmith resume 'runs/my run'` goes on"), folder.stoppable():
+        raise KeyboardInterrupt
+    with pytest.raises(Stopped, match=r"after step 3; `convsmith resume 'runs/my run'` goes on"), folder.stoppable():
+        raise Stopped("after step 3")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("interrupted; `convsmith resume runs/r` goes on")
+
+    monkeypatch.setattr("convsmith.cli.list_.published", interrupted)
+    code, _, err = run(capsys, "list")
+    assert code == 130 and "convsmith resume runs/r" in err
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_progress_keeps_what_fits_and_cuts_nothing(width: int) -> None:
+    words = ["step 39 of 62", "0:02 left", "loss 2.357", "val top-1 13.4%", "epoch 2", "709 images/s"]
+    said = fitting(words, width)
+    assert len(said) <= width and words[: said.count(", ") + 1] == said.split(", ")
+    assert fitting(words, 5) == words[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("train resnet18 digits --cache-side 32", "--cache-side is of --cache"),
+        ("train resnet18 digits --pseudo-ratio 2", "--pseudo-ratio is of --pseudo"),
+    ],
+)
+def test_an_option_that_could_have_no_effect_is_refused(
+    capsys: pytest.CaptureFixture[str], line: str, says: str
+) -> None:
+    code, _, err = run(capsys, *line.split())
+    assert code == 2 and says in err
+
+
+def test_an_exported_file_is_not_measured_at_another_side(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"")
+    code, _, err = run(capsys, "measure", str(tmp_path / "m.onnx"), "--resolution", "64")
+    assert code == 2 and "whose side is fixed" in err

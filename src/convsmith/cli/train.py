@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..errors import UserError
 from .early import in_order
 from .options import DATA, NETWORK, POSITIVE, SPEC_HELP, Data, Resolution
 from .output import watching
@@ -47,6 +48,8 @@ def train(
     classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
     """
     in_order("train", model, data)
+    if pseudo_ratio != 1 and pseudo is None:
+        raise UserError("--pseudo-ratio is of --pseudo FILE: give that too, or leave it out")
     options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
     from ..jobs.train.begin import train_job
 

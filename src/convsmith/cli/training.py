@@ -116,6 +116,8 @@ class Training(Learning):
 
     def options(self, usual: str = "quick") -> Options:
         parent, name = self._place()
+        if self.cache_side and self.cache is None:
+            raise UserError("--cache-side is of --cache FOLDER: give that too, or leave it out")
         return replace(
             super().options(usual),
             workers=self.workers,

@@ -81,6 +81,10 @@ def _subject(
     if target.onnx is not None:
         if runtime is not Runtime.ORT:
             raise UserError(f"{target.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
+        if resolution is not None:
+            raise UserError(
+                f"{target.label} is an ONNX file, whose side is fixed: --resolution is for networks that are built"
+            )
         return ort_subject(name, target.onnx, batch=batch, threads=threads)
     module, shape = target.module(untrained=True), target.input_shape(resolution)
     if target.live is not None or resolution is not None:

@@ -12,7 +12,7 @@ from torch import nn
 from ...arch import ArchSpec
 from ...data import ImageData
 from ...data.readers.dataset import own_data
-from ...errors import Stopped, UserError
+from ...errors import UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
@@ -56,11 +56,8 @@ def carry_on(
 
     Without `images` they are loaded when they are needed, from where the run says or from `data`.
     """
-    try:
-        with Termination() as termination:
-            return _stages(run, watcher, images, ranks, termination, force=force, given=data)
-    except Stopped as stopped:
-        raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
+    with run.stoppable(), Termination() as termination:
+        return _stages(run, watcher, images, ranks, termination, force=force, given=data)
 
 
 def _stages(
