@@ -76,7 +76,9 @@ def scale(
             f"batch {row.batch}, {plural(row.threads, 'thread')})",
             soft_wrap=True,
         )
-        err.print(machine_line())
+        if row.noisy:
+            out.print(row.noisy, soft_wrap=True)
+        err.print(machine_line(), style="dim", soft_wrap=True)
     if out_file is not None:
         out.print(f"wrote {out_file}")
 
