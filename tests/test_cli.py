@@ -29,7 +29,7 @@ from convsmith.cli.progress import fitting
 from convsmith.cli.training import Training
 from convsmith.errors import Stopped
 from convsmith.jobs.timing.doctor import Doctor
-from convsmith.jobs.train.begin import design_job, named
+from convsmith.jobs.train.begin import cramped, design_job, named
 from convsmith.ledger import stages_of
 from convsmith.recipes import RECIPES
 from convsmith.runs import RunFolder
@@ -677,6 +677,11 @@ def test_an_option_that_could_have_no_effect_is_refused(
 ) -> None:
     code, _, err = run(capsys, *line.split())
     assert code == 2 and says in err
+
+
+def test_images_too_small_for_the_strides_are_told() -> None:
+    assert "whose strides make one pixel of 32: from stage 2 on" in cramped(cs.spec("resnet18").with_resolution(7))
+    assert cramped(cs.spec("resnet18").with_resolution(32)) == ""
 
 
 def test_an_exported_file_is_not_measured_at_another_side(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
