@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 from common import Row, answer, save
@@ -19,11 +20,40 @@ from convsmith.costs import cost
 from convsmith.families import spec as member
 from convsmith.jobs.timing.calibrate import ANCHORS, calibrate
 from convsmith.jobs.timing.profile import Exported, exported, timed
-from convsmith.reports.fronts import predicted_against_measured
 from convsmith.speed import members
 from convsmith.watcher import Watcher
 
 NETWORKS, SEED = 60, 1
+
+
+def predicted_against_measured(predicted: list[float], measured: list[float]) -> Figure:
+    """Each network's predicted against its measured milliseconds, both logarithmic, with a band of 15 % about equality."""
+    low, high = min(*predicted, *measured) / 1.2, max(*predicted, *measured) * 1.2
+    ticks = plot.round_numbers(low, high)
+    with plot.blank(4.2) as figure:
+        axes = figure.subplots()
+        for axis, set_scale, set_limits in (
+            (axes.xaxis, axes.set_xscale, axes.set_xlim),
+            (axes.yaxis, axes.set_yscale, axes.set_ylim),
+        ):
+            set_scale("log")
+            set_limits(low, high)
+            axis.set_ticks(ticks, [f"{value:g}" for value in ticks])
+            axis.set_minor_formatter("")
+        axes.fill_between(
+            [low, high], [low / 1.15, high / 1.15], [low * 1.15, high * 1.15], color=plot.GREY, alpha=0.2, linewidth=0
+        )
+        axes.plot([low, high], [low, high], color=plot.GREY, linewidth=0.8)
+        inside = [abs(a / b - 1) <= 0.15 for a, b in zip(predicted, measured, strict=True)]
+        for wanted, color in ((True, plot.BLUE), (False, plot.ORANGE)):
+            pairs = [(b, a) for a, b, hit in zip(predicted, measured, inside, strict=True) if hit is wanted]
+            axes.plot([x for x, _ in pairs], [y for _, y in pairs], "o", color=color, markersize=4)
+        axes.set_xlabel("measured, ms")
+        axes.set_ylabel("predicted, ms")
+        share = sum(inside) / len(inside)
+        axes.set_title(f"{share:.0%} of {len(inside)} networks within 15 %")
+        figure.set_label(f"Predicted against measured latency of {len(inside)} networks; {share:.0%} are within 15 %.")
+    return figure
 
 
 def main() -> None:

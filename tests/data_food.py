@@ -10,16 +10,16 @@ from PIL import Image
 from convsmith.data import Arrays, Files, Labels, Split
 
 
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
+def noise(*shape: int, seed: int | list[int] = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def write_classes(folder: Path, counts: dict[str, int], *, side: int = 9, suffix: str = ".png") -> Path:
-    """A class-per-folder directory with `counts[name]` images of `side` and `side + index` pixels for each class."""
+    """A class-per-folder directory with `counts[name]` images of `side` and `side + index` pixels for each class, no two alike."""
     for name, count in counts.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            Image.fromarray(noise(side, side + i, 3, seed=i)).save(folder / name / f"{i:03}{suffix}")
+            Image.fromarray(noise(side, side + i, 3, seed=[*name.encode(), i])).save(folder / name / f"{i:03}{suffix}")
     return folder
 
 

@@ -114,7 +114,6 @@ def test_batches_of_small_images_are_those_of_the_files(tmp_path: Path, augment:
         assert same(shown(ready(tmp_path / str(k), source), augment, 0, 6, channels=channels), expected)
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @BOTH
 def test_they_do_not_depend_on_the_number_of_workers(tmp_path: Path, augment: Augment) -> None:
     split = ready(tmp_path / "cache", files(tmp_path / "images", [*SMALL_ONES, (50, 70)]))

@@ -25,12 +25,12 @@ import convsmith as cs
 from convsmith.cli import main, screen
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
-from convsmith.cli.progress import fitting
 from convsmith.cli.training import Training
 from convsmith.errors import Stopped
 from convsmith.jobs.timing.doctor import Doctor
 from convsmith.jobs.train.begin import cramped, design_job, named
 from convsmith.ledger import stages_of
+from convsmith.progress import fitting
 from convsmith.recipes import RECIPES
 from convsmith.runs import RunFolder
 from convsmith.stages import stage_rows
@@ -47,6 +47,7 @@ VERBS = [
     "fit-scaling",
     "ladder",
     "pick",
+    "passport",
     "calibrate",
     "estimate",
     "diagnose",
@@ -195,7 +196,18 @@ def test_list_narrows_by_pattern_and_family(capsys: pytest.CaptureFixture[str]) 
 def test_list_sums_up_by_family_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "list")
     summary = out.split("\n\n")[-1].splitlines()
-    assert summary[0].split() == ["family", "rows", "as", "printed", "within", "1", "%", "differs", "no", "print"]
+    assert summary[0].split() == [
+        "family",
+        "rows",
+        "as",
+        "published",
+        "within",
+        "1",
+        "%",
+        "differs",
+        "not",
+        "published",
+    ]
     assert int(summary[-1].split()[1]) == len(cs.published())
     _, out, _ = run(capsys, "list", "tinynet")
     assert "family" not in out

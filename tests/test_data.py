@@ -60,8 +60,6 @@ def test_a_stream_started_in_the_middle_is_the_tail_of_the_whole_one(augment):
         assert same(stream(split, augment, start, 12), whole[start:])
 
 
-# torch advises against more workers than cores; here the law matters, not the speed.
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @BOTH
 def test_the_stream_does_not_depend_on_the_number_of_workers(augment):
     split = array_split(22)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import convsmith
+from convsmith import registry
 from convsmith.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -23,14 +24,23 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-def test_the_block_of_extend_md_works_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "\n".join(blocks("docs/extend.md", "python"))
-    assert "class WideBlock(Block)" in code
-    # A dataclass looks its module up by name.
-    module = types.ModuleType("extend")
-    monkeypatch.setitem(sys.modules, "extend", module)
-    exec(compile(code, "extend.md", "exec"), module.__dict__)
-    assert module.mine.name == "wide18"
+def test_the_block_of_extend_md_is_trained_searched_and_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then by the command line, which as a process of its own knows it by `--plugin` alone."""
+    block, use = blocks("docs/extend.md", "python")
+    (tmp_path / "wide.py").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_parts", {})
+    page = {"__name__": "extend"}
+    exec(compile(use, "extend.md", "exec"), page)
+    run = str(page["run"].path)
+    registry._parts.clear()
+    assert main(["evaluate", run]) == 2
+    registry._parts.clear()
+    for command in ("resume", "evaluate", "export"):
+        assert main([command, run, "--plugin", "wide.py"]) == 0
 
 
 def test_the_page_of_your_own_loop_works_as_shown(
@@ -42,6 +52,13 @@ def test_the_page_of_your_own_loop_works_as_shown(
     said = capsys.readouterr().out
     assert "step 2: loss" in said and "epoch 1: {'val_top1'" in said
     assert isinstance(module.trainee, module.Single)
+
+
+def test_the_python_of_the_page_of_weights_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks("docs/weights.md", "python"))
+    assert "with_weights=True" in code and "numerics=" in code
+    exec(compile(code, "weights.md", "exec"), {"__name__": "weights"})
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,5 +127,9 @@ def test_the_reference_has_every_public_name_once() -> None:
     assert sorted(path.rpartition(".")[2] for path in listed) == sorted(convsmith.__all__)
     for path in listed:
         module, _, name = path.rpartition(".")
+        namesake = Path(convsmith.__file__).parent.joinpath(*convsmith._MODULE_OF[name].split("."), f"{name}.py")
+        assert module != "convsmith" or not namesake.exists(), (
+            f"{path} would be taken for {namesake}: give the whole path"
+        )
         shown = getattr(importlib.import_module(module), name)
         assert inspect.unwrap(shown) is inspect.unwrap(getattr(convsmith, name))

@@ -166,3 +166,43 @@ def test_what_was_scored_is_said(run: RunFolder, tmp_path: Path, capsys: pytest.
     assert main(["evaluate", str(run.path), str(tmp_path / "new"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["n"], said["split"], said["of"]) == (3, "val", "new/val")
+
+
+def test_a_run_whose_data_was_moved_is_exported_from_where_it_lies_now(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[int] = []
+
+    def export_onnx(*given: object, samples: object = None, **more: object) -> None:
+        shown.append(len(samples))  # type: ignore[arg-type]
+        raise UserError("that is all")
+
+    monkeypatch.setattr("convsmith.jobs.ship.export.export_onnx", export_onnx)
+    source = Path(str(run.config.source["what"]))
+    moved = source.rename(tmp_path / "moved")
+    try:
+        for verb in ("export", "resume"):
+            assert main([verb, str(run.path)]) == 2
+            said = " ".join(capsys.readouterr().err.split())
+            assert f"where it lies now is said by `convsmith {verb} {run.path} --data PATH`" in said
+        with pytest.raises(UserError, match="that is all"):
+            cs.export(run, tmp_path / "m.onnx", data=moved)
+        write_classes(tmp_path / "other", CLASSES | {"ant": 6})
+        with pytest.raises(DataError, match=r"other is not what .* was begun with$"):
+            cs.export(run, tmp_path / "m.onnx", data=tmp_path / "other")
+        with pytest.raises(DataError, match=r"was begun with; --force goes on"):
+            cs.resume(run, data=tmp_path / "other")
+        assert shown == [3]
+    finally:
+        moved.rename(source)
+
+
+def test_tables_of_the_classes_are_written(run: RunFolder, tmp_path: Path) -> None:
+    write_classes(tmp_path / "new", {"ant": 3, "fly": 2})
+    cs.evaluate(run, tmp_path / "new", out=tmp_path / "deep/tables")
+    lines = (tmp_path / "deep/tables/classes.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in lines] == [["class", "images"], ["ant", "3"], ["bee", "0"], ["fly", "2"]]
+    assert (tmp_path / "deep/tables/confusion.csv").read_text().startswith("class,ant,bee,fly\n")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file and not a folder"):
+        cs.evaluate(run, tmp_path / "new", out=tmp_path / "file")

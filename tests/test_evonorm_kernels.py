@@ -8,6 +8,8 @@ from torch import nn
 
 from convsmith.layers import EvoNormKind
 from convsmith.layers.evonorm import evonorm
+from convsmith.layers.evonorm_graph import GraphSigmoidGate, sigmoid_gate
+from convsmith.layers.evonorm_kernels import SigmoidGate
 from evonorm import saved
 from evonorms import B0, B1, KINDS, S0, S1, TIMM, assert_close, gradients, layer, maps
 
@@ -84,3 +86,25 @@ def test_an_exported_program_holds_the_expression(kind: EvoNormKind) -> None:
 def test_nothing_is_computed_on_meta(kind: EvoNormKind) -> None:
     out = evonorm(kind, 8, groups=4).to("meta")(torch.empty(2, 8, 4, 4, device="meta"))
     assert out.is_meta and out.shape == (2, 8, 4, 4)
+
+
+@pytest.mark.parametrize("form", ["kernels", "graph", "expression"])
+@pytest.mark.parametrize("kind", [EvoNormKind.S0, EvoNormKind.S1, EvoNormKind.S2])
+def test_an_image_of_zeros_passes_no_gradient_on_and_changes_no_other_s(kind: EvoNormKind, form: str) -> None:
+    """Else it would grow by 1 / sqrt(eps) = 316 in every layer, and overflow after sixteen."""
+    gate = {"kernels": SigmoidGate.apply, "graph": GraphSigmoidGate.apply, "expression": sigmoid_gate}[form]
+    v = torch.ones(8) if kind is EvoNormKind.S0 else None
+
+    def deep(x: torch.Tensor) -> torch.Tensor:
+        for _ in range(20):
+            x = gate(x, torch.ones(8), torch.zeros(8), v, 4, 1e-5, kind is not EvoNormKind.S2, True)
+        return x
+
+    images = torch.randn(3, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    images[1] = 0
+    images.requires_grad_()
+    (found,) = torch.autograd.grad(deep(images).sum(), images)
+    assert not found[1].any()
+    others = images[[0, 2]].detach().requires_grad_()
+    (alone,) = torch.autograd.grad(deep(others).sum(), others)
+    torch.testing.assert_close(found[[0, 2]], alone)

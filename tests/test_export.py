@@ -311,3 +311,28 @@ def test_a_network_of_another_input_is_refused(tmp_path: Path) -> None:
         onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
         with pytest.raises(UserError, match=why):
             ort_subject("x", path, threads=1)
+
+
+class Magnified(nn.Module):
+    """Logits that are the small difference of large sums: rounding is magnified with it, in whatever order it is done."""
+
+    def __init__(self, wrong: float = 0.0) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(3 * 32 * 32, 4), nn.Linear(3 * 32 * 32, 4)
+        self.other.load_state_dict(self.one.state_dict())
+        self.wrong = wrong
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        flat = images.flatten(1)
+        exact = flat.dtype == torch.float64 or not torch.onnx.is_in_onnx_export()
+        return self.one(1000 * flat) / 1000 - self.other(flat) + 1e-4 + (0.0 if exact else self.wrong)
+
+
+def test_a_network_that_magnifies_rounding_is_allowed_its_own_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    found = export_onnx(Magnified().eval(), path, input_shape=SMALL, fold=False)
+    assert 1e-4 < found.tolerance <= 1e-2 and found.relative_difference <= found.tolerance
+    with pytest.raises(
+        ExportError, match=r"of the largest logit; allowed is 0\.0\d+, which is more than rounding does"
+    ):
+        export_onnx(Magnified(wrong=1e-4).eval(), path, input_shape=SMALL, fold=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -58,6 +60,25 @@ def test_work_that_kills_whoever_does_it_is_given_up_with_the_reason() -> None:
         pytest.raises(UserError, match=r"died 3 times.*fewer --jobs"),
     ):
         list(farm({"a": 1}))
+
+
+def stepwise(shared: None, item: int) -> int:
+    """As a training does, it looks at every step whether somebody still waits for it."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not orphaned():
+        time.sleep(0.05)
+    return item
+
+
+def test_an_interrupted_farm_ends_what_its_processes_are_at() -> None:
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), Farm(stepwise, None, workers=1) as farm:
+        work = farm({"0": 0, "1": 1})
+        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        next(work)
+    while multiprocessing.active_children():
+        assert time.monotonic() - before < 50
+        time.sleep(0.05)
 
 
 FARMER = """

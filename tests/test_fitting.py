@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convsmith.costs import cost
-from convsmith.data import load_data
+from convsmith.data import ImageData, load_data
 from convsmith.errors import UserError
 from convsmith.families import spec
 from convsmith.jobs.options import Options
-from convsmith.jobs.studies.scaling import fit_scaling, planned
+from convsmith.jobs.studies import scaling
+from convsmith.jobs.studies.scaling import Plan, candidates, fit_scaling, planned
 from convsmith.jobs.studies.scaling_page import findings, written
 from convsmith.jobs.studies.scaling_time import afforded
+from convsmith.jobs.studies.trials import Outcome, Trial
 from convsmith.scaling import Compound, rule
 from convsmith.scaling.candidates import apart, sampled, triples, twice
 from convsmith.scaling.law import Law
@@ -102,7 +105,10 @@ def test_a_law_needs_three_trainings_at_two_costs() -> None:
 
 
 @pytest.mark.parametrize("name", ["tiny", "compound"])
-def test_a_study_of_digits_ends_in_a_rule_that_scale_reads(name: str, tmp_path: Path) -> None:
+def test_a_study_of_digits_ends_in_a_rule_that_scale_reads(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "_refuse_chance", lambda arms, images: None)  # a few steps teach nothing
     images = load_data("digits", seed=0)
     options = Options(settings=("epochs=1", "batch=256"))
     plan = planned(
@@ -145,3 +151,64 @@ def test_a_study_that_cannot_be_is_refused_before_it_trains(change: dict[str, ob
     asked: dict[str, object] = {"rule": "tiny", **change}
     with pytest.raises(UserError, match=says):
         planned(base="mobilenetv1_025", images=load_data("digits", seed=0), **asked)  # type: ignore[arg-type]
+
+
+# ---- scores that say nothing -----------------------------------------------------------------------------------------
+
+
+def scoring(monkeypatch: pytest.MonkeyPatch, score: Callable[[Trial], Outcome]) -> None:
+    """Let every training of a study give what `score` says, without training."""
+
+    def train_all(trials: Sequence[Trial], *given: object, **more: object) -> tuple[Outcome, ...]:
+        return tuple(map(score, trials))
+
+    monkeypatch.setattr(scaling, "train_all", train_all)
+
+
+def digits_plan(**change: object) -> tuple[Plan, ImageData]:
+    images = load_data("digits", seed=0)
+    asked: dict[str, object] = {"rule": "compound", "trials": 4, "seeds": 1, "resolution": 64, **change}
+    return planned(base="mobilenetv1_025", images=images, **asked), images  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["tiny", "compound"])
+def test_a_rule_of_scores_at_chance_is_refused_and_not_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, images = digits_plan(rule=name, seeds=3)
+    scoring(monkeypatch, lambda trial: Outcome(0.10 + 0.01 * trial.seed, 2.3, 359))
+    with pytest.raises(
+        UserError, match=r"no rule is fitted: .* cannot be told from the 10.31% of always answering '3'"
+    ):
+        fit_scaling(plan, images, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_scores_have_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, images = digits_plan()
+    scoring(monkeypatch, lambda trial: Outcome(0.0, 0.0, 0, failed="the loss became nan"))
+    with pytest.raises(UserError, match=r"0 of 4 networks gave a score, and a rule needs four: .* the loss became nan"):
+        fit_scaling(plan, images, tmp_path)
+    monkeypatch.setattr(scaling, "candidates", lambda plan, watcher: [])
+    with pytest.raises(UserError, match=r"0 networks can be tried, and a rule needs four: .* larger --resolution"):
+        fit_scaling(plan, images, tmp_path)
+
+
+def test_one_seed_tells_no_triples_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, images = digits_plan()
+    scoring(monkeypatch, lambda trial: Outcome(0.5 + cost(trial.spec).macs / 1e9, 1.0, 359))
+    said = "\n".join(findings(fit_scaling(plan, images, tmp_path)))
+    assert "One seed has no interval: none of the triples can be told from another" in said and "1 seeds" not in said
+
+
+def test_a_triple_that_rounding_does_not_double_is_left_out_and_said() -> None:
+    plan, _ = digits_plan(resolution=32, trials=60)
+    told: list[str] = []
+
+    class Listening(Watcher):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    base = cost(plan.base).macs
+    assert all(cost(spec).macs >= 1.5 * base for _, spec in candidates(plan, Listening()))
+    assert told and all("is left out: rounding leaves it at" in text for text in told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -12,11 +13,23 @@ PACKAGE = Path(convsmith.__file__).parent
 
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
-    {"errors", "units", "machine", "tagged"},
-    {"codec", "files", "firstbytes", "watcher", "scores", "arch", "recipe", "evolution"},
-    {"layers", "threads"},
+    {"errors", "units", "machine", "tagged", "shown"},
+    {
+        "codec",
+        "files",
+        "firstbytes",
+        "locks",
+        "watcher",
+        "scores",
+        "arch",
+        "recipe",
+        "evolution",
+        "corruptions",
+        "progress",
+    },
+    {"layers", "threads", "ambient"},
     {"parts"},
-    {"model", "costs", "latency"},
+    {"model", "costs", "latency", "registry"},
     {"stages", "families", "ledger", "scaling"},
     {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
     {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},
@@ -24,8 +37,8 @@ FLOORS: list[set[str]] = [
     {"jobs.source", "jobs.feed"},
     {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},
     {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.predict", "jobs.pseudo"},
-    {"jobs.train"},
-    {"jobs.studies"},
+    {"jobs.train", "jobs.robustness"},
+    {"jobs.studies", "jobs.passport"},
     {"jobs.search"},
     {"jobs.folders"},
     {"api"},
@@ -38,16 +51,23 @@ NEIGHBOURS = {
     "recipe": {"arch"},
     "arch": {"codec"},  # a value knows how to write itself
     "ledger": {"families"},
+    "progress": {"scores", "watcher"},
 }
 WITHOUT_TORCH = {name for floor in FLOORS[:2] for name in floor} | {"ledger", "plot", "runs", "reports", "cli"}
 
 
-def modules() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name[:2] != "__")
+@cache
+def modules() -> tuple[Path, ...]:
+    return tuple(sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name[:2] != "__"))
 
 
 def dotted(path: Path) -> str:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def names_of_files() -> frozenset[str]:
+    return frozenset(dotted(path) for path in modules())
 
 
 def room(module: str) -> str:
@@ -76,8 +96,7 @@ def imported(path: Path, *, only_at_start: bool = False) -> set[str]:
             base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
             target = ".".join(word for word in base if word)
             names = {f"{target}.{alias.name}".lstrip(".") for alias in node.names}
-            files = {dotted(path) for path in modules()}
-            found |= {name if name in files else target for name in names}
+            found |= {name if name in names_of_files() else target for name in names}
     return found
 
 
@@ -105,7 +124,7 @@ def test_imports_run_downwards() -> None:
 
 def test_no_module_leads_back_to_itself() -> None:
     """Late imports count: one inside a function is a circle all the same."""
-    files = {dotted(path) for path in modules()}
+    files = names_of_files()
     graph = {
         dotted(path): {name for name in imported(path) if name in files and name != dotted(path)} for path in modules()
     }

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import convsmith as cs
 from convsmith.data import eval_batches, load_data, train_batches
@@ -13,7 +19,9 @@ from convsmith.data.readers.pseudo import read_pseudo
 from convsmith.errors import DataError, UserError
 from convsmith.exporting import session
 from convsmith.jobs.options import Options
+from convsmith.jobs.predict import predict
 from convsmith.jobs.search.options import space_of
+from convsmith.jobs.source import contents, fingerprint
 from convsmith.jobs.studies.climb import planned
 from convsmith.jobs.train.begin import design_job, train_job
 from convsmith.recipe import Augment
@@ -139,3 +147,170 @@ def test_a_table_in_another_encoding_is_told_by_its_line(tmp_path):
     (tmp_path / "x.csv").write_bytes("file,label\na.png,tea\nb.png,café\n".encode("latin-1"))
     with pytest.raises(DataError, match="is not text in UTF-8: line 3 has the byte 0xe9"):
         load_data(tmp_path / "x.csv")
+
+
+# ---- what is left out is said ----
+
+
+def beside(folder: Path, n: int, *, suffix: str = ".png", seed: int = 100) -> None:
+    """`n` images in a folder, unlike those of `write_classes`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        Image.fromarray(noise(7, 7 + i, 3, seed=seed + i)).save(folder / f"{n}-{i}", "PNG")
+        (folder / f"{n}-{i}").rename(folder / f"{n}-{i}{suffix}")
+
+
+def seen(folder: Path) -> tuple[int, tuple[str, ...]]:
+    data = load_data(folder)
+    return len(data.train) + len(data.val), data.notes
+
+
+def test_images_behind_links_and_without_an_ending_are_read_and_a_circle_ends(tmp_path):
+    write_classes(tmp_path / "set", {"a": 3, "b": 3})
+    beside(tmp_path / "elsewhere", 4)
+    beside(tmp_path / "set/a", 2, suffix="", seed=200)
+    beside(tmp_path / "set/b", 2, suffix=".jpe", seed=300)
+    (tmp_path / "set/a/more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "set/b/circle").symlink_to(tmp_path / "set/b", target_is_directory=True)
+    (tmp_path / "set/a/README").write_text("no image")
+    assert seen(tmp_path / "set") == (14, ())
+
+
+def test_a_class_may_begin_with_underscores(tmp_path):
+    write_classes(tmp_path, {"a": 2, "__background__": 2, "__MACOSX": 2})
+    assert load_data(tmp_path).classes == ("__background__", "a")
+
+
+@pytest.mark.parametrize("put, words", [
+    (lambda path: beside(path, 3), "3 images are left out, .*/3-0.png first: they lie beside the class folders of set/"),
+    (lambda path: beside(path / "a", 1, suffix=".png.bak"), "1 image is left out, set/a/1-0.png.bak first: they lie hidden, or"),
+    (lambda path: beside(path / "a/.old", 2), "2 images are left out, .*a/.old/2-0.png first"),
+    (lambda path: (path / "a/002.png").rename(path / "a/.002.png"), r"1 image is left out, set/a/\.002\.png first"),
+])  # fmt: skip
+def test_images_that_are_left_out_are_counted(tmp_path, put, words):
+    write_classes(tmp_path / "set", {"a": 4, "b": 3})
+    put(tmp_path / "set")
+    (note,) = load_data(tmp_path / "set").notes
+    assert re.search(words, note)
+    assert load_data(tmp_path / "set").to_record()["notes"] == [note]
+
+
+def test_folders_beside_the_parts_are_counted(tmp_path):
+    write_classes(tmp_path / "set/train", {"a": 3, "b": 3})
+    beside(tmp_path / "set/val/a", 2, seed=200)
+    beside(tmp_path / "set/eval/a", 4)
+    beside(tmp_path / "set/docs", 0)
+    (note,) = load_data(tmp_path / "set").notes
+    assert "4 images are left out, eval/a/4-0.png first: they lie in eval/, and the parts are train/ and val/" in note
+
+
+# ---- copies ----
+
+
+def test_copies_are_told_of_with_their_number_and_the_first(tmp_path):
+    write_classes(tmp_path / "train", {"a": 4, "b": 0})
+    beside(tmp_path / "train/b", 3)
+    shutil.copy(tmp_path / "train/a/001.png", tmp_path / "train/a/again.png")
+    shutil.copy(tmp_path / "train/a/002.png", tmp_path / "train/b/other.png")
+    beside(tmp_path / "val/b", 3, seed=500)
+    shutil.copytree(tmp_path / "train/a", tmp_path / "val/a", ignore=shutil.ignore_patterns("again.png", "002.png"))
+    assert load_data(tmp_path).notes == (
+        "3 of 6 validation images are training images too: val/a/000.png is a copy of train/a/000.png, for one; their score is "
+        "not one of new images",
+        "1 images are the same as one of another class: train/b/other.png is a copy of train/a/002.png; one of the two labels "
+        "is wrong",
+        "1 images are there twice in their class: train/a/again.png is a copy of train/a/001.png",
+    )
+
+
+def test_copies_in_memory_are_told_of_and_other_images_are_not(tmp_path):
+    images = noise(12, 6, 6)
+    labels = [0, 1] * 6
+    np.savez(tmp_path / "x.npz", x_train=images, y_train=labels, x_val=images[:4], y_val=[0, 1, 0, 0])
+    first, second = load_data(tmp_path / "x.npz").notes
+    assert first.startswith(
+        "4 of 4 validation images are training images too: validation image 0 is a copy of training image 0"
+    )
+    assert second.startswith(
+        "1 images are the same as one of another class: validation image 3 is a copy of training image 3"
+    )
+    np.savez(tmp_path / "y.npz", images=images, labels=labels)
+    assert not load_data(tmp_path / "y.npz").notes
+
+
+# ---- pixels that use little of their range ----
+
+
+def test_images_that_are_all_but_black_are_told_of(tmp_path):
+    for kind in "ab":
+        (tmp_path / "deep" / kind).mkdir(parents=True)
+        for i in range(3):
+            deep = np.random.default_rng(ord(kind) + 9 * i).integers(0, 4096, (6, 6 + i)).astype(np.uint16)
+            Image.fromarray(deep).save(tmp_path / "deep" / kind / f"{i}.png")
+    (note,) = load_data(tmp_path / "deep").notes
+    assert note.startswith("the 6 images of more than 8 bits are all but black: none uses more than 7% of the range")
+    write_classes(tmp_path / "deep", {"a": 4, "b": 4})  # others do not hide them
+    (note,) = load_data(tmp_path / "deep").notes[:1]
+    assert note.startswith("the 6 images of more than 8 bits")
+    np.savez(tmp_path / "x.npz", images=noise(12, 6, 6) % 2, labels=[0, 1] * 6)
+    (note,) = load_data(tmp_path / "x.npz").notes
+    assert note == "the 12 images are all but black: no pixel is above 1 of 255; white is 255"
+
+
+@pytest.mark.parametrize("arrays, words", [
+    ({"images": noise(4, 5, 5).astype(np.uint16) * 16}, "pixels go from .* images / 39.., if that is white"),
+    ({"images": noise(4, 5, 5, 4)}, "1 or 3 channels"),
+    ({"labels": [1, 2, 1, 2]}, "labels from 1 to 2: number the classes from 0, as by labels - 1"),
+    ({"labels": np.eye(2)[[0, 1, 0, 1]]}, r"labels\.argmax\(1\)"),
+])  # fmt: skip
+def test_arrays_that_mean_something_else_are_refused_with_what_to_do(tmp_path, arrays, words):
+    np.savez(tmp_path / "x.npz", **{"images": noise(4, 5, 5), "labels": [0, 1, 0, 1]} | arrays)
+    with pytest.raises(DataError, match=words):
+        load_data(tmp_path / "x.npz")
+
+
+# ---- names ----
+
+
+def latin(path: Path) -> str:
+    """The path with every é as the byte that Latin-1 has for it, which is no UTF-8."""
+    return os.fsdecode(str(path).encode("latin-1"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
+def test_names_in_latin_1_become_text_and_data_is_known_again(tmp_path):
+    write_classes(tmp_path / "set", {"café": 4, "thé": 4})
+    for folder in (tmp_path / "set").iterdir():
+        for file in folder.iterdir():
+            file.rename(folder / os.fsdecode(b"\xe9" + os.fsencode(file.name)))
+        folder.rename(latin(folder))
+    data = load_data(tmp_path / "set")
+    assert data.classes == ("café", "thé") and len(data.train) == 6
+    json.dumps(data.to_record(), ensure_ascii=False).encode(errors="replace")
+    assert fingerprint(data) == fingerprint(load_data(tmp_path / "set"))
+    assert contents(data) == contents(load_data(tmp_path / "set"))
+    np.savez(tmp_path / "x.npz", images=noise(4, 5, 5), labels=np.array([b"caf\xe9", b"tea"] * 2))
+    assert load_data(tmp_path / "x.npz").classes == ("café", "tea")
+    (tmp_path / "set/café").mkdir()
+    beside(tmp_path / "set/café", 2)
+    with pytest.raises(DataError, match=r"two folders of .* are called 'café', in two encodings"):
+        load_data(tmp_path / "set")
+
+
+def test_what_would_steer_a_terminal_is_spelt_out_in_a_name(tmp_path):
+    write_classes(tmp_path, {"a\x1b[31m": 2, "b\n": 2, "c d 👩‍🔬": 2})
+    assert load_data(tmp_path).classes == ("a\\x1b[31m", "b\\n", "c d 👩‍🔬")
+
+
+def test_predict_says_what_it_shows_all_but_black(tmp_path):
+    Image.fromarray(noise(9, 9).astype(np.uint16) * 16).save(tmp_path / "deep.png")
+    Image.fromarray(noise(9, 9) // 16).save(tmp_path / "dark.png")
+    told: list[str] = []
+
+    class Listening(Watcher):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    net = cs.build(cs.spec("mobilenetv2_035", classes=2, resolution=16))
+    assert len(predict(net, tmp_path, watcher=Listening())) == 2
+    assert [one.partition(" images")[0] for one in told] == ["1 of 2"]

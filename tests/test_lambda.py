@@ -10,6 +10,7 @@ import convsmith as cs
 from convsmith.arch import Act, ArchSpec, Image, Stage, Style
 from convsmith.costs import cost, operations
 from convsmith.exporting import export_onnx
+from convsmith.exporting.ort import runner
 from convsmith.layers import LambdaLayer
 from convsmith.layers.lambda_schedules import by_convolution, by_rows, by_tiles, position_term
 from convsmith.parts import BatchNorm, Bottleneck, ConvStem, Lambda, PlainConv, PooledClassifier
@@ -239,6 +240,10 @@ def test_the_stride_follows_the_layer_as_an_average_pool():
 def test_a_network_of_lambdas_exports(tmp_path):
     net = cs.build(small(Lambda(key=4, heads=2, scope=7)), seed=0).eval()
     export_onnx(net, tmp_path / "net.onnx", input_shape=(3, 24, 24))
+    images = torch.randn((3, 3, 24, 24), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected, found = net(images), runner(tmp_path / "net.onnx", threads=1)(images)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_heads_that_do_not_divide_give_way_to_the_largest_that_do():

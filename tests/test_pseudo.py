@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,18 @@ from sklearn.datasets import load_digits
 
 from convsmith.cli.app import main
 from convsmith.data import Joined, load_data
-from convsmith.data.readers.pseudo import chosen, read_pseudo, unlabelled, with_pseudo
+from convsmith.data.readers.pseudo import (
+    PseudoLabels,
+    chosen,
+    contents_of,
+    named,
+    read_pseudo,
+    unlabelled,
+    with_pseudo,
+)  # fmt: skip
 from convsmith.errors import DataError, UserError
 from convsmith.jobs.pseudo import pseudo_label
+from data_food import write_classes
 
 MODEL = "mobilenetv2_035"
 
@@ -69,7 +79,8 @@ def test_a_flat_folder_is_labelled_and_what_cannot_be_read_is_counted(
     said = json.loads(capsys.readouterr().out)
     assert said["looked"] == 41 and said["unreadable"] == 1 and said["kept"] == 40
     found = read_pseudo(place / "flat.json")
-    assert Path(unlabelled(found.source).where(found.rows[0][0]) or "").suffix == ".png"
+    assert {image for image, _, _ in found.rows} == {f"{i}.png" for i in range(600, 640)}
+    assert {name for _, name, _ in found.rows} <= set("0123456789") and Path(found.source) == place / "flat"
 
 
 def test_a_student_sees_as_many_as_asked_and_is_validated_as_before(place: Path) -> None:
@@ -119,7 +130,8 @@ def test_wrong_input_is_an_error_in_words(place: Path) -> None:
         pseudo_label(teacher, place / "flat", place / "x.json", threshold=1.0)
     labels = pseudo_label(teacher, place / "flat", place / "y.json", threshold=0.0)
     with pytest.raises(DataError, match="classes"):
-        with_pseudo(load_data("digits"), type(labels)(**{**vars(labels), "classes": ("a", "b")}), ratio=1, seed=0)
+        rows = (("600.png", "a", 0.9), ("601.png", "b", 0.9))
+        with_pseudo(load_data("digits"), replace(labels, classes=("a", "b"), rows=rows), ratio=1, seed=0)
     (place / "bad.json").write_text("{}")
     with pytest.raises(DataError, match="is not a file of pseudo-labels"):
         read_pseudo(place / "bad.json")
@@ -131,3 +143,69 @@ def test_a_file_of_labels_names_no_folder_of_the_machine_and_moves_with_its_imag
     assert str(place) not in text and json.loads(text)["source"] == "flat"
     assert read_pseudo(place / "moved.json").source == str(place / "flat")
     assert read_pseudo(place / "moved.json").teacher == "teacher"
+
+
+# ---- labels stay on their images -------------------------------------------------------------------------------------
+
+
+def labelled(folder: Path) -> tuple[Path, Path]:
+    """A folder of two classes, and a file of labels for four other images of two more folders."""
+    data, more = write_classes(folder / "data", {"a": 4, "b": 4}), write_classes(folder / "more", {"x": 2, "y": 2})
+    inputs = unlabelled(more)
+    rows = tuple((named(inputs, more, i), "ab"[i // 2], 0.9) for i in range(4))
+    made = PseudoLabels(str(more), ("a", "b"), rows, "t", 0.5, None, 4, 0, contents_of(inputs))
+    (folder / "pseudo.json").write_text(made.to_json())
+    return data, folder / "pseudo.json"
+
+
+def joined(data: Path, file: Path) -> dict[str, str]:
+    """The classes that the pseudo-labelled images are trained as."""
+    found, own = load_data(data), len(load_data(data).train)
+    train = with_pseudo(found, read_pseudo(file), ratio=4 / own, seed=0).train
+    where = ["/".join(Path(train.inputs.where(i) or "").parts[-2:]) for i in range(own, len(train))]
+    return {path: found.classes[k] for path, k in zip(where, train.targets.labels[own:].tolist(), strict=True)}
+
+
+RIGHT = {"x/000.png": "a", "x/001.png": "a", "y/000.png": "b", "y/001.png": "b"}
+
+
+def test_labels_stay_on_their_images_when_files_come(tmp_path: Path) -> None:
+    data, file = labelled(tmp_path)
+    write_classes(tmp_path / "more", {"a-new-folder": 3, "x-": 1})
+    assert joined(data, file) == RIGHT
+    write_classes(data, {"0-first": 4})  # the numbers of classes move, their names do not
+    assert joined(data, file) == RIGHT
+
+
+def test_labels_of_images_that_changed_or_went_are_refused(tmp_path: Path) -> None:
+    data, file = labelled(tmp_path)
+    (tmp_path / "more/x/000.png").write_bytes((tmp_path / "more/y/001.png").read_bytes() + b" ")
+    with pytest.raises(DataError, match="are not those that were labelled: `convsmith pseudo-label` has to label"):
+        joined(data, file)
+    (tmp_path / "more/x/000.png").unlink()
+    with pytest.raises(DataError, match=r"has lost 1 labelled image, 'x/000.png' first"):
+        joined(data, file)
+
+
+def test_a_file_of_version_0_1_is_read_unless_images_came_or_went(tmp_path: Path) -> None:
+    data, file = labelled(tmp_path)
+    old = json.loads(file.read_text()) | {"rows": [[0, 0, 0.9], [1, 0, 0.9], [2, 1, 0.9], [3, 1, 0.9]]}
+    del old["contents"]
+    file.write_text(json.dumps(old))
+    assert joined(data, file) == RIGHT
+    write_classes(tmp_path / "more", {"a-new-folder": 1})
+    with pytest.raises(DataError, match="has 5 images and had 4 when it was labelled: `convsmith pseudo-label` has to"):
+        joined(data, file)
+
+
+def test_labels_of_arrays_know_the_arrays_again(tmp_path: Path) -> None:
+    data = write_classes(tmp_path / "data", {"a": 4, "b": 4})
+    images = np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8)
+    np.savez(tmp_path / "more.npz", images=images)
+    inputs = unlabelled(tmp_path / "more.npz")
+    rows = tuple((i, "b", 0.9) for i in range(3))
+    made = PseudoLabels(str(tmp_path / "more.npz"), ("a", "b"), rows, "t", 0.5, None, 3, 0, contents_of(inputs))
+    assert len(with_pseudo(load_data(data), made, ratio=1, seed=0).train) == 2 * len(load_data(data).train)
+    np.savez(tmp_path / "more.npz", images=images[::-1])
+    with pytest.raises(DataError, match="are not those that were labelled"):
+        with_pseudo(load_data(data), made, ratio=1, seed=0)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convsmith.cli.output import told_of, watching
+from convsmith.cli.output import watching
 from convsmith.errors import UserError
 from convsmith.evals.intervals import counted, wilson
 from convsmith.machine import this_machine
@@ -281,12 +281,12 @@ def test_the_headline_of_bare_numbers_is_the_first_that_is_no_loss() -> None:
 
 def test_the_command_line_says_a_score_by_its_label_and_unit(capsys: pytest.CaptureFixture[str]) -> None:
     scores = Scores("val", 40, (OFF, named("loss", 0.5), Metric("near", 0.25, label="within 5 px")))
-    assert told_of(scores) == [
+    assert scores.lines() == [
         "mean error 3.50 px  [3.00 px, 4.00 px]  (95 %, n = 40)",
         "loss 0.5000, within 5 px 25.00%",
     ]
     bare = Scores("val", 40, (Metric("fid", 12.5, unit=Unit.NONE),))
-    assert told_of(bare, pad=8) == ["fid      12.5000  (n = 40)"]
+    assert bare.lines(pad=8) == ["fid      12.5000  (n = 40)"]
     watcher = watching()
     for validated, said in (({}, ""), ({"val_top1": 0.5}, "val top-1 50.0%, "), ({"val_off": 3.0}, "val off 3.0000, ")):
         watcher.record(EpochDone(1, 10, 0.5, 0.25, 0.1, 900.0, 1.5, validated))

@@ -208,6 +208,18 @@ def test_sigterm_waits_for_what_is_deferred_and_ends_all_else_at_once() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_later_sigterm_ends_what_the_first_one_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = []
+    with Termination() as termination, pytest.raises(Stopped), termination.deferred():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("its echo is not heard")
+        monkeypatch.setattr("convsmith.training.stopping.AT_ONCE", -1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("never")
+    assert reached == ["its echo is not heard"]
+
+
 @pytest.mark.slow
 def test_sigterm_to_all_processes_of_a_run_ends_it_after_a_step_and_it_resumes_to_the_same_weights(
     tmp_path: Path,

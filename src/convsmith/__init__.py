@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api.networks import create, spec
+    from .api.networks import build, cost, create, plan, spec, transform_of
     from .api.run import Run
     from .api.studies import fit_scaling, ladder
     from .api.verbs import design, resume, search, train
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
         Style,
         Unit,
         grown,
-        plan,
     )
-    from .costs import cost, operations
+    from .costs import operations
     from .errors import UserError
     from .families import names
     from .jobs.convert import convert
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
     from .jobs.timing.pick import pick
     from .ledger import published
     from .machine import this_machine
-    from .model import Model, build
+    from .model import Model
     from .parts import (
         PARTS,
         SE,
@@ -86,6 +85,7 @@ if TYPE_CHECKING:
         ScaledWS,
         Shortcut,
     )
+    from .progress import Progress
     from .recipe import (
         SGD,
         AdamW,
@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         Recipe,
         RMSPropTF,
     )
+    from .registry import register
     from .resolve import from_json
     from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, solve
     from .scores import Metric, Scores
@@ -112,12 +113,12 @@ if TYPE_CHECKING:
 # Where each public name lives; a test holds this, the imports above and `__all__` to each other.
 _HOME = {
     "api.run": "Run",
-    "api.networks": "create spec",
+    "api.networks": "build cost create plan spec transform_of",
     "api.studies": "fit_scaling ladder",
     "api.verbs": "design resume search train",
     "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
-    "Stage Stem Style Unit grown plan",
-    "costs": "cost operations",
+    "Stage Stem Style Unit grown",
+    "costs": "operations",
     "errors": "UserError",
     "families": "names",
     "jobs.convert": "convert",
@@ -135,11 +136,13 @@ _HOME = {
     "jobs.timing.pick": "pick",
     "ledger": "published",
     "machine": "this_machine",
-    "model": "Model build",
+    "model": "Model",
     "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
     "EvoNormKind GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm "
     "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut",
+    "progress": "Progress",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
+    "registry": "register",
     "resolve": "from_json",
     "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
     "scores": "Metric Scores",
@@ -207,6 +210,7 @@ __all__ = [
     "PlainConv",
     "PooledClassifier",
     "PreActBottleneck",
+    "Progress",
     "RMSPropTF",
     "Ramp",
     "RandAugment",
@@ -259,6 +263,7 @@ __all__ = [
     "predict",
     "pseudo_label",
     "published",
+    "register",
     "report",
     "resume",
     "scale",
@@ -268,6 +273,7 @@ __all__ = [
     "this_machine",
     "to_timm",
     "train",
+    "transform_of",
 ]
 
 

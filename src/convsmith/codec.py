@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ import pydantic
 from .errors import UserError, nearest
 from .tagged import Tagged
 
-__all__ = ["from_data", "from_json", "to_data", "to_json"]
+__all__ = ["from_data", "from_json", "kinds_in", "readable", "to_data", "to_json"]
 
 T = TypeVar("T")
 Kinds = tuple[type[Tagged], ...]
@@ -80,6 +81,23 @@ def from_data(cls: type[T], data: Any, kinds: Sequence[type[Tagged]], *, source:
         raise UserError(f"{source} is not a valid {cls.__name__}: {error}") from None
 
 
+def kinds_in(text: str) -> set[str]:
+    """The kinds that JSON text names."""
+    return set(re.findall(r'"kind"\s*:\s*"([^"]*)"', text))
+
+
+def readable(cls: type[Tagged], kinds: Sequence[type[Tagged]]) -> None:
+    """Raise TypeError, with the reason, where JSON cannot say the fields of `cls`, or where they can change."""
+    try:
+        hints = typing.get_type_hints(cls)
+        _model(cls, tuple(kinds))
+    except (pydantic.errors.PydanticUserError, NameError) as error:
+        raise TypeError(str(error)) from None
+    for field in dataclasses.fields(cls):
+        if any((typing.get_origin(hint) or hint) in (dict, list, set) for hint in _types_in(hints[field.name])):
+            raise TypeError(f"{field.name} is of {hints[field.name]}, which can change: use a tuple")
+
+
 @cache
 def _reader(cls: type, kinds: Kinds) -> pydantic.TypeAdapter[Any]:
     """Of an abstract class, whichever of its kinds the tag names."""
@@ -116,7 +134,7 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
         return tuple[tuple(item if item is ... else _annotation(item, kinds) for item in typing.get_args(hint))]  # type: ignore[misc]
     if not (inspect.isclass(hint) and dataclasses.is_dataclass(hint)):
         return hint
-    if hint in kinds or not issubclass(hint, Tagged):
+    if not issubclass(hint, Tagged):
         return _model(hint, kinds)
     choices = tuple(_model(kind, kinds) for kind in kinds if issubclass(kind, hint))
     if not choices:
@@ -177,6 +195,11 @@ def _fields_at(location: tuple[Any, ...], cls: type, kinds: Kinds) -> list[str]:
         if here is None:
             return []
     return [field.name for field in dataclasses.fields(here)]
+
+
+def _types_in(hint: Any) -> list[Any]:
+    """A type and those that it is made of."""
+    return [hint, *(one for item in typing.get_args(hint) for one in _types_in(item))]
 
 
 def _leaves(hint: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from .ambient import usual
 from .arch import ArchSpec, Node, Style, plan
 from .units import Cost
 
@@ -54,9 +55,9 @@ def _repeated(once: Cost, times: int) -> Cost:
 @lru_cache(maxsize=65536)
 def node_cost(node: Node, style: Style) -> Cost:
     """The cost of one unit, run once, measured on the meta device."""
-    with torch.device("meta"), _Blank():
+    with usual(), torch.device("meta"), _Blank():
         module = node.part.build(node, style)
-    return _counted(module.eval(), *(torch.empty(1, *shape.dims, device="meta") for shape in node.ins))
+        return _counted(module.eval(), *(torch.empty(1, *shape.dims) for shape in node.ins))
 
 
 def operations(module: nn.Module, *inputs: Tensor) -> Cost:
@@ -73,7 +74,7 @@ def operations(module: nn.Module, *inputs: Tensor) -> Cost:
 
 def _counted(module: nn.Module, *inputs: Tensor) -> Cost:
     counter = _Counter()
-    with torch.no_grad(), counter:
+    with torch.inference_mode(False), torch.no_grad(), counter:  # in inference mode convolutions are not seen
         module(*inputs)
     params = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     return Cost(counter.macs, params, counter.activations)

@@ -24,6 +24,7 @@ from torch import nn
 
 from .errors import UserError
 from .machine import Machine, this_machine
+from .shown import Shown
 from .threads import in_threads
 
 __all__ = [
@@ -117,8 +118,8 @@ class Ratio:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+@dataclass(frozen=True, slots=True, repr=False)
+class Timing(Shown):
     """What `interleave` found: a row per subject, in the order given, and what may be concluded from them.
 
     `noise` is the spread of one subject's rounds about their median, relative to it: 1.4826 x the median absolute
@@ -130,6 +131,13 @@ class Timing:
     noise: float
     verdict: tuple[str, ...]
     machine: Machine
+
+    def __str__(self) -> str:
+        rows = sorted(self.rows, key=lambda row: row.median_ms)
+        said = (
+            f"{row.name} {row.median_ms:.3f} ms ({row.p10_ms:.3f} to {row.p90_ms:.3f}, n = {row.n})" for row in rows
+        )
+        return "\n".join((*said, *self.verdict, str(self.machine)))
 
     def to_record(self) -> dict[str, object]:
         """`latency.json` of a run folder."""

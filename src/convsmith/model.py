@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .ambient import usual
 from .arch import ArchSpec, Node, Style, plan, taps, trunk
 from .errors import UserError
 from .parts.heads.classifier import Classifier
@@ -207,10 +208,11 @@ def _trunk(model: Model) -> Iterable[tuple[str, nn.Module]]:
 def build(spec: ArchSpec, *, seed: int | None = None, device: torch.device | str | None = None) -> Model:
     """The network of `spec` as a plain module in training mode, initialised as its paper's code does.
 
-    With `seed` the weights depend on it alone and the global generator is left as it was. `device="meta"` makes a model
-    of shapes without storage.
+    With `seed` the weights depend on it alone and the global generator is left as it was: drawn in float32, then of torch's
+    default dtype. `device="meta"` makes a model of shapes without storage.
     """
-    with torch.random.fork_rng() if seed is not None else nullcontext(), torch.device(device or "cpu"):
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng() if seed is not None else nullcontext(), usual(), torch.device(device or "cpu"):
         if seed is not None:
             torch.manual_seed(seed)
-        return Model(spec)
+        return Model(spec).to(dtype)

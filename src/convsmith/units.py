@@ -70,10 +70,10 @@ def _two_digits(number: float) -> str:
 def plural(number: int, word: str) -> str:
     """So many of a thing.
 
-    >>> plural(1, "epoch"), plural(1_797, "image"), plural(2, "class")
-    ('1 epoch', '1,797 images', '2 classes')
+    >>> plural(1, "epoch"), plural(30, "epoch"), plural(1_797, "image"), plural(2, "class")
+    ('1 epoch', '30 epochs', '1,797 images', '2 classes')
     """
-    ending = "es" if word.endswith(("s", "ch", "x")) else "s"
+    ending = "es" if word.endswith(("s", "x")) else "s"
     return f"{number:,} {word}{ending if number != 1 else ''}"
 
 
@@ -121,6 +121,10 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> Budget:
         """`20M-macs`, `1.5M-params`, `5ms`, or several joined by commas."""
+        if not isinstance(text, str):
+            raise BudgetError(
+                f"a budget is written with its unit, such as '20M-macs', '1.5M-params' or '5ms'; got {text!r}"
+            )
         limits: dict[str, float] = {}
         for part in text.split(","):
             name, value = _limit(part.strip(), whole=text)

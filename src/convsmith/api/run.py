@@ -16,6 +16,7 @@ from ..jobs.predict import Predictions, predict
 from ..jobs.search.begin import child_model
 from ..jobs.ship.export import export
 from ..jobs.ship.quantise import Shrunk
+from ..jobs.studies.folds import write_folds
 from ..model import Model
 from ..resolve import weights_of
 from ..runs import Kind, RunFolder
@@ -55,9 +56,14 @@ class Run(RunFolder):
         return tuple(Run.open(self.child(row.budget).path) for row in self.front.winners)
 
     @property
+    def folds(self) -> tuple[Run, ...]:
+        """The networks of a cross-validation: runs like any other. None of a run that is no cross-validation."""
+        return tuple(Run(self.fold(at).path) for at in range(self.config.folds or 0))
+
+    @property
     def report(self) -> Path:
         """The page of this run, written anew from its files."""
-        return write_report(self)
+        return write_folds(self) if self.kind is Kind.FOLDS else write_report(self)
 
     def predict(self, images: object, *, top: int = 5, batch: int = 64, device: str | None = None) -> Predictions:
         """What the network says of images: paths, folders, patterns, Pillow's pictures, uint8 arrays (`predict`)."""
@@ -68,10 +74,16 @@ class Run(RunFolder):
         return evaluate(self, data, split=split, device=device)
 
     def export(
-        self, path: str | Path | None = None, *, int8: bool = False, must: str = "", watcher: Watcher | None = None
+        self,
+        path: str | Path | None = None,
+        *,
+        int8: bool = False,
+        must: str = "",
+        data: Data | None = None,
+        watcher: Watcher | None = None,
     ) -> Exported | Shrunk:
         """The network as a file that onnxruntime has run (`export`)."""
-        return export(self, path, int8=int8, must=must, watcher=watcher)
+        return export(self, path, int8=int8, must=must, data=data, watcher=watcher)
 
     def _repr_html_(self) -> str:
         """A few lines for notebooks: what it is, what it is worth, where its page is."""

@@ -13,7 +13,24 @@
 
 from .grow import grown
 from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image
-from .part import Act, Block, Choices, Conv, Head, Mixer, Neck, Node, Norm, Padding, Part, Ramp, Stem, Style, Unit
+from .part import (
+    Act,
+    Block,
+    Choices,
+    Conv,
+    Head,
+    Mixer,
+    Neck,
+    Node,
+    Norm,
+    OwnPart,
+    Padding,
+    Part,
+    Ramp,
+    Stem,
+    Style,
+    Unit,
+)
 from .plans import plan, taps, trunk
 from .shapes import Map, Shape
 from .spec import ArchSpec, Stage
@@ -34,6 +51,7 @@ __all__ = [
     "Neck",
     "Node",
     "Norm",
+    "OwnPart",
     "Padding",
     "Part",
     "Ramp",

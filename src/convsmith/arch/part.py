@@ -28,6 +28,7 @@ __all__ = [
     "Neck",
     "Node",
     "Norm",
+    "OwnPart",
     "Padding",
     "Part",
     "Ramp",
@@ -82,6 +83,17 @@ class Part(Tagged):
 
 
 @dataclass(frozen=True)
+class OwnPart:
+    """Where a part of a user's own is written, and sixteen digits that change with the source of its class. One that was typed
+    at a prompt has neither file nor digest."""
+
+    kind: str
+    module: str
+    file: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
 class Norm(Part):
     """Normalisation and the activation that follows it, as one part: some layers (EvoNorm) cannot be split."""
 
@@ -124,6 +136,9 @@ class Mixer(Part):
         """
 
 
+_EXAMPLES: Mapping[type[Part], str] = {Norm: "GroupNorm()", Conv: "ScaledWS()"}
+
+
 @dataclass(frozen=True)
 class Style:
     """Choices that hold for the whole network.
@@ -139,6 +154,9 @@ class Style:
     ramp: Ramp = Ramp.BLOCKS
 
     def __post_init__(self) -> None:
+        for name, part, kind in (("norm", self.norm, Norm), ("conv", self.conv, Conv)):
+            if not isinstance(part, kind):
+                raise ValueError(f"style.{name} must be a {kind.__name__}, such as cs.{_EXAMPLES[kind]}; got {part!r}")
         within("style.drop_path", self.drop_path, 0, 1)
 
 

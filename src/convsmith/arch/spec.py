@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import groupby
 
+from ..shown import Shown
 from ..tagged import LATER, at_least
 from .inputs import Image
 from .part import Block, Conv, Head, Mixer, Neck, Norm, Ramp, Stem, Style
@@ -40,8 +41,8 @@ class Stage:
         at_least("stage.stride", self.stride, 1)
 
 
-@dataclass(frozen=True)
-class ArchSpec:
+@dataclass(frozen=True, repr=False)
+class ArchSpec(Shown):
     """A whole network as a value.
 
     >>> import convsmith as cs
@@ -66,6 +67,10 @@ class ArchSpec:
     def depth(self) -> int:
         """The number of blocks."""
         return sum(stage.depth for stage in self.stages)
+
+    def __str__(self) -> str:
+        many = "s" if self.depth > 1 else ""
+        return f"{self.name} at {self.input.px} px: {self.depth} block{many} in {len(self.stages)} stages, {self.head.describe()}"
 
     def to_json(self) -> str:
         """This value as JSON text, a fixed point of `from_json`."""

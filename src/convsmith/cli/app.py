@@ -32,6 +32,7 @@ from .measure import measure
 from .old_words import renamed
 from .options import OUTPUT, Json
 from .output import emit, err, out
+from .passport import passport
 from .pick import pick
 from .predict import predict
 from .pseudo_label import pseudo_label
@@ -122,9 +123,9 @@ def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = 
     app.meta([*([verb] if verb else []), "--help"])
 
 
-VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+VERBS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Design and scale": (design, demo, scale, pick, search, fit_scaling),
-    "Train and score": (train, resume, evaluate, ladder, pseudo_label, recipes),
+    "Train and score": (train, resume, evaluate, passport, ladder, pseudo_label, recipes),
     "Look": (list_, show, runs, report, diagnose),
     "Ship": (predict, export, convert),
     "Machine": (doctor, measure, calibrate, estimate, completion, help_),
@@ -142,9 +143,16 @@ def _launch(
     quiet: Annotated[
         bool, Parameter(name=["--quiet", "-q"], help="Results and errors only: no progress, no notes.")
     ] = False,
+    plugin: Annotated[
+        tuple[str, ...], Parameter(help="A file (wide.py) or module that registers parts of your own; may be repeated.")
+    ] = (),
 ) -> None:
     """What every verb has."""
     err.quiet = quiet
+    if plugin:
+        from ..registry import plug_in_all
+
+        plug_in_all(plugin)
     app(tokens)
 
 
@@ -208,7 +216,7 @@ def _unknown(error: cyclopts.UnknownOptionError) -> str:
 def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:
     if "--json" in tokens:
         sys.stdout.write(json.dumps({"error": message}) + "\n")
-    from .progress import stop_bars
+    from ..progress import stop_bars
 
     err.quiet = False
     stop_bars()

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from .early import known_model, known_rule
-from .options import BUDGET, BUDGETS, NETWORK, RULE_HELP, Data
+from .options import BUDGET, BUDGETS, NETWORK, RULE_HELP, Data, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -34,8 +34,12 @@ def design(
         ),
     ] = None,
     rule: Annotated[
-        str | None, Parameter(help=f"{RULE_HELP} Default: compound.", validator=known_rule, group=NETWORK)
+        str | None,
+        Parameter(
+            help=f"{RULE_HELP} Default: compound; with --weights resolution.", validator=known_rule, group=NETWORK
+        ),
     ] = None,
+    weights: Weights = None,
     how: Annotated[
         Literal["scale", "search"],
         Parameter(
@@ -57,15 +61,15 @@ def design(
             )
 
         # A comma joins the limits of one budget here, and several budgets there.
-        search(data, to=to.replace(",", "+"), space=space or "t32", training=training)
+        search(data, to=to.replace(",", "+"), space=space or "t32", weights=weights, training=training)
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
-    options = training.options()
-    from ..jobs.train.begin import BASE, design_job
+    options = replace(training.options(), weights=weights)
+    from ..jobs.train.begin import design_job
 
     watcher = watching()
-    found = design_job(data, to, base or BASE, rule or "compound", options, watcher)
+    found = design_job(data, to, base, rule, options, watcher)
     carried_out(found, training)
 
 

@@ -23,7 +23,11 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "recipes": ("recipes", "recipes resnet-rs"),
     "runs": ("runs", "runs ./other-runs --json"),
-    "evaluate": ("evaluate runs/photos-20M", "evaluate runs/photos-20M ./more-photos --json"),
+    "evaluate": (
+        "evaluate runs/photos-20M ./more-photos",
+        "evaluate runs/photos-20M --corrupt noise fog --severity 1 3",
+    ),
+    "passport": ("passport runs/photos-20M", "passport runs/photos-20M runs/photos-5ms --out passport.html"),
     "list": ("list", "list 'resnet*' --json"),
     "show": ("show efficientnet_b0", "show resnet18 --classes 10 --resolution 64"),
     "diagnose": ("diagnose resnet18", "diagnose mine.json --data ./photos --plot signal.svg"),

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ..errors import UserError
 from ..units import plural
 from .early import known_model
-from .options import COUNT, MODEL_HELP, OUTPUT, Json, Out
+from .options import COUNT, MODEL_HELP, OUTPUT, Json, Moved, MovedVal, Out
 from .output import emit, out, watching
 from .places import writable
 
@@ -37,6 +37,8 @@ def export(
     child: Annotated[
         int | None, Parameter(help="Of a search: this child of its front, as its report counts.", validator=COUNT)
     ] = None,
+    data: Moved = None,
+    val: MovedVal = None,
     json: Json = False,
 ) -> None:
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
@@ -50,6 +52,8 @@ def export(
     if child is not None:
         from ..jobs.search.begin import export_child
 
+        if data is not None or val is not None:
+            raise UserError("--data and --val are of a run that trained; a search says by `resume` where its data lies")
         if int8:
             raise UserError("--int8 takes a finished run: give the folder of a winner, RUN/children/BUDGET")
         found: Exported | Shrunk = export_child(
@@ -58,7 +62,16 @@ def export(
     else:
         from ..jobs.ship.export import export as exported
 
-        found = exported(model, out_file, dynamic_batch=not static_batch, int8=int8, must=must, watcher=watching())
+        found = exported(
+            model,
+            out_file,
+            dynamic_batch=not static_batch,
+            int8=int8,
+            must=must,
+            data=data,
+            val=val,
+            watcher=watching(),
+        )
     snippet = found.snippet
     if json:
         emit(found.to_record() | {"format": to, "snippet": snippet})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError, nearest
-from ..ledger import Row, Verdict, families, published
+from ..ledger import Row, Verdict, families, published, weights_of
 from ..units import human
 from .options import Json, Pattern
 from .output import emit, err, out, table
@@ -27,7 +27,7 @@ def list_(
     task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
     json: Json = False,
 ) -> None:
-    """The ledger: every published variant, our exact counts against the paper's print."""
+    """The ledger: every published variant, our exact counts beside the published ones."""
     known = families()
     # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
     chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]
@@ -43,7 +43,7 @@ def list_(
     out.print(
         table(
             None,
-            "<name px params print MACs print top-1 <agrees",
+            "<name px params published MACs published top-1 <weights <agrees",
             [
                 [
                     row.name,
@@ -51,8 +51,9 @@ def list_(
                     human(row.params),
                     row.paper_params.text if row.paper_params else "-",
                     human(row.macs),
-                    _print(row),
+                    _published_macs(row),
                     f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
+                    ", ".join(_packages(row)) or "none",
                     _agreement(row),
                 ]
                 for row in rows
@@ -66,17 +67,22 @@ def list_(
         out.print("")
         out.print(table(None, columns, [*counts, ["all", *_verdicts(rows)]]))
     err.print(
-        "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with a print within the print's "
-        "rounding or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
+        "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with the published one within the "
+        "rounding of that or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
         style="dim",
     )
 
 
-def _print(row: Row) -> str:
-    """The paper's multiply-adds as it prints them, and whether it counts each as two."""
+def _published_macs(row: Row) -> str:
+    """The paper's multiply-adds as published, and whether it counts each as two."""
     if row.paper_macs is None:
         return "-"
     return row.paper_macs.text + (" (2x)" if row.unit == "2xMACs" else "")
+
+
+def _packages(row: Row) -> list[str]:
+    """Who has weights of the network; `package` is one that holds nothing else."""
+    return list(dict.fromkeys(one.package if one.source else "package" for one in weights_of(row.name) if one.tag))
 
 
 def _verdicts(rows: list[Row]) -> list[str]:
@@ -99,4 +105,5 @@ def row_record(row: Row) -> dict[str, object]:
     record = dataclasses.asdict(row)
     record["paper_params"] = row.paper_params.text if row.paper_params else None
     record["paper_macs"] = row.paper_macs.text if row.paper_macs else None
+    record["weights"] = [f"{one.package}:{one.model}:{one.tag}" for one in weights_of(row.name) if one.tag]
     return record | {"agrees": row.agrees if any(row.differences()) else None}

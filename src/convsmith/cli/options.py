@@ -26,6 +26,7 @@ __all__ = [
     "NETWORK",
     "OUTPUT",
     "POSITIVE",
+    "ROBUSTNESS",
     "RULE_HELP",
     "RUN_HELP",
     "SEARCHING",
@@ -57,6 +58,7 @@ __all__ = [
     "Seed",
     "Spec",
     "Threads",
+    "Weights",
     "Workers",
 ]
 
@@ -82,7 +84,8 @@ SEARCHING = Group("Search", sort_key=4)
 DATA = Group("Data", sort_key=5)
 TIMING = Group("Timing", sort_key=6)
 SPREAD = Group("Processes", sort_key=7)
-OUTPUT = Group("Output", sort_key=8)
+ROBUSTNESS = Group("Robustness", sort_key=8)
+OUTPUT = Group("Output", sort_key=9)
 
 # ---- what comes without a word before it -----------------------------------------------------------------------------
 
@@ -115,6 +118,14 @@ RULE_HELP = (
 )
 RuleName = Annotated[str, Parameter(help=RULE_HELP, validator=known_rule, group=NETWORK)]
 Classes = Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT, group=NETWORK)]
+Weights = Annotated[
+    str | None,
+    Parameter(
+        help="Begin with these: a file, a run, timm:NAME, tv:NAME, or auto: what is published. Other classes get a new "
+        "classifier.",
+        group=NETWORK,
+    ),
+]
 Resolution = Annotated[int | None, Parameter(help="Another input side.", validator=SIDE, group=NETWORK)]
 
 # ---- training and data -----------------------------------------------------------------------------------------------
@@ -154,6 +165,12 @@ Cluster = Annotated[str | None, Parameter(help="Address of a Ray cluster to work
 
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"], group=OUTPUT)]
 Plot = Annotated[Path | None, Parameter(help="Draw it as an .svg or .png.", group=OUTPUT)]
+Moved = Annotated[
+    str | None, Parameter(name="--data", help="Where the run's data lies now, if it was moved.", group=DATA)
+]
+MovedVal = Annotated[
+    str | None, Parameter(name="--val", help="Where its --val lies now, if that was moved.", group=DATA)
+]
 Json = Annotated[
     bool, Parameter(name="--json", help="One JSON object on stdout; everything else on stderr.", group=OUTPUT)
 ]

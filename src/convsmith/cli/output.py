@@ -12,10 +12,9 @@ from rich.table import Table
 from .screen import err, out
 
 if TYPE_CHECKING:
-    from ..scores import Scores
     from ..watcher import Watcher
 
-__all__ = ["emit", "err", "out", "table", "told_of", "watching"]
+__all__ = ["emit", "err", "out", "table", "watching"]
 
 
 def emit(record: dict[str, Any]) -> None:
@@ -35,21 +34,6 @@ def _finite(value: Any) -> Any:
             return value
 
 
-def told_of(scores: Scores, pad: int = 0) -> list[str]:
-    """A line for the headline and each metric with an interval, its label `pad` wide; then one for all the others."""
-    lines, rest = [], []
-    n = f"n = {scores.n}" + (f" of {scores.of}" if scores.of else "")
-    for metric in scores.metrics:
-        if metric.interval is not None:
-            ends = f"[{metric.interval_text}]  (95 %, {n})"
-            lines.append(f"{metric.words:<{pad}} {metric.text}  {ends}")
-        elif metric is scores.headline:
-            lines.append(f"{metric.words:<{pad}} {metric.text}  ({n})")
-        else:
-            rest.append(f"{metric.words} {metric.text}")
-    return [*lines, ", ".join(rest)] if rest else lines
-
-
 def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:
     """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right.
 
@@ -67,13 +51,13 @@ def table(title: str | None, columns: str, rows: list[list[str]], *, caption: st
 def watching() -> Watcher:
     """Progress on stderr: bars on a terminal, a plain line every few seconds elsewhere."""
     # Here, because scores are read only where something is scored, and ranks know torch.
+    from ..progress import Progress
     from ..training import rank_here
     from ..watcher import Watcher
-    from .progress import Watching
 
     if rank_here() > 0:  # the first of several processes speaks for all
         return Watcher()
-    return Watching()
+    return Progress(err)
 
 
 def machine_line() -> str:

@@ -22,6 +22,9 @@ def pick(
     family: Annotated[str | None, Parameter(help="Only this family.")] = None,
     top: Annotated[int, Parameter(help="How many networks to show.", validator=COUNT)] = 8,
     published_only: Annotated[bool, Parameter(help="No scaled members.")] = False,
+    with_weights: Annotated[
+        bool, Parameter(help="Only networks that timm or torchvision has weights of, as they are.")
+    ] = False,
     counts_only: Annotated[bool, Parameter(help="Measure nothing.")] = False,
     dry_run: Annotated[bool, Parameter(help="Say what would be measured, and measure nothing.", group=OUTPUT)] = False,
     runtime: Runtime = "ort",
@@ -42,6 +45,7 @@ def pick(
         family=family,
         top=top,
         scaled=not published_only,
+        with_weights=with_weights,
         timed=not counts_only,
         runtime=runtime,
         threads=threads,

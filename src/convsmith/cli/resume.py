@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import DATA, Device, Json, Run
+from .options import DATA, Device, Json, Moved, MovedVal, Run
 from .output import err, watching
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def resume(
     run: Run,
     /,
     *,
+    data: Moved = None,
+    val: MovedVal = None,
     force: Annotated[bool, Parameter(help="Go on although the data has changed since the start.", group=DATA)] = False,
     device: Device = None,
     json: Json = False,
@@ -31,7 +33,7 @@ def resume(
     from ..runs import Kind, RunFolder
 
     done = RunFolder(run).has("report.html")
-    found = resumed(run, force=force, device=device, watcher=watching())
+    found = resumed(run, data=data, val=val, force=force, device=device, watcher=watching())
     if done:
         err.print(f"{run} is finished: there was nothing left to do", style="dim", soft_wrap=True)
     if found.kind is Kind.SEARCH:

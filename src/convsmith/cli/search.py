@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from .early import known_budgets
-from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SHARE, SPREAD, Cluster, Data, Threads
+from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SHARE, SPREAD, Cluster, Data, Threads, Weights
 from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
@@ -33,6 +34,9 @@ def search(
     space: Annotated[
         str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.", group=NETWORK)
     ] = "t32",
+    weights: Annotated[
+        Weights, Parameter(help="Begin with these, which are weights of the model that --space names.")
+    ] = None,
     labels_first: Annotated[
         float,
         Parameter(
@@ -77,9 +81,9 @@ def search(
     A tenth of the training images is held out to choose by. Each winner is a run of its own in RUN/children/BUDGET,
     evaluated on the validation images, exported and measured. A search that was stopped goes on with `resume RUN`.
     """
-    options = training.options()
     from ..jobs.search import begin as searching
 
+    options = replace(training.options(), weights=weights)
     how = searching.SearchOptions(
         space=space,
         labels_first=labels_first,

@@ -11,7 +11,7 @@ from ..ledger import Row, published, stages_of
 from ..units import Cost, human
 from .list_ import row_record
 from .options import Classes, Json, Resolution, Spec
-from .output import emit, out, table, told_of
+from .output import emit, out, table
 
 if TYPE_CHECKING:
     from ..arch import ArchSpec, StageRow
@@ -91,7 +91,7 @@ def _print(network: _Network, scores: Scores | None) -> None:
     out.print(
         f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an image"
     )
-    for line in () if scores is None else told_of(scores):
+    for line in () if scores is None else scores.lines():
         out.print(line, markup=False)
     same = _same(network)
     for row in same:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from .early import in_order
-from .options import DATA, NETWORK, POSITIVE, SPEC_HELP, Data, Resolution
+from .options import DATA, POSITIVE, SPEC_HELP, Data, Resolution, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ def train(
     /,
     *,
     resolution: Resolution = None,
-    weights: Annotated[
-        str | None,
-        Parameter(
-            help="Begin with these: a file, a run, timm:NAME, tv:NAME. Other classes get a new classifier.",
-            group=NETWORK,
-        ),
-    ] = None,
+    weights: Weights = None,
     pseudo: Annotated[
         str | None, Parameter(help="Train on these pseudo-labels as well: a file of `pseudo-label`.", group=DATA)
     ] = None,
@@ -44,7 +38,7 @@ def train(
 ) -> None:
     """Train MODEL on DATA by a recipe, then evaluate, export, measure and report.
 
-    With --weights it is transfer: --recipe finetune is the protocol of the transfer studies, --set frozen=true trains the
+    With --weights it is transfer, by the recipe finetune, the protocol of the transfer studies: --set frozen=true trains the
     classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
     """
     in_order("train", model, data)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ..errors import UserError
 from ..units import Cost, plural
 from .options import COUNT, DATA, NATURAL, OUTPUT, POSITIVE, TRAINING, Device, Download, Json, Out, Root, Seed, Workers
-from .output import emit, err, out, told_of, watching
+from .output import emit, err, out, watching
 
 if TYPE_CHECKING:
     from ..jobs.options import Options
@@ -31,7 +32,8 @@ class Learning:
     recipe: Annotated[
         str | None,
         Parameter(
-            help="A named recipe (`convsmith recipes`); quick if none is given, of a ladder resnet-rs.", group=TRAINING
+            help="A named recipe (`convsmith recipes`); without one quick, with weights finetune, of a ladder resnet-rs.",
+            group=TRAINING,
         ),
     ] = None
     epochs: Annotated[
@@ -50,6 +52,10 @@ class Learning:
         tuple[str, ...],
         Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.", group=TRAINING),
     ] = ()
+    val_share: Annotated[
+        float | None,
+        Parameter(help="Share of each class to validate on, where DATA is not divided; 0.2 by default.", group=DATA),
+    ] = None
     val: Annotated[
         str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.", group=DATA)
     ] = None
@@ -62,21 +68,22 @@ class Learning:
     ] = False
     json: Json = False
 
-    def options(self, usual: str = "quick") -> Options:
-        """These as the jobs take them; `usual` is the recipe where none is given."""
+    def options(self, usual: str | None = None) -> Options:
+        """These as the jobs take them; `usual` is the recipe where none is given, else what the job takes."""
         from ..recipes import changed
         from ..recipes import recipe as named_recipe
 
         short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
         shorts = (f"{field}={value}" for field, value in short.items() if value is not None)
         recipe, settings = self.recipe or usual, (*self.settings, *shorts)
-        changed(named_recipe(recipe), settings)  # what is wrong is told before torch is imported
+        changed(named_recipe(recipe or "quick"), settings)  # what is wrong is told before torch is imported
         from ..jobs.options import Options
 
         return Options(
             recipe=recipe,
             settings=settings,
             val=self.val,
+            val_share=self.val_share,
             root=self.root,
             download=self.download,
             seed=self.seed,
@@ -88,6 +95,26 @@ class Learning:
 class Training(Learning):
     """Options of every verb that trains one network, or one supernet."""
 
+    folds: Annotated[
+        int | None,
+        Parameter(
+            help="Cross-validate: as many trainings, each image validated once by a network that has not seen it.",
+            validator=Number(gte=2),
+            group=DATA,
+        ),
+    ] = None
+    keep: Annotated[
+        Literal["last", "best"] | None,
+        Parameter(
+            help="Hand over the last epoch, or the best on the validation images: --set keep=best.", group=TRAINING
+        ),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Parameter(
+            help="End after so many epochs without a better one: --set patience=N.", validator=COUNT, group=TRAINING
+        ),
+    ] = None
     workers: Workers = 0
     cache: Annotated[
         Path | None,
@@ -114,12 +141,15 @@ class Training(Learning):
         Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.", group=OUTPUT),
     ] = False
 
-    def options(self, usual: str = "quick") -> Options:
+    def options(self, usual: str | None = None) -> Options:
         parent, name = self._place()
         if self.cache_side and self.cache is None:
             raise UserError("--cache-side is of --cache FOLDER: give that too, or leave it out")
+        learning = super().options(usual)
+        short = {"keep": self.keep, "patience": self.patience}
         return replace(
-            super().options(usual),
+            learning,
+            settings=(*learning.settings, *(f"{field}={value}" for field, value in short.items() if value is not None)),
             workers=self.workers,
             name=name,
             parent=parent,
@@ -128,6 +158,7 @@ class Training(Learning):
             tensorboard=self.tensorboard,
             cache=self.cache,
             cache_side=self.cache_side,
+            folds=self.folds,
         )
 
     def _place(self) -> tuple[Path, str | None]:
@@ -148,7 +179,9 @@ def carried_out(job: Job, training: Training) -> None:
 
     watcher = watching()
     if not training.dry_run:
-        finished(start(job, watcher), training.json)
+        from ..jobs.studies.folds import cross_validate
+
+        finished(start(job, watcher) if training.folds is None else cross_validate(job, watcher), training.json)
         return
     from ..jobs.train.rehearsal import rehearse
 
@@ -167,21 +200,36 @@ def told(rehearsal: Rehearsal | SearchRehearsal, json: bool) -> None:
 
 def finished(run: RunFolder, json: bool) -> None:
     """Say what a training run came to."""
+    from ..runs import OF_RESULTS, Kind
     from ..training import rank_here
 
     if rank_here() > 0:  # the first of several processes speaks for all
         return
+    if run.kind is Kind.FOLDS:
+        cross_validated(run, json)
+        return
     config, scores, row = run.config, run.scores, run.latency.rows[0]
     cost, met = config.cost or Cost(), config.met or {}
+    beside = (metric for metric in scores.metrics if metric.name in ("per_class_mean", "majority"))
     files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
     if json:
         known = config.to_record()
         record = {"run": str(run.path)} | {key: known[key] for key in ("cost", "budget", "met")}
         exported = run.exported.to_record()
-        emit(record | {"scores": scores.short_record(), "latency": row.to_record(), "export": exported, "files": files})
+        emit(
+            record
+            | {
+                "scores": scores.short_record(),
+                "latency": row.to_record(),
+                "export": exported,
+                "files": files,
+                "notes": run.notes(),
+            }
+        )
         return
     err.print()
-    out.print(told_of(replace(scores, metrics=(scores.headline,)), pad=8)[0], markup=False)
+    for line in replace(scores, metrics=(scores.headline, *beside)).lines(pad=8):
+        out.print(line, markup=False)
     for name, limit in met.items():
         needs, allowed = (f"{own:.3g}" if name == "ms" else f"{own:,.0f}" for own in (limit.actual, limit.limit))
         out.print(f"budget   {needs} of {allowed} {name}, {limit.slack:.1%} below")
@@ -192,4 +240,21 @@ def finished(run: RunFolder, json: bool) -> None:
         f"{row.runtime}, batch {row.batch}, {plural(row.threads, 'thread')})",
         soft_wrap=True,
     )
+    for note in run.notes(OF_RESULTS):
+        out.print(f"note     {note}", soft_wrap=True, markup=False, highlight=False)
     out.print(f"report   {files['report.html']}", soft_wrap=True)
+
+
+def cross_validated(run: RunFolder, json: bool) -> None:
+    """Say what a cross-validation came to."""
+    from ..jobs.studies.folds import cross_validation_of
+
+    found, page = cross_validation_of(run), str(run.file("report.html"))
+    if json:
+        runs = [str(run.fold(at).path) for at in range(len(found.folds))]
+        emit({"run": str(run.path)} | found.to_record() | {"runs": runs, "report": page})
+        return
+    err.print()
+    for line in found.lines():
+        out.print(line, soft_wrap=True, markup=False)
+    out.print(f"report   {page}", soft_wrap=True)

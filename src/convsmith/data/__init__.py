@@ -6,6 +6,7 @@
 | `scored`    | `load_to_score`: images that a trained network is tried on        |
 | `found`     | what a user can name, found, in its parts                         |
 | `dividing`  | what is set aside of images that are not divided yet              |
+| `oddities`  | what is told of images: all but black, there twice                |
 | `readers`   | what can be named: folders, arrays, known sets                    |
 | `images`    | `ImageData`: what loading makes of it                             |
 | `split`     | inputs and targets of one part                                    |
@@ -20,6 +21,7 @@
 | `given`     | images as a user hands them over: paths, globs, pictures, arrays  |
 | `batches`   | streams of batches that can start anywhere                        |
 | `normalise` | bytes to floats on the device                                     |
+| `transform` | one image as a network is shown it                                |
 """
 
 from .batches import Batch, check_channels, eval_batches, held, least_side, steps_per_epoch, train_batches
@@ -27,13 +29,14 @@ from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
 from .images import ImageData, Skipped
-from .inputs import Arrays, Cached, Encoded, Files, Inputs, Items, Joined, MapStyle
+from .inputs import Arrays, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
 from .load import load_data
 from .moves import Move
 from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score
 from .split import Split
 from .targets import Answers, Labels, ManyLabels, Targets
+from .transform import Transform
 
 __all__ = [
     "NAMES",
@@ -42,6 +45,7 @@ __all__ = [
     "Batch",
     "Cache",
     "Cached",
+    "Corrupted",
     "Encoded",
     "Files",
     "ImageData",
@@ -58,6 +62,7 @@ __all__ = [
     "Split",
     "Targets",
     "ToScore",
+    "Transform",
     "check_channels",
     "divided",
     "eval_batches",

@@ -7,9 +7,6 @@ for a worker process to disturb.
 from __future__ import annotations
 
 import math
-import pickle
-import signal
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from ..errors import DataError
 from ..recipe import Augment
 from .augment import DRAWS, altered, box, moved
-from .inputs import Arrays, Encoded, Files, Inputs, Joined
+from .beside import beside
+from .inputs import Arrays, Corrupted, Encoded, Files, Inputs, Items, Joined
 from .moves import Move
 from .pictures import unwarned
 from .resize import central, covering, resized
@@ -141,7 +138,7 @@ def held(split: Split, *, sides: Sides, crop: float = 1.0, workers: int = 0, cha
 
 
 @dataclass(frozen=True, eq=False)
-class _Stream(Dataset[Batch]):
+class _Stream:
     """Training batches by step."""
 
     split: Split
@@ -152,7 +149,7 @@ class _Stream(Dataset[Batch]):
     seed: int
     part: tuple[int, int]
 
-    def __getitem__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> Batch:
         epoch, at = divmod(step, steps_per_epoch(len(self.split), self.batch))
         order = permutation(len(self.split), seed=self.seed, epoch=epoch)
         indices = order[at * self.batch : (at + 1) * self.batch]
@@ -194,7 +191,7 @@ class _Stream(Dataset[Batch]):
 
 
 @dataclass(frozen=True, eq=False)
-class _Sweep(Dataset[Batch]):
+class _Sweep:
     """Evaluation batches by their number."""
 
     split: Split
@@ -203,7 +200,7 @@ class _Sweep(Dataset[Batch]):
     batch: int
     crop: float
 
-    def __getitem__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> Batch:
         indices = np.arange(step * self.batch, min(len(self.split), (step + 1) * self.batch))
         images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, self.crop)
         return _batch(
@@ -212,37 +209,8 @@ class _Sweep(Dataset[Batch]):
         )  # fmt: skip
 
 
-def _loaded(batches: Dataset[Batch], steps: range, workers: int) -> Iterator[Batch]:
-    loader = DataLoader(
-        batches,
-        sampler=steps,
-        batch_size=None,
-        collate_fn=_as_it_is,
-        num_workers=workers,
-        worker_init_fn=_undisturbed,
-        generator=torch.Generator(),  # without one the loader draws its workers' seed from the global state
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Got pickle error")  # it is told below, in our words
-            return iter(loader)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        if not workers:
-            raise
-        raise DataError(
-            f"the data cannot be handed to workers ({error}): where processes do not fork, a dataset has to be of a class in "
-            "a module, and hold nothing that cannot be pickled; or train with workers=0"
-        ) from error
-
-
-def _undisturbed(worker: int) -> None:
-    """SIGTERM sent to a whole group of processes is the training process's to answer, with this one's help to the end of
-    its step. A worker ends when that one does."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+def _loaded(batch_of: Callable[[int], Batch], steps: range, workers: int) -> Iterator[Batch]:
+    return beside(batch_of, steps, workers) if workers else map(batch_of, steps)
 
 
 def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray, move: Callable[[int], Move]) -> Batch:
@@ -330,6 +298,8 @@ def _stacked(
 
 def _threads(inputs: Inputs) -> int:
     """How many threads make a batch: of images to be decoded, torch's own number up to eight, one in a worker; else one."""
+    if isinstance(inputs, Corrupted):  # work for threads wherever the images lie, but that a user's dataset may mind
+        return 1 if isinstance(inputs.inputs, Items) else min(8, torch.get_num_threads())
     return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined) else 1
 
 

@@ -29,6 +29,7 @@ import torch
 
 from ..errors import DataError
 from ..files import unfinished
+from ..locks import locked
 from ..watcher import Watcher
 from .inputs import Cached, Encoded, Files, Inputs, Joined, Pixels
 from .pictures import decoded, unwarned
@@ -147,16 +148,10 @@ class Cache:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Only one process at a time is inside; its lock ends with it, however it ends."""
-        try:
-            import fcntl
-        except ImportError:
-            raise DataError("a cache needs the file locks of Unix; train without one") from None
-        with (self.folder / f"{self._stem}.lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with (self.folder / f"{self._stem}.lock").open("a", encoding="utf-8") as lock:
+            if not locked(lock):
                 self.tell(f"another process is building the cache {self._index}: waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                locked(lock, wait=True)
             yield
 
     # ---- building ----------------------------------------------------------------------------------------------------

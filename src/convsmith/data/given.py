@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import DataError
 from .inputs import as_channels
 from .pictures import SUFFIXES, decoded, of_picture
-from .readers.folder import images_below
+from .readers.below import images_below, is_image
 
 __all__ = ["Given", "Images", "One", "read", "unpacked"]
 
@@ -78,7 +78,7 @@ def _files(what: str | Path) -> Iterator[str]:
     elif glob.has_magic(str(path)) and not path.exists():
         matched = sorted(glob.iglob(str(path), recursive=True))
         # A folder that `**` matched is there with all its files already.
-        files = [file for file in matched if Path(file).suffix.lower() in SUFFIXES and not Path(file).is_dir()]
+        files = [file for file in matched if is_image(file) and not Path(file).is_dir()]
         if not files:
             raise DataError(f"no image matches '{what}' (images end in {', '.join(SUFFIXES)})")
         yield from files

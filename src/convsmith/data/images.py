@@ -81,4 +81,4 @@ class ImageData:
             "per_class": self.counts.T.tolist(),
             "skipped": [{"path": placed(skipped.path, self.roots), "why": skipped.why} for skipped in self.skipped],
             "mirror": self.mirror,
-        }
+        } | ({"notes": list(self.notes)} if self.notes else {})

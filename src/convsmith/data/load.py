@@ -14,6 +14,7 @@ from .dividing import divided, folded
 from .found import Found, existing, find, is_table
 from .images import ImageData, Skipped, roots_of
 from .inputs import Arrays, Encoded, Files, Items
+from .oddities import copies, dim
 from .pictures import examined
 from .readers.dataset import Own
 from .readers.folder import read_classes
@@ -66,17 +67,18 @@ def load_data(
         option = "--val-share" if fold is None else "--folds"
         raise DataError(f"{found.name} is validated on {second.name}: {option} divides data that has no such part")
     total = len(first.split) + (0 if second is None else len(second.split))
-    train, lost = readable(first.split, found.name, lambda done: report(done, total))
-    skipped, notes = first.skipped + lost, first.notes
+    train, lost, odd = readable(first.split, found.name, lambda done: report(done, total))
+    skipped, notes = first.skipped + lost, first.notes + odd
     classes = _sound(train, first.classes, found.name, skipped)
     if second is None:
         train, held_out, note = _set_aside(train, val_fraction or USUAL_SHARE, fold, seed)
     else:
         done_before = len(first.split)
-        held_out, lost = readable(second.split, second.name, lambda done: report(done_before + done, total))
-        skipped, notes = skipped + second.skipped + lost, notes + second.notes
+        held_out, lost, odd = readable(second.split, second.name, lambda done: report(done_before + done, total))
+        skipped, notes = skipped + second.skipped + lost, notes + second.notes + odd
         note = f"{second.name}, as it is"
         _check_validation(held_out, classes, second.name, lost)
+    notes += copies(train, held_out)
     test = None if val is None and "val" not in found.parts else found.parts.get("test")
     n, said = (0, "") if test is None else _left_alone(test, found.name)
     return ImageData(
@@ -101,7 +103,7 @@ def _unreported(done: int, total: int) -> None:
 def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None) -> Part | None:
     """What is validated on, with labels in the numbers of `classes`: the file or folder `apart`, or the data's own part."""
     if apart is not None:
-        part = Part(*_undivided(apart), str(apart))
+        part = replace(_undivided(apart), name=str(apart))
     elif own := next((name for name in ("val", "test") if name in found.parts), None):
         part = found.parts[own]()
     else:
@@ -111,14 +113,13 @@ def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None) -> 
     return replace(part, split=renumbered(part.split, part.classes, classes, part.name))
 
 
-def _undivided(path: Path) -> tuple[Split, tuple[str, ...]]:
+def _undivided(path: Path) -> Part:
     """The images of a second folder or file, which is asked for no parts but one to validate on."""
     if path.is_dir():
         return read_classes(path)
     parts = read_table(path) if is_table(path) else read_npz(path)
     names = ("val", "test", "train", WHOLE) if is_table(path) else ("train", "val", "test", WHOLE)
-    part = next(parts[name] for name in names if name in parts)()
-    return part.split, part.classes
+    return next(parts[name] for name in names if name in parts)()
 
 
 def _left_alone(test: Callable[[], Part], name: str) -> tuple[int, str]:
@@ -142,31 +143,38 @@ def _set_aside(split: Split, share: float, fold: tuple[int, int] | None, seed: i
     return *folded(split, at, folds, seed), f"part {at + 1} of {folds} of each class, drawn at random with seed {seed}"
 
 
-def readable(split: Split, name: str, progress: Callable[[int], None]) -> tuple[Split, tuple[Skipped, ...]]:
-    """The images that can be decoded, held as pixels where they are small and of one size; and the others."""
+def readable(
+    split: Split, name: str, progress: Callable[[int], None]
+) -> tuple[Split, tuple[Skipped, ...], tuple[str, ...]]:
+    """The images that can be decoded, held as pixels where they are small and of one size; the others; and what is odd."""
     match split.inputs:
         case Files(paths=paths):
             source: Callable[[int], str | bytes] = paths.__getitem__
         case Encoded() as encoded:
             paths, source = (), encoded.bytes_of
         case Items():  # each was looked at when its label was read
-            return split, ()
+            return split, (), ()
+        case Arrays(images=pixels):
+            progress(len(split))
+            return split, (), dim([int(pixels.max(initial=0))] * len(pixels))
         case _:
             progress(len(split))
-            return split, ()
+            return split, (), ()
     whole = len(split) <= _DECODED_CHECKS
     seen = examined(source, len(split), whole=whole, keep=HELD_BYTES, progress=progress)
+    looked = [(one.deep, one.brightest) for one in seen if one.brightest is not None]
     good = np.array([not one.why for one in seen], dtype=bool)
     skipped = tuple(
         Skipped(paths[i] if paths else f"{name}, image {i}", seen[i].why) for i in np.flatnonzero(~good).tolist()
     )
     if skipped:
         split = split.take(np.flatnonzero(good))
+    odd = sum((dim([b for d, b in looked if d == deep], deep=deep) for deep in (False, True)), ())
     images = [one.image for one in seen if one.image is not None]
     if images and len(images) == len(split) and len({image.shape for image in images}) == 1:
         paths = split.inputs.paths if isinstance(split.inputs, Files) else ()
-        return replace(split, inputs=Arrays(np.stack(images), paths)), skipped
-    return split, skipped
+        return replace(split, inputs=Arrays(np.stack(images), paths)), skipped, odd
+    return split, skipped, odd
 
 
 def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> tuple[str, ...]:
@@ -176,8 +184,15 @@ def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skip
         raise DataError(f"{where} has no images{lost}")
     most = _largest(split)
     if most >= (len(names) or len(split)):
-        known = f"only {len(names)} class names" if names else f"only {len(split)} images; number the classes from 0"
+        known = (
+            f"only {len(names)} class names, numbered from 0"
+            if names
+            else f"only {len(split)} images; number the classes from 0"
+        )
         raise DataError(f"{where} has a label {most} but {known}")
+    least = int(split.targets.labels.min()) if isinstance(split.targets, Labels) else 0
+    if least > 0 and not names:
+        raise DataError(f"{where} has labels from {least} to {most}: number the classes from 0, as by labels - {least}")
     names = names or tuple(str(label) for label in range(most + 1))
     if len(names) < 2:
         raise DataError(f"{where} has one class, '{names[0]}'; to tell classes apart there must be two or more")

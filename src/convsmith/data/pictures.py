@@ -192,7 +192,7 @@ def dim_and_deep(source: str) -> bool:
     """Whether an image file has more than 8 bits a channel and is all but black with them: see `DIM`. Of one that cannot be
     read, False."""
     try:
-        with _open(source) as picture:
+        with unwarned(), _open(source) as picture:
             return _is_deep(picture) and int(_drawn(picture, 0, 0, None).max()) < DIM
     except Exception:  # who reads it says what is wrong with it
         return False

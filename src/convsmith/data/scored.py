@@ -72,15 +72,15 @@ def load_to_score(
     name = found.name if chosen == WHOLE else f"{found.name}/{chosen}"
     total, done = sum(len(one.split) for one in parts), 0
     splits, skipped = [], sum((one.skipped for one in parts), ())
+    notes = tuple(note for one in parts for note in one.notes)
     for one in parts:
-        split, lost = readable(one.split, name, _told(progress, done, total))
+        split, lost, odd = readable(one.split, name, _told(progress, done, total))
         splits.append(_answered(matched(split, one.classes, classes, name), kind, len(classes), name))
-        skipped, done = skipped + lost, done + len(one.split)
+        skipped, notes, done = skipped + lost, notes + odd, done + len(one.split)
     split = splits[0].joined(*splits[1:])
     if not len(split):
         lost_first = f": {len(skipped)} cannot be read, {skipped[0].path} first: {skipped[0].why}" if skipped else ""
         raise DataError(f"{name} has no images to score{lost_first}")
-    notes = tuple(note for one in parts for note in one.notes)
     missing = tuple(c for c, n in zip(classes, split.targets.counts(len(classes)), strict=True) if not n)
     return ToScore(name, chosen, split, missing, skipped, notes, roots_of(what))
 

@@ -4,11 +4,12 @@
 | ----------- | ----------------------------------------------------------------------- |
 | `loop`      | `evaluate`: a network over batches, by a meter; `outputs`: without one   |
 | `top1`      | `Top1`: top-1, top-5, loss, confusion, the most confident wrong answers  |
-| `intervals` | Wilson's interval for a share, Student's for a mean                      |
+| `many`      | `ManyRight`: of several labels an image                                  |
+| `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
-from .intervals import wilson
+from .intervals import bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .top1 import Top1
 
-__all__ = ["Batch", "Meter", "Top1", "evaluate", "outputs", "wilson"]
+__all__ = ["Batch", "Meter", "Top1", "bootstrapped", "evaluate", "outputs", "wilson"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +37,9 @@ class Meter(Protocol):
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
         """What was counted; `where` gives the path of an input by its number. Raises `UserError` where nothing was."""
 
+    def each(self) -> np.ndarray | None:
+        """What each input adds to the headline ⟨n⟩, in the order they were counted; None where that is no mean over inputs."""
+
 
 def _nowhere(index: int) -> None:
     return None
@@ -54,7 +58,7 @@ def evaluate(
     """What `network` is worth on `batches` by `meter`.
 
     `network` is a module on `device`, left in the mode it was in, or any function of prepared images, such as an exported
-    file's (`exporting.runner`).
+    file's (`exporting.ort.runner`).
     """
     for batch, out in outputs(network, batches, prepare=prepare, device=device):
         meter.add(out, batch)

@@ -52,6 +52,9 @@ class ManyRight:
         self._logits.append(logits.cpu().numpy())
         self._answers.append(answers.cpu().numpy() > 0.5)
 
+    def each(self) -> None:
+        """None: average precision is of a ranking of all images."""
+
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
         if not self._logits:
             raise UserError(f"there are no images to score in split '{split}'")

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..errors import UserError
-from ..scores import Confusion, Metric, Mistake, Mistakes, Scores, Unit
+from ..scores import Confusion, Metric, Mistake, Mistakes, Scores, Unit, named
 from .intervals import wilson
 
 __all__ = ["Top1"]
@@ -36,8 +36,9 @@ class Top1:
     """Counts logits ⟨N,classes⟩ against int64 labels ⟨N⟩.
 
     Metrics: `top1`; `top5`, the share of images whose label is among the `k` classes with the largest logits, 5 or all of
-    fewer classes; `per_class_mean`, the mean over classes with images of the share of each that was right; `loss`, the
-    mean cross-entropy in nats. The intervals are Wilson's, 95 %. Blocks: the confusion matrix, and up to `pictures` of the
+    fewer classes; `per_class_mean`, the mean over classes with images of the share of each that was right (balanced
+    accuracy); `majority`, the share of the largest class, which always answering it would score; `loss`, the mean
+    cross-entropy in nats. The intervals are Wilson's, 95 %. Blocks: the confusion matrix, and up to `pictures` of the
     most confident mistakes.
     """
 
@@ -46,6 +47,7 @@ class Top1:
         self._k = min(top, len(self._classes))
         self._confusion = np.zeros((len(self._classes), len(self._classes)), dtype=np.int64)
         self._among_top, self._loss = 0, 0.0
+        self._right: list[np.ndarray] = []
         self._pictures = pictures
         self._mistakes: list[_Mistake] = []
 
@@ -60,9 +62,14 @@ class Top1:
         among = (logits.topk(self._k, dim=1).indices == labels[:, None]).any(1) | (predicted == labels)
         self._among_top += int(among.sum())
         np.add.at(self._confusion, (labels.cpu().numpy(), predicted.cpu().numpy()), 1)
+        self._right.append((predicted == labels).cpu().numpy())
         if self._pictures:
             self._mistakes += _mistakes(batch, logits.softmax(dim=1), predicted, self._pictures)
             self._mistakes = sorted(self._mistakes, key=_surest_first)[: self._pictures]
+
+    def each(self) -> np.ndarray:
+        """Whether each image was right, bool ⟨n⟩."""
+        return np.concatenate(self._right)
 
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
         confusion = self._confusion
@@ -82,7 +89,8 @@ class Top1:
             metrics=(
                 Metric("top1", right / n, wilson(right, n), label="top-1"),
                 Metric("top5", self._among_top / n, wilson(self._among_top, n), label=f"top-{self._k}"),
-                Metric("per_class_mean", balanced, label="mean of classes"),
+                named("per_class_mean", balanced),
+                named("majority", int(per_class.max()) / n),
                 Metric("loss", self._loss / n, unit=Unit.NATS, more_is_better=False, label="loss"),
             ),
             settings=(("k", self._k),),

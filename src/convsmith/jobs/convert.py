@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..ambient import undisturbed
 from ..arch import Act, ArchSpec
 from ..errors import UserError
 from ..files import check_writable, whole, write_text
@@ -75,6 +76,7 @@ class Conversion:
                 "left": left, "difference": self.difference, "signal": signals}  # fmt: skip
 
 
+@undisturbed()
 def convert(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     norm: NormName,
@@ -90,10 +92,11 @@ def convert(
     becomes a module with its weights, as `surgery.operate` says. `live` builds a spec first. A module without a spec is shown
     three channels of 224 px, or of `resolution`, which the watcher is told.
 
-    Raises `UserError` as those do, and for a run that has no weights yet.
-
     >>> convert("resnetv2_50", "nf", resolution=32).spec.stages[0].block.kind
     'nf_bottleneck'
+
+    Raises:
+        UserError: what cannot be converted, or a run that has no weights yet.
     """
     if resolution is not None and resolution < 1:
         raise UserError(f"the resolution must be at least 1; got {resolution}")

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from ..ambient import undisturbed
 from ..arch import ArchSpec
 from ..data import ImageData
 from ..errors import UserError
 from ..model import build
 from ..resolve import resolve, target_of
 from ..runs import RunFolder
+from ..shown import Shown
 from ..signal import Expectation, Trace, Verdict, expected, trace, verdict
 from ..watcher import Watcher
 from .feed import samples_of
@@ -27,13 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Diagnosis", "diagnose", "images_of"]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Shown):
     """A trace, what theory expects where it can tell, and the verdict."""
 
     trace: Trace
     theory: tuple[Expectation, ...] | None
     verdict: Verdict
+
+    def __str__(self) -> str:
+        return "\n".join((f"{self.trace.name}: {self.verdict}", *map(str, self.verdict.findings)))
 
     @property
     def theory_error(self) -> float | None:
@@ -60,6 +65,7 @@ class Diagnosis:
         return "".join(said) + svg(self.plot())
 
 
+@undisturbed()
 def diagnose(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     *,
@@ -116,6 +122,7 @@ def _subject(
     return None, target.module(), target.label, shape
 
 
+@undisturbed()
 def images_of(model: str | Path, images: ImageData, resolution: int | None = None) -> Tensor:
     """Sixteen validation images as the network `model` names wants them; a foreign one as ImageNet's are normalised."""
     target = resolve(model)

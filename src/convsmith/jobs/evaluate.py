@@ -5,27 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..ambient import undisturbed
 from ..data import NotDivided, Split, load_to_score
 from ..data.readers.dataset import Own, own_data
 from ..data.readers.names import listed
 from ..errors import DataError, UserError
+from ..files import check_writable
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
-from ..runs import RunFolder
+from ..runs import RunFolder, write_tables
 from ..scores import Scores
 from ..tasks import targets_for
+from ..units import plural
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
 from .options import Data, Options, source_of
 from .source import Source, unchanged, unread
 
-__all__ = ["SPLITS", "evaluate"]
+__all__ = ["SPLITS", "Part", "evaluate", "part_to_score"]
 
 SPLITS = ("val", "train", "test", "all")
 # Those that a run makes of data that is not divided.
 OWN_PARTS = ("val", "train")
 
 
+@undisturbed()
 def evaluate(
     run: RunFolder | str | Path,
     data: Data | None = None,
@@ -34,18 +38,55 @@ def evaluate(
     root: str | Path | None = None,
     download: bool = False,
     device: str | None = None,
+    out: str | Path | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
     """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
 
     `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
     val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
+    `out` is a folder for a table of the classes and of the confusion as CSV.
     Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it.
 
     Raises:
         DataError: classes that the run does not know, no such part, or nothing to score.
     """
     run, watcher = trained_run(run), watcher or Watcher()
+    if out is not None:
+        check_writable(Path(out) / "classes.csv")
+    found = part_to_score(run, data, split=split, root=root, download=download, watcher=watcher)
+    watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.said}")
+    task, where = task_of(run.config), chosen_device(device)
+    scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
+    if out is not None:
+        write_tables(scores, Path(out))
+    return replace(scores, split=found.part, of=found.name)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is scored: which part, and of what, empty where it is the run's own; and the folders that its files lie in."""
+
+    split: Split
+    part: str
+    name: str
+    roots: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        return self.name or f"its own part {self.part}"
+
+
+def part_to_score(
+    run: RunFolder,
+    data: Data | None,
+    *,
+    split: str | None,
+    root: str | Path | None = None,
+    download: bool = False,
+    watcher: Watcher,
+) -> Part:
+    """The part of a run's own data, or of `data`, that `evaluate` is asked for. Raises as `evaluate`."""
     if split is not None and split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
     began = Source.of(run)
@@ -55,30 +96,14 @@ def evaluate(
     if data is None and asked in OWN_PARTS:
         source.refuse_missing(f"`convsmith evaluate {run.path} PATH --split {asked}`, PATH for {{}}")
         images = source.load(watcher, own_data(data))
-        found = _Part(images.val if asked == "val" else images.train, asked, "", images.roots)
-    else:
-        found = _given(run, source, asked, own_data(data), watcher)
-        if found.part in ("train", "all") and source.what == began.what:
-            watcher.note(
-                f"{run.path} was trained on images that are scored here; --split val scores those that it was not"
-            )
-    watcher.stage("evaluate", f"{len(found.split)} images of {found.name or 'its own part ' + found.part}")
-    task, where = task_of(run.config), chosen_device(device)
-    scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
-    return replace(scores, split=found.part, of=found.name)
+        return Part(images.val if asked == "val" else images.train, asked, "", images.roots)
+    found = _given(run, source, asked, own_data(data), watcher)
+    if found.part in ("train", "all") and source.what == began.what:
+        watcher.note(f"{run.path} was trained on images that are scored here; --split val scores those that it was not")
+    return found
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What is scored: which part, and of what, empty where it is the run's own; and the folders that its files lie in."""
-
-    split: Split
-    part: str
-    name: str
-    roots: tuple[str, ...]
-
-
-def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, watcher: Watcher) -> _Part:
+def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, watcher: Watcher) -> Part:
     """A part of the data as it is, or one that the run made of it by itself."""
     classes = run.data.classes
     try:
@@ -96,9 +121,9 @@ def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, wa
             raise DataError(
                 f"{error}, nor is it what {run.path} was begun with: without --split all of it is scored"
             ) from None
-        return _Part(images.val if part == "val" else images.train, part, f"{images.name}/{part}", images.roots)
+        return Part(images.val if part == "val" else images.train, part, f"{images.name}/{part}", images.roots)
     for note in (*found.notes, *unread(found.skipped)):
         watcher.note(note)
     if found.missing:
         watcher.note(f"{found.name} has no images of {listed(found.missing)}: nothing is known of them here")
-    return _Part(found.split, found.part, found.name, found.roots)
+    return Part(found.split, found.part, found.name, found.roots)

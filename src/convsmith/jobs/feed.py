@@ -36,6 +36,8 @@ from ..resolve import load_weights, weights_of
 from ..runs import Config, RunFolder
 from ..scores import Scores
 from ..tasks import TASKS, Classify, Task
+from ..training import Ranks
+from ..training.ranks import ALONE
 
 __all__ = [
     "Feed",
@@ -43,6 +45,7 @@ __all__ = [
     "metadata_of",
     "normaliser",
     "record_of_weights",
+    "refuse_lone_images",
     "refuse_misfit",
     "samples_of",
     "score_on",
@@ -174,7 +177,12 @@ def _digest(path: Path) -> str:
 
 def refuse_misfit(label: str, model: nn.Module, shape: tuple[int, ...]) -> None:
     """Refuse, before any work, a live network that does not take images of `shape`; it is left as it was."""
-    where = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    weight = next(model.parameters(), torch.zeros(()))
+    if weight.dtype is not torch.float32:
+        raise UserError(
+            f"{label} has weights of {weight.dtype}, and images are float32 here: give it as `network.float()`"
+        )
+    where = weight.device
     try:
         with torch.inference_mode():
             copy.deepcopy(model).eval()(torch.zeros((2, *shape), device=where))
@@ -201,6 +209,32 @@ def task_of(config: Config) -> Task:
 def normaliser(spec: ArchSpec, where: torch.device) -> Normalise:
     """From bytes to what this network was made for, on a device."""
     return Normalise(spec.input.mean, spec.input.std).to(where)
+
+
+def refuse_lone_images(spec: ArchSpec, recipe: Recipe, images: int, ranks: Ranks = ALONE) -> None:
+    """Refuse, before any work, batches of which a part is one image where batch norm would be left with one number a channel.
+
+    `images` are those to train on. Each process takes a part of every batch and cuts that into parts of its own; on GPUs
+    batch norm sees all of them.
+    """
+    if recipe.frozen or (ranks.world > 1 and ranks.device.type == "cuda"):
+        return
+    whole, parts, world = min(recipe.batch, images), recipe.accumulate, ranks.world
+    shares = {whole * (i + 1) // world - whole * i // world for i in range(world)}
+    if not any(share * (i + 1) // parts - share * i // parts == 1 for share in shares for i in range(parts)):
+        return
+    try:
+        with torch.no_grad():
+            build(spec, seed=0)(torch.zeros((1, *shape_of(spec))))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        cut = " and ".join(f"{n} {what}" for n, what in ((world, "processes"), (parts, "parts")) if n > 1)
+        raise UserError(
+            f"a batch of {whole}{f', cut for {cut},' if cut else ''} leaves an image by itself, and the batch norm of {spec.name} "
+            f"at {spec.input.resolution} px needs two: give a --batch of {2 * world * parts} or more, and as many images, a larger "
+            "--resolution, or a network without batch norm"
+        ) from None
 
 
 def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None = None) -> Metadata:

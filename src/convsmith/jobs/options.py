@@ -6,25 +6,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data.readers.dataset import Own, described, own_data
+from ..errors import UserError
 from ..recipe import Recipe
 from ..recipes import changed
 from ..recipes import recipe as named_recipe
 from ..runs import RunFolder
 from .source import Source
 
-__all__ = ["Data", "Options", "resolved_recipe", "source_again", "source_of"]
+__all__ = ["Data", "Options", "base_recipe", "resolved_recipe", "source_again", "source_of"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What every training job may be told."""
+    """What every training job may be told: the options of the command line, by the same names where nothing else is said.
 
-    recipe: str | Recipe = "quick"
+    `recipe` is a name or a value, and `settings` change it as `--set` does: `("batch=32", "mixup=0.2")`. `val` is a second
+    folder, `.npz` or `.csv` to validate on; without it `val_share` of each class is set aside. `root` is where a named data
+    set lies, and `download` allows it to be fetched. `workers` processes read images; with 0 this one does. The run's folder
+    is `name`, made up where it is None, in `parent` (`--runs`). `weights` are those to begin with. `pseudo` is a file of
+    `pseudo_label`, of which `pseudo_ratio` images are drawn for each labelled one.
+    """
+
+    recipe: str | Recipe | None = None  # without one finetune where there are weights to begin with, else quick
     settings: tuple[str, ...] = ()
     val: str | Path | None = None
     root: str | Path | None = None
     download: bool = False
     val_share: float | None = None  # of each class, set aside where the data is not divided; None is a fifth
+    folds: int | None = None  # cross-validation: as many trainings, each validated on another part
     seed: int = 0
     workers: int = 0
     name: str | None = None
@@ -63,7 +72,18 @@ def source_of(data: Data, options: Options) -> Source:
         cache_side=options.cache_side,
         own=own is not None,
         val_share=options.val_share,
+        fold=None if options.folds is None else (0, _folds(options)),
     )
+
+
+def _folds(options: Options) -> int:
+    if options.folds is None or options.folds < 2:
+        raise UserError(
+            f"--folds needs two parts or more, each validated by a network of the others; got {options.folds}"
+        )
+    if options.val is not None or options.val_share is not None:
+        raise UserError("--folds says what is validated on: leave out --val and --val-share")
+    return options.folds
 
 
 def source_again(run: RunFolder, data: Data | None, val: str | Path | None = None) -> Source:
@@ -74,7 +94,12 @@ def source_again(run: RunFolder, data: Data | None, val: str | Path | None = Non
     return replace(source, what=now.what, own=now.own, val=apart)
 
 
+def base_recipe(options: Options, usual: str) -> Recipe:
+    """The recipe that the options name, without their changes; `usual` where they name none."""
+    named = options.recipe or usual
+    return named_recipe(named) if isinstance(named, str) else named
+
+
 def resolved_recipe(options: Options) -> Recipe:
-    """The recipe that the options name, with their changes."""
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
-    return changed(base, options.settings)
+    """The recipe of a training, with the options' changes."""
+    return changed(base_recipe(options, "quick" if options.weights is None else "finetune"), options.settings)

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..ambient import undisturbed, usual
 from ..arch import ArchSpec
 from ..data import Normalise
 from ..data.batches import shown
 from ..data.given import Images, One, read, unpacked
-from ..data.pictures import unwarned, why
+from ..data.pictures import dim_and_deep, unwarned, why
 from ..errors import DataError, UserError
 from ..exporting import Metadata, session
 from ..exporting.metadata import of_session
@@ -160,18 +161,24 @@ class Predictor:
             listed = list(chosen)
             chosen, total = iter(listed), len(listed)
         first: Unreadable | None = None
-        done = readable = 0
+        done = readable = faint = 0
         for found in self._batches(chosen, min(top, self.outputs), batch):
             done += len(found)
             watcher.count("predicting", done, done if total is None else total)
             for one in found:
                 if isinstance(one, Prediction):
                     readable += 1
+                    faint += one.path is not None and dim_and_deep(one.path)
                 elif first is None:
                     first = one
                 yield one
         if not done:
             raise DataError("there are no images to look at")
+        if faint:
+            watcher.note(
+                f"{faint} of {done} images have more than 8 bits and use less than a quarter of their range, as 12-bit data in "
+                "16-bit files: they are shown all but black, as in training"
+            )
         if first is not None and not readable:
             what = first.path or f"image {first.index}"
             raise DataError(f"none of {done} images could be read, {what} first: {first.why}" if done > 1 else
@@ -185,7 +192,7 @@ class Predictor:
             while chunk:
                 following = list(islice(images, batch))
                 # Nothing is under way while the caller has the answers: warnings and threads are the process's.
-                with unwarned(), in_threads(self.threads):
+                with unwarned(), usual(), in_threads(self.threads):
                     ready, reasons = self._shown(chunk) if made is None else made
                     coming = ahead.submit(self._shown, following) if following else None
                     found = self._asked(chunk, start, ready, reasons, top)
@@ -242,6 +249,7 @@ class Predictor:
         return [found[j] for j in range(len(chunk))]
 
 
+@undisturbed()
 def opened(
     model: RunFolder | str | Path | ArchSpec | Model,
     *,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ambient import undisturbed
 from ..data import Labels, Split, eval_batches
-from ..data.readers.pseudo import PseudoLabels, chosen, unlabelled
+from ..data.readers.pseudo import PseudoLabels, chosen, contents_of, named, unlabelled
 from ..errors import UserError
 from ..evals import outputs
 from ..files import check_writable, write_text
@@ -23,6 +24,7 @@ from .feed import EVAL_BATCH, normaliser, task_of, trained
 __all__ = ["pseudo_label"]
 
 
+@undisturbed()
 def pseudo_label(
     teacher: RunFolder | str | Path,
     images: str | Path,
@@ -60,10 +62,20 @@ def pseudo_label(
         best, label = logits.float().softmax(1).max(1)
         at = batch.indices.numpy()
         scores[at], labels[at], read = best.cpu().numpy(), label.cpu().numpy(), read + len(at)
-    rows = tuple(chosen(scores, labels, threshold=threshold, balance=balance))
-    source, teacher, unreadable = str(Path(images).resolve()), run.path.resolve().name, len(split) - read
-    made = PseudoLabels(source, classes, rows, teacher, threshold, balance, len(split), unreadable)
-    if not rows:
+    kept = chosen(scores, labels, threshold=threshold, balance=balance)
+    if not kept:
         raise UserError(f"of {read} images the teacher is sure of none at {threshold}: lower --threshold")
+    source = str(Path(images).resolve())
+    made = PseudoLabels(
+        source,
+        classes,
+        tuple((named(inputs, images, i), classes[label], score) for i, label, score in kept),
+        teacher=run.path.resolve().name,
+        threshold=threshold,
+        balance=balance,
+        looked=len(split),
+        unreadable=len(split) - read,
+        contents=contents_of(inputs.take(np.array([i for i, _, _ in kept], np.int64))),
+    )
     write_text(out, replace(made, source=os.path.relpath(source, out.resolve().parent)).to_json())
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from ..ambient import undisturbed
 from ..arch import ArchSpec
 from ..costs import cost
 from ..errors import BudgetError
@@ -22,6 +23,7 @@ from .timing.stopwatch import Stopwatch
 __all__ = ["met", "scale"]
 
 
+@undisturbed()
 def scale(
     model: str | Path | ArchSpec,
     *,

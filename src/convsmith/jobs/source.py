@@ -16,6 +16,7 @@ from ..errors import DataError, UserError
 from ..runs import Data as DataRecord
 from ..runs import RunFolder, now, value
 from ..tagged import LATER
+from ..units import plural
 from ..watcher import Watcher
 
 __all__ = [
@@ -114,7 +115,8 @@ def unread(skipped: Sequence[Skipped]) -> list[str]:
     """What is said of images that were left out: one sentence, or nothing."""
     if not skipped:
         return []
-    return [f"{len(skipped)} images cannot be read and are left out, {skipped[0].path} first: {skipped[0].why}"]
+    lost = plural(len(skipped), "image")
+    return [f"left out, since they cannot be read: {lost}, {skipped[0].path} first: {skipped[0].why}"]
 
 
 # ---- what it is known again by ---------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def unchanged(run: RunFolder, images: ImageData) -> bool:
 
 
 def loaded_again(
-    run: RunFolder, source: Source, own: Own | None, watcher: Watcher, *, remedy: str, force: bool = False
+    run: RunFolder, source: Source, own: Own | None, watcher: Watcher, *, remedy: str, force: bool | None = False
 ) -> ImageData:
     """The data that a run was begun with, from `source`, where it lies now; `remedy` says how another place is told.
 
@@ -146,8 +148,9 @@ def loaded_again(
     return images
 
 
-def check_unchanged(run: RunFolder, images: ImageData, what: str, watcher: Watcher, *, force: bool = False) -> None:
-    """Refuse data that is not what the run was begun with; forced, take it and write down that it is another."""
+def check_unchanged(run: RunFolder, images: ImageData, what: str, watcher: Watcher, *, force: bool | None) -> None:
+    """Refuse data that is not what the run was begun with; forced, take it and write down that it is another. `force` is None
+    where there is no forcing."""
     if unchanged(run, images):
         return
     before, found = run.data, data_record(images)
@@ -155,7 +158,7 @@ def check_unchanged(run: RunFolder, images: ImageData, what: str, watcher: Watch
     if before.classes != found.classes:
         raise DataError(f"{said}: it has other classes, which this network cannot tell apart")
     if not force:
-        raise DataError(f"{said}; --force goes on with it as it is now")
+        raise DataError(said + ("" if force is None else "; --force goes on with it as it is now"))
     watcher.note(f"{said}; going on, forced")
     run.write_data(replace(found, changed=(*before.changed, now())))
 
@@ -184,7 +187,7 @@ def contents(images: ImageData) -> str:
             case Files(paths=paths):
                 for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
-                    digest.update(f"{path.parent.name}/{path.name} {size}\0".encode())
+                    digest.update(f"{path.parent.name}/{path.name} {size}\0".encode(errors="surrogateescape"))
             case Items(steady=True):
                 for i in np.linspace(0, len(inputs) - 1, min(len(inputs), LOOKED_AT)).astype(int).tolist():
                     digest.update(_pixels(inputs, i))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["GraphMaxGate", "GraphSigmoidGate", "accurate", "batch_variance", "max_gate", "sigmoid_gate"]
+__all__ = ["GraphMaxGate", "GraphSigmoidGate", "accurate", "batch_variance", "inverse_root", "max_gate", "sigmoid_gate"]
 
 
 def _wide(rows: Tensor) -> Tensor:
@@ -48,6 +48,14 @@ def _group_moments(mean: Tensor, variance: Tensor, groups: int, *, centred: bool
     return middle, (_grouped(variance, groups) + (means - middle[..., None]).square()).mean(2)
 
 
+def inverse_root(mean: Tensor, second: Tensor, eps: float) -> Tensor:
+    """1 / sqrt(second + eps) of groups; 0 for a group of nothing but zeros, which it leaves 0.
+
+    Its gradient would grow by 1 / sqrt(eps) in every layer on the way back, and overflow within one network.
+    """
+    return (second + eps).rsqrt().masked_fill((second == 0) & (mean == 0), 0)
+
+
 def batch_variance(mean: Tensor, variance: Tensor) -> Tensor:
     """bvar from the moments of the images: the mean of their variances and the variance of their means."""
     return (variance + (mean - mean.mean(0)).square()).mean(0)
@@ -66,8 +74,10 @@ def sigmoid_gate(
     dtype = x.dtype
     x, channels = x.to(accurate(x)), x.shape[1]
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-    _, second = _group_moments(*_moments(x), groups, centred=centred)
-    scale = weight * _ungrouped((second + eps).rsqrt(), channels)
+    mean, second = _group_moments(*_moments(x), groups, centred=centred)
+    # Without a gradient there is nothing to keep from growing, and an exported graph is spared the question.
+    inverse = inverse_root(mean, second, eps) if torch.is_grad_enabled() else (second + eps).rsqrt()
+    scale = weight * _ungrouped(inverse, channels)
     if gated:
         x = x * torch.sigmoid(x if v is None else x * _wide(v.to(x.dtype)))
     return (x * _wide(scale) + _wide(bias)).to(dtype)
@@ -113,7 +123,7 @@ class GraphSigmoidGate(torch.autograd.Function):
     ) -> Tensor:
         wide, channels = x.to(accurate(x)), x.shape[1]
         mean, second = _group_moments(*_moments(wide), groups, centred=centred)
-        inverse = (second + eps).rsqrt()
+        inverse = inverse_root(mean, second, eps)
         ctx.save_for_backward(x, weight, v, mean, inverse)
         ctx.groups, ctx.gated = groups, gated
         u = wide * _sigmoid(wide, v) if gated else wide

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .evonorm_graph import accurate, batch_variance, max_gate, sigmoid_gate
+from .evonorm_graph import accurate, batch_variance, inverse_root, max_gate, sigmoid_gate
 
 __all__ = ["MaxGate", "SigmoidGate"]
 
@@ -141,7 +141,7 @@ class SigmoidGate(torch.autograd.Function):
                 u.mul_(u)
             else:
                 torch.mul(part, part, out=u)
-            torch.rsqrt(_by_group(_sum(u, out=total), groups).div_(values).add_(eps), out=scale)
+            scale.copy_(inverse_root(middle, _by_group(_sum(u, out=total), groups).div_(values), eps))
             if gated:
                 _gate(part, slope, out=u).mul_(part)
             else:

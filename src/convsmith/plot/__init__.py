@@ -6,8 +6,8 @@
 | `figures` | the figures of a run's report                         |
 """
 
-from .canvas import BLUE, GREY, INK, ORANGE, axis_of, blank, png, round_numbers, save, short, svg
-from .figures import MOST_PRINTED, confusion, latency_bars, score_against_macs, stage_costs, training_curves
+from .canvas import BLUE, GREY, INK, ORANGE, SOFT, axis_of, blank, png, round_numbers, save, short, svg
+from .figures import MOST_PRINTED, confusion, latency_bars, loss_curves, score_against_macs, score_curves, stage_costs
 
 __all__ = [
     "BLUE",
@@ -15,16 +15,18 @@ __all__ = [
     "INK",
     "MOST_PRINTED",
     "ORANGE",
+    "SOFT",
     "axis_of",
     "blank",
     "confusion",
     "latency_bars",
+    "loss_curves",
     "png",
     "round_numbers",
     "save",
     "score_against_macs",
+    "score_curves",
     "short",
     "stage_costs",
     "svg",
-    "training_curves",
 ]

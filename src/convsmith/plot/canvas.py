@@ -25,10 +25,25 @@ from ..scores import Metric, Unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREY", "INK", "ORANGE", "WIDTH", "axis_of", "blank", "png", "round_numbers", "save", "short", "svg"]
+__all__ = [
+    "BLUE",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "SOFT",
+    "WIDTH",
+    "axis_of",
+    "blank",
+    "png",
+    "round_numbers",
+    "save",
+    "short",
+    "svg",
+]
 
 # Blue and vermilion after Okabe and Ito: apart under every common colour blindness, on white as on near-black.
-# Ink becomes `currentColor` in SVG, so that text follows the page from light to dark.
+# Text is in ink or soft: in SVG the page's own, so that it can be read on light as on dark. Grey is for lines and marks.
+SOFT = "#5b636d"
 INK, GREY, BLUE, ORANGE = "#1d2126", "#828a94", "#0b7fc2", "#d55e00"
 WIDTH = 4.4
 
@@ -169,10 +184,10 @@ def _local(name: str) -> str:
 
 
 def _own(attribute: str, value: str, prefix: str) -> str:
-    """An attribute's value with ids prefixed, ink made the page's colour and fonts the page's."""
+    """An attribute's value with ids prefixed, the colours of text made the page's and fonts the page's."""
     if attribute == "id":
         return f"{prefix}-{value}"
     if attribute == "href" and value.startswith("#"):
         return f"#{prefix}-{value[1:]}"
-    value = value.replace("url(#", f"url(#{prefix}-").replace(INK, "currentColor")
+    value = value.replace("url(#", f"url(#{prefix}-").replace(INK, "currentColor").replace(SOFT, f"var(--soft, {SOFT})")
     return re.sub(r"\bfont: ([^;]*?px) [^;]*", r"font: \1 system-ui, sans-serif", value)

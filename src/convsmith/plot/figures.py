@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..scores import Metric
@@ -18,37 +18,58 @@ __all__ = [
     "MOST_PRINTED",
     "confusion",
     "latency_bars",
+    "loss_curves",
     "score_against_macs",
+    "score_curves",
     "stage_costs",
-    "training_curves",
 ]
 
 MOST_PRINTED = 20  # classes up to which a confusion matrix has room for names and counts
+STRONGEST_UNDER_INK = 0.6  # of a cell's blue or orange
 
 
-def training_curves(epochs: Sequence[Mapping[str, Any]], metric: Metric | None) -> Figure:
-    """Loss above, the score of `metric` below, training grey and validation blue, the best validation epoch ringed.
+def loss_curves(epochs: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss by epoch, training grey and validation blue, the best validation epoch ringed.
 
-    `epochs` are rows with `epoch` and any of `train_loss`, `val_loss` and the same of the metric's name, such as `val_top1`;
-    without a metric the loss is drawn alone. A value that is missing, None or not finite is left out. Raises ValueError
-    where there is no epoch at all.
+    `epochs` are rows with `epoch` and any of `train_loss` and `val_loss`. A value that is missing, None or not finite is left
+    out. Raises ValueError where there is no epoch at all.
     """
+    return _curves(epochs, "loss", "Loss", min, scale=1, form="{:.3f}")
+
+
+def score_curves(epochs: Sequence[Mapping[str, Any]], metric: Metric) -> Figure:
+    """The same of the score of `metric`, by its name: of `top1` it draws `train_top1` and `val_top1`."""
+    label, scale = axis_of(metric)
+    best = max if metric.more_is_better else min
+    form = "{:.1f} %" if scale == 100 else "{:.4g}"
+    return _curves(epochs, metric.name, label[:1].upper() + label[1:], best, scale=scale, form=form)
+
+
+def _curves(
+    epochs: Sequence[Mapping[str, Any]],
+    name: str,
+    title: str,
+    best: Callable[..., tuple[int, float]],
+    *,
+    scale: float,
+    form: str,
+) -> Figure:
     if not epochs:
         raise ValueError("no epochs to draw")
-    with blank(4.7 if metric else 2.7) as figure:
-        panels = figure.subplots(2 if metric else 1, 1, sharex=True, squeeze=False)[:, 0]
-        losses = _two_curves(panels[0], epochs, "loss", scale=1)
-        titles = [_mark(panels[0], "Loss", min(losses, key=lambda point: point[1], default=None), "{:.3f}")]
-        if metric is not None:
-            label, scale = axis_of(metric)
-            best = max if metric.more_is_better else min
-            points = _two_curves(panels[1], epochs, metric.name, scale=scale)
-            form = "{:.1f} %" if scale == 100 else "{:.4g}"
-            title = label[:1].upper() + label[1:]
-            titles.append(_mark(panels[1], title, best(points, key=lambda point: point[1], default=None), form))
-        panels[-1].set_xlabel("epoch")
-        panels[-1].xaxis.get_major_locator().set_params(integer=True)
-        figure.set_label(f"Training curves over {len(epochs)} epochs. {'. '.join(titles)}.")
+    with blank(2.8) as figure:
+        axes = figure.subplots()
+        points = _two_curves(axes, epochs, name, scale=scale)
+        if points:
+            at, value = best(points, key=lambda point: point[1])
+            axes.plot(at, value, "o", markersize=8, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=1.6)
+            title += f": best val {form.format(value)} at epoch {at}"
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        if len(epochs) == 1:
+            axes.set_xticks([epochs[0]["epoch"]])
+        else:
+            axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
+        figure.set_label(f"Training curve over {len(epochs)} epochs. {title}.")
     return figure
 
 
@@ -68,9 +89,10 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
         raise ValueError(f"a confusion matrix of {size} classes is {size} x {size}; got shape {counts.shape}")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     printed = size <= MOST_PRINTED
-    # A single mistake in a small cell without a number has to be seen by its colour alone.
-    faintest = 0.15 if printed else 0.45
-    strength = np.where(counts > 0, np.maximum(np.sqrt(shares), faintest), 0)
+    # Over a number no colour is so strong that the page's ink cannot be read on it, light or dark. A single mistake in a small
+    # cell without a number has to be seen by its colour alone.
+    faintest, strongest = (0.1, STRONGEST_UNDER_INK) if printed else (0.45, 1.0)
+    strength = np.where(counts > 0, np.maximum(strongest * np.sqrt(shares), faintest), 0)
     pixels = np.empty((size, size, 4))
     pixels[:] = to_rgba(ORANGE)
     pixels[np.eye(size, dtype=bool)] = to_rgba(BLUE)
@@ -87,9 +109,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
             axes.set_yticks(np.arange(size) + 0.5, names)
             axes.tick_params(length=0)
             for row, column in zip(*np.nonzero(counts), strict=True):
-                # Only a nearly full cell is dark enough for white; anything paler keeps the page's own ink.
-                color = "white" if strength[row, column] > 0.85 else INK
-                axes.text(column + 0.5, row + 0.5, f"{counts[row, column]:.0f}", color=color, ha="center", va="center")
+                axes.text(column + 0.5, row + 0.5, f"{counts[row, column]:.0f}", color=INK, ha="center", va="center")
         for side_line in axes.spines.values():
             side_line.set_visible(True)
         right = counts.trace() / max(counts.sum(), 1)
@@ -205,13 +225,13 @@ def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, s
 
     ends = []
     val: list[tuple[int, float]] = []
-    for split, color, line in (("train", GREY, 1.3), ("val", BLUE, 1.8)):
+    for split, color, line, weight in (("train", GREY, 1.3, "normal"), ("val", BLUE, 1.8, "bold")):
         key = f"{split}_{name}"
         points = [(row["epoch"], scale * row[key]) for row in epochs if _finite(row.get(key))]
         if points:
             dots = "o" if len(points) < 4 else None
             axes.plot(*zip(*points, strict=True), color=color, linewidth=line, marker=dots, markersize=3)
-            ends.append((points[-1], split, color))
+            ends.append((points[-1], split, weight))
         val = points
     axes.grid(axis="y")
     axes.margins(x=0.02, y=0.08)
@@ -226,21 +246,12 @@ def _two_curves(axes: Axes, epochs: Sequence[Mapping[str, Any]], name: str, *, s
     to_panel = axes.transScale + axes.transLimits
     apart = [tall * to_panel.transform(point)[1] for point, _, _ in ends]
     push = max(0.0, 11 - abs(apart[0] - apart[1])) / 2 if len(ends) == 2 else 0.0
-    for (point, split, color), height in zip(ends, apart, strict=True):
+    for (point, split, weight), height in zip(ends, apart, strict=True):
         up = push if height > min(apart) or (split == "val" and apart[0] == apart[-1]) else -push
         axes.annotate(
-            split, point, xytext=(5, up), textcoords="offset points", va="center", color=color, annotation_clip=False
+            split, point, xytext=(5, up), textcoords="offset points", va="center", weight=weight, annotation_clip=False
         )
     return val
-
-
-def _mark(axes: Axes, title: str, best: tuple[int, float] | None, form: str) -> str:
-    """Rings the best point and says it in the panel's title, where no curve can cross it."""
-    if best is not None:
-        axes.plot(*best, "o", markersize=8, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=1.6)
-        title = f"{title}: best val {form.format(best[1])} at epoch {best[0]}"
-    axes.set_title(title)
-    return title
 
 
 def _conditions(row: Mapping[str, Any]) -> list[str]:

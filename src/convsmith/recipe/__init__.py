@@ -9,12 +9,12 @@
 """
 
 from .policies import POLICIES, SUB_POLICIES, AutoAugment, ColourJitter, Operation, Policy, RandAugment, Untouched
-from .recipe import KINDS, OPTIMISERS, SGD, AdamW, Augment, Optimiser, Precision, Recipe, RMSPropTF
+from .recipe import KINDS, OPTIMISERS, SGD, AdamW, Augment, Keep, Optimiser, Precision, Recipe, RMSPropTF
 from .schedules import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Steps
 from .sized import BySize, Size, settled
 
 __all__ = [
     "KINDS", "OPTIMISERS", "POLICIES", "SCHEDULES", "SGD", "SUB_POLICIES", "AdamW", "Augment", "AutoAugment",
-    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Linear", "Operation", "Optimiser", "Policy",
+    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Keep", "Linear", "Operation", "Optimiser", "Policy",
     "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Steps", "Untouched", "settled",
 ]  # fmt: skip

@@ -6,17 +6,17 @@ with every run. Named recipes live in `recipes/`; what reads these values lives 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, final
 
 from ..arch.part import Ramp
-from ..tagged import Tagged
+from ..tagged import LATER, Tagged
 from .policies import POLICIES, Policy, Untouched
 from .schedules import SCHEDULES, Cosine, Schedule
 from .sized import BySize
 
-__all__ = ["KINDS", "OPTIMISERS", "SGD", "AdamW", "Augment", "Optimiser", "Precision", "RMSPropTF", "Recipe"]
+__all__ = ["KINDS", "OPTIMISERS", "SGD", "AdamW", "Augment", "Keep", "Optimiser", "Precision", "RMSPropTF", "Recipe"]
 
 
 class Precision(StrEnum):
@@ -26,6 +26,13 @@ class Precision(StrEnum):
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+
+
+class Keep(StrEnum):
+    """Which epoch's network is handed over: the `last`, or the `best` on the validation images."""
+
+    LAST = "last"
+    BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,10 @@ class Recipe:
 
     `frozen` trains the classifier alone, on features of a network in evaluation mode (a linear probe). `trunk_rate` is the
     rate of everything before the classifier as a share of the classifier's.
+
+    `keep` says which epoch is handed over; the best is that of the best headline score on the validation images, of equal
+    ones that of the lowest loss, of the moving average where there is one. Training ends after `patience` epochs without a
+    better one; 0 waits for all.
     """
 
     name: str
@@ -165,6 +176,8 @@ class Recipe:
     accumulate: int = 1
     frozen: bool = False
     trunk_rate: float = 1.0
+    keep: Keep = field(default=Keep.LAST, metadata=LATER)
+    patience: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
@@ -172,6 +185,8 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1; got {number}")
             if number > _MOST:
                 raise ValueError(f"{name} must be at most {_MOST:,}; got {number}")
+        if self.patience < 0:
+            raise ValueError(f"patience must not be below 0; got {self.patience}")
         if not 0 <= self.trunk_rate <= 1:
             raise ValueError(f"trunk_rate must be from 0 to 1; got {self.trunk_rate}")
         if not self.rate > 0:

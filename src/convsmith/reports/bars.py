@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..plot import BLUE, GREY, INK, ORANGE, blank, short
+from ..plot import BLUE, GREY, INK, ORANGE, SOFT, blank, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,17 +26,23 @@ class Bar:
     gain: float | None = None
     gain_interval: Interval = None
 
+    @property
+    def sure(self) -> bool:
+        """Whether the interval of its gain leaves 0 out."""
+        return self.gain_interval is not None and not self.gain_interval[0] <= 0 <= self.gain_interval[1]
+
 
 def ladder_bars(bars: Sequence[Bar]) -> Figure:
-    """Each rung's mean top-1 as a bar from the top down, its interval as a whisker, its gain in points beside it.
+    """Each rung's mean top-1 as a bar from the top down, its interval as a whisker, its mean and gain in points at the right.
 
-    The axis does not begin at 0, so bars are drawn from its left end: lengths compare differences and not scores. A gain
-    whose interval leaves 0 out is in ink, any other in grey. Raises ValueError where there is no bar.
+    The axis does not begin at 0, so bars are drawn from its left end: lengths compare differences and not scores. It ends
+    within 0 and 100 %, however wide an interval of few seeds is. A gain whose interval leaves 0 out is in bold ink, any other
+    soft. Raises ValueError where there is no bar.
     """
     if not bars:
         raise ValueError("no bars to draw")
-    ends = [end for bar in bars for end in (bar.interval or (bar.mean, bar.mean))]
-    low, high = 100 * min(*ends, *(bar.mean for bar in bars)), 100 * max(ends)
+    ends = [min(max(end, 0.0), 1.0) for bar in bars for end in (bar.mean, *(bar.interval or ()))]
+    low, high = 100 * min(ends), 100 * max(ends)
     room = max(high - low, 0.5)
     with blank(0.8 + 0.42 * len(bars)) as figure:
         axes = figure.subplots()
@@ -46,22 +52,23 @@ def ladder_bars(bars: Sequence[Bar]) -> Figure:
             axes.barh(place, mean - left, left=left, height=0.5, color=GREY if place == 0 else BLUE, alpha=0.75)
             if bar.interval is not None:
                 axes.hlines(place, 100 * bar.interval[0], 100 * bar.interval[1], color=INK, linewidth=1.2)
-            sure = bar.gain_interval is not None and not bar.gain_interval[0] <= 0 <= bar.gain_interval[1]
             gain = "" if bar.gain is None else f"  ({100 * bar.gain:+.1f})"
-            right = 100 * bar.interval[1] if bar.interval else mean
             axes.annotate(
                 f"{mean:.1f}{gain}",
-                (max(mean, right), place),
-                xytext=(4, 0),
+                (1, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(5, 0),
                 textcoords="offset points",
                 va="center",
                 size=8,
-                color=INK if sure or bar.gain is None else GREY,
+                weight="bold" if bar.sure else "normal",
+                color=INK if bar.sure or bar.gain is None else SOFT,
+                annotation_clip=False,
             )
         axes.set_yticks(range(len(bars)), [short(bar.name, 24) for bar in bars])
         axes.set_ylim(len(bars) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlim(left, high + 0.45 * room)
+        axes.set_xlim(left, min(high + 0.05 * room, 100))
         axes.set_xlabel("top-1, % (95 % interval; gain over the step before)")
         axes.grid(axis="x")
         figure.set_label(
@@ -94,6 +101,8 @@ def effect_points(bars: Sequence[Bar]) -> Figure:
         axes.set_ylim(len(bars) - 0.4, -0.7)
         axes.tick_params(axis="y", length=0)
         axes.margins(x=0.12)
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -100), min(high, 100))
         axes.set_xlabel("points of top-1 (95 % interval)")
         axes.grid(axis="x")
         figure.set_label(f"Effects of {len(bars)} contrasts on top-1.")

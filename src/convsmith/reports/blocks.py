@@ -13,7 +13,19 @@ from .. import plot
 from ..scores import Block, Confusion, Mistake, Mistakes, Table
 from .format import plain
 
-__all__ = ["Matrix", "Pair", "Picture", "Pictures", "Rows", "Shown", "confused_pairs", "pictures", "shown"]
+__all__ = [
+    "Matrix",
+    "OfClass",
+    "Pair",
+    "Picture",
+    "Pictures",
+    "Rows",
+    "Shown",
+    "by_class",
+    "confused_pairs",
+    "pictures",
+    "shown",
+]
 
 MOST_PICTURES = 24
 _DATA_URI = re.compile(r"data:image/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}")
@@ -30,6 +42,16 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class OfClass:
+    """How well one class of `n` images is told: the share of them that was found, and of its answers that were right."""
+
+    name: str
+    recall: float | None
+    precision: float | None
+    n: int
+
+
+@dataclass(frozen=True)
 class Picture:
     """A wrong image as the report shows it; `image` is empty where there is none to show."""
 
@@ -42,12 +64,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix of so many classes, and the mistakes made most often."""
+    """A confusion matrix, what it says of each class, and the mistakes made most often."""
 
     section: ClassVar[str] = "sections/matrix.html.j2"
     heading: ClassVar[str] = "Right and wrong"
     figure: Markup
-    classes: int
+    classes: tuple[OfClass, ...]
     pairs: tuple[Pair, ...]
 
 
@@ -81,7 +103,7 @@ def shown(block: Block, key: str, room: int) -> Shown:
         case Confusion():
             # Not user text: `plot.svg` serialises an element tree, which escapes whatever names stand in it.
             figure = Markup(plot.svg(plot.confusion(block.matrix, block.classes), key=key))
-            return Matrix(figure, len(block.classes), confused_pairs(block))
+            return Matrix(figure, by_class(block), confused_pairs(block))
         case Mistakes():
             return Pictures(pictures(block, room), len(block.wrong))
         case Table():
@@ -89,6 +111,16 @@ def shown(block: Block, key: str, room: int) -> Shown:
             return Rows(block.title, block.columns, rows)
         case _:
             raise TypeError(f"no section shows a block of kind {block.kind}")
+
+
+def by_class(confusion: Confusion) -> tuple[OfClass, ...]:
+    """Recall and precision of each class, None where it has no image or is no answer."""
+    columns = [sum(column) for column in zip(*confusion.matrix, strict=True)]
+    found = []
+    for at, (name, row) in enumerate(zip(confusion.classes, confusion.matrix, strict=True)):
+        n, right = sum(row), row[at]
+        found.append(OfClass(name, right / n if n else None, right / columns[at] if columns[at] else None, n))
+    return tuple(found)
 
 
 def confused_pairs(confusion: Confusion, most: int = 10) -> tuple[Pair, ...]:
@@ -111,10 +143,15 @@ def pictures(mistakes: Mistakes, room: int) -> tuple[Picture, ...]:
     its caption alone: a report is mailed, and loads nothing from elsewhere."""
     found = []
     for wrong in mistakes.wrong[:MOST_PICTURES]:
-        image = Markup(wrong.image if _DATA_URI.fullmatch(wrong.image) and len(wrong.image) <= room else "")
+        image = shown_image(wrong.image, room)
         room -= len(image)
         found.append(_picture(mistakes.classes, wrong, image))
     return tuple(found)
+
+
+def shown_image(uri: str, room: int) -> Markup:
+    """A picture that a page may show; empty where it is no data URI, or takes more than `room` bytes."""
+    return Markup(uri if len(uri) <= room and _DATA_URI.fullmatch(uri) else "")
 
 
 def _picture(classes: Sequence[str], wrong: Mistake, image: Markup) -> Picture:

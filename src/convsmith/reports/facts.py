@@ -12,7 +12,24 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import UserError
-from ..runs import Config, Data, Epoch, Export, Latency, Line, Readable, Record, epochs_of, line, read
+from ..runs import (
+    Config,
+    Data,
+    Epoch,
+    Export,
+    Int8,
+    Known,
+    Latency,
+    Line,
+    Readable,
+    Record,
+    Samples,
+    epochs_of,
+    line,
+    notes_on,
+    read,
+    stopped_early,
+)
 from ..scores import Metric, Scores, headline_among
 
 __all__ = ["Input", "RunFacts", "Spec"]
@@ -49,6 +66,8 @@ class RunFacts:
     latency: Latency | None
     export: Export | None
     problems: tuple[str, ...]
+    int8: Int8 | None = None
+    samples: Samples | None = None
 
     @classmethod
     def read(cls, run: Path, *, name: str | None = None) -> RunFacts:
@@ -79,6 +98,8 @@ class RunFacts:
             scores=_read(run / "scores.json", Scores, problems),
             latency=_read(run / "latency.json", Latency, problems),
             export=_read(run / "export.json", Export, problems),
+            int8=_read(run / "export_int8.json", Int8, problems),
+            samples=_read(run / "samples.json", Samples, problems),
             problems=tuple(problems),
         )
 
@@ -87,6 +108,22 @@ class RunFacts:
         """The recipe's number of epochs, where it says one."""
         planned = self.config.recipe.get("epochs") if self.config else None
         return planned if isinstance(planned, int) else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of it beside its numbers."""
+        if self.config is None or self.data is None:
+            return ()
+        return notes_on(Known.of(self.config, self.data, self.epochs, self.scores))
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.config is not None and stopped_early(self.epochs, self.config.recipe)
+
+    @property
+    def judged_on(self) -> str | None:
+        """By what the data is known that its score is of; runs of different data cannot be compared."""
+        return (self.data.contents or self.data.fingerprint or self.data.name) if self.data else None
 
     @property
     def macs(self) -> int | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import calendar
 import math
 import re
+from datetime import UTC, datetime
 
 from ..scores import Metric, Unit
 from ..units import count as parsed
 from ..units import human
 
-__all__ = ["amount", "count", "ends", "local", "megabytes", "ms", "percent", "plain"]
+__all__ = ["amount", "count", "ends", "gain", "local", "megabytes", "ms", "percent", "plain", "rate", "when"]
 
 # An absolute path, of POSIX or of Windows: in quotes with all that they hold, else up to the next space or mark.
 _QUOTED = re.compile(r"""(?P<mark>['"])(?:/|[A-Za-z]:[\\/])(?P<path>[^'"\n]+)(?P=mark)""")
@@ -52,8 +54,8 @@ def amount(metric: Metric) -> str:
             return f"{metric.value:.2f}{_SPACE}px"
         case Unit.NONE:
             return f"{metric.value:.4f}"
-        case _:
-            return plain(metric.value)
+        case Unit.NATS:
+            return f"{metric.value:.2f}" if metric.value >= 0.1 else f"{metric.value:.2g}"
 
 
 def ends(metric: Metric) -> str:
@@ -76,6 +78,17 @@ def local(text: str) -> str:
 
 def _last(path: str) -> str:
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1]
+
+
+def gain(metric: Metric) -> str:
+    """A difference of two values of a metric, with its sign.
+
+    >>> gain(Metric("top1", -0.0321)).replace("\\N{NO-BREAK SPACE}", " ")
+    '-3.2 points'
+    """
+    if metric.unit is Unit.SHARE:
+        return f"{100 * metric.value:+.1f}{_SPACE}points"
+    return f"{metric.value:+.4g}{_SPACE}px" if metric.unit is Unit.PIXELS else f"{metric.value:+.4f}"
 
 
 def ms(milliseconds: float, unit: bool = True) -> str:
@@ -110,4 +123,30 @@ def plain(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(plain(item) for item in value) or "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def rate(value: float) -> str:
+    """A learning rate: two digits that count.
+
+    >>> rate(2.93377e-06), rate(0.05)
+    ('2.9e-06', '0.05')
+    """
+    return f"{value:.2g}"
+
+
+def when(moment: str) -> str:
+    """A moment in ISO 8601 as people write it, in UTC; as it is where it is none.
+
+    >>> when("2026-11-27T05:29:07+00:00"), when("2026-11-23"), when("once")
+    ('27 November 2026, 05:29 UTC', '23 November 2026', 'once')
+    """
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+    at = at.astimezone(UTC) if at.tzinfo else at
+    day = f"{at.day} {calendar.month_name[at.month]} {at.year}"
+    if len(moment) <= len("2026-11-23"):
+        return day
+    return f"{day}, {at:%H:%M}" + (" UTC" if at.tzinfo else "")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Band", "Dot", "Factors", "accuracy_front", "factor_curves", "predicted_against_measured"]
+__all__ = ["Band", "Dot", "Factors", "accuracy_front", "factor_curves"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def accuracy_front(
         costs = [dot.cost for dot in dots]
         form = "{:g}" if unit == "ms" else ""
         _logarithmic(axes, min(costs) / 1.3, max(costs) * (2.2 if named else 1.3), unit, form=form)
-        scores = [100 * dot.top1 for dot in dots]
+        ends = [end for dot in dots for end in (dot.top1, *(dot.interval or ()))]
+        scores = [100 * min(max(end, 0.0), 1.0) for end in ends]
         room = max(max(scores) - min(scores), 2.0)
         axes.set_ylim(min(scores) - 0.15 * room, min(max(scores) + 0.15 * room, 100.5))
         axes.set_ylabel("top-1, %")
@@ -151,31 +152,3 @@ def _logarithmic(axes: Axes, low: float, high: float, label: str, *, form: str =
     )
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
-
-
-def predicted_against_measured(predicted: Sequence[float], measured: Sequence[float]) -> Figure:
-    """Each network's predicted against its measured milliseconds, both logarithmic, with a band of 15 % about equality."""
-    if not measured:
-        raise ValueError("no networks to draw")
-    with blank(4.2) as figure:
-        axes = figure.subplots()
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        low, high = min(*predicted, *measured) / 1.2, max(*predicted, *measured) * 1.2
-        axes.fill_between(
-            [low, high], [low / 1.15, high / 1.15], [low * 1.15, high * 1.15], color=GREY, alpha=0.2, linewidth=0
-        )
-        axes.plot([low, high], [low, high], color=GREY, linewidth=0.8)
-        inside = [abs(a / b - 1) <= 0.15 for a, b in zip(predicted, measured, strict=True)]
-        for wanted, color in ((True, BLUE), (False, ORANGE)):
-            pairs = [(b, a) for a, b, hit in zip(predicted, measured, inside, strict=True) if hit is wanted]
-            axes.plot([x for x, _ in pairs], [y for _, y in pairs], "o", color=color, markersize=4)
-        _logarithmic(axes, low, high, "measured, ms", form="{:g}")
-        axes.set_ylim(low, high)
-        axes.set_yticks(round_numbers(low, high), [f"{value:g}" for value in round_numbers(low, high)])
-        axes.yaxis.set_minor_formatter("")
-        axes.set_ylabel("predicted, ms")
-        share = sum(inside) / len(inside)
-        axes.set_title(f"{share:.0%} of {len(inside)} networks within 15 %")
-        figure.set_label(f"Predicted against measured latency of {len(inside)} networks; {share:.0%} are within 15 %.")
-    return figure

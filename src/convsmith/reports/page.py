@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from .. import plot
 from ..errors import UserError
 from ..files import write_text
 from ..scores import Metric
-from . import blocks, view
+from . import blocks, links, view
 from .facts import RunFacts
 from .templates import template
 
@@ -31,7 +31,7 @@ class Figures:
     """A run's drawings as SVG; empty where there is nothing to draw."""
 
     stages: Markup
-    training: Markup
+    training: tuple[Markup, ...]
     latency: Markup
 
 
@@ -41,6 +41,7 @@ class Run:
 
     facts: RunFacts
     verdict: view.Verdict
+    quality: view.Verdict | None
     cards: tuple[view.Card, ...]
     subtitle: tuple[str, ...]
     command: str
@@ -48,36 +49,46 @@ class Run:
     beside: tuple[str, ...]
     blocks: tuple[blocks.Shown, ...]
     figures: Figures
+    ring: str
+    samples: tuple[tuple[str, tuple[Markup, ...]], ...]
+    files: tuple[links.FileLink, ...]
+    usage: str
 
 
-def render(runs: Sequence[Path]) -> str:
+def render(runs: Sequence[Path], at: Path | None = None) -> str:
     """The report of one run, or the comparison of several followed by each, as one HTML page that needs nothing else.
 
-    Equal folders give equal bytes. A folder given twice is shown once. Raises UserError for what is no run folder.
+    The page is to lie in the folder `at`, from where it points at the files of the runs within: in the run's own by default,
+    of several beside the first. Equal folders give equal bytes. A folder given twice is shown once. Raises UserError for what
+    is no run folder.
     """
     folders = list({run.resolve(): run for run in runs}.values())
     if not folders:
         raise UserError("a report needs at least one run folder")
     room = _ROOM_FOR_PICTURES // len(folders)
     names = view.distinct_names(folders)
-    shown = [_run(RunFacts.read(folder, name=name), room) for folder, name in zip(folders, names, strict=True)]
-    metric = _compared(shown)
-    scatter = _scatter(shown) if metric and len(shown) > 1 else Markup("")
-    return template("template.html.j2").render(runs=shown, metric=metric, scatter=scatter)
+    at = at or (folders[0] if len(folders) == 1 else folders[0].parent)
+    shown = [
+        _run(RunFacts.read(folder, name=name), folder, at, room) for folder, name in zip(folders, names, strict=True)
+    ]
+    metric, alike = _compared(shown), len({run.facts.judged_on for run in shown}) == 1
+    scatter = _scatter(shown) if metric and alike and len(shown) > 1 else Markup("")
+    return template("template.html.j2").render(runs=shown, metric=metric, alike=alike, scatter=scatter)
 
 
-def write_report(run: Path) -> Path:
-    """Writes `report.html` into the run folder, whole or not at all, and returns its path."""
-    target = run / "report.html"
-    write_text(target, render([run]))
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Writes the report to `out`, `report.html` in the run folder by default, whole or not at all, and returns its path."""
+    target = out or run / "report.html"
+    write_text(target, render([run], target.parent))
     return target
 
 
-def _run(facts: RunFacts, room: int) -> Run:
+def _run(facts: RunFacts, folder: Path, at: Path, room: int) -> Run:
     scores = facts.scores
     return Run(
         facts=facts,
         verdict=view.verdict(facts),
+        quality=view.quality(facts),
         cards=view.cards(facts),
         subtitle=view.subtitle(facts),
         command=view.command(facts),
@@ -85,7 +96,19 @@ def _run(facts: RunFacts, room: int) -> Run:
         beside=view.beside(scores) if scores else (),
         blocks=tuple(blocks.shown(block, facts.folder, room) for block in scores.blocks) if scores else (),
         figures=_figures(facts),
+        ring=view.ring(facts),
+        samples=tuple(_samples(facts, room // 4)),
+        files=links.files_of(folder, at),
+        usage=links.usage(folder),
     )
+
+
+def _samples(facts: RunFacts, room: int) -> Iterator[tuple[str, tuple[Markup, ...]]]:
+    """Training images by class, as many as fit into `room` bytes."""
+    for name, images in facts.samples.classes.items() if facts.samples else ():
+        room -= sum(map(len, images))
+        if room > 0 and (shown := tuple(filter(None, (blocks.shown_image(image, room) for image in images)))):
+            yield name, shown
 
 
 def _figures(facts: RunFacts) -> Figures:
@@ -93,9 +116,14 @@ def _figures(facts: RunFacts) -> Figures:
     rows = [asdict(row) for row in facts.latency.rows] if facts.latency else []
     epochs = [{"epoch": epoch.epoch, **epoch.values} for epoch in facts.epochs]
     none, name = Markup(""), facts.folder
+    training = []
+    if epochs:
+        training.append(_svg(plot.loss_curves(epochs), name))
+        if facts.headline:
+            training.append(_svg(plot.score_curves(epochs, facts.headline), name))
     return Figures(
         stages=_svg(plot.stage_costs(stages), name) if stages else none,
-        training=_svg(plot.training_curves(epochs, facts.headline), name) if epochs else none,
+        training=tuple(training),
         latency=_svg(plot.latency_bars(rows), name) if rows else none,
     )
 

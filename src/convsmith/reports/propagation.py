@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..plot import BLUE, GREY, INK, ORANGE, blank, short
+from ..plot import BLUE, GREY, INK, ORANGE, SOFT, blank, short
 from ..signal import Expectation, Point, Trace
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _line(axes: Axes, points: Sequence[Point], at: int, colour: str, name: str) 
     values = [(point.index, (point.out.sqmean, point.out.var, point.branch)[at]) for point in points]
     shown = [(x, y) for x, y in values if math.isfinite(y) and y > _FLOOR]
     if not shown:
-        axes.text(0.5, 0.5, "zero everywhere", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        axes.text(0.5, 0.5, "zero everywhere", transform=axes.transAxes, ha="center", va="center", color=SOFT)
         return
     marker = "o" if len(shown) < 40 else None
     axes.plot(

@@ -1,4 +1,4 @@
-"""One self-contained page for a scaling study: what was found, drawn and in numbers."""
+"""One self-contained page for a search or a scaling study: what was found, drawn and in numbers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from .. import plot
+from .tables import Table
 from .templates import template
+from .view import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ScalingPage", "Table", "render_scaling"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table; the first cell of a row is its name."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+__all__ = ["ScalingPage", "render_scaling"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +30,7 @@ class ScalingPage:
     captions: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
     command: str = ""
     machine: str = ""
 

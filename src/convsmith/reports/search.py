@@ -14,6 +14,7 @@ from ..scores import Metric
 from .fronts import _logarithmic
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["Point", "beside_foils", "front_of_children", "learning_ends", "with_cards"]
@@ -58,15 +59,16 @@ def front_of_children(
             )  # fmt: skip
         axes.plot(
             [one.cost for one in winners], [scale * one.score for one in winners], "s", color=ORANGE, markersize=8,
-            markerfacecolor="none", linestyle="none", label="handed over",
+            markerfacecolor="none", linestyle="none", label="winners",
         )  # fmt: skip
         at: dict[tuple[float, float], list[str]] = {}
         for one in winners:  # several budgets may have been handed the same child
             at.setdefault((one.cost, scale * one.score), []).append(one.name)
-        for place, names in at.items():
-            axes.annotate(", ".join(names), place, xytext=(4, -11), textcoords="offset points", size=7)
         costs = [one.cost for one in (*tried, *front)]
         _logarithmic(axes, min(costs) / 1.2, max(costs) * 1.3, unit, form="{:.3g}" if unit.endswith("ms") else "")
+        drawn = [(one.cost, scale * one.score) for one in (*tried, *front)]
+        for place, names in at.items():
+            _label(axes, ", ".join(names), place, drawn)
         axes.set_ylabel(f"held-out {label}")
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=3)
@@ -75,6 +77,31 @@ def front_of_children(
             "front."
         )
     return figure
+
+
+# Where a label may stand about its point: its offset in points, and which of its sides is at the point.
+_SIDES = ((7, 8, "left"), (7, -11, "left"), (-7, 8, "right"), (-7, -11, "right"), (7, 22, "left"), (-7, 22, "right"))
+
+
+def _label(axes: Axes, text: str, place: tuple[float, float], points: Sequence[tuple[float, float]]) -> None:
+    """Writes `text` beside `place`, on the side where it covers the fewest of `points`."""
+    axes.autoscale_view()
+    to_panel = axes.transScale + axes.transLimits
+    # In points of the page, by a panel of about this size.
+    marks = 255 * to_panel.transform(points)[:, 0], 190 * to_panel.transform(points)[:, 1]
+    x, y = to_panel.transform(place) * (255, 190)
+    wide, high = 4.2 * len(text), 8.0
+
+    def covered(side: tuple[int, int, str]) -> int:
+        right, up, end = side
+        left = x + right - (wide if end == "right" else 0)
+        inside = (
+            (left - 3 < marks[0]) & (marks[0] < left + wide + 3) & (y + up - 4 < marks[1]) & (marks[1] < y + up + high)
+        )
+        return int(inside.sum()) + 100 * (not 0 <= left <= 255 - wide) + 100 * (not 0 <= y + up <= 185)
+
+    right, up, end = min(_SIDES, key=covered)
+    axes.annotate(text, place, xytext=(right, up), textcoords="offset points", ha=end, size=7)
 
 
 def beside_foils(winners: Sequence[Point], foils: Mapping[str, Sequence[Point]], metric: Metric) -> Figure:
@@ -124,10 +151,16 @@ def learning_ends(epochs: Sequence[Epoch], metric: Metric) -> Figure:
                 if (own := row.values.get(f"{part}_{metric.name}")) is not None
             ]
             if points:
-                axes.plot(*zip(*points, strict=True), style, color=color, linewidth=1.3, label=name)
+                dots = "o" if len(points) < 4 else None
+                axes.plot(
+                    *zip(*points, strict=True), style, color=color, linewidth=1.3, label=name, marker=dots, markersize=3
+                )
         axes.set_xlabel("epoch")
+        if len(epochs) == 1:
+            axes.set_xticks([epochs[0].epoch])
+        else:
+            axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
         axes.set_ylabel(f"held-out {label}")
-        axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
         axes.grid(axis="y")
         axes.legend(frameon=False, fontsize=8)
         figure.set_label(f"{metric.title} of the smallest and the biggest child on held-out images after each epoch.")

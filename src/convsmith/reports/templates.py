@@ -33,10 +33,12 @@ def _environment() -> jinja2.Environment:
         amount=form.amount,
         count=form.count,
         ends=form.ends,
+        gain=form.gain,
         megabytes=form.megabytes,
         ms=form.ms,
         percent=form.percent,
         plain=form.plain,
+        rate=form.rate,
     )
     environment.globals.update(most_printed=plot.MOST_PRINTED)
     return environment

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..runs import Limit
 from ..scores import Confusion, Metric, Mistakes, Scores, Unit
 from .facts import RunFacts
-from .format import amount, count, ends, megabytes, ms, percent
+from .format import amount, count, ends, megabytes, ms, percent, when
 
-__all__ = ["Card", "Verdict", "beside", "cards", "command", "distinct_names", "flat", "subtitle", "telling", "verdict"]
+__all__ = [
+    "Card",
+    "Verdict",
+    "beside",
+    "cards",
+    "command",
+    "distinct_names",
+    "flat",
+    "quality",
+    "ring",
+    "subtitle",
+    "telling",
+    "verdict",
+]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The first thing a reader sees. `state` is met, missed, unfinished or none (no budget was set)."""
+    """The first thing a reader sees. `state` is met, missed, unfinished or none: there was nothing to meet."""
 
     state: str
     headline: str
@@ -41,18 +54,52 @@ def verdict(facts: RunFacts) -> Verdict:
     budget = _budget(facts.config.met if facts.config else None)
     done, planned = len(facts.epochs), facts.epochs_planned
     last = facts.epochs[-1].epoch if facts.epochs else 0
-    if planned is not None and last < planned:
+    if planned is not None and last < planned and not (facts.scores and facts.stopped_early):
         headline = f"Training not finished: epoch {last} of {planned}"
         headline = headline if done else f"Training not started: {planned} epochs planned"
     elif planned is None and facts.scores is None:
         headline = f"Training not finished: epoch {last}" if done else "Nothing was trained yet"
     else:
-        unscored = () if facts.scores else ("Not evaluated yet.",)
+        details = () if facts.scores else ("Not evaluated yet.",)
         if budget is not None:
-            return Verdict(budget.state, budget.headline, unscored)
+            return Verdict(budget.state, budget.headline, details)
         headline = f"Trained for {last} epochs; no budget was set" if done else "No budget was set"
-        return Verdict("none", headline, unscored)
+        return Verdict("none", headline, details)
     return Verdict("unfinished", headline, (budget.headline + ".",) if budget else ())
+
+
+def quality(facts: RunFacts) -> Verdict | None:
+    """Whether anything speaks against the score, and what; None where there is no score yet."""
+    if facts.scores is None:
+        return None
+    score, found = facts.scores.headline, tuple(f"{note[:1].upper()}{note[1:]}." for note in facts.notes)
+    is_so = f"{score.title} {amount(score)}"
+    if found:
+        return Verdict("unfinished", f"{is_so}: look before you trust it", found)
+    looked = "Looked for: a score that one answer would reach, overfitting, few images, few steps an epoch, lopsided classes."
+    return Verdict("met", f"{is_so}, and no warning sign", (looked,))
+
+
+def ring(facts: RunFacts) -> str:
+    """What the ring in the drawing of the score marks, and why it is not what was shipped."""
+    metric = facts.headline
+    scored = [
+        (own, epoch.epoch)
+        for epoch in facts.epochs
+        if metric is not None and (own := epoch.values.get(f"val_{metric.name}")) is not None
+    ]
+    says = "The ring marks the best validation epoch"
+    if metric is None or not scored:
+        return f"{says}."
+    best, at = max(scored, key=lambda one: one[0] if metric.more_is_better else -one[0])
+    last, end = scored[-1]
+    if end == at:
+        return f"{says}, which is the last one."
+    reached, shipped = (amount(replace(metric, value=value)) for value in (best, last))
+    return (
+        f"{says}, {at} ({reached}). The weights of the last, {end} ({shipped}), are what is scored, exported and shipped: to "
+        "choose the best by the images that score it would flatter it."
+    )
 
 
 def _budget(met: Mapping[str, Limit] | None) -> Verdict | None:
@@ -132,7 +179,7 @@ def telling(scores: Scores) -> tuple[Metric, ...]:
 
 
 # Sentences in which a label alone would be too short.
-_IN_WORDS = {"per_class_mean": "mean of the classes' top-1"}
+_IN_WORDS = {"per_class_mean": "mean of the classes' top-1", "majority": "always answering the largest class"}
 
 
 def beside(scores: Scores) -> tuple[str, ...]:
@@ -143,20 +190,22 @@ def beside(scores: Scores) -> tuple[str, ...]:
 
 
 def subtitle(facts: RunFacts) -> tuple[str, ...]:
-    """What the network is, on which data, by which rule, when."""
+    """What the network is, by its name or how it was scaled, on which data, when."""
     config, parts = facts.config, []
-    if facts.spec or (config and config.name):
+    if config and config.rule == "search":
+        parts.append(f"cut out of a supernet within {config.base}")
+    elif config and config.base and config.rule:
+        step = "" if config.x is None else f" at x = {config.x:.4g}"
+        parts.append(f"{config.base} scaled by {config.rule}{step}")
+    elif facts.spec or (config and config.name):
         parts.append(facts.spec.name if facts.spec else str(config and config.name))
     if config:
-        if config.base and config.rule:
-            step = "" if config.x is None else f" at x = {config.x:.4g}"
-            parts.append(f"{config.base} scaled by {config.rule}{step}")
         if data := (facts.data.name if facts.data else config.data):
             parts.append(f"data: {data}")
         if config.budget:
             parts.append(f"budget: {config.budget}")
         if config.started:
-            parts.append(f"started {config.started}")
+            parts.append(f"started {when(config.started)}")
     return tuple(parts)
 
 

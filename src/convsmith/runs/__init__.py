@@ -1,15 +1,19 @@
-"""Run folders: what a run was given and earned."""
+"""Run folders: what a run was given and has produced."""
 
 from .kinds import Kind, kind_of
 from .lines import Epoch, Fall, Line, Look, epochs_of, line
+from .notes import OF_DATA, OF_RESULTS, Known, notes_on, stopped_early
 from .record import Readable, Record, loaded, parsed, read, value
-from .records import Config, Data, Export, Int8, Latency, Limit, Row, Skipped, Stage, met
+from .records import Config, Data, Export, Int8, Latency, Limit, Row, Samples, Skipped, Stage, met
+from .robustness import Cell, Mean, Robustness, Worst
 from .run import RunFolder, now
 from .search_records import Foil, Foils, Front, FrontRow, Scored
+from .tables import write_tables
 
 __all__ = [
-    "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front", "FrontRow", "Int8", "Kind", "Latency", "Limit",
-    "Line", "Look", "Readable", "Record", "Row", "RunFolder", "Scored", "Skipped", "Stage", "epochs_of",
-    "kind_of", "line", "loaded",
-    "met", "now", "parsed", "read", "value",
+    "OF_DATA", "OF_RESULTS",
+    "Cell", "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front", "FrontRow", "Int8", "Kind", "Known",
+    "Latency", "Limit", "Line", "Look", "Mean", "Readable", "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored",
+    "Skipped", "Stage", "Worst", "epochs_of", "kind_of", "line", "loaded", "met", "notes_on", "now", "parsed", "read",
+    "stopped_early", "value", "write_tables",
 ]  # fmt: skip

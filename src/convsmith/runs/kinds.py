@@ -14,11 +14,12 @@ _TRIAL = re.compile(r"[0-9a-f]{16}\.(json|pt)")
 
 
 class Kind(Enum):
-    """What made a folder, and so what can be done with it. The first three are run folders."""
+    """What made a folder, and so what can be done with it. The first four are run folders."""
 
     TRAINING = "a training run"
     SEARCH = "a search"
     CHILD = "a child of a search"
+    FOLDS = "a cross-validation"
     SCALING = "a study of `convsmith fit-scaling`"
     LADDER = "a study of `convsmith ladder`"
 
@@ -28,7 +29,7 @@ def kind_of(folder: Path) -> Kind | None:
     config = _read(folder / "config.json")
     if "verb" in config:
         if config["verb"] != "search":
-            return Kind.TRAINING
+            return Kind.FOLDS if config.get("folds") else Kind.TRAINING
         return Kind.CHILD if config.get("rule") == "search" else Kind.SEARCH
     study = _read(folder / "study.json")
     if "rule" in study or (folder / "hours.json").is_file() or _trials(folder / "trials"):

@@ -11,11 +11,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, final
 
+from ..arch import OwnPart
 from ..machine import Machine
 from ..units import Budget, Cost
 from .record import Record
 
-__all__ = ["Config", "Data", "Export", "Int8", "Latency", "Limit", "Row", "Skipped", "Stage", "met"]
+__all__ = [
+    "Config",
+    "Data",
+    "Export",
+    "Int8",
+    "Latency",
+    "Limit",
+    "OwnParts",
+    "Row",
+    "Samples",
+    "Skipped",
+    "Stage",
+    "met",
+]
 
 
 # ---- config.json -----------------------------------------------------------------------------------------------------
@@ -114,6 +128,7 @@ class Config(Record):
     machine: Machine | None = None
     threads: int | None = None
     task: Mapping[str, Any] | None = None
+    folds: int | None = None  # of a cross-validation, whose folds are run folders of their own
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -123,7 +138,9 @@ class Config(Record):
         return super().from_record(data)
 
     def left_out(self) -> Iterable[str]:
-        later = [name for name, own in (("threads", self.threads), ("task", self.task)) if own is None]
+        later = [
+            name for name, own in (("threads", self.threads), ("task", self.task), ("folds", self.folds)) if own is None
+        ]
         return (*(_OF_A_NETWORK if self.budgets else _OF_A_SEARCH), *later)
 
 
@@ -156,11 +173,28 @@ class Data(Record):
     contents: str | None = None
     changed: tuple[str, ...] = ()  # when a resumed run was forced to take other data
     test: int = 0  # images of a test part that are left alone
+    notes: tuple[str, ...] = ()  # what who trained on it was told of it
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = ("fingerprint", "contents", "changed", "test")
+        own = ("fingerprint", "contents", "changed", "test", "notes")
         return [name for name in own if not vars(self)[name]]
+
+
+@final
+@dataclass(frozen=True)
+class OwnParts(Record):
+    """`parts.json`: where the parts of the user's own that the network is made of are written. Nothing runs them from there."""
+
+    parts: tuple[OwnPart, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Samples(Record):
+    """`samples.json`: some training images of each of some classes, as data URIs."""
+
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @final

@@ -1,4 +1,4 @@
-"""A run folder: everything a run was given and earned, in files that are whole or not there."""
+"""A run folder: everything a run was given and has produced, in files that are complete or absent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from ..arch import ArchSpec
-from ..codec import from_data, from_json, to_json
+from ..arch import ArchSpec, OwnPart
+from ..codec import from_data, kinds_in, to_json
 from ..errors import Stopped, UserError
 from ..files import append_line, write_json, write_text
 from ..firstbytes import read_text
@@ -20,8 +20,10 @@ from ..recipe import KINDS, Recipe
 from ..scores import Scores
 from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
+from .notes import Known, Rule, notes_on
 from .record import Readable, loaded, read
-from .records import Config, Data, Export, Int8, Latency
+from .records import Config, Data, Export, Int8, Latency, OwnParts
+from .robustness import Robustness
 from .search_records import Foil, Foils, Front
 
 __all__ = ["RunFolder", "now"]
@@ -147,13 +149,19 @@ class RunFolder:
 
     @property
     def spec(self) -> ArchSpec:
-        from ..parts import PARTS  # here, because parts are built of torch, which reading a report needs not
+        return self.of_parts(ArchSpec, "spec.json")
+
+    def of_parts(self, kind: type[T], name: str) -> T:
+        """A JSON file that speaks of parts, as a value. A part of the user's own has to be known, and what it was."""
+        from ..registry import (
+            read as read_parts,
+        )  # here, because parts are built of torch, which reading a report needs not
 
         try:
-            text = read_text(self.file("spec.json"))
+            text = read_text(self.file(name))
         except FileNotFoundError:
-            raise UserError(f"{self.path} has no spec.json") from None
-        return from_json(ArchSpec, text, PARTS, source=str(self.file("spec.json")))
+            raise UserError(f"{self.path} has no {name}") from None
+        return read_parts(kind, text, source=str(self.file(name)), made_of=self._own_parts)
 
     def write_config(self, config: Config) -> None:
         self.write("config.json", config.to_record())
@@ -162,9 +170,26 @@ class RunFolder:
         self.write("data.json", data.to_record())
 
     def write_spec(self, spec: ArchSpec) -> None:
-        write_text(self.file("spec.json"), to_json(spec))
+        text = to_json(spec)
+        write_text(self.file("spec.json"), text)
+        self._write_parts(kinds_in(text))
 
-    # ---- what it earned ------------------------------------------------------------------------------------------
+    def renew_parts(self) -> None:
+        """Take the parts of the user's own as they are now for those that the run was begun with; of a search's children too."""
+        for folder in (self, *(RunFolder(path.parent) for path in self.file("children").glob("*/parts.json"))):
+            folder._write_parts(one.kind for one in folder._own_parts)
+
+    @property
+    def _own_parts(self) -> tuple[OwnPart, ...]:
+        return self._record("parts.json", OwnParts).parts if self.has("parts.json") else ()
+
+    def _write_parts(self, kinds: Iterable[str]) -> None:
+        from ..registry import origins  # here, as in `of_parts`
+
+        if own := origins(kinds):
+            self.write("parts.json", OwnParts(own).to_record())
+
+    # ---- what it produced ----------------------------------------------------------------------------------------
 
     @property
     def scores(self) -> Scores:
@@ -182,6 +207,10 @@ class RunFolder:
     def int8(self) -> Int8:
         return self._record("export_int8.json", Int8)
 
+    @property
+    def robustness(self) -> Robustness:
+        return self._record("robustness.json", Robustness)
+
     def write_scores(self, scores: Scores) -> None:
         self.write("scores.json", scores.to_record())
 
@@ -193,6 +222,11 @@ class RunFolder:
 
     def write_int8(self, int8: Int8) -> None:
         self.write("export_int8.json", int8.to_record())
+
+    def notes(self, rules: Sequence[Rule] | None = None) -> tuple[str, ...]:
+        """What is worth knowing of it beside its numbers (`notes_on`), as far as it has come."""
+        scores = self.scores if self.has("scores.json") else None
+        return notes_on(Known.of(self.config, self.data, self.epochs, scores), rules)
 
     # ---- what a search found -------------------------------------------------------------------------------------
 
@@ -208,6 +242,10 @@ class RunFolder:
     def child(self, budget: str) -> RunFolder:
         """The run folder of a budget's winner, be it there or not."""
         return RunFolder(self.file("children") / budget)
+
+    def fold(self, at: int) -> RunFolder:
+        """The run folder of a cross-validation's fold `at`, counted from 0, be it there or not."""
+        return RunFolder(self.file(f"fold-{at + 1}"))
 
     def write_front(self, front: Front) -> None:
         self.write("front.json", front.to_record())

@@ -1,4 +1,4 @@
-"""Scaling along one axis, the foil of every compound rule (Tan & Le, 2019, figure 3 and table 7)."""
+"""Scaling along one axis, which every compound rule is compared with (Tan & Le, 2019, figure 3 and table 7)."""
 
 from __future__ import annotations
 

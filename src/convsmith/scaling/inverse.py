@@ -1,4 +1,4 @@
-"""The compound rule run backwards: EfficientNet-B^-1 and smaller, the foil of the tiny formula (Han et al., 2020)."""
+"""The compound rule run backwards: EfficientNet-B^-1 and smaller, which the tiny formula is compared with (Han et al., 2020)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["InverseCompound"]
 @final
 @dataclass(frozen=True)
 class InverseCompound(Rule):
-    """x = -phi of the compound rule, below 0: d = 1.2**x, w = 1.1**x, r = 1.15**x ("the giant formula" backwards).
+    """x = -phi of the compound rule, below 0: `d = 1.2**x, w = 1.1**x, r = 1.15**x` ("the giant formula" backwards).
 
     Repeats go to the nearest integer: rounded up, whole phi cost 301, 177, 107 and 46 M multiply-adds from B0, where the
     TinyNet paper has its B^-1 to B^-4 at 201, 98, 51 and 24 M. So phi is real and the superscript only a rank; this

@@ -46,7 +46,7 @@ class ResNetRS(Rule):
                             or in the short regime  w = 2 ** (0.30 x)
 
     The exponents of r and d are least-squares fits, through the base, to the eleven published pairs of depth and
-    resolution against the doublings of their counted multiply-adds; the paper prints the pairs and no formula. That of w
+    resolution against the doublings of their counted multiply-adds; the paper gives the pairs and no formula. That of w
     leaves the cost to double with x. The paper calls its growth of resolution slower than compound scaling's: 160 to 320
     against 224 to 600. Per doubling of multiply-adds the two are close, 2 ** 0.20 and 2 ** 0.215.
     """

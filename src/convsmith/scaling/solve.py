@@ -56,7 +56,7 @@ def solve(
 ) -> Solution:
     """The largest member of `rule`'s line through `base` that `budget` admits.
 
-    Counting an unseen member is dear and making it is not. So a forecast says between which two members the budget ends,
+    Counting an unseen member takes long and making it does not. So a forecast says between which two members the budget ends,
     these are counted, and what they cost corrects the forecast, until the lower is counted to fit and the next above it
     not to. A forecast is never believed: where eight did not settle it, the line is searched by counts alone. On a line
     whose cost falls nowhere that member is the largest that fits; where a staircase falls, it fits and the next above
@@ -64,8 +64,9 @@ def solve(
 
     `fill` then takes the largest side at which that member still fits, which is no member of the line.
 
-    Raises `BudgetError` where even the smallest member is over the budget, naming what that one needs, where the line
-    never reaches the budget, so that no member is the largest, and where `fill` has no multiply-adds to fill.
+    Raises:
+        BudgetError: even the smallest member is over the budget, and what that one needs is named; the line never reaches
+            the budget, so that no member is the largest; or `fill` has no multiply-adds to fill.
     """
     if math.isfinite(budget.ms):
         raise BudgetError(
@@ -203,7 +204,7 @@ def _work(spec: ArchSpec) -> tuple[float, float]:
 
 
 def _too_small(rule: Rule, base: ArchSpec, budget: Budget, smallest: Cost) -> str:
-    # Each limit that binds, raised to what the smallest member needs, and a little for the rounding of the print.
+    # Each limit that binds, raised to what the smallest member needs, and a little for the rounding of what is shown.
     needs = [
         f"{human(math.ceil(used * 1.005))}-{name}"
         for name, used, limit in (("macs", smallest.macs, budget.macs), ("params", smallest.params, budget.params))

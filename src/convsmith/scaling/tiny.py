@@ -17,7 +17,7 @@ __all__ = ["PUBLISHED", "ROUNDING", "Tiny", "width_formula", "width_solve"]
 
 ROUNDING = Rounding(depth=RoundDepth.NEAREST, resolution_down=True, keep_stem=True, keep_head=True)
 
-# TinyNet-A to -E as released: r, d, w, multiply-adds as a share of B0's (counted, not as printed), top-1 of the paper.
+# TinyNet-A to -E as released: r, d, w, multiply-adds as a share of B0's (counted, not as published), top-1 of the paper.
 # fmt: off
 PUBLISHED = (
     Point(0.86,  1.2,   1.00, 336_867_712 / 385_814_752, 0.768),

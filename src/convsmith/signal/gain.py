@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ambient import usual
 from ..errors import UserError
 
 __all__ = ["gain", "mean_and_variance"]
@@ -18,12 +19,13 @@ _REACH, _PANELS, _NODES = 13, 26 * 64, 12
 
 @lru_cache(maxsize=256)
 def gain(activation: Callable[[Tensor], Tensor]) -> float:
-    """gamma = Var[g(x)] ** -1/2 for x ~ N(0, 1), of any elementwise function of a tensor (Brock et al., 2021, section 3).
-
-    Raises `UserError` where the function is constant, is not finite, or does not keep the shape.
+    """`gamma = Var[g(x)] ** -1/2` for x ~ N(0, 1), of any elementwise function of a tensor (Brock et al., 2021, section 3).
 
     >>> round(gain(torch.relu), 8)
     1.71285855
+
+    Raises:
+        UserError: the function is constant, is not finite, or does not keep the shape.
     """
     _, variance = mean_and_variance(activation)
     if variance < 1e-12:
@@ -31,6 +33,7 @@ def gain(activation: Callable[[Tensor], Tensor]) -> float:
     return float(variance**-0.5)
 
 
+@usual()
 def mean_and_variance(activation: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """(E g(x), Var g(x)) for x ~ N(0, 1).
 

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from ..errors import UserError
+from ..shown import Shown
 from .moments import Moments
 from .watch import Merged, Seen, watch
 
 __all__ = ["Point", "Trace", "trace"]
+
+
+MAGNIFIED = 1e4  # outputs of untrained networks are near 1
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,13 @@ class Point:
     skip_pooled: float = 1.0
 
 
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
     """What the signal did: `points` along the trunk, and everything seen of single layers in `draws`.
 
     `merges` is whether points are residual merges; a network without any has a point for each convolution instead.
-    `source` says what went in and `statistics` how batch norms ran. `notes` say what could not be told.
+    `source` says what went in and `statistics` how batch norms ran.
+    `notes` say what could not be told, and what the points do not show.
     """
 
     name: str
@@ -55,6 +61,9 @@ class Trace:
     source: str
     statistics: str
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {len(self.points)} points, {self.source}, {self.statistics}"
 
     @property
     def broken(self) -> str | None:
@@ -99,7 +108,20 @@ def trace(
         seen.append(_pass(module, _images(images, input_shape, batch, seed + 1 + draw), stem, label))
     points, merges, notes = _points(seen)
     source = f"{len(images)} images" if images is not None else f"unit Gaussian noise, {batch} of {_sides(input_shape)}"
+    notes += _magnified(make(seed).eval(), _images(images, input_shape, 2, seed))
     return Trace(label, points, tuple(seen), merges, source, how, notes)
+
+
+@torch.no_grad()
+def _magnified(module: nn.Module, images: Tensor) -> tuple[str, ...]:
+    """A note where what the network puts out, as it stands, is magnified."""
+    largest = max((float(out.abs().max()) for out in tree_leaves(module.cpu().float()(images))), default=0.0)
+    if largest < MAGNIFIED:
+        return ()
+    return (
+        f"in evaluation, by the statistics that its norms have now, its outputs reach {largest:.1e}: rounding is magnified "
+        "with them, and another runtime's answers differ by more than usual; training settles both",
+    )
 
 
 def _pass(module: nn.Module, images: Tensor, stem: str | None, label: str) -> Seen:

@@ -15,7 +15,7 @@ from ..arch import ArchSpec
 from ..costs import cost
 from ..errors import UserError
 from ..model import Model
-from ..recipe import Recipe
+from ..recipe import Keep, Recipe
 from ..training import Lookout, Moment, Objective, Ranks, summed
 from .shared import Supernet
 from .space import Space
@@ -167,6 +167,10 @@ def refuse_recipe(recipe: Recipe) -> None:
     if recipe.frozen or recipe.first_side < 1:
         raise UserError(
             "a supernet is trained whole and at its children's resolutions: set frozen=False and first_side=1"
+        )
+    if recipe.keep is not Keep.LAST or recipe.patience:
+        raise UserError(
+            "a supernet is trained to its end, and its children are chosen then: leave out keep and patience"
         )
 
 

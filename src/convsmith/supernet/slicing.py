@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..ambient import usual
 from ..arch import ArchSpec, Node, Shape, Style, plan
 from ..errors import UserError
 from ..layers import EvoNormS, Ghost, LambdaLayer
@@ -61,13 +62,13 @@ def cuts(child: nn.Module, whole: nn.Module) -> dict[str, Cut]:
 
 def blank(spec: ArchSpec) -> Model:
     """The network of `spec` as shapes without storage; nothing is initialised, which took most of the time."""
-    with torch.device("meta"), _Uninitialised():  # type: ignore[no-untyped-call]
+    with usual(), torch.device("meta"), _Uninitialised():  # type: ignore[no-untyped-call]
         return Model(spec)
 
 
 def blank_unit(node: Node, style: Style) -> nn.Module:
     """One unit of a plan, likewise."""
-    with torch.device("meta"), _Uninitialised():  # type: ignore[no-untyped-call]
+    with usual(), torch.device("meta"), _Uninitialised():  # type: ignore[no-untyped-call]
         return node.part.build(node, style)
 
 

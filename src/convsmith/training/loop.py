@@ -23,6 +23,7 @@ from ..errors import Stopped, UserError
 from ..recipe import Precision, Recipe
 from ..watcher import Record, RolledBack, Started, StepDone, Watched
 from .average import averaged
+from .best import Best
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .memory import keeping_memory
 from .optim import optimiser
@@ -79,7 +80,8 @@ def fit(
     """Train `trainee` in place by `recipe`, from `checkpoint` where there is one, yielding a record a step and an epoch.
 
     `prepare` turns uint8 images into normalised floats on `device`; `evaluate` is given what would be handed over. When the
-    iterator is exhausted, the trainee's product holds the weights to ship: the moving average if the recipe has one.
+    iterator is exhausted, the trainee's product holds the weights to ship: the moving average if the recipe has one, of the
+    best epoch if it keeps that one.
 
     With a `lookout` the two that it watches are looked at now and then. Where one has collapsed, or a loss is not finite,
     training goes back to the weights of the last good look, with an optimiser that remembers nothing and half the rate,
@@ -108,11 +110,14 @@ def fit(
         if done == 0 and len(fixed.answers):
             lookout.first(watched[0])
         good = deepcopy(run.state(done))
+    batches = feed.batches(done, steps)  # processes that read ahead begin while the start is told
     yield Started(done, steps, damage)
+    if ranks.any(run.best.over(done // per_epoch)):  # it was stopped between its early end and this
+        done = steps
 
     saved = time.monotonic()
     while True:
-        for at, batch in zip(range(done, steps), feed.batches(done, steps), strict=True):
+        for at, batch in zip(range(done, steps), batches, strict=True):
             # ---- a step ------------------------------------------------------------------------------------------
             # No process may drop what another drops; a seed is 32 bits to the CPU's generator, which this factor fills.
             torch.manual_seed(seed * 1_000_003 + at + ranks.rank * 2_654_435_761)
@@ -143,6 +148,7 @@ def fit(
             if reason:
                 fallen = run.watch
                 done = run.restore(good)
+                batches = feed.batches(done, steps)
                 run.watch = run.watch.fallen(fallen)
                 # A state may be good and on its way out: what it had gathered for its next steps is not gone back to.
                 for optim in run.optims:
@@ -165,6 +171,7 @@ def fit(
                 run.watch = run.watch.passed(losses)
             if ends:
                 scores = evaluate(run.handed()) if ranks.leads else {}
+                run.best.judge(epoch, scores, run.handed())
                 # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
                 yield run.tally.done(epoch, at + 1, rate, scores)
                 run.tally = Tally(device)
@@ -180,6 +187,9 @@ def fit(
                 if good:
                     raise Stopped(_stopped(good))
                 raise Stopped(f"stopped by SIGTERM after step {at + 1} of {steps}, whose checkpoint is written")
+            if ends and ranks.any(run.best.over(epoch)):
+                done = steps
+                break
         else:
             break
 
@@ -203,6 +213,7 @@ class _Run:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self.watch = Watch()
         self.tally = Tally(device)
+        self.best = Best(recipe)
 
     def moment(self, at: int, epoch: int) -> Moment:
         return Moment(at, self.steps, epoch, self._device, scaled=self._scaler.scale, autocast=self._autocast)
@@ -237,6 +248,7 @@ class _Run:
     def finish(self) -> None:
         if self._average is not None:
             self.trainee.product.load_state_dict(self._average.module.state_dict())
+        self.best.hand_over(self.trainee.product)
         self.trainee.product.eval()
 
     # ---- state ---------------------------------------------------------------------------------------------------
@@ -252,6 +264,7 @@ class _Run:
             "scaler": self._scaler.state_dict(),
             "watch": self.watch.state(),
             "tally": self.tally.state(),
+            "best": self.best.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> int:
@@ -273,6 +286,8 @@ class _Run:
         self._scaler.load_state_dict(state["scaler"])
         self.watch = Watch.restored(state["watch"]) if "watch" in state else Watch()
         self.tally = Tally(self._device, state["tally"])
+        if "best" in state:  # checkpoints before 0.2 have none
+            self.best.restore(state["best"])
         return int(state["step"])
 
     def save(self, state: dict[str, Any]) -> None:
@@ -307,8 +322,13 @@ def _stopped(good: dict[str, Any]) -> str:
 
 def _diverged(reason: str, step: int, epoch: int, rate: float, recipe: Recipe) -> str:
     lower = recipe.rate / 4
+    reckoned = (
+        ""
+        if recipe.batch == 256
+        else f" (rates are set for 256 images a step: here {recipe.rate:g} for {recipe.batch})"
+    )
     return (
-        f"{reason} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}. "
+        f"{reason} at step {step + 1} (epoch {epoch}), at a learning rate of {rate:.4g}{reckoned}. "
         f"The last good checkpoint is kept. Try --set rate={lower:g}"
         + ("" if recipe.clip else ", --set clip=1")
         + (", --set precision=fp32" if recipe.precision is not Precision.FP32 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -13,9 +14,14 @@ from ..errors import Stopped
 
 __all__ = ["Termination"]
 
+AT_ONCE = 2.0  # seconds in which a second SIGTERM is the first one's echo
+
 
 class Termination:
     """While it is entered, SIGTERM raises `Stopped`; within `deferred()` it only sets `asked`, for a loop to look at.
+
+    One more, some seconds after, raises it there too: whatever is waited for, SIGTERM ends it. Some send it twice at once, to
+    a process and to its group.
 
     Signals come to the main thread alone: in any other, entering it changes nothing.
     """
@@ -23,6 +29,7 @@ class Termination:
     def __init__(self) -> None:
         self.asked = False
         self._deferring = False
+        self._since = 0.0
         self._before: Any = None
 
     def __enter__(self) -> Termination:
@@ -48,6 +55,8 @@ class Termination:
             raise Stopped("stopped by SIGTERM")
 
     def _told(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        if not self._deferring:
+        again = self.asked and time.monotonic() - self._since > AT_ONCE
+        if not self.asked:
+            self.asked, self._since = True, time.monotonic()
+        if again or not self._deferring:
             raise Stopped("stopped by SIGTERM")

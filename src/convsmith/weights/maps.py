@@ -69,9 +69,9 @@ def names(spec: ArchSpec, dialect: Dialect) -> dict[str, str]:
 
 
 def renamed(spec: ArchSpec, state: State, dialect: Dialect) -> State:
-    """Their tensors under our names, in our shapes where these differ by axes of length 1 only."""
-    own = shapes(spec)
-    return {ours: _reshaped(state[theirs], own[ours]) for ours, theirs in names(spec, dialect).items()}
+    """Those of their tensors that are there, under our names, in our shapes where these differ by axes of length 1 only."""
+    own, theirs = shapes(spec), names(spec, dialect)
+    return {ours: _reshaped(state[key], own[ours]) for ours, key in theirs.items() if key in state}
 
 
 def to_timm(model: Model) -> State:

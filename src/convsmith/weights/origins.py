@@ -1,53 +1,37 @@
 """Where weights come from: a file, timm, torchvision, or a pinned file of a model hub.
 
 A state dict does not say how the network that it was trained in pads, what its normalisations' epsilon is, or how images
-were normalised. What comes from a package brings these along as `Numerics`; a bare file is taken at the spec's word.
+were normalised. What comes from a package brings these along as `Numerics`; of a bare file the ledger says what the package
+whose names it carries has under the network's name (`fitting`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from ..arch import ArchSpec, Padding
+from ..arch import Padding
 from ..errors import UserError, first_line, nearest
-from .files import read, unwrapped
+from ..ledger import Numerics
+from .files import flat, read
+from .hubs import quiet, refuse_unreachable
 
-__all__ = ["Numerics", "Origin", "obtain"]
+__all__ = ["Origin", "obtain"]
 
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Numerics:
-    """What a state dict does not hold. None: not known, the spec's own stands."""
-
-    eps: float | None = None
-    padding: Padding | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    def applied(self, spec: ArchSpec) -> ArchSpec:
-        """`spec` with these in its style and input."""
-        norm, conv, image = spec.style.norm, spec.style.conv, spec.input
-        if self.eps is not None:
-            norm = norm.with_eps(self.eps)
-        if self.padding is not None:
-            conv = replace(conv, padding=self.padding)
-        if self.mean is not None and self.std is not None and len(self.mean) == image.channels:
-            image = replace(image, mean=self.mean, std=self.std)
-        return replace(spec, input=image).with_style(norm=norm, conv=conv)
-
-
-@dataclass(frozen=True)
 class Origin:
-    """A state dict, a name for it in messages, and what is known about the network it was trained in."""
+    """Tensors by their full names, a name for them in messages, and what is known about the network they were trained in."""
 
     label: str
     state: dict[str, Tensor]
@@ -59,7 +43,7 @@ def obtain(weights: str | Path) -> Origin:
 
     A `.safetensors` file, one of torch's (`.pth`, `.pt`, `.bin`; tensors only), a run folder, `timm:NAME`, `tv:NAME`, or
     `hub:OWNER/REPO@COMMIT`, where COMMIT is the full 40 digits: a branch may change, a commit may not. The last three
-    download to their packages' own caches when asked, and only then.
+    download to their packages' own caches when asked, and only then; what is in these is read without a network.
 
     Raises:
         UserError: no such thing, a damaged file, no network, a package that is not installed.
@@ -81,15 +65,18 @@ def _timm(name: str) -> Origin:
     try:
         import timm
     except ImportError:
-        raise UserError(f"timm:{name} needs timm, which is not installed here: pip install timm") from None
+        raise UserError(f"timm:{name} needs timm, which is not installed here: pip install 'convsmith[timm]'") from None
     known = timm.list_pretrained()
     bare = {entry.split(".")[0] for entry in known}
     if name not in known and name not in bare:
-        raise UserError(f"timm has no pretrained weights called '{name}'{nearest(name, bare)}")
+        near = nearest(name, known if "." in name else bare)
+        raise UserError(f"timm has no pretrained weights called '{name}'{near}")
+    wanted: Any = timm.get_pretrained_cfg(name)
+    path = _downloaded(f"timm:{name}", wanted.hf_hub_id, None)
     try:
-        model = timm.create_model(name, pretrained=True)
-    except Exception as error:  # the hub's client raises its own kinds, and without network those of requests
-        raise UserError(f"timm:{name} could not be fetched: {first_line(error)}") from None
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)})
+    except Exception as error:  # whatever timm's reading of a damaged file comes to
+        raise UserError(f"timm:{name} cannot be read from {path}: {first_line(error)}") from None
     config: Any = model.pretrained_cfg
     numerics = Numerics(
         eps=_eps(model),
@@ -108,6 +95,8 @@ def _torchvision(name: str) -> Origin:
         raise UserError(f"torchvision has no model '{name}'{nearest(name, known)}")
     weights = models.get_model_weights(name).DEFAULT
     transform = weights.transforms()
+    if not (Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name).is_file():
+        refuse_unreachable(weights.url, f"tv:{name}")
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
@@ -115,7 +104,7 @@ def _torchvision(name: str) -> Origin:
     model = models.get_model(name, weights=None)
     return Origin(
         f"tv:{name}",
-        unwrapped(state, f"tv:{name}"),
+        flat(state, f"tv:{name}"),
         Numerics(eps=_eps(model), padding=Padding.SYMMETRIC, mean=tuple(transform.mean), std=tuple(transform.std)),
     )
 
@@ -127,23 +116,41 @@ def _hub(name: str) -> Origin:
             f"hub:{name} is not pinned: write hub:OWNER/REPO@COMMIT with the commit's full 40 digits, since what a branch "
             "holds may change after you looked at it"
         )
-    try:
-        import huggingface_hub as hub
-    except ImportError:
-        raise UserError(f"hub:{name} needs huggingface_hub, which is not installed here") from None
-    path = None
-    for file in _HUB_FILES:
-        try:
-            path = Path(hub.hf_hub_download(repo, file, revision=revision))
-            break
-        except hub.errors.EntryNotFoundError:
-            continue
-        except Exception as error:  # the client's own kinds, and without network those of its transport
-            raise UserError(f"hub:{name} could not be fetched: {first_line(error)}") from None
-    if path is None:
-        raise UserError(f"hub:{name} has neither {' nor '.join(_HUB_FILES)}")
+    path = _downloaded(f"hub:{name}", repo, revision)
     _check_hash(path, f"hub:{name}")
     return Origin(f"hub:{name}", read(path))
+
+
+def _downloaded(label: str, repo: str, revision: str | None) -> Path:
+    """The weights' file of a repository of the model hub: the one in the hub's cache, else it is fetched."""
+    try:
+        from huggingface_hub import constants, errors, hf_hub_download
+    except ImportError:
+        raise UserError(
+            f"{label} needs huggingface_hub, which is not installed here: pip install 'convsmith[hub]'"
+        ) from None
+
+    def found(files: Sequence[str], *, cached: bool) -> Path | None:
+        for file in files:
+            try:
+                return Path(hf_hub_download(repo, file, revision=revision, local_files_only=cached))
+            except errors.EntryNotFoundError:  # not in the repository, or not in the cache
+                continue
+        return None
+
+    with quiet("huggingface_hub"):
+        try:
+            path = found(_HUB_FILES, cached=True)
+            if path is None:
+                refuse_unreachable(constants.ENDPOINT, label)
+                path = found(_HUB_FILES, cached=False)
+        except UserError:
+            raise
+        except Exception as error:  # the client's own kinds, and without network those of its transport
+            raise UserError(f"{label} could not be fetched: {first_line(error)}") from None
+    if path is None:
+        raise UserError(f"{label} has neither {' nor '.join(_HUB_FILES)}")
+    return path
 
 
 def _check_hash(path: Path, label: str) -> None:

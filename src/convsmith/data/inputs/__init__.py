@@ -1,21 +1,35 @@
 """What a network is shown, behind one small interface.
 
-| file      | images ...                                           |
-| --------- | ---------------------------------------------------- |
-| `arrays`  | of one size, in memory                               |
-| `encoded` | in memory, as the bytes of their files               |
-| `files`   | on disk                                              |
-| `joined`  | of several kinds, one after another                  |
-| `cached`  | decoded once, and mapped by all processes that train |
-| `items`   | of a dataset of the user's own                       |
+| file        | images ...                                           |
+| ----------- | ---------------------------------------------------- |
+| `arrays`    | of one size, in memory                               |
+| `encoded`   | in memory, as the bytes of their files               |
+| `files`     | on disk                                              |
+| `joined`    | of several kinds, one after another                  |
+| `cached`    | decoded once, and mapped by all processes that train |
+| `items`     | of a dataset of the user's own                       |
+| `corrupted` | of any of these, spoilt                              |
 """
 
 from .arrays import Arrays
 from .cached import Cached, Pixels
+from .corrupted import Corrupted
 from .encoded import Encoded
 from .files import Files
 from .inputs import Inputs, as_channels
 from .items import Items, MapStyle
 from .joined import Joined
 
-__all__ = ["Arrays", "Cached", "Encoded", "Files", "Inputs", "Items", "Joined", "MapStyle", "Pixels", "as_channels"]
+__all__ = [
+    "Arrays",
+    "Cached",
+    "Corrupted",
+    "Encoded",
+    "Files",
+    "Inputs",
+    "Items",
+    "Joined",
+    "MapStyle",
+    "Pixels",
+    "as_channels",
+]

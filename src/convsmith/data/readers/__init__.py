@@ -3,6 +3,7 @@
 | file     | what                                                   |
 | -------- | ------------------------------------------------------ |
 | `folder` | a folder with a folder per class                       |
+| `below`  | image files below a folder, and those left out         |
 | `npz`    | arrays, or JPEG files joined end to end                |
 | `table`  | a CSV file that says which class a file is of          |
 | `named`  | `digits` and torchvision's sets                        |

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,12 +10,15 @@ import numpy as np
 
 from ...errors import DataError
 from ..inputs import Files
+from ..oddities import brief
 from ..pictures import SUFFIXES
 from ..split import Split
 from ..targets import Labels
+from .below import folders_in, images_below, look_below, look_in
+from .names import worded
 from .parts import WHOLE, Part, Parts
 
-__all__ = ["images_below", "read_classes", "read_folder"]
+__all__ = ["read_classes", "read_folder"]
 
 # What folders of a part are called.
 _NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -28,59 +30,60 @@ def read_folder(path: Path, known: Sequence[str] = ()) -> Parts:
     They are parts where they hold class folders themselves; a folder of vehicles may well have a class called `train`.
     `known` are the classes of a network that is to be scored: none of them is a part, and a class may be empty.
     """
-    folders = _folders(path)
-    found = {folder.name.lower(): folder for folder in folders if folder.name not in known and _folders(folder)}
+    folders = folders_in(path)
+    found = {folder.name.lower(): folder for folder in folders if folder.name not in known and folders_in(folder)}
     named = {part: found[name] for part, names in _NAMES.items() for name in reversed(names) if name in found}
-    if not named or ("train" not in named and any(map(_has_images, folders))):
-        return {WHOLE: lambda: Part(*read_classes(path, empty=bool(known)))}
+    if not named or ("train" not in named and any(look_in(folder).images for folder in folders)):
+        return {WHOLE: lambda: read_classes(path, empty=bool(known))}
 
-    def part(folder: Path) -> Part:
-        return Part(*read_classes(folder, empty=bool(known)), f"the folder {folder.name.lower()}/")
+    def part(name: str, folder: Path) -> Part:
+        beside = _beside(path, named) if name == "train" else ()
+        return read_classes(folder, f"the folder {folder.name.lower()}/", empty=bool(known), notes=beside)
 
-    return {name: partial(part, folder) for name, folder in named.items()}
+    return {name: partial(part, name, folder) for name, folder in named.items()}
 
 
-def read_classes(path: Path, *, empty: bool = False) -> tuple[Split, tuple[str, ...]]:
-    """Every image below the class folders of `path`, class after class, in the order of their names.
+def read_classes(path: Path, name: str = "", *, empty: bool = False, notes: tuple[str, ...] = ()) -> Part:
+    """Every image below the class folders of `path`, class after class, in the order of their names; the part is called `name`.
 
-    A class folder without images is refused, or passed over where it may be `empty`.
+    A class folder without images is refused, or passed over where it may be `empty`. Images that are left out are noted.
     """
-    folders = _folders(path)
+    folders, loose = folders_in(path), look_in(path)
     if not folders:
-        what = "images, but no class folders" if _has_images(path) else "no class folders"
+        what = "images, but no class folders" if loose.images else "no class folders"
         raise DataError(f"{path} holds {what}; put the images of each class into a sub-folder named after it")
-    files = [images_below(folder) for folder in folders]
-    for folder, found in zip(folders, files, strict=True):
-        if not (found or empty):
+    below = [look_below(folder) for folder in folders]
+    for folder, found in zip(folders, below, strict=True):
+        if not (found.images or empty):
             raise DataError(
-                f"class '{folder.name}' has no images in {folder}; add some or remove the folder "
+                f"class '{worded(folder.name)}' has no images in {folder}; add some or remove the folder "
                 f"(images end in {', '.join(SUFFIXES)})"
             )
-    labels = np.repeat(np.arange(len(files)), [len(found) for found in files]).astype(np.int64)
-    inputs = Files(tuple(file for found in files for file in found))
-    return Split(inputs, Labels(labels)), tuple(folder.name for folder in folders)
+    classes = tuple(worded(folder.name) for folder in folders)
+    for one, folder in zip(classes, folders, strict=True):
+        if classes.count(one) > 1:
+            raise DataError(f"two folders of {path} are called '{one}', in two encodings: rename {folder}")
+    labels = np.repeat(np.arange(len(below)), [len(found.images) for found in below]).astype(np.int64)
+    inputs = Files(tuple(file for found in below for file in found.images))
+    left_out = loose.left_out + tuple(file for found in below for file in found.left_out)
+    notes += _told(loose.images, f"beside the class folders of {path.name}/ and not in them, so of no class")
+    notes += _told(left_out, "hidden, or are not called as images are (.jpg, .png and such; or no ending)")
+    return Part(Split(inputs, Labels(labels)), classes, name, notes=notes)
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not _hidden(entry.name))
+def _beside(path: Path, named: dict[str, Path]) -> tuple[str, ...]:
+    """What is said of the images that lie beside the parts of `path`, in it or in other folders."""
+    notes = _told(look_in(path).images, "beside the folders of the parts and in none of them")
+    for folder in folders_in(path):
+        if folder not in named.values():
+            names = " and ".join(f"{part.name}/" for part in named.values())
+            notes += _told(images_below(folder), f"in {folder.name}/, and the parts are {names}")
+    return notes
 
 
-def _has_images(path: Path) -> bool:
-    return any(_is_image(entry.name) for entry in path.iterdir())
-
-
-def images_below(folder: Path) -> list[str]:
-    """The images in a folder and all below it, in an order that is the same everywhere."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        found += [os.path.join(parent, name) for name in sorted(names) if _is_image(name)]
-    return found
-
-
-def _is_image(name: str) -> bool:
-    return not _hidden(name) and os.path.splitext(name)[1].lower() in SUFFIXES
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__"))
+def _told(files: Sequence[str], where: str) -> tuple[str, ...]:
+    if not files:
+        return ()
+    return (
+        f"{len(files)} {'image is' if len(files) == 1 else 'images are'} left out, {brief(files[0])} first: they lie {where}",
+    )

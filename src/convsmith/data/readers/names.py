@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +12,22 @@ from ...errors import DataError, nearest
 from ..split import Split
 from ..targets import Labels, ManyLabels
 
-__all__ = ["listed", "matched", "renumbered"]
+__all__ = ["listed", "matched", "renumbered", "worded"]
+
+
+def worded(name: str | bytes) -> str:
+    """A name from outside as text that can be written anywhere: UTF-8, or Latin-1 where it is not that; what would steer a
+    terminal is spelt out, a line feed as `\\n`."""
+    data = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return "".join(_spelt(one) for one in text)
+
+
+def _spelt(one: str) -> str:
+    return one.encode("unicode_escape").decode("ascii") if unicodedata.category(one) == "Cc" else one
 
 
 def renumbered(split: Split, names: tuple[str, ...], classes: tuple[str, ...], where: str) -> Split:

@@ -15,6 +15,7 @@ from ...firstbytes import disguise_of
 from ..inputs import Arrays, Encoded, Inputs
 from ..split import Split
 from ..targets import Labels
+from .names import worded
 from .parts import WHOLE, Part, Parts
 
 __all__ = ["read_images", "read_npz"]
@@ -120,7 +121,7 @@ def _names(names: np.ndarray | None, path: Path) -> tuple[str, ...]:
         return ()
     if names.ndim != 1 or names.dtype.kind not in "US":
         raise DataError(f"{path}: the class names must be a list of strings, not {names.dtype} of shape {names.shape}")
-    texts = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist())
+    texts = tuple(worded(name) for name in names.tolist())
     if len(set(texts)) < len(texts):
         raise DataError(f"{path}: two classes have the same name")
     return texts

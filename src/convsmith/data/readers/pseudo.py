@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from ...errors import DataError
 from ...firstbytes import read_text
+from ...units import plural
 from ..images import ImageData
-from ..inputs import Files, Inputs, Joined
+from ..inputs import Encoded, Files, Inputs
 from ..split import Split
 from ..targets import Labels
-from .folder import images_below
+from .below import images_below
+from .names import listed
 from .npz import read_images
 
-__all__ = ["PseudoLabels", "chosen", "read_pseudo", "unlabelled", "with_pseudo"]
+__all__ = ["PseudoLabels", "chosen", "contents_of", "named", "read_pseudo", "unlabelled", "with_pseudo"]
+
+
+# An image, by its path below the source or, in an .npz, its number; its class; and how sure the teacher was.
+Row: TypeAlias = tuple[str | int, str, float]
 
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """A row for each kept image of `source`, in which an image may come again: its number, its class's, and the score.
+    """A row for each kept image of `source`, in which an image may come again.
 
-    In the file `source` is relative to the file's own folder, and `teacher` a name. `looked` were read, `unreadable` could not
-    be; `teacher`, `threshold` and `balance` say how they were chosen.
+    `contents` are sixteen digits that change when one of these images does; they are empty in files of version 0.1, which
+    knew images by their place alone. In the file `source` is relative to the file's own folder, and `teacher` a name.
+    `looked` were read, `unreadable` could not be; `teacher`, `threshold` and `balance` say how they were chosen.
     """
 
     source: str
     classes: tuple[str, ...]
-    rows: tuple[tuple[int, int, float], ...]
+    rows: tuple[Row, ...]
     teacher: str
     threshold: float
     balance: int | None
     looked: int
     unreadable: int
+    contents: str = ""
 
     def per_class(self) -> list[int]:
-        counts = np.bincount([label for _, label, _ in self.rows], minlength=len(self.classes))
-        return [int(count) for count in counts]
+        counts = Counter(name for _, name, _ in self.rows)
+        return [counts[name] for name in self.classes]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self)) + "\n"
@@ -49,14 +60,22 @@ def read_pseudo(path: Path) -> PseudoLabels:
     """A file that `pseudo-label` wrote."""
     try:
         data = json.loads(read_text(path))
-        rows = tuple((int(i), int(label), float(score)) for i, label, score in data.pop("rows"))
         source = str(path.parent / data["source"])  # relative to the file; files of version 0.1 have it absolute
-        return PseudoLabels(**{**data, "rows": rows, "classes": tuple(data["classes"]), "source": source})
+        classes = tuple(map(str, data["classes"]))
+        rows = tuple(
+            (
+                image if isinstance(image, str) else int(image),
+                classes[name] if isinstance(name, int) else str(name),
+                float(score),
+            )
+            for image, name, score in data["rows"]
+        )
+        return PseudoLabels(**{**data, "rows": rows, "classes": classes, "source": source})
     except FileNotFoundError:
         raise DataError(
             f"there is no file {path}: `convsmith pseudo-label RUN IMAGES --out {path}` makes one"
         ) from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise DataError(f"{path} is not a file of pseudo-labels: {error}") from None
 
 
@@ -88,6 +107,44 @@ def chosen(
     return rows
 
 
+def named(inputs: Inputs, source: str | Path, i: int) -> str | int:
+    """What a row calls image `i` of the unlabelled images of `source`."""
+    return Path(inputs.paths[i]).relative_to(source).as_posix() if isinstance(inputs, Files) else i
+
+
+def contents_of(inputs: Inputs) -> str:
+    """Sixteen digits that change when one of these images does: by the sizes of files, by the bytes of an array."""
+    digest = hashlib.sha256()
+    for i in range(len(inputs)):
+        match inputs:
+            case Files(paths=paths):
+                digest.update(f"{Path(paths[i]).stat().st_size}\0".encode())
+            case Encoded():
+                digest.update(inputs.bytes_of(i))
+            case _:
+                digest.update(inputs.decode(i).contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _rows_found(pseudo: PseudoLabels, source: Inputs) -> np.ndarray:
+    """The numbers, int64, that the images of the rows have among those of the source now."""
+    again = f"`convsmith pseudo-label` has to label {pseudo.source} again"
+    if not pseudo.contents:  # of version 0.1: a place says nothing once images came or went
+        if len(source) != pseudo.looked:
+            raise DataError(
+                f"{pseudo.source} has {plural(len(source), 'image')} and had {pseudo.looked} when it was labelled: {again}"
+            )
+        return np.array([image for image, _, _ in pseudo.rows], np.int64)
+    number = {named(source, pseudo.source, i): i for i in range(len(source))}
+    lost = [image for image, _, _ in pseudo.rows if image not in number]
+    if lost:
+        raise DataError(f"{pseudo.source} has lost {plural(len(lost), 'labelled image')}, '{lost[0]}' first: {again}")
+    index = np.array([number[image] for image, _, _ in pseudo.rows], np.int64)
+    if contents_of(source.take(index)) != pseudo.contents:
+        raise DataError(f"the images of {pseudo.source} are not those that were labelled: {again}")
+    return index
+
+
 def with_pseudo(images: ImageData, pseudo: PseudoLabels, *, ratio: float, seed: int) -> ImageData:
     """`images` with `ratio` pseudo-labelled images for each labelled one among those to train on.
 
@@ -96,26 +153,19 @@ def with_pseudo(images: ImageData, pseudo: PseudoLabels, *, ratio: float, seed: 
     """
     if not ratio > 0:
         raise DataError(f"--pseudo-ratio must be above 0; got {ratio}")
-    if pseudo.classes != images.classes:
-        raise DataError(
-            f"the pseudo-labels are of {len(pseudo.classes)} classes ({', '.join(pseudo.classes[:3])}, ...), the data has "
-            f"{len(images.classes)} ({', '.join(images.classes[:3])}, ...)"
-        )
+    unknown = sorted({name for _, name, _ in pseudo.rows} - set(images.classes))
+    if unknown:
+        raise DataError(f"the pseudo-labels have classes that {images.name} has not: {listed(unknown)}")
     if not pseudo.rows:
         raise DataError("the file of pseudo-labels keeps no image: lower the threshold")
+    if not isinstance(images.train.targets, Labels):
+        raise DataError("pseudo-labels are one class for each image, and these images may be of several")
     source, rng = unlabelled(pseudo.source), np.random.default_rng(seed)
-    index, labels = (np.asarray([row[at] for row in pseudo.rows], np.int64) for at in (0, 1))
-    if index.max() >= len(source):
-        raise DataError(f"{pseudo.source} has {len(source)} images and had more when it was labelled: label it again")
+    index = _rows_found(pseudo, source)
+    labels = np.array([images.classes.index(name) for _, name, _ in pseudo.rows], np.int64)
     wanted = max(1, round(ratio * len(images.train)))
     rounds = [rng.permutation(len(index)) for _ in range(-(-wanted // len(index)))]
     drawn = np.concatenate(rounds)[:wanted]
-    own = images.train.targets
-    if not isinstance(own, Labels):
-        raise DataError("pseudo-labels are one class for each image, and these images may be of several")
-    train = Split(
-        Joined.of(images.train.inputs, source.take(index[drawn])),
-        Labels(np.concatenate((own.labels, labels[drawn]))),
-    )
+    train = images.train.joined(Split(source.take(index[drawn]), Labels(labels[drawn])))
     note = f"{images.split_note}; {wanted} pseudo-labelled images by {Path(pseudo.teacher).name} joined"
     return replace(images, train=train, split_note=note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData
@@ -20,10 +21,13 @@ from ...supernet import Space
 from ...tasks import Classify, Task
 from ...training import joined, recalled, remember
 from ...watcher import Watcher
-from ..feed import metadata_of, samples_of, shape_of, task_of
+from ...weights import Fitted
+from ...weights import write as write_weights
+from ..feed import metadata_of, refuse_lone_images, samples_of, shape_of, task_of
 from ..options import Data, Options, source_again
 from ..source import Source, data_record, loaded_again, unchanged
-from ..train.begin import given
+from ..train.begin import given, say_weights
+from ..train.stages import alone_on
 from .options import SearchOptions, Selector, space_in, space_of
 from .page import unfinished
 from .request import Request
@@ -40,6 +44,7 @@ __all__ = [
 ]
 
 
+@undisturbed()
 def search(
     data: Data,
     *,
@@ -67,41 +72,47 @@ def search(
                 watcher.note(f"started again by torchrun: going on with {before}")
                 return RunFolder.open(before), images
             task = request.task(images)
-            space, recipe = request.settled(images)
+            space, recipe, begin = request.settled(images)
+            refuse_lone_images(space.smallest(), recipe, len(images.train), ranks)
             request.refuse_slow(space)
             run = RunFolder.create(Path(options.parent), options.name or f"{images.name}-search-{space.base.name}")
             remember(str(run.path.resolve()))
             watcher.stage("run", str(run.path))
             small, big = cost(space.smallest()), cost(space.biggest())
             watcher.stage("space", f"{space.base.name}: {space.size():,} networks, from {small} to {big}")
-            _describe(run, request, space, recipe, task, images, options)
+            if begin is not None:
+                say_weights(str(options.weights), begin, watcher)
+            _describe(run, request, space, recipe, task, images, options, begin)
             return run, images
 
         found, images = ranks.from_first(begun)
-        return carried(found, images, watcher, ranks)
+        with alone_on(found, ranks):
+            return carried(found, images, watcher, ranks)
 
 
 def resume_search(
     run: RunFolder,
     *,
     data: Data | None = None,
+    val: str | Path | None = None,
     force: bool = False,
     on: str | None = None,
     watcher: Watcher | None = None,
 ) -> RunFolder:
-    """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` as in
-    `resume`.
+    """Go on with a search where it was stopped: what was trained, scored and measured is not done again. `data` and `val`
+    as in `resume`.
 
     Raises:
         DataError: the data has changed since the start. Forced, children are scored anew by it.
     """
     watcher = watcher or Watcher()
     remedy = f"`convsmith resume {run.path} {{}} PATH`"
-    images = loaded_again(run, source_again(run, data), own_data(data), watcher, remedy=remedy, force=force)
-    with joined(device(on)) as ranks:
+    with joined(device(on)) as ranks, alone_on(run, ranks):
+        images = loaded_again(run, source_again(run, data, val), own_data(data), watcher, remedy=remedy, force=force)
         return carried(run, images, watcher, ranks)
 
 
+@undisturbed()
 def export_child(
     run: RunFolder | str | Path,
     number: int,
@@ -125,6 +136,7 @@ def export_child(
     )
 
 
+@undisturbed()
 def child_model(run: RunFolder, number: int, watcher: Watcher | None = None) -> Model:
     """Child `number` of a search's front, counted from 1 as its report does, cut out and fit to be evaluated."""
     return _child(run, number, watcher or Watcher())[0]
@@ -154,10 +166,19 @@ def _child(run: RunFolder, number: int, watcher: Watcher) -> tuple[Model, ImageD
 
 
 def _describe(
-    run: RunFolder, request: Request, space: Space, recipe: Recipe, task: Task, images: ImageData, options: Options
+    run: RunFolder,
+    request: Request,
+    space: Space,
+    recipe: Recipe,
+    task: Task,
+    images: ImageData,
+    options: Options,
+    begin: Fitted | None,
 ) -> None:
     run.write("space.json", to_data(space))
     run.write_spec(space.biggest())
+    if begin is not None:  # kept, so that resuming needs nothing from elsewhere
+        write_weights(run.file("initial.safetensors"), begin.state)
     run.write_data(data_record(images))
     run.write_config(
         Config(
@@ -168,6 +189,7 @@ def _describe(
             data=images.name,
             source=to_data(request.source),
             seed=options.seed,
+            weights=None if options.weights is None else str(options.weights),
             workers=options.workers,
             command=given(),
             budgets=tuple(request.budgets),

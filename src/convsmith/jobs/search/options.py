@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ...codec import from_data
 from ...data import check_channels
 from ...errors import UserError, first_line, nearest
 from ...machine import this_machine
-from ...parts import PARTS
 from ...resolve import spec as resolve_spec
 from ...runs import RunFolder, value
 from ...supernet import SPACES, Space, space_from
@@ -90,7 +88,7 @@ def space_of(name: str) -> Space:
 
 def space_in(run: RunFolder) -> Space:
     """The space of a search, as its folder has it."""
-    return from_data(Space, run.read("space.json"), PARTS, source=str(run.file("space.json")))
+    return run.of_parts(Space, "space.json")
 
 
 def named_budgets(texts: Sequence[str]) -> dict[str, Budget]:

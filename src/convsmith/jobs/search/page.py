@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from ... import plot
 from ...files import write_text
-from ...reports.scaling import ScalingPage, Table, render_scaling
+from ...reports.links import within
+from ...reports.scaling import ScalingPage, render_scaling
 from ...reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
-from ...runs import Fall, Front, FrontRow, Limit, RunFolder, Scored
-from ...scores import Scores, said
+from ...reports.tables import Cell, Table
+from ...reports.view import Verdict
+from ...runs import Epoch, Fall, Front, FrontRow, Limit, RunFolder, Scored
+from ...scores import Metric, Scores, said
 from ...units import human, plural
 from .options import SearchOptions, space_in
 
@@ -29,8 +33,9 @@ def unfinished(run: RunFolder) -> str:
     return ""
 
 
-def write_page(run: RunFolder) -> Path:
-    """Write `report.html` and the front as `front.svg` into the search's folder; the path of the page."""
+def write_page(run: RunFolder, out: Path | None = None) -> Path:
+    """Write `report.html`, or the page `out`, and the front as `front.svg` into the search's folder; the path of the page."""
+    out = out or run.file("report.html")
     found, names, epochs = run.front, _axes(run), run.epochs
     metric, axis = found.metric, found.axis
     tried = [Point(cost, score) for cost, score in found.tried]
@@ -40,10 +45,10 @@ def write_page(run: RunFolder) -> Path:
     drawings = {"front": front_of_children(tried, front, winners, unit=unit, metric=metric)}
     captions = {
         "front": f"{metric.title} on the {found.n} held-out images that chose the children. Whiskers are 95 % intervals of one "
-        "score; the best of many flatters itself, so the table gives the validation images' word. Rest the pointer on a point "
-        "of the front for its card."
+        "score; the best of many is too high by chance, so the table gives the scores on the validation images. Rest the "
+        "pointer on a point of the front for its card."
         + (
-            " Milliseconds are predicted here; what is handed over was measured, and the table has that."
+            " Milliseconds are predicted here; the winners' were measured, and stand in the table."
             if axis == "ms"
             else ""
         )
@@ -68,12 +73,12 @@ def write_page(run: RunFolder) -> Path:
             "Networks scaled to the winners' multiply-adds and trained alone, on the same images for as many epochs of the "
             "same recipe. All on the validation images, which chose nothing; whiskers are 95 % intervals of one score."
         )
-    page, drawn = render_scaling(_page(run, found, shipped, names, captions), drawings)
+    page, drawn = render_scaling(_page(run, out.parent, found, shipped, names, captions), drawings)
     carded = with_cards(drawn["front"], [_card(i, row, names) for i, row in enumerate(found.front, 1)])
-    for name, text in (("report.html", page.replace(drawn["front"], carded)), ("front.svg", carded)):
-        write_text(run.file(name), text)
+    for file, text in ((out, page.replace(drawn["front"], carded)), (run.file("front.svg"), carded)):
+        write_text(file, text)
     plot.png(drawings["front"], run.file("front.png"))
-    return run.file("report.html")
+    return out
 
 
 @dataclass(frozen=True)
@@ -114,22 +119,23 @@ def missed(met: Mapping[str, Limit] | None) -> str:
 
 
 def _page(
-    run: RunFolder, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
+    run: RunFolder, at: Path, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
 ) -> ScalingPage:
     config, recipe, how, metric = run.config, run.recipe, SearchOptions.of(run), found.metric
     rows, findings = [], []
     for one in shipped:
         row, score = one.row, one.scores.headline
+        way = f"children/{row.budget}/"
+        page = within(one.folder, at)
         rows.append(
             (
                 row.budget,
-                score.text,
-                score.ends(" – "),
+                _told(score),
                 row.score.text,
                 human(row.macs),
                 human(row.params),
                 f"{one.ms:.3g}",
-                f"children/{row.budget}/",
+                Cell(way, href="" if page is None else f"{page}report.html"),
             )
         )
         ends = "" if score.interval is None else f" [{', '.join(said(end, score.unit, 1) for end in score.interval)}]"
@@ -141,8 +147,7 @@ def _page(
     front = [
         (
             str(number),
-            row.score.text,
-            row.score.ends(" – "),
+            _told(row.score),
             human(row.macs),
             human(row.params),
             "–" if row.ms is None else f"{row.ms:.3g}",
@@ -153,8 +158,7 @@ def _page(
     against = [
         (
             f"{foil.against} for {foil.budget}",
-            foil.failed or foil.score.text,
-            "–" if foil.failed else foil.score.ends(" – "),
+            foil.failed or _told(foil.score),
             human(foil.macs),
             human(foil.params),
             f"{foil.resolution} px",
@@ -164,6 +168,7 @@ def _page(
     falls = sum(isinstance(line, Fall) for line in run.lines)
     return ScalingPage(
         title=f"Search on {config.data}: {', '.join(config.budgets)}",
+        verdict=_verdict(shipped, run.epochs, metric),
         subtitle=(
             f"{found.scored} children scored",
             f"{found.n} held-out images",
@@ -176,18 +181,22 @@ def _page(
         tables=(
             Table(
                 "Handed over",
-                ("budget", metric.words, "95 %", "held-out", "MACs", "params", "ms", "folder"),
+                ("budget", metric.words, "held-out", "MACs", "params", "ms", "folder"),
                 tuple(rows),
+                words=("folder",),
             ),
             *(
-                [Table("Trained alone", ("network", metric.words, "95 %", "MACs", "params", "side"), tuple(against))]
+                [Table("Trained alone", ("network", metric.words, "MACs", "params", "side"), tuple(against))]
                 if against
                 else []
             ),
             Table(
                 "The front",
-                ("child", f"held-out {metric.words}", "95 %", "MACs", "params", "ms, predicted", "genes"),
+                ("child", f"held-out {metric.words}", "MACs", "params", "ms, predicted", "genes"),
                 tuple(front),
+                words=("genes",),
+                legend="Genes: the side of the input; the channels of the stem; of each stage the channels x the blocks, k its "
+                "kernel; the channels of the head. Small, beneath a score: its 95 % interval.",
             ),
         ),
         notes=(
@@ -199,6 +208,39 @@ def _page(
         ),
         command=config.command if isinstance(config.command, str) else "",
         machine="" if config.machine is None else config.machine.line,
+    )
+
+
+def _told(score: Metric) -> str | Cell:
+    """A score with its interval beneath."""
+    return score.text if score.interval is None else Cell(score.text, (score.ends(" – "),))
+
+
+def _verdict(shipped: Sequence[HandedOver], epochs: Sequence[Epoch], metric: Metric) -> Verdict:
+    """Whether every budget was met, and what to know before the children are believed."""
+    over = [f"{one.row.budget}: {said}" for one in shipped if (said := missed(one.met))]
+    notes = []
+    scores = sorted((one.scores.headline for one in shipped), key=lambda score: score.worth)
+    alike = [
+        one.interval is not None and other.interval is not None and other.interval[0] <= one.interval[1]
+        for one, other in pairwise(scores)
+    ]
+    if any(alike):
+        notes.append(
+            f"Their {metric.words} cannot be told apart: the intervals overlap."
+            if all(alike)
+            else f"Not all can be told apart by {metric.words}: some intervals overlap."
+        )
+    ends = [own for epoch in epochs if (own := epoch.values.get(f"val_{metric.name}")) is not None]
+    if len(ends) < 2 or ends[-1] > max(ends[:-1]):
+        notes.append("The supernet was still learning at its last epoch: its children are below what they could be.")
+    if over:
+        return Verdict("missed", f"{len(over)} of {len(shipped)} budgets missed", (*over, *notes))
+    what = "The budget is met" if len(shipped) == 1 else f"The {len(shipped)} budgets are met"
+    return Verdict(
+        "met",
+        f"{what}: {', '.join(f'{one.row.budget} at {one.scores.headline.text}' for one in shipped)}",
+        tuple(notes),
     )
 
 

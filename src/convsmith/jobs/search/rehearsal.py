@@ -10,6 +10,7 @@ from statistics import mean
 
 import numpy as np
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...data import Split
@@ -75,6 +76,7 @@ class SearchRehearsal:
         return record | {"hours": self.hours, "dry_run": True}
 
 
+@undisturbed()
 def rehearse_search(
     data: str | Path, *, to: str, options: Options, how: SearchOptions, watcher: Watcher
 ) -> SearchRehearsal:
@@ -85,7 +87,7 @@ def rehearse_search(
     """
     request = Request.of(data, to, options, how)
     images = replace(request.source.load(watcher), cache=None)  # building a cache would be writing
-    space, recipe = request.settled(images)
+    space, recipe, _ = request.settled(images)
     request.refuse_slow(space)
     parts, where = in_three(images, options.seed), device(options.device)
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ...costs import cost
 from ...data import ImageData, divided
@@ -12,12 +13,14 @@ from ...errors import UserError
 from ...latency import Runtime
 from ...recipe import Recipe
 from ...recipes import changed, settle
-from ...recipes import recipe as named_recipe
-from ...supernet import Space, refuse_recipe
+from ...resolve import origin
+from ...resolve import spec as resolve_spec
+from ...supernet import SPACES, Space, refuse_recipe
 from ...tasks import Task, refuse_unread, task_for
 from ...units import Budget
 from ...watcher import Watcher
-from ..options import Data, Options, source_of
+from ...weights import Fitted, fitted, onto
+from ..options import Data, Options, base_recipe, source_of
 from ..source import Source
 from ..timing.stopwatch import Stopwatch
 from ..train.begin import regularised
@@ -40,6 +43,7 @@ class Request:
     how: SearchOptions
     seed: int
     class_weights: str = ""
+    weights: str | Path | None = None
 
     @classmethod
     def of(cls, data: Data, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
@@ -51,16 +55,17 @@ class Request:
         budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
         for name in how.against:
             parsed(name)
-        base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
-        recipe = changed(base, options.settings)
+        recipe = changed(base_recipe(options, "quick"), options.settings)
         refuse_recipe(recipe)
+        if options.folds is not None:
+            raise UserError("--folds is of a training: cross-validate the network that a search found, with `train`")
         if options.tensorboard:
             raise UserError("--tensorboard is of a training; a search draws its curves in its report")
         if options.pseudo is not None:
             raise UserError(
                 "a search learns from no pseudo-labels: children would be chosen by images that they labelled"
             )
-        return cls(source_of(data, options), budgets, recipe, how, options.seed, options.class_weights)
+        return cls(source_of(data, options), budgets, recipe, how, options.seed, options.class_weights, options.weights)
 
     def task(self, images: ImageData) -> Task:
         """What the networks are for. Refused where it does not read what the recipe sets."""
@@ -68,13 +73,18 @@ class Request:
         refuse_unread(task, self.recipe)
         return task
 
-    def settled(self, images: ImageData) -> tuple[Space, Recipe]:
-        """The space of networks for these classes, and the recipe in numbers for the biggest, which alone is regularised.
+    def settled(self, images: ImageData) -> tuple[Space, Recipe, Fitted | None]:
+        """The space of networks for these classes, the recipe in numbers for the biggest, which alone is regularised, and the
+        weights that the biggest begins with.
 
         Raises:
-            UserError: no network of the space meets a budget, the space leaves no choice, or too few images to choose by.
+            UserError: no network of the space meets a budget, the space leaves no choice, too few images to choose by, or
+                weights of another network.
         """
         space = space_of(self.how.space).with_classes(len(images.classes))
+        begin = None
+        if self.weights is not None:
+            space, begin = self._begun(space)
         if space.size() == 1 or cost(space.smallest()) == cost(space.biggest()):
             raise UserError(f"{space.base.name}'s space leaves no choice: train that network by itself")
         _refuse_impossible(space, self.budgets.values())
@@ -83,7 +93,23 @@ class Request:
                 f"{images.name} has one training image a class: a search holds some out to choose by, and needs two at least"
             )
         recipe = settle(self.recipe, space.biggest())
-        return replace(space, base=regularised(space.base, recipe)), recipe
+        return replace(space, base=regularised(space.base, recipe)), recipe, begin
+
+    def _begun(self, space: Space) -> tuple[Space, Fitted]:
+        """The weights of the model whose networks are searched, for the biggest of them, and the space as they need it."""
+        if self.how.space in SPACES:
+            raise UserError(
+                f"no package has weights of the networks of {self.how.space}: --space MODEL searches within a network, such as "
+                "resnet18, and that can begin with its weights"
+            )
+        assert self.weights is not None
+        own = resolve_spec(self.how.space).with_classes(space.base.head.n_names)
+        fit = fitted(own, origin(self.weights, own.name), classes=own.head.n_names)
+        as_trained = replace(space.base, input=fit.spec.input).with_style(
+            norm=fit.spec.style.norm, conv=fit.spec.style.conv
+        )
+        space = replace(space, base=as_trained)
+        return space, onto(fit, space.biggest())
 
     def refuse_slow(self, space: Space) -> None:
         """Refuse a limit in milliseconds that not even the smallest network meets here, in the better of two measurements.

@@ -12,13 +12,14 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData, eval_batches
 from ...evals.intervals import wilson
 from ...latency import Runtime
+from ...locks import at_work
 from ...runs import Config, Epoch, Fall, FrontRow, Look, RunFolder, Stage, met
 from ...scores import Metric, Unit
 from ...stages import stage_rows
@@ -40,7 +41,7 @@ from .predicted import Timed
 from .request import in_three
 from .scores import Examiner, Scorer, examined
 
-__all__ = ["CALIBRATION", "Search", "calibration_of", "carried"]
+__all__ = ["CALIBRATION", "Search", "begin_with", "calibration_of", "carried"]
 
 # Training images whose statistics a child's norms are given.
 CALIBRATION = 2000
@@ -117,6 +118,8 @@ def _train(
     feed = Feed(spec, parts, recipe, seed, config.workers, (ranks.rank, ranks.world))
     calibration = calibration_of(space, parts)
     supernet, task = Supernet(space, seed=seed), task_of(run.config)
+    if run.has("initial.safetensors"):
+        begin_with(supernet.model, load_file(run.file("initial.safetensors")))
 
     def evaluate(shipped: Supernet) -> dict[str, float]:
         examiner = Examiner(shipped, parts, calibration, task, device=where)
@@ -166,6 +169,18 @@ def _train(
         write_weights(run.file("supernet.safetensors"), supernet.model.state_dict())
 
 
+def begin_with(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load weights of the network that a space was made from into its biggest network.
+
+    What they have no part in starts at 0: the classifier knows nothing, and the projections of shortcuts that the space adds
+    add nothing, so that the biggest begins as the network that the weights are of.
+    """
+    missing, _ = model.load_state_dict(state, strict=False)
+    for name, parameter in model.named_parameters():
+        if name in missing:
+            nn.init.zeros_(parameter)
+
+
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
     """Choose a child for each budget; leaves `front.json`, the winners and the front of all that was scored."""
     run, space, watcher, seed = state.run, state.space, state.watcher, state.run.seed
@@ -187,7 +202,7 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
     if found.metric.unit is Unit.SHARE:
         low, high = wilson(found.n // 2, found.n)
         watcher.note(
-            f"a score of {found.n} images is known within {50 * (high - low):.1f} points: closer children are told apart by chance"
+            f"a score of {found.n} images is known within {50 * (high - low):.1f} points; the order of closer children is chance"
         )
     for row in found.winners:
         took = "" if row.ms is None else f", {row.ms:.3g} ms"
@@ -207,7 +222,8 @@ def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) ->
         model = state.examiner.child(state.space.spec(row.genes))
         says = metadata_of(model.spec, state.images.classes, state.task)
         write_weights(child.file("model.safetensors"), model.state_dict(), says=asdict(says))
-    carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
+    with at_work(child.path):
+        carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
     if said := missed(child.config.met):
         state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from torch import nn
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import Exported, export_onnx
+from ...locks import at_work
 from ...resolve import target_of
 from ...runs import RunFolder
 from ...watcher import Watcher
 from ..feed import metadata_of, record_of_weights, refuse_misfit, samples_of, task_of
+from ..options import Data
 from ..source import Source
-from .quantise import Shrunk, export_int8
+from .quantise import Shrunk, export_int8, run_data
 
 __all__ = ["export"]
 
 
+@undisturbed()
 def export(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     path: str | Path | None = None,
@@ -26,6 +31,8 @@ def export(
     dynamic_batch: bool = True,
     int8: bool = False,
     must: str = "",
+    data: Data | None = None,
+    val: str | Path | None = None,
     watcher: Watcher | None = None,
 ) -> Exported | Shrunk:
     """A run, or any network that can be built, as an ONNX file that onnxruntime has run and that equals the network.
@@ -36,6 +43,8 @@ def export(
     With `int8` a run in eight bits instead, held against the float file; `must` are conditions that it has to meet, such as
     `ms<=5,drop<=0.5` (`quantise.export_int8`).
 
+    `data` and `val` say where a run's data lies now, if it was moved.
+
     Raises:
         UserError: what cannot be exported, a run that is not trained, or a place that cannot be written to.
         CheckFailed: a condition is broken; nothing is written.
@@ -43,7 +52,7 @@ def export(
     if int8:
         if not dynamic_batch:
             raise UserError("a file in eight bits leaves the batch free")
-        return export_int8(model, path, must=must, watcher=watcher)
+        return export_int8(model, path, must=must, data=data, val=val, watcher=watcher)
     if must:
         raise UserError("conditions are of files in eight bits: give int8=True")
     watcher, target = watcher or Watcher(), target_of(model)
@@ -56,13 +65,18 @@ def export(
     if not target.trained:
         watcher.note(f"{target.label} is exported with random weights: it was not trained here")
     if target.run is not None:
-        source = Source.of(target.run)
         says = metadata_of(target.run.spec, target.run.data.classes, task_of(target.run.config))
-        if not source.own:  # a dataset that lives in Python is not here: noise will do
-            samples = samples_of(target.run.spec, source.load(watcher))
+        if (
+            data is not None or not Source.of(target.run).own
+        ):  # a dataset that lives in Python is not here: noise will do
+            samples = samples_of(target.run.spec, run_data(target.run, data, val, watcher))
     named = Path(f"{target.label.replace(':', '-')}.onnx")
     out = Path(path) if path else target.run.file("model.onnx") if target.run else named
-    exported = export_onnx(module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples, metadata=says)
-    if target.run is not None and path is None:
-        record_of_weights(target.run, "export.json", exported.to_record())
+    into = target.run if path is None else None  # the run whose folder is written into
+    with nullcontext() if into is None else at_work(into.path):
+        exported = export_onnx(
+            module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples, metadata=says
+        )
+        if into is not None:
+            record_of_weights(into, "export.json", exported.to_record())
     return exported

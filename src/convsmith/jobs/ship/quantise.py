@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from ...arch import ArchSpec
 from ...data import ImageData, train_batches
+from ...data.readers.dataset import own_data
 from ...errors import CheckFailed, UserError
 from ...evals import evaluate
 from ...exporting import export_onnx
@@ -22,12 +24,14 @@ from ...exporting.must import conditions
 from ...exporting.ort import ort_subject, runner
 from ...files import check_writable, whole
 from ...latency import Timing, interleave
+from ...locks import at_work
 from ...recipe import Augment
 from ...resolve import target_of, trained_run
 from ...runs import Int8, RunFolder
 from ...watcher import Watcher
 from ..feed import metadata_of, normaliser, samples_of, task_of, trained, validation_batches
-from ..source import Source
+from ..options import Data, source_again
+from ..source import loaded_again
 
 __all__ = ["Shrunk", "export_int8"]
 
@@ -80,6 +84,8 @@ def export_int8(
     path: str | Path | None = None,
     *,
     must: str = "",
+    data: Data | None = None,
+    val: str | Path | None = None,
     threads: int = 1,
     watcher: Watcher | None = None,
 ) -> Shrunk:
@@ -98,9 +104,10 @@ def export_int8(
     run = trained_run(target.run)
     out = Path(path) if path is not None else run.file("model.int8.onnx")
     check_writable(out)
-    images = Source.of(run).load(watcher)
+    images = run_data(run, data, val, watcher)
     shape = run.spec.input.shape.dims
-    with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
+    alone = at_work(run.path) if path is None else nullcontext()
+    with alone, tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
         large, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), large, input_shape=shape, samples=samples_of(run.spec, images))
@@ -119,9 +126,18 @@ def export_int8(
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
         with whole(out) as temporary:
             shutil.copyfile(small, temporary)
-    if path is None:
-        run.write_int8(Int8.from_record(shrunk.to_record()))
+        if path is None:
+            run.write_int8(Int8.from_record(shrunk.to_record()))
     return shrunk
+
+
+def run_data(run: RunFolder, data: Data | None, val: str | Path | None, watcher: Watcher) -> ImageData:
+    """A run's data from where it lies now; from a place that is told, only if it is the same."""
+    source, remedy = source_again(run, data, val), f"`convsmith export {run.path} {{}} PATH`"
+    if data is not None or val is not None:
+        return loaded_again(run, source, own_data(data), watcher, remedy=remedy, force=None)
+    source.refuse_missing(remedy)
+    return source.load(watcher)
 
 
 def _calibration(run: RunFolder, images: ImageData) -> list[NDArray[np.float32]]:

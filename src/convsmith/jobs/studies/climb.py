@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import mean
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
@@ -16,15 +18,15 @@ from ...files import write_json, write_text
 from ...machine import this_machine
 from ...recipe import Recipe
 from ...recipes import changed, differences
-from ...recipes import recipe as named_recipe
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
+from ...shown import Shown
 from ...tasks import task_for
 from ...units import plural
 from ...watcher import Watcher
 from ..feed import Feed
-from ..options import Data, Options, source_of
+from ..options import Data, Options, base_recipe, source_of
 from ..timing.steps import seconds_a_step
 from ..train.begin import regularised
 from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
@@ -36,8 +38,8 @@ __all__ = ["Climbed", "climb", "hours_of", "planned"]
 TRIED = 8
 
 
-@dataclass(frozen=True)
-class Climbed:
+@dataclass(frozen=True, repr=False)
+class Climbed(Shown):
     """A finished study: its steps, each step's top-1 by seed, what they say, and where the page is."""
 
     steps: tuple[Step, ...]
@@ -45,6 +47,13 @@ class Climbed:
     rungs: tuple[Rung, ...]
     effects: tuple[Effect, ...]
     report: Path
+
+    def __str__(self) -> str:
+        each = (
+            f"{step.name}: top-1 {mean(own.values()):.2%} of {len(own)}"
+            for step, own in zip(self.steps, self.scores, strict=True)
+        )
+        return "\n".join((f"a ladder of {len(self.steps)} steps, {self.report}", *each))
 
     def to_record(self) -> dict[str, object]:
         return {
@@ -68,7 +77,7 @@ def planned(
     watcher: Watcher,
 ) -> tuple[ImageData, ArchSpec, Recipe, Sequence[Step]]:
     """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
-    base = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    base = base_recipe(options, "resnet-rs")
     recipe = changed(base, options.settings)
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
@@ -88,6 +97,7 @@ def hours_of(steps: Sequence[Step], images: ImageData, *, seeds: int, workers: i
     return seeds * epochs * len(images.train) * an_image / workers / 3600
 
 
+@undisturbed()
 def climb(
     model: str | Path | ArchSpec,
     data: Data,

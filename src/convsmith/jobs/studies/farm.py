@@ -6,7 +6,9 @@ import logging
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -16,7 +18,8 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from ...errors import UserError
+from ...errors import UserError, first_line
+from ...registry import plug_in_all, plugged, registered
 
 __all__ = ["Farm", "orphaned"]
 
@@ -50,13 +53,15 @@ class Farm(Generic[S, T, R]):
         if workers < 1:
             raise UserError(f"--jobs must be at least 1; got {workers}")
         self._do, self._workers = do, workers
-        self._shared = pickle.dumps(shared)
         self._pool: ProcessPoolExecutor | None = None
         self._ray: Any = None
+        self._over: Any = None  # told to the processes when nobody waits for them any more
         self._there: Any = None
         self._key = ""
         if cluster is not None:
             self._ray = _connected(cluster)
+        self._shared = self._pickled(shared)
+        if self._ray is not None:
             self._there, self._key = self._ray.put(self._shared), uuid.uuid4().hex
 
     def __enter__(self) -> Farm[S, T, R]:
@@ -66,6 +71,8 @@ class Farm(Generic[S, T, R]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
+            if kind is not None:
+                self._over.set()
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
             self._pool = None
         if self._ray is not None:
@@ -82,7 +89,8 @@ class Farm(Generic[S, T, R]):
         for life in range(_LIVES):
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
-                begin = (self._do, self._shared, os.getpid())
+                self._over = context.Event()
+                begin = (self._do, self._shared, os.getpid(), self._over, plugged())
                 self._pool = ProcessPoolExecutor(self._workers, context, _begin, begin)
             running: dict[Future[R], str] = {}
             try:
@@ -110,17 +118,36 @@ class Farm(Generic[S, T, R]):
         # A node that dies takes its work with it; Ray begins it again on another.
         remote: Any = self._ray.remote(num_cpus=1, max_retries=8)(_remote)
         running = {
-            remote.remote(self._do, pickle.dumps(item), self._key, self._there): name for name, item in work.items()
+            remote.remote(self._do, self._pickled(item), self._key, self._there): name for name, item in work.items()
         }
         while running:
             ended, _ = self._ray.wait(list(running), num_returns=1)
             for future in ended:
-                yield running.pop(future), self._ray.get(future)
+                try:
+                    result = self._ray.get(future)
+                except self._ray.exceptions.RayError as error:
+                    if isinstance(error, UserError):  # raised by the work itself
+                        raise
+                    raise UserError(
+                        f"the cluster lost a piece of work, with {len(running)} of {len(work)} left: {first_line(error)}. What "
+                        "is done is kept, and the same command goes on"
+                    ) from error
+                yield running.pop(future), result
+
+    def _pickled(self, value: object) -> bytes:
+        """For a cluster with the code of the user's own parts, since no file of this machine is there."""
+        if self._ray is None:
+            return pickle.dumps(value)
+        packer = self._ray.cloudpickle
+        for module in {sys.modules[part.__module__] for part in registered()} - {sys.modules["__main__"]}:
+            packer.register_pickle_by_value(module)
+        packed: bytes = packer.dumps(value)
+        return packed
 
 
 def orphaned() -> bool:
-    """Whether this is a farm's process whose farmer is gone: it should end at the next good moment."""
-    return _farmer is not None and os.getppid() != _farmer
+    """Whether this is a farm's process whose farmer is gone or was interrupted: it should end at the next good moment."""
+    return _farmer is not None and (os.getppid() != _farmer or _over.is_set())
 
 
 # ---- in a working process --------------------------------------------------------------------------------------------
@@ -130,15 +157,19 @@ _do: Callable[[Any, Any], Any] | None = None
 _shared: Any = None
 _key: str = ""
 _farmer: int | None = None
+_over: Any = None
 _at_work = threading.Lock()
 
 
-def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int) -> None:
+def _begin(do: Callable[[Any, Any], Any], shared: bytes, farmer: int, over: Any, plugins: tuple[str, ...]) -> None:
     import torch
 
-    global _do, _shared, _farmer
+    global _do, _shared, _farmer, _over
+    # Ctrl-C reaches every process of a terminal; the farmer tells the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    _do, _shared, _farmer = do, pickle.loads(shared), farmer
+    plug_in_all(plugins)
+    _do, _shared, _farmer, _over = do, pickle.loads(shared), farmer, over
     threading.Thread(target=_end_with_farmer, daemon=True).start()
 
 

@@ -10,23 +10,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...costs import cost
 from ...data import ImageData, check_channels
 from ...errors import BudgetError, UserError
-from ...evals.intervals import student
+from ...evals.intervals import student, wilson
 from ...recipe import Recipe
 from ...recipes import changed, settle
-from ...recipes import recipe as named_recipe
 from ...resolve import spec as resolve_spec
 from ...scaling import Compound, Point, Rule, Tiny, rule_to_json, solve
 from ...scaling import rule as named_rule
 from ...scaling.candidates import apart, sampled, twice
 from ...scaling.law import Law
+from ...shown import Shown
 from ...tasks import Classify, task_for
 from ...units import Budget, Cost, plural
 from ...watcher import Watcher
-from ..options import Options
+from ..options import Options, base_recipe
 from ..train.begin import regularised
 from .trials import Outcome, Trial, train_all
 
@@ -36,6 +37,9 @@ __all__ = ["Arm", "Check", "Difference", "Fitted", "Plan", "fit_scaling", "plann
 # the last costs four times the dearest that the law has seen.
 # At a share of 1 the tiny rule's answer is the base itself, which is no member of its curves.
 SHARES = {"tiny": ((1 / 16, 1 / 8, 1 / 4), (1 / 2, 0.99)), "compound": ((1 / 4, 1 / 2, 1.0), (2.0, 4.0))}
+
+# Of the base's cost, what a triple that stands for its double must come to.
+LEAST_DOUBLED = 1.5
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,8 @@ class Difference:
     interval: tuple[float, float] | None
 
 
-@dataclass(frozen=True)
-class Fitted:
+@dataclass(frozen=True, repr=False)
+class Fitted(Shown):
     """A finished study: the rule, what it rests on, its law with the held-out checks, and each foil's paired difference."""
 
     plan: Plan
@@ -113,6 +117,9 @@ class Fitted:
     differences: tuple[Difference, ...]
     failures: tuple[str, ...]
     images: ImageData
+
+    def __str__(self) -> str:
+        return f"{_said(self.rule)}, fitted to {self.images.name} from {self.plan.base.name}"
 
     def to_record(self) -> dict[str, object]:
         return {
@@ -156,7 +163,7 @@ def planned(
         raise UserError(f"a rule cannot be fitted to {trials} networks; 4 are the least, 24 say something")
     if seeds < 1:
         raise UserError(f"--seeds must be at least 1; got {seeds}")
-    recipe = named_recipe(options.recipe) if isinstance(options.recipe, str) else options.recipe
+    recipe = base_recipe(options, "quick")
     spec = resolve_spec(base).with_classes(len(images.classes))
     check_channels(spec.input.channels)
     spec = spec if resolution is None else spec.with_resolution(resolution)
@@ -164,20 +171,43 @@ def planned(
     return Plan(rule, regularised(spec, recipe), recipe, trials, seeds, front, options.seed, tuple(against))
 
 
-def candidates(plan: Plan) -> list[tuple[Compound | Point, ArchSpec]]:
-    """The networks to try: (what they stand for, spec). Compound triples cost twice the base each, tiny shapes up to it."""
+def candidates(plan: Plan, watcher: Watcher | None = None) -> list[tuple[Compound | Point, ArchSpec]]:
+    """The networks to try: (what they stand for, spec). Compound triples cost twice the base each, tiny shapes up to it.
+
+    A triple that rounding keeps far from twice the base is left out, since it would be compared at another cost, and the next
+    one takes its place; `watcher` is told.
+    """
     rng = random.Random(plan.seed)
     if plan.rule == "tiny":
         return [*sampled(plan.base, plan.trials, rng, cost)]
     made: list[tuple[Compound | Point, ArchSpec]] = []
-    for rule in apart(plan.trials, rng):
+    for rule in apart(2 * plan.trials, rng):
+        if len(made) == plan.trials:
+            break
         try:
-            made.append((rule, twice(rule, plan.base, cost)))
+            spec = twice(rule, plan.base, cost)
         except BudgetError:
             continue
+        times = cost(spec).macs / cost(plan.base).macs
+        if times >= LEAST_DOUBLED:
+            made.append((rule, spec))
+        elif watcher is not None:
+            watcher.note(f"{spec.name} is left out: rounding leaves it at {times:.2f} times the base's cost, not twice")
     return made
 
 
+def _refuse_chance(arms: Sequence[Arm], images: ImageData) -> None:
+    """Refuse scores that say nothing: the best of them cannot be told from always answering the commonest class."""
+    counts, best = images.counts[1], max(arms, key=lambda arm: arm.mean)
+    n, most = int(counts.sum()), int(counts.max())
+    if wilson(round(best.mean * n), n)[0] <= most / n:
+        raise UserError(
+            f"no rule is fitted: the best of {len(arms)} networks, {best.name}, scores {best.mean:.2%} on {n} images, which cannot "
+            f"be told from the {most / n:.2%} of always answering '{images.classes[int(counts.argmax())]}'. Train longer: --epochs"
+        )
+
+
+@undisturbed()
 def fit_scaling(
     plan: Plan,
     images: ImageData,
@@ -199,7 +229,12 @@ def fit_scaling(
         found = iter(train_all(jobs, images, out / "trials", workers=workers, cluster=cluster, watcher=watcher))
         return [[_score(next(found), spec, seed, failures) for seed in range(seeds)] for spec, seeds in asked]
 
-    tried = candidates(plan)
+    tried = candidates(plan, watcher)
+    if len(tried) < 4:
+        raise UserError(
+            f"{len(tried)} networks can be tried, and a rule needs four: {plan.base.name} at {plan.base.input.resolution} px has "
+            "too few shapes; give a larger --resolution or another --base"
+        )
     seeds = 1 if plan.rule == "tiny" else plan.seeds
     watcher.stage("try", f"{len(tried)} networks, {plural(seeds, 'seed')} each")
     scores = [_finite(one) for one in train([(spec, seeds) for _, spec in tried])]
@@ -210,8 +245,9 @@ def fit_scaling(
     ]
     if len(arms) < 4:
         raise UserError(
-            f"{len(arms)} of {len(tried)} trainings gave a score; no rule can be fitted. " + "; ".join(failures)
+            f"{len(arms)} of {len(tried)} networks gave a score, and a rule needs four: " + "; ".join(failures)
         )
+    _refuse_chance(arms, images)
     rule, points = _rule(plan, [what for what, _ in tried], scores)
     watcher.stage("rule", _said(rule))
 

@@ -12,7 +12,9 @@ from ...costs import cost
 from ...files import write_text
 from ...machine import this_machine
 from ...reports.fronts import Band, Dot, Factors, accuracy_front, factor_curves
-from ...reports.scaling import ScalingPage, Table, render_scaling
+from ...reports.scaling import ScalingPage, render_scaling
+from ...reports.tables import Cell, Table
+from ...reports.view import Verdict
 from ...scaling import Compound, Tiny, fronts, rule_to_json
 from ...units import human, plural
 from .scaling import Fitted
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["findings", "written"]
+
+WIDE = 0.1  # a prediction's interval, from end to end, in shares of the images
 
 
 def written(study: Fitted, out: Path, *, command: str = "", workers: int = 1) -> Path:
@@ -49,12 +53,15 @@ def findings(study: Fitted) -> list[str]:
             f"Best triple: alpha {rule.alpha:g} (depth), beta {rule.beta:g} (width), gamma {rule.gamma:g} (resolution)."
         )
         tried = sorted((arm for arm in study.arms if arm.role == "tried"), key=lambda arm: -arm.mean)
-        low = tried[0].interval[0] if tried[0].interval else tried[0].mean
-        near = [arm for arm in tried[1:] if (arm.interval[1] if arm.interval else arm.mean) >= low]
-        lines.append(
-            f"{len(near)} of the other {len(tried) - 1} triples cannot be told from it: their intervals over "
-            f"{len(tried[0].scores)} seeds overlap."
-        )
+        if tried[0].interval is None:
+            lines.append("One seed has no interval: none of the triples can be told from another. Give --seeds 3.")
+        else:
+            low = tried[0].interval[0]
+            near = [arm for arm in tried[1:] if arm.interval is not None and arm.interval[1] >= low]
+            lines.append(
+                f"{len(near)} of the other {len(tried) - 1} triples cannot be told from it: their intervals over "
+                f"{len(tried[0].scores)} seeds overlap."
+            )
     else:
         shown = "; ".join(study.rule.describe(c) for c in (0.5, 0.25, 0.1))
         lines.append(f"The rule at half, a quarter and a tenth of the base's cost: {shown}.")
@@ -66,7 +73,7 @@ def findings(study: Fitted) -> list[str]:
             lines.append(
                 f"No law: the error does not fall with cost, with {scatter}. Train longer, or with more seeds."
             )
-    if any(check.high - check.low > 0.1 for check in study.checks):
+    if any(check.high - check.low > WIDE for check in study.checks):
         lines.append(
             "The predictions' intervals are wider than 10 points: more epochs or seeds are needed to use them."
         )
@@ -142,8 +149,11 @@ def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -
             f"{arm.spec.depth}",
             human(arm.cost.macs),
             human(arm.cost.params),
-            f"{arm.mean:.2%}",
-            "–" if arm.interval is None else f"{100 * arm.interval[0]:.1f} – {100 * arm.interval[1]:.1f}",
+            f"{arm.mean:.2%}"
+            if arm.interval is None
+            else Cell(
+                f"{arm.mean:.2%}", (f"{100 * max(arm.interval[0], 0):.1f} – {100 * min(arm.interval[1], 1):.1f}",)
+            ),
         )
         for arm in study.arms
     ]
@@ -155,10 +165,17 @@ def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -
             f"{len(study.images.val)} validation images",
             f"{plural(plan.recipe.epochs, 'epoch')} of '{plan.recipe.name}'",
         ),
+        verdict=_verdict(study),
         findings=tuple(findings(study)),
         captions=captions,
         tables=(
-            Table("In numbers", ("network", "role", "px", "blocks", "MACs", "params", "top-1", "95 %"), tuple(rows)),
+            Table(
+                "In numbers",
+                ("network", "role", "px", "blocks", "MACs", "params", "top-1"),
+                tuple(rows),
+                words=("role",),
+                legend="Small, beneath a score: its 95 % interval over the seeds.",
+            ),
         ),
         failures=study.failures,
         notes=(
@@ -171,6 +188,22 @@ def _page(study: Fitted, captions: dict[str, str], command: str, workers: int) -
         command=command,
         machine=this_machine().line,
     )
+
+
+def _verdict(study: Fitted) -> Verdict:
+    """Whether the rule's law predicts what was held out: what a reader may do with the rule."""
+    law, checks = study.law, study.checks
+    if law is None:
+        return Verdict("none", "A rule was fitted; no law says how the error falls with cost")
+    if law.slope >= 0:
+        return Verdict("missed", "No law: the error does not fall with cost, so the rule predicts nothing")
+    inside = sum(check.low <= check.found <= check.high for check in checks)
+    said = f"The law predicted {inside} of {len(checks)} held-out networks within its 95 % interval"
+    if inside < len(checks):
+        return Verdict("missed", said)
+    if any(check.high - check.low > WIDE for check in checks):
+        return Verdict("unfinished", said, ("The intervals are wide: more epochs or seeds are needed to use them.",))
+    return Verdict("met", said)
 
 
 def _json(study: Fitted) -> str:

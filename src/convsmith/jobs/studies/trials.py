@@ -19,9 +19,10 @@ from ...codec import to_json
 from ...data import ImageData
 from ...errors import UserError
 from ...files import write_text
-from ...recipe import Recipe
+from ...locks import at_work
+from ...recipe import Keep, Recipe
 from ...watcher import Watcher
-from ..feed import Feed, normaliser, validation_batches
+from ..feed import Feed, normaliser, refuse_lone_images, validation_batches
 from ..source import fingerprint
 from .farm import Farm, orphaned
 
@@ -66,6 +67,12 @@ def train_all(
     `workers` local processes train beside each other; `cluster` is the address of a Ray cluster whose every free core
     trains one. Both give the same outcomes as one process. A training that diverges is an outcome that says so.
     """
+    if any(trial.recipe.keep is not Keep.LAST or trial.recipe.patience for trial in trials):
+        raise UserError(
+            "a study compares last epochs, since choosing flatters every network: leave out keep and patience"
+        )
+    for spec, recipe in {(trial.spec, trial.recipe) for trial in trials}:
+        refuse_lone_images(spec, recipe, len(images.train))
     watcher, data = watcher or Watcher(), fingerprint(images)
     keys = [trial.key(data) for trial in trials]
     todo = {key: trial for key, trial in zip(keys, trials, strict=True) if not (out / f"{key}.json").exists()}
@@ -75,7 +82,7 @@ def train_all(
     # The dearest first: the last to end should be short.
     order = sorted(todo, key=lambda key: -_effort(todo[key]))
     work = {key: (todo[key], None if cluster else out / f"{key}.pt") for key in order}
-    with Farm(_trained, images, workers=workers, cluster=cluster if work else None) as farm:
+    with at_work(out), Farm(_trained, images, workers=workers, cluster=cluster if work else None) as farm:
         for key, outcome in farm(work) if work else ():
             _keep(out / f"{key}.json", outcome)
             done += 1

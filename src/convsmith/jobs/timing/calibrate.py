@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...families import spec as member
@@ -47,13 +48,13 @@ def this_device(runtime: Runtime, threads: int) -> Device:
     return Device(machine.processor, machine.system, runtime.value, version, threads)
 
 
-def place(device: Device, folder: Path) -> Path:
-    """The file of a device's calibration."""
+def place(device: Device, folder: Path | None = None) -> Path:
+    """The file of a device's calibration under `folder`, or in the user's cache."""
     name = "-".join((device.processor, device.runtime, device.version, f"{device.threads}t"))
-    return folder / "speed" / ("".join(c if c.isalnum() or c in ".-" else "_" for c in name) + ".json")
+    return (folder or CACHE) / "speed" / ("".join(c if c.isalnum() or c in ".-" else "_" for c in name) + ".json")
 
 
-def calibration(runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path = CACHE) -> DeviceModel:
+def calibration(runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path | None = None) -> DeviceModel:
     """The calibration of this device, or a `UserError` that says how to make one."""
     device = this_device(Runtime(runtime), threads)
     path = place(device, folder)
@@ -68,6 +69,7 @@ def calibration(runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: 
     return model
 
 
+@undisturbed()
 def calibrate(
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
@@ -75,11 +77,11 @@ def calibrate(
     networks: int = 90,
     rounds: int = 15,
     workers: int | None = None,
-    folder: Path = CACHE,
+    folder: Path | None = None,
     seed: int = 0,
     watcher: Watcher | None = None,
 ) -> tuple[DeviceModel, Path]:
-    """Make and time random networks of every family, fit the model, and keep it under `folder`.
+    """Make and time random networks of every family, fit the model, and keep it under `folder`, or in the user's cache.
 
     Two of three are shallow: they have as many different kernels as deep ones and are made in a fraction of the time. The
     others show what depth adds: weights that no cache holds, and what lies between kernels. `workers` processes export
@@ -108,14 +110,14 @@ def calibrate(
 
 
 def estimate(
-    model: str | Path | ArchSpec, *, runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path = CACHE
+    model: str | Path | ArchSpec, *, runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path | None = None
 ) -> Prediction:
     """Milliseconds of one image as this device's calibration expects them; nothing is built, exported or run."""
     spec = resolve_spec(model)
     return calibration(runtime, threads, folder).predict(spec)
 
 
-def expectation(runtime: str | Runtime, threads: int, folder: Path = CACHE) -> Callable[[ArchSpec], float] | None:
+def expectation(runtime: str | Runtime, threads: int, folder: Path | None = None) -> Callable[[ArchSpec], float] | None:
     """Milliseconds of a spec by this device's calibration, or None where there is none that holds."""
     try:
         return calibration(runtime, threads, folder).ms
@@ -149,6 +151,7 @@ class Steady:
         return f"anchors now over then: {each}; {verdict}"
 
 
+@undisturbed()
 def steady(model: DeviceModel, *, rounds: int = 15, watcher: Watcher | None = None) -> Steady:
     """Time the anchors again and compare them with the calibration."""
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:

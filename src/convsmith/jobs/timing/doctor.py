@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...latency import eager_subject, interleave
 from ...machine import Machine, this_machine
@@ -44,6 +45,7 @@ class Doctor:
         return record | {"verdict": self.verdict}
 
 
+@undisturbed()
 def examine(*, seed: int = 0, rounds: int = 20) -> Doctor:
     """Time one fixed convolution over and over, and ask the system what else is running."""
     conv = nn.Conv2d(64, 64, 3, padding=1)

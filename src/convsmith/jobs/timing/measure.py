@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting import export_onnx, ort_subject
@@ -24,6 +25,7 @@ __all__ = ["measure"]
 SECONDS = 30.0  # after which no round begins
 
 
+@undisturbed()
 def measure(
     models: Sequence[str | Path | ArchSpec | RunFolder | nn.Module] | str | Path | ArchSpec | RunFolder | nn.Module,
     *,

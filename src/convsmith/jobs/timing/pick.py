@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...costs import cost
 from ...errors import BudgetError, UserError, nearest
 from ...families import names
 from ...families import spec as member
 from ...latency import Latency, Runtime, Timing
-from ...ledger import Row, families, published
+from ...ledger import Row, families, fetchable, published
 from ...scaling import Compound, solve
 from ...units import Budget, Cost, human, plural
 from ...watcher import Watcher
@@ -65,6 +66,7 @@ class Picked:
         }
 
 
+@undisturbed()
 def pick(
     to: str | Budget,
     *,
@@ -72,6 +74,7 @@ def pick(
     family: str | None = None,
     top: int = 8,
     scaled: bool = True,
+    with_weights: bool = False,
     timed: bool = True,
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
@@ -84,6 +87,7 @@ def pick(
     Latency is measured here, interleaved, with random weights. For a budget in ms the ledger is tried from the top down,
     leaving out what the measured speed of its family says is far too slow. Without `timed` only counts are given, and a
     budget in ms is refused. With `dry_run` nothing is measured, and a note says what would be.
+    `with_weights` are networks that timm or torchvision has weights of, as they are: no scaled ones.
     """
     watcher, budget = watcher or Watcher(), to if isinstance(to, Budget) else Budget.parse(to)
     if math.isfinite(budget.ms) and not timed:
@@ -91,9 +95,10 @@ def pick(
     if family is not None and family not in families():
         raise UserError(f"unknown family '{family}'; families are {', '.join(families())}{nearest(family, families())}")
     rows = published(pattern, family=family)
-    everyone = _candidates(rows)
+    everyone = _candidates(row for row in rows if not with_weights or fetchable(row.name))
     if not everyone:
-        raise UserError(f"no network of the ledger that matches '{pattern}' has a published ImageNet top-1")
+        weighty = " and weights in timm or torchvision" if with_weights else ""
+        raise UserError(f"no network of the ledger that matches '{pattern}' has a published ImageNet top-1{weighty}")
     ranked = sorted((one for one in everyone if budget.admits(one.cost)), key=lambda one: (-one.prior, one.cost.macs))
     if not ranked:
         least = min(everyone, key=lambda one: one.cost.macs)
@@ -119,7 +124,7 @@ def pick(
                 f"none of the published networks that were timed meets {budget}; try `scale MODEL --to {budget}`"
             )
     chosen = ranked[:top]
-    if scaled:
+    if scaled and not with_weights:
         chosen = sorted([*chosen, *_scaled(chosen, everyone, budget)], key=lambda one: (-one.prior, one.cost.macs))[
             :top
         ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...data import train_batches
 from ...data.pictures import unwarned
@@ -79,6 +80,7 @@ class DataTimes:
         }  # fmt: skip
 
 
+@undisturbed()
 def examine_data(
     data: str | Path,
     *,

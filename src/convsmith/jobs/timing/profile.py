@@ -28,6 +28,7 @@ from ...exporting.ort import ort_subject
 from ...latency import Runtime, Subject, eager_subject, interleave
 from ...machine import this_machine
 from ...model import build
+from ...registry import plug_in_all, plugged
 from ...threads import in_threads
 from ...watcher import Watcher
 
@@ -77,7 +78,7 @@ def networks_for(
 def exported(specs: Sequence[ArchSpec], scratch: Path, workers: int, watcher: Watcher) -> list[Path]:
     """The networks of these specs, with random weights, as ONNX files."""
     files = [scratch / f"{at}.onnx" for at in range(len(specs))]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), plug_in_all, (plugged(),)) as pool:
         for done, _ in enumerate(pool.map(_export, specs, files), start=1):
             watcher.count("exports", done, len(specs))
     return files

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...codec import to_data
 from ...costs import cost
@@ -18,6 +19,7 @@ from ...machine import this_machine
 from ...plot import save
 from ...recipe import BySize, Recipe
 from ...recipes import differences, settle
+from ...registry import refuse_unreadable
 from ...reports.propagation import signal_plot
 from ...resolve import device, origin, target_of
 from ...resolve import spec as resolve_spec
@@ -27,25 +29,30 @@ from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import Classify, Task, refuse_unread, task_for
 from ...training import joined, recalled, remember, world_here
-from ...units import Budget
+from ...units import Budget, plural
 from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
+from ..feed import refuse_lone_images
 from ..options import Data, Options, resolved_recipe, source_of
 from ..scale import met, scale
 from ..source import Source, data_record
-from .stages import board, carry_on
+from .stages import alone_on, board, carry_on
+from .weighted import AUTO, base_of, picked, scaled
 
 BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
+FEW = 1000  # images below which weights are spoken of
 
 __all__ = [
     "BASE",
     "Job",
+    "checked",
     "describe",
     "design_job",
     "given",
     "resume_training",
+    "say_weights",
     "start",
     "train_job",
 ]
@@ -68,10 +75,21 @@ class Job:
     own: Own | None = None  # the data, where it is in no file
 
 
+@undisturbed()
 def design_job(
-    data: Data, to: str | Budget, base: str | Path | ArchSpec, rule: str, options: Options, watcher: Watcher
+    data: Data,
+    to: str | Budget,
+    base: str | Path | ArchSpec | None,
+    rule: str | None,
+    options: Options,
+    watcher: Watcher,
 ) -> Job:
-    """Load the data and choose the network: the part of `design` before anything is trained or written."""
+    """Load the data and choose the network: the part of `design` before anything is trained or written.
+
+    Without weights `base` (efficientnet_b0) is scaled by `rule` (compound). With weights `base` is whose they are, and the
+    rule must leave their shapes alone (resolution); with `auto` and neither of them, the best published network that has
+    weights is taken as it is.
+    """
     if world_here() > 1:
         raise UserError(
             "design chooses by one process: `convsmith scale BASE --to BUDGET --out spec.json`, "
@@ -79,16 +97,32 @@ def design_job(
         )
     device(options.device)  # one that is not here is told before anything is read
     recipe, source = resolved_recipe(options), source_of(data, options)
-    chosen = resolve_spec(base)
+    chosen = resolve_spec(base or base_of(options.weights) or BASE)
     check_channels(chosen.input.channels)
+    refuse_unreadable(chosen)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
+    line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
-    line = named_rule(rule)
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
     task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
-    found = scale(task.fitted(chosen, images.classes), to=budget, rule=line, watcher=watcher)
+
+    def fit(spec: ArchSpec) -> ArchSpec:
+        return task.fitted(spec, images.classes)
+
+    begin, named = None, chosen.name
+    if options.weights is None:
+        few(images, watcher)
+        found = scale(fit(chosen), to=budget, rule=line, watcher=watcher)
+    else:
+        if base is None and rule is None and str(options.weights) == AUTO:
+            weighted = picked(budget, fit, watcher)
+        else:
+            weighted = scaled(chosen, options.weights, budget, line, fit, watcher)
+        found, begin, named = weighted.found, weighted.begin, weighted.base
+        options = replace(options, weights=weighted.source)
+        say_weights(weighted.source, begin, watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
     recipe = settle(recipe, found.spec)
     return Job(
@@ -99,10 +133,25 @@ def design_job(
         recipe,
         options,
         found,
-        chosen.name,
+        named,
+        start=begin,
         task=task,
         own=own_data(data),
     )
+
+
+def few(images: ImageData, watcher: Watcher) -> None:
+    """Say where so few images are to be learned from that weights of another training are what would help."""
+    n = len(images.train)
+    if n < FEW:
+        watcher.note(f"{plural(n, 'image')} to learn all from is little: --weights auto begins with published weights")
+
+
+def say_weights(source: str | Path, begin: Fitted, watcher: Watcher) -> None:
+    """Where the weights are from, and what was chosen and left out."""
+    watcher.stage("weights", str(source))
+    for note in begin.notes:
+        watcher.note(note)
 
 
 def sound(spec: ArchSpec, folder: Path | None) -> None:
@@ -120,6 +169,7 @@ def sound(spec: ArchSpec, folder: Path | None) -> None:
     )
 
 
+@undisturbed()
 def train_job(
     model: str | Path | ArchSpec, data: Data, resolution: int | None, options: Options, watcher: Watcher
 ) -> Job:
@@ -128,6 +178,7 @@ def train_job(
     recipe, source = resolved_recipe(options), source_of(data, options)
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
+    refuse_unreadable(spec)
     images = source.load(watcher, own_data(data))
     task = task_for(images, options.class_weights)
     refuse_unread(task, recipe)
@@ -138,9 +189,11 @@ def train_job(
         path = target.run.path
         watcher.note(f"{path} is trained anew, from random weights: --weights {path} would begin with its own")
     if options.weights is not None:
-        begin = fitted(spec, origin(options.weights), classes=len(images.classes))
+        begin = fitted(spec, origin(options.weights, spec.name), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
-        watcher.stage("weights", f"{options.weights}" + ("; the classifier is new" if begin.fresh else ""))
+        say_weights(options.weights, begin, watcher)
+    else:
+        few(images, watcher)
     spec = spec if resolution is None else spec.with_resolution(resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
     if said := cramped(spec):
@@ -176,15 +229,23 @@ def cramped(spec: ArchSpec) -> str:
     )
 
 
-def start(job: Job, watcher: Watcher) -> RunFolder:
-    """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+def checked(job: Job) -> None:
+    """Refuse, before anything is written, what would be found out later."""
     if job.options.tensorboard:
-        board()  # told before anything is written
+        board()
     if job.found is not None:  # `train` takes what it is given
         sound(job.found.spec, Path(job.options.parent))
+
+
+@undisturbed()
+def start(job: Job, watcher: Watcher) -> RunFolder:
+    """Make the job's run folder and carry the run to its report. Under `torchrun`, the first process does all but train."""
+    checked(job)
     with joined(device(job.options.device)) as ranks:
+        refuse_lone_images(job.spec, job.recipe, len(job.images.train), ranks)
         run, new = ranks.from_first(lambda: _begun(job, watcher))
-        return carry_on(run, watcher, job.images if new else None, ranks, data=job.own)
+        with alone_on(run, ranks):
+            return carry_on(run, watcher, job.images if new else None, ranks, given=(job.own, None))
 
 
 def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
@@ -195,10 +256,12 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     run = RunFolder.create(Path(job.options.parent), job.options.name or named(job))
     remember(str(run.path.resolve()))
     watcher.stage("run", str(run.path))
+    describe(run, job)
+    for line in run.notes():
+        watcher.note(line)
     watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
     for line in differences(job.recipe, job.spec, images=len(job.images.train)):
         watcher.note(line)
-    describe(run, job)
     return run, True
 
 
@@ -215,17 +278,19 @@ def resume_training(
     run: RunFolder,
     *,
     data: Data | None = None,
+    val: str | Path | None = None,
     force: bool = False,
     on: str | None = None,
     watcher: Watcher | None = None,
 ) -> RunFolder:
     """Go on with a training where it was stopped, whatever stopped it; stages that are done are left alone.
 
-    `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now.
+    `data` is needed where the run was begun with a dataset that lives in Python, and otherwise says where the files lie now;
+    so does `val` of a second folder or file that it is validated on.
     Raises `DataError` where the data is not what the run was begun with, unless it is forced.
     """
-    with joined(device(on)) as ranks:
-        return carry_on(run, watcher or Watcher(), None, ranks, force=force, data=data)
+    with joined(device(on)) as ranks, alone_on(run, ranks):
+        return carry_on(run, watcher or Watcher(), None, ranks, force=force, given=(data, val))
 
 
 def regularised(spec: ArchSpec, recipe: Recipe) -> ArchSpec:
@@ -265,6 +330,7 @@ def describe(run: RunFolder, job: Job) -> None:
             cost=cost(job.spec),
             stages=tuple(Stage(**asdict(row)) for row in stage_rows(job.spec)),
             task=None if job.task == Classify() else to_data(job.task),
+            folds=job.options.folds,
             recipe=to_data(job.recipe),
             differences=tuple(differences(job.recipe, job.spec, images=len(job.images.train))),
             machine=this_machine(),

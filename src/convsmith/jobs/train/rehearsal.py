@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...resolve import device
+from ...runs import Known, notes_on
 from ...units import Cost, duration, plural
 from ...watcher import Watcher
-from ..feed import Feed
+from ..feed import Feed, refuse_lone_images
+from ..source import data_record
 from ..timing.steps import STEPS, memory, peak_gib, seconds_a_step
 from .begin import Job, sound
 
@@ -19,7 +22,7 @@ __all__ = ["Rehearsal", "rehearse"]
 @dataclass(frozen=True)
 class Rehearsal:
     """An estimate: `seconds_a_step` is the fastest of the steps tried, `memory_gib` the process's peak so far, NaN
-    where the system does not say."""
+    where the system does not say; `notes` are what is worth knowing of the data and the recipe."""
 
     name: str
     cost: Cost
@@ -30,6 +33,7 @@ class Rehearsal:
     seconds_a_step: float
     memory_gib: float
     device: str
+    notes: tuple[str, ...] = ()
 
     @property
     def hours(self) -> float:
@@ -42,6 +46,7 @@ class Rehearsal:
             f"{plural(self.steps, 'step')}",
             f"about {duration(3600 * self.hours)} on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, "
             f"without evaluation), {memory(self.memory_gib)}",
+            *(f"note: {note}" for note in self.notes),
             "nothing was trained and nothing was written",
         ]
 
@@ -50,10 +55,12 @@ class Rehearsal:
         return record | {"hours": self.hours, "dry_run": True}
 
 
+@undisturbed()
 def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     """Take a few steps of the job on its own data, with a model that is thrown away."""
     if job.found is not None:
         sound(job.found.spec, None)
+    refuse_lone_images(job.spec, job.recipe, len(job.images.train))
     watcher.stage("rehearse", f"{STEPS} steps")
     where, spec, recipe = device(job.options.device), job.spec, job.recipe
     feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
@@ -68,4 +75,5 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         seconds_a_step=a_step,
         memory_gib=peak_gib(where),
         device=str(where),
+        notes=notes_on(Known(data_record(job.images), to_data(recipe), job.start is not None)),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,13 +15,15 @@ from torch import nn
 from ...arch import ArchSpec
 from ...data import ImageData
 from ...data.readers.dataset import own_data
+from ...data.strip import strip
 from ...errors import UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
+from ...locks import at_work
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, RunFolder
+from ...runs import Config, Epoch, Latency, Limit, RunFolder, Samples, write_tables
 from ...training import Ranks, Single, Termination
 from ...training import fit as training_loop
 from ...units import plural
@@ -30,6 +35,7 @@ from ..feed import (
     metadata_of,
     normaliser,
     record_of_weights,
+    refuse_lone_images,
     samples_of,
     score_on,
     shape_of,
@@ -40,7 +46,15 @@ from ..feed import (
 from ..options import Data, source_again
 from ..source import loaded_again
 
-__all__ = ["board", "carry_on"]
+__all__ = ["alone_on", "board", "carry_on"]
+
+
+@contextmanager
+def alone_on(run: RunFolder, ranks: Ranks) -> Iterator[None]:
+    """These processes alone write into the run's folder while the block lasts: the first has the lock for all of them."""
+    with ExitStack() as stack:
+        ranks.from_first(lambda: stack.enter_context(at_work(run.path)))
+        yield
 
 
 def carry_on(
@@ -50,14 +64,15 @@ def carry_on(
     ranks: Ranks,
     *,
     force: bool = False,
-    data: Data | None = None,
+    given: tuple[Data | None, str | Path | None] = (None, None),
 ) -> RunFolder:
     """The stages that are not done, in order. SIGTERM ends the run after its step, or in another stage at once.
 
-    Without `images` they are loaded when they are needed, from where the run says or from `data`.
+    Without `images` they are loaded when they are needed, from where the run says or from `given`: the data, and what it is
+    validated on, as they lie now.
     """
     with run.stoppable(), Termination() as termination:
-        return _stages(run, watcher, images, ranks, termination, force=force, given=data)
+        return _stages(run, watcher, images, ranks, termination, force=force, given=given)
 
 
 def _stages(
@@ -68,7 +83,7 @@ def _stages(
     termination: Termination,
     *,
     force: bool,
-    given: Data | None,
+    given: tuple[Data | None, str | Path | None],
 ) -> RunFolder:
     config, spec, where = run.config, run.spec, ranks.device
 
@@ -76,12 +91,13 @@ def _stages(
         nonlocal images
         if images is None:
             remedy = f"`convsmith resume {run.path} {{}} PATH`"
-            images = loaded_again(run, source_again(run, given), own_data(given), watcher, remedy=remedy, force=force)
+            images = loaded_again(
+                run, source_again(run, *given), own_data(given[0]), watcher, remedy=remedy, force=force
+            )
         return images
 
-    if (
-        given is not None
-    ):  # told to be what the run was begun with, which is held against it though nothing be left to do
+    # What is told to be the run's is held against it though nothing be left to do.
+    if any(one is not None for one in given):
         data()
     if ranks.from_first(lambda: not run.has("model.safetensors")):
         _train(run, config, spec, data(), where, watcher, ranks, termination)
@@ -91,6 +107,7 @@ def _stages(
         watcher.stage("evaluate", plural(len(data().val), "validation image"))
         task = task_of(config)
         found = score_on(trained(run, spec), spec, data().val, data().classes, where, task, data().roots)
+        write_tables(found, run.path)
         record_of_weights(run, "scores.json", found.to_record())
     if not is_of_weights(run, "export.json"):
         watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
@@ -125,17 +142,19 @@ def _train(
     termination: Termination,
 ) -> None:
     recipe, seed = run.recipe, run.seed
+    refuse_lone_images(spec, recipe, len(images.train), ranks)
     feed = Feed(spec, images, recipe, seed, config.workers, (ranks.rank, ranks.world))
+    if ranks.leads and not run.has("samples.json"):
+        run.write("samples.json", Samples(strip(images)).to_record())
     normalise, task = normaliser(spec, where), task_of(config)
     validation = validation_batches(spec, images.val)
     model = build(spec, seed=seed)
     if run.has("initial.safetensors"):
         # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing.
         missing, _ = model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
-        if missing:
-            for name, parameter in model.named_parameters():
-                if name.startswith(spec.head.named):
-                    nn.init.zeros_(parameter)
+        for name, parameter in model.named_parameters():
+            if name in missing and name.startswith(spec.head.named):
+                nn.init.zeros_(parameter)
 
     def evaluated(network: nn.Module) -> dict[str, float]:
         meter = task.meter(images.classes, pictures=0)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..scores import headline_among, said
-from ..watcher import EpochDone, Record, StepDone, Watcher
-from .screen import err
+from .scores import headline_among, said
+from .watcher import EpochDone, Record, StepDone, Watcher
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.console import Console
+    from rich.progress import Progress as Bars
 
-__all__ = ["Watching", "fitting", "stop_bars"]
+__all__ = ["Progress", "fitting", "stop_bars"]
 
 # Seconds between plain progress lines where the output is no terminal.
 PLAIN_EVERY = 5.0
 _BAR = 12  # columns of the bar
 _BESIDE = _BAR + 10  # of all that stands beside the words: the bar, the time, what separates them
 
-_RUNNING: list[Progress] = []  # one at most; the screen is one
+_RUNNING: list[Bars] = []  # one at most; the screen is one
 
 
 def stop_bars() -> None:
@@ -42,11 +42,17 @@ def fitting(words: list[str], width: int) -> str:
     return text
 
 
-class Watching(Watcher):
-    """Draws what a job is doing, on stderr."""
+class Progress(Watcher):
+    """Shows what a job is doing, on stderr or on `console`: `cs.train(..., watcher=cs.Progress())`.
 
-    def __init__(self) -> None:
-        self.bars: Progress | None = None
+    Bars on a terminal; in a notebook or a file a plain line every few seconds.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self.console = console or Console(stderr=True)
+        self.bars: Bars | None = None
         self.task: Any = None
         self.what = ""
         self.last_line = 0.0
@@ -55,11 +61,11 @@ class Watching(Watcher):
 
     def stage(self, title: str, detail: str = "") -> None:
         self._stop()
-        err.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
+        self.console.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
 
     def note(self, text: str) -> None:
         self._stop()
-        err.print(f"          {text}", style="dim", soft_wrap=True)
+        self.console.print(f"          {text}", style="dim", soft_wrap=True)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._advance(what, done, total, [f"{what}, {done} of {total}"])
@@ -70,7 +76,7 @@ class Watching(Watcher):
         match record:
             case EpochDone():
                 self.last_epoch = record
-                if not err.is_terminal or record.epoch == 1:
+                if not self.console.is_terminal or record.epoch == 1:
                     self._plain_epoch(record)
             case StepDone():
                 now = time.monotonic()
@@ -98,18 +104,18 @@ class Watching(Watcher):
             return
         self.last_line = time.monotonic()
         words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]
-        err.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
+        self.console.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
 
     def _advance(self, what: str, done: int, total: int, words: list[str]) -> None:
-        if not err.is_terminal:
+        if not self.console.is_terminal:
             if time.monotonic() - self.last_line > PLAIN_EVERY:
                 self.last_line = time.monotonic()
-                err.print(f"          {', '.join(words)}", style="dim", soft_wrap=True)
+                self.console.print(f"          {', '.join(words)}", style="dim", soft_wrap=True)
             return
         if self.bars is None or self.what != what:
             self._stop()
-            self.bars, self.task, self.what = *_bar(total), what
-        self.bars.update(self.task, completed=done, text=fitting(words, err.width - _BESIDE))
+            self.bars, self.task, self.what = *_bar(total, self.console), what
+        self.bars.update(self.task, completed=done, text=fitting(words, self.console.width - _BESIDE))
 
     def _stop(self) -> None:
         stop_bars()
@@ -122,8 +128,9 @@ def _validated(done: EpochDone) -> list[str]:
     return [] if headline is None else [f"val {headline.words} {said(headline.value, headline.unit, 1)}"]
 
 
-def _bar(total: int) -> tuple[Progress, Any]:
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+def _bar(total: int, console: Console) -> tuple[Bars, Any]:
+    from rich.progress import BarColumn, ProgressColumn, TextColumn
+    from rich.progress import Progress as Bars
     from rich.text import Text
 
     class Elapsed(ProgressColumn):
@@ -133,7 +140,7 @@ def _bar(total: int) -> tuple[Progress, Any]:
             return Text(_clock(task.elapsed or 0))
 
     columns = (BarColumn(bar_width=_BAR), Elapsed(), TextColumn("{task.fields[text]}"))
-    bars = Progress(*columns, console=err, transient=True)
+    bars = Bars(*columns, console=console, transient=True)
     bars.start()
     _RUNNING.append(bars)
     return bars, bars.add_task("", total=total, text="")

@@ -1,7 +1,7 @@
-"""The ledger: every published variant, our exact counts against the paper's print.
+"""The ledger: every published variant, our exact counts beside the published ones.
 
 `golden/ledger.csv` holds one row a variant and resolution. `params` and `macs` are exact and asserted against our own
-count to the unit; the paper's columns stand as printed, with their unit and source. A count within the print's own
+count to the unit; the paper's columns stand as published, with their unit and source. A count within the published one's own
 rounding, or within 1 %, agrees with it; any other carries its reason. `golden/stages.csv` holds the table of stages of each
 variant at its own resolution. Reading the ledger imports no torch.
 """
@@ -16,9 +16,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
-from .arch import StageRow
-from .errors import UserError, nearest
-from .units import count
+from ..arch import StageRow
+from ..errors import UserError, nearest
+from ..units import count
 
 __all__ = ["TOLERANCE", "Printed", "Row", "Verdict", "families", "published", "stages_of", "unknown_model"]
 
@@ -26,12 +26,12 @@ TOLERANCE = 0.01
 
 
 class Verdict(StrEnum):
-    """How our counts stand to the paper's print, by the worst of them."""
+    """How our counts stand to the published ones, by the worst of them."""
 
-    EXACT = "as printed"  # within half of the print's last digit
+    EXACT = "as published"  # within half of the last digit that is published
     CLOSE = "within 1 %"
     DIFFERS = "differs"
-    SILENT = "no print"
+    SILENT = "not published"
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class Printed:
         return count(f"1{self.text[len(digits) :]}") / (2.0 * 10.0**decimals)
 
     def difference(self, ours: int) -> float:
-        """Our count over the print, minus one."""
+        """Our count over the published one, minus one."""
         return ours / self.value - 1
 
     def exact(self, ours: int) -> bool:
-        """Within the rounding of the print."""
+        """Within the rounding of the published number."""
         return abs(ours - self.value) <= self.half_step
 
     def agrees(self, ours: int) -> bool:
-        """Within the rounding of the print, or within 1 %."""
+        """Within the rounding of the published number, or within 1 %."""
         return self.exact(ours) or abs(ours - self.value) <= TOLERANCE * self.value
 
 
@@ -105,21 +105,28 @@ class Row:
 @cache
 def _rows() -> tuple[Row, ...]:
     """Every row, family by family."""
-    text = resources.files(__package__).joinpath("golden/ledger.csv").read_text(encoding="utf-8")
+    text = resources.files("convsmith").joinpath("golden/ledger.csv").read_text(encoding="utf-8")
     return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
 
 
 def stages_of(name: str) -> tuple[int, tuple[StageRow, ...]] | None:
     """The side in pixels and the table of stages of a published network as its name has it, with 1,000 classes."""
-    text = resources.files(__package__).joinpath("golden/stages.csv").read_text(encoding="utf-8")
+    text = resources.files("convsmith").joinpath("golden/stages.csv").read_text(encoding="utf-8")
     records = [record for record in csv.DictReader(text.splitlines()) if record["network"] == name]
     return (int(records[0]["px"]), tuple(map(_stage, records))) if records else None
 
 
 def unknown_model(text: str) -> UserError:
     """The error of a MODEL that names nothing."""
+    names = {row.name for row in _rows()}
+    bare, _, tag = text.removeprefix("hf-hub:timm/").partition(".")
+    if tag and bare in names:
+        return UserError(
+            f"'{text}' is a set of timm's weights, not a network: MODEL is {bare}, and --weights timm:{bare}.{tag} begins with "
+            f"these (in Python weights='timm:{bare}.{tag}')"
+        )
     return UserError(
-        f"unknown model '{text}'{nearest(text, {row.name for row in _rows()})}\n"
+        f"unknown model '{text}'{nearest(text, names)}\n"
         "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
     )
 

@@ -1,0 +1,46 @@
+"""A few images of each class, small, for a page that shows what a network was trained on."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from .images import ImageData
+from .inputs import Inputs
+from .targets import Labels
+
+__all__ = ["strip"]
+
+# What a page has room for.
+MOST_CLASSES = 12
+EACH = 6
+SIDE = 56
+
+
+def strip(images: ImageData) -> dict[str, tuple[str, ...]]:
+    """Up to 6 training images of each of the first 12 classes, spread evenly, as data URIs of JPEGs of 56 pixels a side at
+    most. Empty where an image may be of several classes; one that cannot be read any more is left out."""
+    targets = images.train.targets
+    if not isinstance(targets, Labels):
+        return {}
+    found = {}
+    for label, name in enumerate(images.classes[:MOST_CLASSES]):
+        own = np.flatnonzero(targets.labels == label)
+        chosen = own[np.linspace(0, len(own) - 1, min(EACH, len(own))).astype(int)].tolist()
+        found[name] = tuple(picture for i in chosen if (picture := _small(images.train.inputs, i)))
+    return found
+
+
+def _small(inputs: Inputs, i: int) -> str:
+    try:
+        pixels = inputs.decode(i, least=SIDE).permute(1, 2, 0).numpy()
+    except OSError:
+        return ""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

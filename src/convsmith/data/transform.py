@@ -1,0 +1,46 @@
+"""One image as a network is shown it, for a loader of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..arch import Image
+from ..errors import DataError
+from .batches import shown
+from .given import Given, read, unpacked
+from .normalise import Normalise
+from .pictures import why
+
+__all__ = ["Transform"]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A callable from an image to what a network of this `input` reads: float32 (channels, height, width), as `evaluate` has it.
+
+    An image is a Pillow picture, a path, or bytes: an array (height, width, 1 or 3) or a tensor (1 or 3, height, width) of
+    uint8. Resized until it just covers the sides, antialiased; then the centre; then (x / 255 - mean) / std. It can be pickled,
+    so that the workers of a `DataLoader` may have it.
+
+    Raises:
+        DataError: anything else, more than one image, or one that cannot be read.
+    """
+
+    input: Image
+
+    def __call__(self, image: Given) -> Tensor:
+        one, *others = unpacked(image)
+        if others:
+            raise DataError(f"one image at a time; got {1 + len(others)}")
+
+        def whole(_: int, least: int) -> Tensor:
+            try:
+                return read(one, channels=self.input.channels, least=least)
+            except OSError as error:
+                raise DataError(f"the image cannot be read: {why(error)}") from None
+
+        images, _ = shown(whole, 1, sides=self.input.sides, channels=self.input.channels)
+        normalised: Tensor = Normalise(self.input.mean, self.input.std)(images)
+        return normalised[0]

@@ -1,0 +1,175 @@
+"""Cross-validation: a network trained on each way of leaving out one of N parts of the data, and what all of them score."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+from ...codec import to_data
+from ...data.readers.dataset import own_data
+from ...errors import UserError
+from ...evals.intervals import counted, student
+from ...files import write_text
+from ...machine import this_machine
+from ...reports.scaling import ScalingPage, render_scaling
+from ...reports.tables import Table
+from ...resolve import device
+from ...runs import RunFolder
+from ...scores import Metric, Scores, Unit
+from ...training import Ranks, world_here
+from ...watcher import Watcher
+from ..options import Data, source_again
+from ..source import data_record
+from ..train.begin import Job, checked, describe, named
+from ..train.stages import alone_on, carry_on
+
+__all__ = ["CrossValidation", "cross_validate", "cross_validation_of", "resume_folds", "write_folds"]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What the folds of a run scored, in their order."""
+
+    folds: tuple[Scores, ...]
+
+    @property
+    def n(self) -> int:
+        """Images, each of which was validated once."""
+        return sum(one.n for one in self.folds)
+
+    @property
+    def mean(self) -> Metric:
+        """The headline: its mean over the folds, with Student's 95 % interval for the network of another such draw."""
+        values = self.values()
+        return replace(self.folds[0].headline, value=fmean(values), interval=student(values))
+
+    @property
+    def pooled(self) -> Metric | None:
+        """The headline over all images together, where it is a share of them."""
+        headline = self.folds[0].headline
+        if headline.unit is not Unit.SHARE:
+            return None
+        right = sum(one.headline.value * one.n for one in self.folds)
+        return counted(replace(headline, value=right / self.n, interval=None), self.n)
+
+    def values(self) -> list[float]:
+        return [one.headline.value for one in self.folds]
+
+    def lines(self) -> list[str]:
+        """The findings, in sentences."""
+        mean, n = self.mean, len(self.folds)
+        said = [
+            f"{mean.title} {mean.text} [{mean.interval_text}]: mean of {n} folds and its 95 % interval (Student's t)."
+        ]
+        if (pooled := self.pooled) is not None:
+            said.append(f"All {self.n:,} images together: {pooled.text} [{pooled.interval_text}] (95 %, Wilson's).")
+        return said
+
+    def to_record(self) -> dict[str, object]:
+        """`folds.json`."""
+        pooled = self.pooled
+        return {
+            "folds": len(self.folds),
+            "n": self.n,
+            "mean": self.mean.to_record(),
+            "values": self.values(),
+            "pooled": None if pooled is None else pooled.to_record(),
+        }
+
+
+def cross_validate(job: Job, watcher: Watcher) -> RunFolder:
+    """Make a folder for the job's folds, train each, and write what they score together.
+
+    Raises:
+        UserError: several processes, which train one network; what `start` refuses.
+    """
+    if world_here() > 1:
+        raise UserError("--folds trains one network after another in one process: leave out torchrun")
+    checked(job)
+    run = RunFolder.create(Path(job.options.parent), job.options.name or f"{named(job)}-folds")
+    watcher.stage("run", f"{run.path}, {job.options.folds} folds")
+    describe(run, job)
+    return resume_folds(run, data=job.own, on=job.options.device, watcher=watcher)
+
+
+def resume_folds(
+    run: RunFolder,
+    *,
+    data: Data | None = None,
+    force: bool = False,
+    on: str | None = None,
+    watcher: Watcher | None = None,
+) -> RunFolder:
+    """Begin and finish what is missing of a cross-validation. `data` and `force` as in `resume`."""
+    watcher, ranks = watcher or Watcher(), Ranks(device=device(on))
+    with alone_on(run, ranks):
+        for at in range(run.config.folds or 0):
+            fold = run.fold(at)
+            watcher.stage("fold", f"{at + 1} of {run.config.folds}")
+            if not fold.has("config.json"):
+                _begin(run, fold, at, data, watcher)
+            carry_on(fold, watcher, None, ranks, force=force, given=(data, None))
+        found = cross_validation_of(run)
+        run.write("folds.json", found.to_record())
+        watcher.stage("report", str(write_folds(run)))
+    return run
+
+
+def _begin(run: RunFolder, fold: RunFolder, at: int, data: Data | None, watcher: Watcher) -> None:
+    """Make the folder of one fold; its config.json is written last, and says that it is whole."""
+    config, source = run.config, source_again(run, data)
+    folds = config.folds or 0
+    images = replace(source, fold=(at, folds)).load(watcher, own_data(data))
+    fold.path.mkdir(exist_ok=True)
+    for name in ("spec.json", "initial.safetensors"):
+        if run.has(name):
+            shutil.copyfile(run.file(name), fold.file(name))
+    fold.write_data(data_record(images))
+    fold.write_config(
+        replace(
+            config,
+            name=f"{run.path.name}/{fold.path.name}",
+            source=to_data(replace(source, fold=(at, folds))),
+            folds=None,
+        )
+    )
+
+
+def cross_validation_of(run: RunFolder) -> CrossValidation:
+    """What a finished cross-validation scored. Raises `UserError` where a fold is missing."""
+    return CrossValidation(tuple(run.fold(at).scores for at in range(run.config.folds or 0)))
+
+
+def write_folds(run: RunFolder, out: Path | None = None) -> Path:
+    """Write the page of a finished cross-validation, to `report.html` in its folder or to `out`; its path."""
+    found, config = cross_validation_of(run), run.config
+    names = [metric.name for metric in found.folds[0].metrics]
+    page = ScalingPage(
+        title=f"{run.spec.name} on {config.data}: {len(found.folds)} folds",
+        subtitle=(f"{found.n:,} images, each validated once", f"seed {config.seed}"),
+        findings=tuple(found.lines()),
+        tables=(
+            Table(
+                "Each fold",
+                ("fold", *(found.folds[0].metric(name).words for name in names), "images"),
+                tuple(_row(run.fold(at).path.name, one, names) for at, one in enumerate(found.folds)),
+            ),
+        ),
+        notes=(
+            "Every image was validated once, by the network that was not trained on it. The folds share training images, so their "
+            "scores are not independent, and an interval from them is somewhat too narrow.",
+        ),
+        command=config.command if isinstance(config.command, str) else "",
+        machine=this_machine().line,
+    )
+    html, _ = render_scaling(page, {})
+    place = out or run.file("report.html")
+    write_text(place, html)
+    return place
+
+
+def _row(name: str, scores: Scores, names: Sequence[str]) -> tuple[str, ...]:
+    return name, *(scores.metric(one).text for one in names), f"{scores.n:,}"
