@@ -215,11 +215,10 @@ def test_copies_are_told_of_with_their_number_and_the_first(tmp_path):
     beside(tmp_path / "val/b", 3, seed=500)
     shutil.copytree(tmp_path / "train/a", tmp_path / "val/a", ignore=shutil.ignore_patterns("again.png", "002.png"))
     assert load_data(tmp_path).notes == (
-        "3 of 6 validation images are training images too: val/a/000.png is a copy of train/a/000.png, for one; their score is "
+        "copies of training images among the 6 to validate on: 3 images, val/a/000.png of train/a/000.png first; their score is "
         "not one of new images",
-        "1 images are the same as one of another class: train/b/other.png is a copy of train/a/002.png; one of the two labels "
-        "is wrong",
-        "1 images are there twice in their class: train/a/again.png is a copy of train/a/001.png",
+        "copies in two classes: 1 image, train/b/other.png of train/a/002.png first; one of the two labels is wrong",
+        "copies in one class: 1 image, train/a/again.png of train/a/001.png first",
     )
 
 
@@ -229,11 +228,9 @@ def test_copies_in_memory_are_told_of_and_other_images_are_not(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=images, y_train=labels, x_val=images[:4], y_val=[0, 1, 0, 0])
     first, second = load_data(tmp_path / "x.npz").notes
     assert first.startswith(
-        "4 of 4 validation images are training images too: validation image 0 is a copy of training image 0"
+        "copies of training images among the 4 to validate on: 4 images, validation image 0 of training"
     )
-    assert second.startswith(
-        "1 images are the same as one of another class: validation image 3 is a copy of training image 3"
-    )
+    assert second.startswith("copies in two classes: 1 image, validation image 3 of training image 3 first")
     np.savez(tmp_path / "y.npz", images=images, labels=labels)
     assert not load_data(tmp_path / "y.npz").notes
 

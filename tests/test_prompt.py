@@ -116,9 +116,7 @@ def test_a_style_takes_parts_and_no_names() -> None:
 def test_keywords_of_training_are_short_for_its_options() -> None:
     settings = {"epochs": 2, "batch": None, "rate": 0.1}
     given = _options(cs.Options(settings=("clip=1",), seed=3), settings, recipe="paper", name="mine", device=None)
-    assert given == cs.Options(
-        recipe="paper", settings=("clip=1", "epochs=2", "rate=0.1"), seed=3, workers=1, name="mine"
-    )
+    assert given == cs.Options(recipe="paper", settings=("clip=1", "epochs=2", "rate=0.1"), seed=3, name="mine")
 
 
 def test_signatures_hold_no_folder_of_whoever_reads_them() -> None:
@@ -137,7 +135,7 @@ def test_a_transform_gives_what_evaluation_shows(suffix: str, tmp_path: Path) ->
             (tmp_path / part / kind).mkdir(parents=True, exist_ok=True)
             pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / part / kind / f"{at}{suffix}")
-    (batch,) = validation_batches(SPEC, load_data(tmp_path))()
+    (batch,) = validation_batches(SPEC, load_data(tmp_path).val)()
     expected = normaliser(SPEC, torch.device("cpu"))(batch.images)
     ready = pickle.loads(pickle.dumps(cs.transform_of(SPEC)))
     paths = sorted((tmp_path / "val").rglob(f"*{suffix}"))

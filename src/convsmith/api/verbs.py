@@ -56,15 +56,8 @@ def design(
         UserError: an impossible budget, data or options; nothing is written then.
     """
     watcher = watcher or Watcher()
-    chosen = _options(
-        options,
-        {"epochs": epochs, "batch": batch, "rate": lr},
-        recipe=recipe,
-        workers=workers,
-        name=name,
-        device=device,
-        weights=weights,
-    )
+    settings = {"epochs": epochs, "batch": batch, "rate": lr}
+    chosen = _options(options, settings, recipe=recipe, workers=workers, name=name, device=device, weights=weights)
     return _run(_done(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
 
 
@@ -91,15 +84,8 @@ def train(
     options' own: `lr` is the peak learning rate, for 256 images a step, `name` the run folder's.
     """
     watcher = watcher or Watcher()
-    chosen = _options(
-        options,
-        {"epochs": epochs, "batch": batch, "rate": lr},
-        recipe=recipe,
-        workers=workers,
-        name=name,
-        device=device,
-        weights=weights,
-    )
+    settings = {"epochs": epochs, "batch": batch, "rate": lr}
+    chosen = _options(options, settings, recipe=recipe, workers=workers, name=name, device=device, weights=weights)
     return _run(_done(begin.train_job(model, data, resolution, chosen, watcher), watcher))
 
 
@@ -129,15 +115,8 @@ def search(
     Raises:
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
-    chosen = _options(
-        options,
-        {"epochs": epochs, "batch": batch, "rate": lr},
-        recipe=recipe,
-        workers=workers,
-        name=name,
-        device=device,
-        weights=weights,
-    )
+    settings = {"epochs": epochs, "batch": batch, "rate": lr}
+    chosen = _options(options, settings, recipe=recipe, workers=workers, name=name, device=device, weights=weights)
     return _run(searching.search(data, to=to, options=chosen, how=how, watcher=watcher))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["EXAMPLES", "epilogue"]
 
-EXAMPLES: dict[str, tuple[str, str]] = {
+EXAMPLES: dict[str, tuple[str, ...]] = {
     "design": ("design ./photos --to 20M-macs", "design ./photos --to 5ms,2M-params --base resnet18 --epochs 60"),
     "demo": ("demo", "demo --epochs 5 --out runs/first-try"),
     "scale": ("scale resnet50 --to 5ms", "scale efficientnet_b0 --to 100M-macs --rule tiny --out small.json"),
@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "list": ("list", "list 'resnet*' --json"),
     "show": ("show efficientnet_b0", "show resnet18 --classes 10 --resolution 64"),
     "diagnose": ("diagnose resnet18", "diagnose mine.json --data ./photos --plot signal.svg"),
-    "report": ("report runs/photos-20M", "report runs/photos-20M runs/photos-5ms"),
+    "report": ("report runs/photos-20M", "report runs/photos-20M runs/photos-5ms", "report --index runs"),
     "predict": ("predict runs/photos-20M new.jpg", "predict model.onnx ./new-photos --top 3 --out labels.csv"),
     "export": ("export runs/photos-20M", "export runs/photos-20M --int8 --must 'drop<=1,ms<=5'"),
     "convert": (

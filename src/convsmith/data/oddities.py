@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..units import plural
 from .inputs import Arrays, Encoded, Files, Inputs
 from .pictures import DIM
 from .split import Split
@@ -67,17 +68,17 @@ def copies(train: Split, val: Split) -> tuple[str, ...]:
             if labels[other] != labels[first]:
                 torn.append((other, first))
 
-    def said(pairs: list[tuple[int, int]], words: str, then: str = "") -> Iterable[str]:
+    def said(pairs: list[tuple[int, int]], where: str, then: str = "") -> Iterable[str]:
         if pairs:
-            n, (one, other) = len(pairs), pairs[0]
-            yield f"{n} {words}: {names[one]} is a copy of {names[other]}{', for one' if n > 1 else ''}{then}"
+            one, other = pairs[0]
+            yield f"copies {where}: {plural(len(pairs), 'image')}, {names[one]} of {names[other]} first{then}"
 
     return (
         *said(
-            shared, f"of {len(val)} validation images are training images too", "; their score is not one of new images"
+            shared, f"of training images among the {len(val)} to validate on", "; their score is not one of new images"
         ),
-        *said(torn, "images are the same as one of another class", "; one of the two labels is wrong"),
-        *said(again, "images are there twice in their class"),
+        *said(torn, "in two classes", "; one of the two labels is wrong"),
+        *said(again, "in one class"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..runs import Limit
 from ..scores import Confusion, Metric, Mistakes, Scores, Unit
+from ..units import plural
 from .facts import RunFacts
 from .format import amount, count, ends, megabytes, ms, percent, when
 
@@ -56,14 +57,14 @@ def verdict(facts: RunFacts) -> Verdict:
     last = facts.epochs[-1].epoch if facts.epochs else 0
     if planned is not None and last < planned and not (facts.scores and facts.stopped_early):
         headline = f"Training not finished: epoch {last} of {planned}"
-        headline = headline if done else f"Training not started: {planned} epochs planned"
+        headline = headline if done else f"Training not started: {plural(planned, 'epoch')} planned"
     elif planned is None and facts.scores is None:
         headline = f"Training not finished: epoch {last}" if done else "Nothing was trained yet"
     else:
         details = () if facts.scores else ("Not evaluated yet.",)
         if budget is not None:
             return Verdict(budget.state, budget.headline, details)
-        headline = f"Trained for {last} epochs; no budget was set" if done else "No budget was set"
+        headline = f"Trained for {plural(last, 'epoch')}; no budget was set" if done else "No budget was set"
         return Verdict("none", headline, details)
     return Verdict("unfinished", headline, (budget.headline + ".",) if budget else ())
 

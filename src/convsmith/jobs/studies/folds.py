@@ -15,7 +15,7 @@ from ...evals.intervals import counted, student
 from ...files import write_text
 from ...machine import this_machine
 from ...reports.scaling import ScalingPage, render_scaling
-from ...reports.tables import Table
+from ...reports.tables import Cell, Table
 from ...resolve import device
 from ...runs import RunFolder
 from ...scores import Metric, Scores, Unit
@@ -171,5 +171,5 @@ def write_folds(run: RunFolder, out: Path | None = None) -> Path:
     return place
 
 
-def _row(name: str, scores: Scores, names: Sequence[str]) -> tuple[str, ...]:
-    return name, *(scores.metric(one).text for one in names), f"{scores.n:,}"
+def _row(name: str, scores: Scores, names: Sequence[str]) -> tuple[str | Cell, ...]:
+    return Cell(name, href=f"{name}/report.html"), *(scores.metric(one).text for one in names), f"{scores.n:,}"
