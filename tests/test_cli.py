@@ -8,10 +8,12 @@ import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +22,18 @@ import numpy as np
 import pytest
 
 import convsmith as cs
-from convsmith.cli import main
+from convsmith.cli import main, screen
 from convsmith.cli.app import app
 from convsmith.cli.output import emit
 from convsmith.cli.training import Training
+from convsmith.errors import Stopped
 from convsmith.jobs.timing.doctor import Doctor
-from convsmith.jobs.train.begin import design_job, named
+from convsmith.jobs.train.begin import cramped, design_job, named
+from convsmith.ledger import stages_of
+from convsmith.progress import fitting
+from convsmith.recipes import RECIPES
 from convsmith.runs import RunFolder
+from convsmith.stages import stage_rows
 from convsmith.watcher import Watcher
 
 VERBS = [
@@ -53,6 +60,8 @@ VERBS = [
     "report",
     "resume",
     "demo",
+    "recipes",
+    "runs",
     "completion",
     "help",
 ]
@@ -100,7 +109,14 @@ def test_every_argument_of_every_verb_is_described(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_the_examples_of_every_help_parse(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+def test_the_examples_of_every_help_parse(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos-20M", "photos-5ms"):
+        shutil.copytree(Path(__file__).parent / "folders-0.1" / "begun", tmp_path / "runs" / name)
+    for name in ("mine.json", "model.onnx"):
+        (tmp_path / name).touch()
     shown = [line.strip() for line in run(capsys, verb, "--help")[1].split("Examples:")[1].splitlines() if line.strip()]
     assert len(shown) == 2
     for line in shown:
@@ -207,6 +223,73 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
     assert "mobilenetv2_100-compound" in out
 
 
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "nf_regnet_b0", "lambdaresnet50", "ghostnet_100"])
+def test_what_the_ledger_knows_of_stages_is_what_the_network_counts(name: str) -> None:
+    spec = cs.spec(name)
+    assert stages_of(name) == (spec.input.resolution, stage_rows(spec))
+
+
+def test_the_ledger_s_stages_add_up_to_its_counts() -> None:
+    for name in dict.fromkeys(row.name for row in cs.published()):
+        own, known = cs.spec(name), stages_of(name)
+        assert known is not None and known[0] == own.input.resolution and own.head.n_names == 1000
+        counted = {
+            (row.macs, row.params) for row in cs.published(name) if (row.name, row.resolution) == (name, known[0])
+        }
+        assert counted <= {(sum(one.macs for one in known[1]), sum(one.params for one in known[1]))}
+        assert sum(one.depth for one in known[1] if "stage" in one.name) == own.depth
+
+
+def test_show_says_the_same_with_and_without_torch(capsys: pytest.CaptureFixture[str]) -> None:
+    _, light, _ = run(capsys, "show", "resnet18")
+    _, full, _ = run(capsys, "show", "resnet18", "--classes", "1000")
+    assert light == full
+
+
+def test_a_name_at_another_side_keeps_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "source: Tan & Le 2019 (arXiv v5), table 2, of 224 px" in run(capsys, "show", "efficientnet_b0@160")[1]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    "line", ["show efficientnet_b0", "list", "recipes", "recipes resnet-rs", "runs tests/folders-0.1"]
+)
+def test_no_table_is_cut_on_a_narrow_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, width: int
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.setattr(screen.out, "_width", width)
+    code, out, _ = run(capsys, *line.split())
+    assert code == 0 and "…" not in out
+
+
+def test_recipes_are_listed_and_shown_as_set_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "recipes", "--json")
+    assert [one["name"] for one in json.loads(out)["recipes"]] == [one.name for one in RECIPES]
+    _, out, _ = run(capsys, "recipes", "resnet-rs")
+    for field in ("rate", "optimiser.momentum", "augment.policy.layers", "accumulate"):
+        assert re.search(rf"^{re.escape(field)} ", out, flags=re.MULTILINE), field
+    assert "arXiv:2103.07579" in out
+    assert run(capsys, "recipes", "resnetrs")[0] == 2
+
+
+def test_runs_lists_what_a_folder_holds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    old = Path(__file__).parent / "folders-0.1"
+    for name in ("trained", "begun", "search", "ladder"):
+        shutil.copytree(old / name, tmp_path / name)
+    (tmp_path / "begun" / "config.json").write_text('{"verb": "train", "seed": "x"}')
+    (tmp_path / "others").mkdir()
+    code, out, _ = run(capsys, "runs", str(tmp_path), "--json")
+    found = {Path(one["run"]).name: one for one in json.loads(out)["runs"]}
+    assert code == 0 and sorted(found) == ["begun", "ladder", "search", "trained"]
+    assert (found["trained"]["kind"], found["trained"]["state"]) == ("training", "finished")
+    assert found["trained"]["score"]["name"] == "top1" and found["trained"]["cost"]["macs"] > 0
+    assert "damaged" in found["begun"]["state"]
+    assert run(capsys, "runs", str(tmp_path / "nowhere"))[0] == 2
+    code, out, _ = run(capsys, "show", str(tmp_path / "trained"))
+    assert code == 0 and "95 %, n =" in out
+
+
 # ---- mistakes --------------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +310,23 @@ def test_scale_writes_a_spec_that_show_reads(capsys: pytest.CaptureFixture[str],
         (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),
         (["scale", "resnet18", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
         (["search", "digits", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
+        (["scale", "resnet18", "--to", "4GFLOPs"], "at 2 FLOPs per MAC this is 2G-macs"),
+        (["scale", "resnet18", "--to", "1G"], "write 1G-macs, 1G-params or 5ms"),
+        (["scale", "resnet18", "--to", "-5ms"], "which is above 0; write 5ms"),
+        (["scale", "resnet18", "--to", "1.2.3G-macs"], "no number that a count can be"),
+        (["scale", "resnet18", "--to", "1e400-macs"], "no number that a count can be"),
+        (["scale", "resnet18", "--to", "9" * 400 + "ms"], "a budget needs at least one limit"),
+        (["show", "resnet18", "--classes", "99999999999"], "--classes. Must be <= 1000000"),
+        (["show", "resnet18", "--resolution", "99999999999"], "--resolution. Must be <= 16384"),
+        (["measure", "resnet18", "--threads", "99999999999"], "--threads. Must be <="),
+        (["train", "resnet18", "digits", "--lr", "inf"], "--lr. Must be a finite number"),
+        (["train", "resnet18", "digits", "--lr", "nan"], "--lr. Must be"),
+        (["train", "resnet18", "digits", "--batch", "99999999999"], "--batch. Must be <="),
+        (["train", "resnet18", "digits", "--set", "batch=99999999999"], "batch must be at most 1,000,000"),
+        (["train", "resnet18", "digits", "--set", "epochs=99999999999"], "epochs must be at most 1,000,000"),
+        (["train", "resnet18", "digits", "--set", "lr=1"], "did you mean 'rate'?"),
+        (["train", "digits", "resnet18"], "the order is MODEL DATA, `convsmith train resnet18 digits`"),
+        (["ladder", "tests", "resnet18"], "the order is MODEL DATA, `convsmith ladder resnet18 tests`"),
         (["show", "resnet18@0"], "unknown model 'resnet18@0'"),
         (["scale", "resnet18", "--to", "5ms", "--threads", "0"], "--threads. Must be >= 1"),
         (["scale", "resnet18", "--to", "1k-macs"], "nearest budget that can be met is"),
@@ -509,3 +609,94 @@ def test_another_package_s_word_for_an_option_is_answered_by_ours(
 def test_another_package_s_word_for_an_argument_is_answered_by_ours(call: Callable[[], object], says: str) -> None:
     with pytest.raises(cs.UserError, match=re.escape(says)):
         call()
+
+
+# ---- stdout and stderr that are not there ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("list | head -1", 0),
+        ("list --json | true", 0),
+        ("list >&-", 0),
+        ("list 2>&-", 0),
+        ("list 2>/dev/full", 0),
+        ("list >/dev/full", 2),
+        ("list --json >/dev/full", 2),
+        ("show nope 2>&-", 2),
+        ("show nope >&- 2>&-", 2),
+        ("show nope --json 2>/dev/full", 2),
+        (">/dev/full", 2),
+    ],
+)
+def test_without_a_screen_there_is_no_traceback_and_the_right_exit_code(line: str, code: int) -> None:
+    words = f"set -o pipefail; {shlex.quote(sys.executable)} -m convsmith {line}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+    assert done.returncode == code, done.stderr
+
+
+def test_a_check_that_fails_prints_one_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady = types.SimpleNamespace(ratios=(("resnet18@224", 1.2),), ranks=False)
+    monkeypatch.setattr("convsmith.jobs.timing.calibrate.calibration", lambda *_: None)
+    monkeypatch.setattr("convsmith.jobs.timing.calibrate.steady", lambda *_, **__: steady)
+    code, out, err = run(capsys, "calibrate", "--check", "--json")
+    assert code == 1
+    assert json.loads(out) == {
+        "anchors": {"resnet18@224": 1.2},
+        "ranks": False,
+        "error": err.split("error: ")[1].strip(),
+    }
+
+
+def test_whoever_interrupts_is_told_how_the_run_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(Path("runs/my run"))
+    with pytest.raises(KeyboardInterrupt, match=r"`convsmith resume 'runs/my run'` goes on"), folder.stoppable():
+        raise KeyboardInterrupt
+    with pytest.raises(Stopped, match=r"after step 3; `convsmith resume 'runs/my run'` goes on"), folder.stoppable():
+        raise Stopped("after step 3")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("interrupted; `convsmith resume runs/r` goes on")
+
+    monkeypatch.setattr("convsmith.cli.list_.published", interrupted)
+    code, _, err = run(capsys, "list")
+    assert code == 130 and "convsmith resume runs/r" in err
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_progress_keeps_what_fits_and_cuts_nothing(width: int) -> None:
+    words = ["step 39 of 62", "0:02 left", "loss 2.357", "val top-1 13.4%", "epoch 2", "709 images/s"]
+    said = fitting(words, width)
+    assert len(said) <= width and words[: said.count(", ") + 1] == said.split(", ")
+    assert fitting(words, 5) == words[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("train resnet18 digits --cache-side 32", "--cache-side is of --cache"),
+        ("train resnet18 digits --pseudo-ratio 2", "--pseudo-ratio is of --pseudo"),
+    ],
+)
+def test_an_option_that_could_have_no_effect_is_refused(
+    capsys: pytest.CaptureFixture[str], line: str, says: str
+) -> None:
+    code, _, err = run(capsys, *line.split())
+    assert code == 2 and says in err
+
+
+def test_images_too_small_for_the_strides_are_told() -> None:
+    assert "whose strides make one pixel of 32: from stage 2 on" in cramped(cs.spec("resnet18").with_resolution(7))
+    assert cramped(cs.spec("resnet18").with_resolution(32)) == ""
+
+
+def test_an_exported_file_is_not_measured_at_another_side(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"")
+    code, _, err = run(capsys, "measure", str(tmp_path / "m.onnx"), "--resolution", "64")
+    assert code == 2 and "whose side is fixed" in err

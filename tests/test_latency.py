@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from itertools import count
 
 import numpy as np
@@ -57,6 +58,15 @@ def test_equal_subjects_are_not_ranked() -> None:
         times = [drifting(1, 2 * seed), drifting(1, 2 * seed + 1)]
         timing = summarise([subject("a"), subject("b")], times, threads=1)
         assert timing.verdict[0].startswith("cannot rank ")
+
+
+def test_neighbours_that_cannot_be_ranked_are_one_sentence() -> None:
+    times = [drifting(1, 0), drifting(1, 1), drifting(1, 2), drifting(5, 3)]
+    timing = summarise([subject(name) for name in "abcd"], times, threads=1)
+    first, second, *_ = timing.verdict
+    assert re.fullmatch(r"cannot rank [abc], [abc] and [abc]: ratios \S+ \[.*\], \S+ \[.*\]", first)
+    assert re.fullmatch(r"[abc] is faster than d: ratio .*", second)
+    assert "too noisy" in (timing.rows[0].noisy or "")
 
 
 def test_a_machine_that_cannot_tell_two_models_apart_says_by_how_much() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,6 +241,11 @@ def test_a_verb_still_says_all_that_it_said(name: str, old: Path, capsys: pytest
     assert lacks(json.loads((OLD / f"json/{name}.json").read_text()), told(capsys, *VERBS[name].split())) == []
 
 
+def _called_now(scaled: re.Match[str]) -> str:
+    """What `@width=1.2` or `@1,1.4,1` behind a name in old JSON is today, when a shell can hold it."""
+    return scaled[0].replace("=", "").replace("@", "-").replace(",", "-")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
@@ -256,7 +262,8 @@ def test_a_scaling_study_asked_for_again_trains_nothing(
     )
     kept = {path.name: path.stat().st_mtime_ns for path in (old / name / "trials").iterdir()}
     found = told(capsys, *base.split(), *words.split())
-    assert differs(json.loads((OLD / f"json/{name}.json").read_text()), found) == []
+    before = re.sub(r'(?<=mobilenetv1_025)@[^"]+', _called_now, (OLD / f"json/{name}.json").read_text())
+    assert differs(json.loads(before), found) == []
     assert {path.name: path.stat().st_mtime_ns for path in (old / name / "trials").iterdir()} == kept
 
 

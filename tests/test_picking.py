@@ -46,6 +46,25 @@ def test_what_lies_within_the_validation_set_s_noise_is_said() -> None:
     assert bool(near) == bool(said)
 
 
+def test_as_many_are_shown_as_are_asked_for_and_what_a_tilde_means_is_said() -> None:
+    found = pick("300M-macs", timed=False, top=8)
+    assert len(found.picks) == 8 and any(one.between for one in found.picks)
+    assert any(note.startswith("~: interpolated") for note in found.notes)
+    assert not any(note.startswith("~") for note in pick("300M-macs", timed=False, scaled=False, top=8).notes)
+
+
+@pytest.mark.parametrize("budget", ["300M-macs", "5ms"])
+def test_a_dry_run_measures_nothing_and_says_what_it_would(budget: str) -> None:
+    found = pick(budget, top=3, dry_run=True)
+    assert len(found.picks) == 3 and all(one.latency is None for one in found.picks)
+    assert any(note.endswith("nothing was measured.") for note in found.notes)
+
+
+def test_a_network_that_fits_and_has_no_published_number_is_named() -> None:
+    with pytest.raises(BudgetError, match=r"2.28G MACs, \S+ parameters. Without a published top-1.*resnet18"):
+        pick("2G-macs", pattern="resnet*", family=None, timed=False)
+
+
 def test_an_impossible_budget_names_the_smallest() -> None:
     with pytest.raises(BudgetError, match="the smallest that matches is tinynet_e"):
         pick("1M-macs", pattern="tinynet*", timed=False)

@@ -54,11 +54,35 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = convsmith.effnet
 
 
-@pytest.mark.parametrize("argument", ["--help", "list"])
-def test_first_answers_import_no_torch(argument: str) -> None:
-    code = (
-        "import sys; from convsmith.cli import main; code = main([sys.argv[1]]); "
-        "sys.exit(code or ('torch' in sys.modules and 'torch was imported'))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+ANSWERS = ["", "--help", "help design", "-V", "list", "show efficientnet_b0", "recipes", "recipes resnet-rs", "runs ."]
+MISTAKES = [
+    "scale resnet50 --to 1G",
+    "scale resnet5 --to 1G-macs",
+    "scale resnet50 --to 1G-macs --rule compond",
+    "design digits --to 5x",
+    "search digits --to 2M-macs,5x",
+    "train resnet18 digits --set lr=1",
+    "train resnet18 digits --recipe quik",
+    "train digits resnet18",
+    "measure resnet18 nope",
+    "export nowhere",
+    "diagnose nothing.json",
+    "pick --to 1G",
+    "evaluate nowhere",
+    "resume nowhere",
+]
+
+
+def test_first_answers_and_mistakes_need_no_torch() -> None:
+    code = """
+import sys
+from convsmith.cli import main
+for line in sys.argv[2:]:
+    code = main(line.split())
+    assert code == int(sys.argv[1]), (line, code)
+    assert "torch" not in sys.modules, line
+"""
+    for expected, lines in (("0", ANSWERS), ("2", MISTAKES)):
+        command = [sys.executable, "-c", code, expected, *lines]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

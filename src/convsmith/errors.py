@@ -17,7 +17,14 @@ class UserError(Exception):
 
 
 class CheckFailed(UserError):
-    """What was asked for was done, and did not pass: the command line exits with code 1."""
+    """What was asked for was done, and did not pass: the command line exits with code 1.
+
+    `told`: the JSON object of it has been printed, with the message as its `error`.
+    """
+
+    def __init__(self, message: str, *, told: bool = False) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class BudgetError(UserError):

@@ -91,6 +91,14 @@ class Latency:
     n: int
     samples: tuple[float, ...] = field(repr=False)
 
+    @property
+    def noisy(self) -> str | None:
+        """What is to be minded where this machine was too busy for milliseconds to say much; None where it was not."""
+        noise = _spread(self.samples)
+        if not noise > _NOISY:
+            return None
+        return f"the rounds spread by {noise:.0%}: this machine is too noisy for its milliseconds to say much"
+
     def to_record(self) -> dict[str, object]:
         """The row as JSON-ready values, without the samples."""
         record = asdict(self)
@@ -295,19 +303,23 @@ def _verdict(rows: tuple[Latency, ...], noise: float, seed: int) -> tuple[str, .
     """A sentence for each neighbouring pair, fastest first, and one on the machine where it is too noisy."""
     ranked = sorted(rows, key=lambda row: row.median_ms)
     pairs = [(fast, slow, ratio(slow, fast, seed=seed)) for fast, slow in itertools.pairwise(ranked)]
-    sentences = [_compared(_label(fast, rows), _label(slow, rows), found) for fast, slow, found in pairs]
+    sentences = []
+    for told, neighbours in itertools.groupby(pairs, key=lambda pair: pair[2].low > 1 + _SAME):
+        group = list(neighbours)
+        if told:
+            sentences += [f"{_label(f, rows)} is faster than {_label(s, rows)}: ratio {found}" for f, s, found in group]
+        else:
+            *names, last = [_label(row, rows) for row in (group[0][0], *(slow for _, slow, _ in group))]
+            ratios = ", ".join(str(found) for *_, found in group)
+            sentences.append(
+                f"cannot rank {', '.join(names)} and {last}: {'ratios' if len(group) > 1 else 'ratio'} {ratios}"
+            )
     resolution = max((math.sqrt(found.high / found.low) - 1 for *_, found in pairs), default=0.0)
     if resolution > _UNRESOLVED:
         sentences.append(f"this machine is too noisy to rank models that differ by less than {resolution:.0%}")
     if noise > _NOISY:
         sentences.append(f"the rounds of one model spread by {noise:.0%}: trust the ratios, not the milliseconds")
     return tuple(sentences)
-
-
-def _compared(fast: str, slow: str, found: Ratio) -> str:
-    if found.low <= 1 + _SAME:
-        return f"cannot rank {fast} and {slow}: ratio {found}"
-    return f"{fast} is faster than {slow}: ratio {found}"
 
 
 def _label(row: Latency, rows: tuple[Latency, ...]) -> str:

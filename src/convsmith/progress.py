@@ -12,10 +12,34 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "fitting", "stop_bars"]
 
 # Seconds between plain progress lines where the output is no terminal.
 PLAIN_EVERY = 5.0
+_BAR = 12  # columns of the bar
+_BESIDE = _BAR + 10  # of all that stands beside the words: the bar, the time, what separates them
+
+_RUNNING: list[Bars] = []  # one at most; the screen is one
+
+
+def stop_bars() -> None:
+    """Clear the bar that is on the screen, if there is one, so that what is printed next is the last word."""
+    while _RUNNING:
+        _RUNNING.pop().stop()
+
+
+def fitting(words: list[str], width: int) -> str:
+    """The first of the words, the most important ones, as many as fit in so many columns; the very first in any case.
+
+    >>> fitting(["step 3 of 9", "0:02 left", "loss 2.1"], 24)
+    'step 3 of 9, 0:02 left'
+    """
+    text = words[0]
+    for word in words[1:]:
+        if len(text) + 2 + len(word) > width:
+            break
+        text = f"{text}, {word}"
+    return text
 
 
 class Progress(Watcher):
@@ -44,7 +68,9 @@ class Progress(Watcher):
         self.console.print(f"          {text}", style="dim", soft_wrap=True)
 
     def count(self, what: str, done: int, total: int) -> None:
-        self._advance(what, done, total, f"{what}, {done} of {total}")
+        self._advance(what, done, total, [f"{what}, {done} of {total}"])
+        if done == total:
+            self._stop()
 
     def record(self, record: Record) -> None:
         match record:
@@ -63,13 +89,13 @@ class Progress(Watcher):
                 left = (record.steps - record.step) / speed
                 words = [
                     f"step {record.step} of {record.steps}",
-                    f"epoch {record.epoch}",
-                    f"{speed * record.images:.0f} images/s",
+                    f"{_clock(left)} left",
                     f"loss {record.loss:.3f}",
                     *(_validated(self.last_epoch) if self.last_epoch else []),
-                    f"{_clock(left)} left",
+                    f"epoch {record.epoch}",
+                    f"{speed * record.images:.0f} images/s",
                 ]
-                self._advance("training", record.step, record.steps, ", ".join(words))
+                self._advance("training", record.step, record.steps, words)
                 if record.step == record.steps:
                     self._stop()
 
@@ -80,21 +106,20 @@ class Progress(Watcher):
         words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]
         self.console.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
 
-    def _advance(self, what: str, done: int, total: int, text: str) -> None:
+    def _advance(self, what: str, done: int, total: int, words: list[str]) -> None:
         if not self.console.is_terminal:
             if time.monotonic() - self.last_line > PLAIN_EVERY:
                 self.last_line = time.monotonic()
-                self.console.print(f"          {text}", style="dim", soft_wrap=True)
+                self.console.print(f"          {', '.join(words)}", style="dim", soft_wrap=True)
             return
         if self.bars is None or self.what != what:
             self._stop()
             self.bars, self.task, self.what = *_bar(total, self.console), what
-        self.bars.update(self.task, completed=done, text=text)
+        self.bars.update(self.task, completed=done, text=fitting(words, self.console.width - _BESIDE))
 
     def _stop(self) -> None:
-        if self.bars is not None:
-            self.bars.stop()
-            self.bars = None
+        stop_bars()
+        self.bars = None
 
 
 def _validated(done: EpochDone) -> list[str]:
@@ -104,12 +129,20 @@ def _validated(done: EpochDone) -> list[str]:
 
 
 def _bar(total: int, console: Console) -> tuple[Bars, Any]:
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as Bars
+    from rich.text import Text
 
-    columns = (TextColumn("         "), BarColumn(bar_width=24), TimeElapsedColumn(), TextColumn("{task.fields[text]}"))
+    class Elapsed(ProgressColumn):
+        """The time since the start, with hours only where there are some."""
+
+        def render(self, task: Any) -> Text:
+            return Text(_clock(task.elapsed or 0))
+
+    columns = (BarColumn(bar_width=_BAR), Elapsed(), TextColumn("{task.fields[text]}"))
     bars = Bars(*columns, console=console, transient=True)
     bars.start()
+    _RUNNING.append(bars)
     return bars, bars.add_task("", total=total, text="")
 
 

@@ -16,7 +16,7 @@ from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
 from .firstbytes import read_text
-from .ledger import Numerics, fetchable
+from .ledger import Numerics, fetchable, unknown_model
 from .model import Model, build
 from .registry import read as read_parts
 from .runs import Kind, RunFolder, kind_of
@@ -168,16 +168,7 @@ def resolve(text: str | Path) -> Target:
         return Target(label=text, spec=family_member(name).with_resolution(int(side)))
     if path.is_dir():
         return _target(RunFolder.open(path))
-    bare, _, tag = text.removeprefix("hf-hub:timm/").partition(".")
-    if tag and bare in names():
-        raise UserError(
-            f"'{text}' is a set of timm's weights, not a network: MODEL is {bare}, and --weights timm:{bare}.{tag} begins with "
-            f"these (in Python weights='timm:{bare}.{tag}')"
-        )
-    raise UserError(
-        f"unknown model '{text}'{nearest(text, names())}\n"
-        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
-    )
+    raise unknown_model(text)
 
 
 def target_of(model: str | Path | ArchSpec | RunFolder | nn.Module) -> Target:

@@ -28,7 +28,12 @@ def count(text: str) -> int:
     if match is None:
         raise BudgetError(f"'{text}' is not a count; write for example 390M, 1.5G or 5288548")
     number, suffix = match.groups()
-    return round(float(number) * _SUFFIX[suffix.lower()])
+    try:
+        return round(float(number) * _SUFFIX[suffix.lower()])
+    except (ValueError, OverflowError):  # two points, or more digits than a float has room for
+        raise BudgetError(
+            f"'{text}' is no number that a count can be; write for example 390M, 1.5G or 5288548"
+        ) from None
 
 
 def human(number: float) -> str:
@@ -153,9 +158,18 @@ def _limit(part: str, *, whole: str) -> tuple[str, float]:
     folded = part.lower().replace(" ", "")
     if match := re.fullmatch(r"(\d+(?:\.\d+)?)-?ms", folded):
         return "ms", float(match[1])
+    if folded.startswith("-"):
+        raise BudgetError(f"budget '{whole}': '{part}' is not a limit, which is above 0; write {folded.lstrip('-')}")
+    if match := re.fullmatch(r"(.*?)-?flops?", folded):
+        macs = f"{_short(count(match[1]) / 2)}-macs" if _COUNT.fullmatch(match[1]) else "20M-macs"
+        raise BudgetError(
+            f"budget '{whole}': papers disagree on what a FLOP is; say macs: at 2 FLOPs per MAC this is {macs}"
+        )
+    if _COUNT.fullmatch(folded):
+        raise BudgetError(
+            f"budget '{whole}': '{part}' is not a limit, for it does not say of what; write {part}-macs, {part}-params or 5ms"
+        )
     amount, _, unit = folded.partition("-")
-    if unit == "flops":
-        raise BudgetError(f"budget '{whole}': papers disagree on what a FLOP is; say macs (1 MAC = 2 FLOPs)")
     if "+" in part:
         raise BudgetError(f"budget '{whole}': limits of one budget are joined by commas here, not by +")
     if unit not in ("macs", "params"):

@@ -7,6 +7,7 @@
 | `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
+| `table`  | `StageRow`: a row of a network's table of stages              |
 | `plans`  | `plan`: every unit in order, the only place that unrolls a spec   |
 """
 
@@ -33,6 +34,7 @@ from .part import (
 from .plans import plan, taps, trunk
 from .shapes import Map, Shape
 from .spec import ArchSpec, Stage
+from .table import StageRow
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -55,6 +57,7 @@ __all__ = [
     "Ramp",
     "Shape",
     "Stage",
+    "StageRow",
     "Stem",
     "Style",
     "Unit",

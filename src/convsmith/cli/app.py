@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -34,9 +36,12 @@ from .passport import passport
 from .pick import pick
 from .predict import predict
 from .pseudo_label import pseudo_label
+from .recipes import recipes
 from .report import report
 from .resume import resume
+from .runs import runs
 from .scale import scale
+from .screen import flushed
 from .search import search
 from .show import show
 from .train import train
@@ -84,6 +89,7 @@ app = cyclopts.App(
     result_action="return_value",
 )
 app.meta.group_parameters = OUTPUT
+app.meta.suppress_keyboard_interrupt = False  # which it does not have from `app`
 
 
 def completion(
@@ -119,8 +125,8 @@ def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = 
 
 VERBS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Design and scale": (design, demo, scale, pick, search, fit_scaling),
-    "Train and score": (train, resume, evaluate, passport, ladder, pseudo_label),
-    "Look": (list_, show, diagnose, report),
+    "Train and score": (train, resume, evaluate, passport, ladder, pseudo_label, recipes),
+    "Look": (list_, show, runs, report, diagnose),
     "Ship": (predict, export, convert),
     "Machine": (doctor, measure, calibrate, estimate, completion, help_),
 }
@@ -152,12 +158,28 @@ def _launch(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line. 0: fine; 1: a check failed; 2: wrong usage or bad input; 130: interrupted; 143: SIGTERM."""
+    if sys.stdout is None:  # closed: nobody wants to read results
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     tokens, notes = renamed(sys.argv[1:] if argv is None else argv)
+    for note in notes:
+        err.print(note, style="dim")
+    try:
+        code = _carried_out(tokens)
+        flushed()
+    except BrokenPipeError:  # the reader of our output has had enough
+        with contextlib.suppress(OSError):
+            flushed()
+        return 0
+    except OSError as error:  # a full disk, a folder that cannot be read: the system's word, and no traceback
+        return _failed(str(error), [], code=2)
+    return code
+
+
+def _carried_out(tokens: list[str]) -> int:
+    """Do what the words say, or say what is wrong; the exit code."""
     if not tokens:
         out.print(FIRST_SCREEN)
         return 0
-    for note in notes:
-        err.print(note, style="dim")
     try:
         app.meta(tokens)
     except cyclopts.UnknownOptionError as error:
@@ -165,18 +187,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except cyclopts.CycloptsError as error:
         return _failed(str(error), tokens, code=2)
     except CheckFailed as error:
-        return _failed(str(error), tokens, code=1)
+        return _failed(str(error), [] if error.told else tokens, code=1)
     except UserError as error:
         return _failed(str(error), tokens, code=2)
     except Stopped as stopped:
         return _failed(str(stopped), tokens, code=143)
-    except KeyboardInterrupt:
-        return _failed(
-            "interrupted; what was done is kept. A run goes on with `convsmith resume RUN`", tokens, code=130
-        )
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
-        return 0
+    except KeyboardInterrupt as interrupted:
+        return _failed(str(interrupted) or "interrupted", tokens, code=130)
     finally:
         err.quiet = False
     return 0
@@ -199,6 +216,9 @@ def _unknown(error: cyclopts.UnknownOptionError) -> str:
 def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:
     if "--json" in tokens:
         sys.stdout.write(json.dumps({"error": message}) + "\n")
+    from ..progress import stop_bars
+
     err.quiet = False
+    stop_bars()
     err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
     return code

@@ -47,12 +47,14 @@ def calibrate(
     where, watcher = folder or CACHE, watching()
     if check:
         found = steady(calibration(runtime, threads, where), watcher=watcher)
+        failed = None if found.ranks else "the calibration cannot rank on this machine now"
         if json:
-            emit({"anchors": dict(found.ratios), "ranks": found.ranks})
+            record = {"anchors": dict(found.ratios), "ranks": found.ranks}
+            emit(record if failed is None else record | {"error": failed})
         else:
             out.print(str(found), soft_wrap=True)
-        if not found.ranks:
-            raise CheckFailed("the calibration cannot rank on this machine now")
+        if failed is not None:
+            raise CheckFailed(failed, told=json)
         return
     model, path = calibrated(runtime, threads, networks=networks, folder=where, watcher=watcher)
     within = sum(abs(ratio - 1) <= 0.15 for ratio in model.error) / len(model.error)

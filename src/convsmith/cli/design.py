@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import BUDGET, BUDGETS, NETWORK, RULE, Data, Weights
+from .early import known_model, known_rule
+from .options import BUDGET, BUDGETS, NETWORK, RULE_HELP, Data, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -26,10 +27,17 @@ def design(
     to: Annotated[str, BUDGET],
     base: Annotated[
         str | None,
-        Parameter(help="What to scale: a name or a spec .json. Default: efficientnet_b0.", group=NETWORK),
+        Parameter(
+            help="What to scale: a name or a spec .json. Default: efficientnet_b0.",
+            validator=known_model,
+            group=NETWORK,
+        ),
     ] = None,
     rule: Annotated[
-        str | None, Parameter(help=f"{RULE} Default: compound; with --weights resolution.", group=NETWORK)
+        str | None,
+        Parameter(
+            help=f"{RULE_HELP} Default: compound; with --weights resolution.", validator=known_rule, group=NETWORK
+        ),
     ] = None,
     weights: Weights = None,
     how: Annotated[
@@ -57,10 +65,11 @@ def design(
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
+    options = replace(training.options(), weights=weights)
     from ..jobs.train.begin import design_job
 
     watcher = watching()
-    found = design_job(data, to, base, rule, replace(training.options(), weights=weights), watcher)
+    found = design_job(data, to, base, rule, options, watcher)
     carried_out(found, training)
 
 

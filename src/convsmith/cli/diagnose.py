@@ -58,14 +58,15 @@ def diagnose(
         from ..reports.propagation import signal_plot
 
         save(signal_plot([found.trace], found.theory), plot)
+    failed = str(found.verdict) if strict and not found.verdict.healthy else None
     if json:
-        emit(_record(found))
+        emit(_record(found) | ({} if failed is None else {"error": failed}))
     else:
         _tell(found)
         if plot is not None:
             out.print(f"wrote {plot}")
-    if strict and not found.verdict.healthy:
-        raise CheckFailed(str(found.verdict))
+    if failed is not None:
+        raise CheckFailed(failed, told=json)
 
 
 def _tell(found: Diagnosis) -> None:

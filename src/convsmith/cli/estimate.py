@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .calibrate import Folder
+from .early import known_model
 from .options import SPEC_HELP, TIMING, Json, Resolution, RuntimeName, Threads
 from .output import emit, err, machine_line, out, table
 
@@ -14,7 +15,7 @@ __all__ = ["estimate"]
 
 
 def estimate(
-    models: Annotated[list[str], Parameter(help=SPEC_HELP)],
+    models: Annotated[list[str], Parameter(help=SPEC_HELP, validator=known_model)],
     /,
     *,
     runtime: Annotated[RuntimeName, Parameter(help="ort or eager.", group=TIMING)] = "ort",

@@ -21,6 +21,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pseudo-label runs/photos-20M ./unlabelled --out pseudo.json",
         "pseudo-label runs/photos-20M ./new --threshold 0.9 --balance 100",
     ),
+    "recipes": ("recipes", "recipes resnet-rs"),
+    "runs": ("runs", "runs ./other-runs --json"),
     "evaluate": (
         "evaluate runs/photos-20M ./more-photos",
         "evaluate runs/photos-20M --corrupt noise fog --severity 1 3",

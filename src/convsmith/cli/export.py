@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
+from ..units import plural
+from .early import known_model
 from .options import COUNT, MODEL_HELP, OUTPUT, Json, Moved, MovedVal, Out
 from .output import emit, out, watching
 from .places import writable
 
 if TYPE_CHECKING:
-    pass
+    from ..exporting import Exported
+    from ..jobs.ship.quantise import Shrunk
 
 __all__ = ["export"]
 
 
 def export(
-    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}")],
+    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}", validator=known_model)],
     /,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.", group=OUTPUT)] = "onnx",
@@ -44,6 +47,8 @@ def export(
         raise UserError("--must is a gate for --int8")
     if static_batch and int8:
         raise UserError("--int8 leaves the batch free; --static-batch is for the float file")
+    from ..exporting import Exported
+
     if child is not None:
         from ..jobs.search.begin import export_child
 
@@ -51,8 +56,9 @@ def export(
             raise UserError("--data and --val are of a run that trained; a search says by `resume` where its data lies")
         if int8:
             raise UserError("--int8 takes a finished run: give the folder of a winner, RUN/children/BUDGET")
-        child_file = export_child(Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching())
-        record, snippet = child_file.to_record(), child_file.snippet
+        found: Exported | Shrunk = export_child(
+            Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching()
+        )
     else:
         from ..jobs.ship.export import export as exported
 
@@ -66,13 +72,35 @@ def export(
             val=val,
             watcher=watching(),
         )
-        record, snippet = found.to_record(), found.snippet
-    record |= {"format": to}
+    snippet = found.snippet
     if json:
-        emit(record | {"snippet": snippet})
+        emit(found.to_record() | {"format": to, "snippet": snippet})
         return
-    for key, value in record.items():
-        out.print(f"{key.replace('_', ' '):>20}  {value}", soft_wrap=True)
+    for line in _floats(found) if isinstance(found, Exported) else _eights(found):
+        out.print(line, soft_wrap=True, markup=False)
     if snippet is not None:
         out.print("\nThe same answers without convsmith, by onnxruntime, numpy and Pillow:\n", style="dim")
         out.print(snippet, soft_wrap=True, markup=False, highlight=False)
+
+
+def _floats(found: Exported) -> list[str]:
+    batch = "a batch of any size" if found.dynamic_batch else "a batch of 1"
+    return [
+        f"file      {found.path}",
+        f"size      {found.bytes / 1e6:.2f} MB, opset {found.opset}, {batch}",
+        f"answers   within {found.relative_difference:.1e} of the network's (at most {found.tolerance:.0e} is allowed), "
+        f"{plural(found.n, 'image')} run by {found.runtime}",
+    ]
+
+
+def _eights(found: Shrunk) -> list[str]:
+    made, (whole, small) = found.quantised, found.timing.rows
+    return [
+        f"file      {made.path}",
+        f"size      {made.bytes / 1e6:.2f} MB, {made.bytes / made.float_bytes:.0%} of the float file's "
+        f"{made.float_bytes / 1e6:.2f} MB; {made.int8_convolutions} of {plural(made.convolutions, 'convolution')} in eight bits",
+        f"score     {found.top1:.2%}, the float file's {found.float_top1:.2%} (n = {found.n})",
+        *(f"{name:<9} {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n})"
+          for name, row in (("latency", small), ("float", whole))),
+        *(f"          {sentence}" for sentence in found.timing.verdict),
+    ]  # fmt: skip

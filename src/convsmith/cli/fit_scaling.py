@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..errors import UserError
+from .early import known_model
 from .options import COUNT, NETWORK, POSITIVE, TRAINING, Cluster, Data, Jobs, Out, Resolution
 from .output import emit, out, table, watching
 from .training import LEARNING, Learning
@@ -22,7 +23,9 @@ def fit_scaling(
     data: Data,
     /,
     *,
-    base: Annotated[str, Parameter(help="What to scale: a name or a spec .json.", group=NETWORK)] = "efficientnet_b0",
+    base: Annotated[
+        str, Parameter(help="What to scale: a name or a spec .json.", validator=known_model, group=NETWORK)
+    ] = "efficientnet_b0",
     rule: Annotated[Literal["compound", "tiny"], Parameter(help="Which rule to fit.")] = "compound",
     trials: Annotated[
         int | None, Parameter(help="Networks to try: 12 triples, or 24 shapes for tiny.", validator=COUNT)
@@ -52,16 +55,16 @@ def fit_scaling(
     Tries networks, fits the rule, trains the rule's members, fits the law of error against cost, and holds it against
     members of up to four times the dearest cost it has seen. A study that was stopped goes on from --out.
     """
+    if learning.epochs is not None and hours is not None:
+        raise UserError("--epochs and --hours both say how long: give one of them")
+    options = learning.options()
     from ..jobs.options import source_of
     from ..jobs.studies.scaling import fit_scaling as fitted
     from ..jobs.studies.scaling import planned
     from ..jobs.studies.scaling_page import findings, written
     from ..machine import this_machine
 
-    if learning.epochs is not None and hours is not None:
-        raise UserError("--epochs and --hours both say how long: give one of them")
     watcher = watching()
-    options = learning.options()
     folder = out_folder or Path("runs") / f"scaling-{Path(data).stem}-{Path(base).stem}-{rule}"
     workers = this_machine().cores if jobs is None else jobs
     images = source_of(data, options).load(watcher)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import COUNT, POSITIVE, Cluster, Data, Jobs, Out, Resolution, Spec
+from .early import in_order
+from .options import COUNT, POSITIVE, SPEC_HELP, Cluster, Data, Jobs, Out, Resolution
 from .output import emit, out, table, watching
 from .training import LEARNING, Learning
 
@@ -21,7 +22,7 @@ __all__ = ["ladder"]
 
 
 def ladder(
-    model: Spec,
+    model: Annotated[str, Parameter(help=SPEC_HELP)],
     data: Data,
     /,
     *,
@@ -52,6 +53,7 @@ def ladder(
     """
     from ..machine import this_machine
 
+    in_order("ladder", model, data)
     if grow is not None and not factors:
         raise UserError("--grow is for the study of --factors; the ladder does not scale")
     grow = 2.0 if grow is None else grow

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..units import plural
+from .early import known_model
 from .options import MODEL_HELP, TIMING, Batch, Json, Resolution, Rounds, Runtime, Seed, Threads
 from .output import emit, machine_line, out, table, watching
 
@@ -17,7 +18,7 @@ __all__ = ["measure"]
 
 
 def measure(
-    models: Annotated[list[str], Parameter(help=f"{MODEL_HELP[:-1]}, or an .onnx file.")],
+    models: Annotated[list[str], Parameter(help=f"{MODEL_HELP[:-1]}, or an .onnx file.", validator=known_model)],
     /,
     *,
     runtime: Runtime = "ort",

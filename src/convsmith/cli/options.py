@@ -6,11 +6,14 @@ One word means one thing in every verb. A verb whose own use of it needs saying 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
+
+from .early import known_budget, known_model, known_rule, known_run
 
 __all__ = [
     "BUDGET",
@@ -24,10 +27,11 @@ __all__ = [
     "OUTPUT",
     "POSITIVE",
     "ROBUSTNESS",
-    "RULE",
+    "RULE_HELP",
     "RUN_HELP",
     "SEARCHING",
     "SEED",
+    "SHARE",
     "SPEC_HELP",
     "SPREAD",
     "TIMING",
@@ -47,6 +51,7 @@ __all__ = [
     "Resolution",
     "Root",
     "Rounds",
+    "RuleName",
     "Run",
     "Runtime",
     "RuntimeName",
@@ -57,7 +62,18 @@ __all__ = [
     "Workers",
 ]
 
-COUNT, NATURAL, POSITIVE = Number(gte=1), Number(gte=0), Number(gt=0)
+
+def _finite(_type: Any, value: float | None) -> None:
+    """Refuse infinity and what is no number, which every comparison lets through."""
+    if value is not None and not math.isfinite(value):
+        raise ValueError("Must be a finite number.")
+
+
+# No network, training or machine that is real needs more, and what would fail for want of memory is told at once.
+COUNT, NATURAL = Number(gte=1, lte=1_000_000), Number(gte=0, lte=1_000_000)
+SIDE = Number(gte=1, lte=16_384)
+PROCESSES = Number(gte=1, lte=1_024)
+POSITIVE, SHARE = (Number(gt=0), _finite), (Number(gte=0, lte=1), _finite)
 SEED = Number(gte=0, lt=2**63)  # what torch and numpy both take
 
 # By job, in the order of help.
@@ -81,22 +97,26 @@ DATA_HELP = (
 )
 RUN_HELP = "The folder that train, design or search made, such as runs/photos-20M (`convsmith runs` lists them)."
 
-Spec = Annotated[str, Parameter(help=SPEC_HELP)]
-Model = Annotated[str, Parameter(help=MODEL_HELP)]
+Spec = Annotated[str, Parameter(help=SPEC_HELP, validator=known_model)]
+Model = Annotated[str, Parameter(help=MODEL_HELP, validator=known_model)]
 Data = Annotated[str, Parameter(help=DATA_HELP)]
-Run = Annotated[Path, Parameter(help=RUN_HELP)]
+Run = Annotated[Path, Parameter(help=RUN_HELP, validator=known_run)]
 Pattern = Annotated[str, Parameter(help="A shell pattern, such as 'resnet*', or a part of a name.")]
 
 # ---- budget and network ----------------------------------------------------------------------------------------------
 
 # A budget that begins with a hyphen is no option but a wrong budget, which is for it to say.
 BUDGET = Parameter(
-    help="20M-macs, 1.5M-params, 5ms, or several joined by commas.", allow_leading_hyphen=True, group=BUDGETS
+    help="20M-macs, 1.5M-params, 5ms, or several joined by commas.",
+    validator=known_budget,
+    allow_leading_hyphen=True,
+    group=BUDGETS,
 )
-RULE = (
+RULE_HELP = (
     "How to scale it: compound, inverse-compound, tiny, resnet-rs, depth, width, resolution, or a rule .json that "
     "fit-scaling wrote."
 )
+RuleName = Annotated[str, Parameter(help=RULE_HELP, validator=known_rule, group=NETWORK)]
 Classes = Annotated[int | None, Parameter(help="Another number of classes.", validator=COUNT, group=NETWORK)]
 Weights = Annotated[
     str | None,
@@ -106,7 +126,7 @@ Weights = Annotated[
         group=NETWORK,
     ),
 ]
-Resolution = Annotated[int | None, Parameter(help="Another input side.", validator=COUNT, group=NETWORK)]
+Resolution = Annotated[int | None, Parameter(help="Another input side.", validator=SIDE, group=NETWORK)]
 
 # ---- training and data -----------------------------------------------------------------------------------------------
 
@@ -122,7 +142,7 @@ RuntimeName = Literal["ort", "eager", "compile"]
 Runtime = Annotated[
     RuntimeName, Parameter(name="--runtime", help="onnxruntime, eager torch or torch.compile.", group=TIMING)
 ]
-Threads = Annotated[int, Parameter(help="Threads of the runtime.", validator=COUNT, group=TIMING)]
+Threads = Annotated[int, Parameter(help="Threads of the runtime.", validator=PROCESSES, group=TIMING)]
 Rounds = Annotated[
     int, Parameter(help="Rounds in which all are timed one after another.", validator=COUNT, group=TIMING)
 ]
@@ -130,11 +150,14 @@ Rounds = Annotated[
 # ---- processes -------------------------------------------------------------------------------------------------------
 
 Workers = Annotated[
-    int, Parameter(help="Processes that read images; 0 reads in this one.", validator=NATURAL, group=SPREAD)
+    int,
+    Parameter(
+        help="Processes that read images; 0 reads in this one.", validator=Number(gte=0, lte=1_024), group=SPREAD
+    ),
 ]
 Jobs = Annotated[
     int | None,
-    Parameter(help="Trainings beside each other; one for each core by default.", validator=COUNT, group=SPREAD),
+    Parameter(help="Trainings beside each other; one for each core by default.", validator=PROCESSES, group=SPREAD),
 ]
 Cluster = Annotated[str | None, Parameter(help="Address of a Ray cluster to work on instead.", group=SPREAD)]
 

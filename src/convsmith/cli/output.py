@@ -35,11 +35,14 @@ def _finite(value: Any) -> Any:
 
 
 def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:
-    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right."""
+    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right.
+
+    Where a screen is too narrow words are wrapped, of the widest columns first: a number is never cut.
+    """
     made = Table(title=title, caption=caption, box=None, title_justify="left", caption_justify="left", pad_edge=False)
     for column in columns.split():
         left = column.startswith("<")
-        made.add_column(column.lstrip("<").replace("_", " "), justify="left" if left else "right", no_wrap=True)
+        made.add_column(column.lstrip("<").replace("_", " "), justify="left" if left else "right", overflow="fold")
     for row in rows:
         made.add_row(*row)
     return made

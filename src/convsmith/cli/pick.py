@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..units import human
-from .options import BUDGET, COUNT, Json, Pattern, Plot, Rounds, Runtime, Threads
+from .options import BUDGET, COUNT, OUTPUT, Json, Pattern, Plot, Rounds, Runtime, Threads
 from .output import emit, err, machine_line, out, table, watching
 
 __all__ = ["pick"]
@@ -20,12 +20,13 @@ def pick(
     *,
     to: Annotated[str, BUDGET],
     family: Annotated[str | None, Parameter(help="Only this family.")] = None,
-    top: Annotated[int, Parameter(help="How many published networks to show.", validator=COUNT)] = 8,
+    top: Annotated[int, Parameter(help="How many networks to show.", validator=COUNT)] = 8,
     published_only: Annotated[bool, Parameter(help="No scaled members.")] = False,
     with_weights: Annotated[
         bool, Parameter(help="Only networks that timm or torchvision has weights of, as they are.")
     ] = False,
     counts_only: Annotated[bool, Parameter(help="Measure nothing.")] = False,
+    dry_run: Annotated[bool, Parameter(help="Say what would be measured, and measure nothing.", group=OUTPUT)] = False,
     runtime: Runtime = "ort",
     threads: Threads = 1,
     rounds: Annotated[Rounds, Parameter(validator=Number(gte=3))] = 30,
@@ -34,8 +35,7 @@ def pick(
 ) -> None:
     """Rank the ledger's networks, and members scaled from them, that meet the budget: by published top-1, timed here.
 
-    A scaled member's top-1 is interpolated between the published
-    ones of its family and marked ~.
+    A scaled member's top-1 is interpolated between the published ones of its family and marked ~.
     """
     from ..jobs.timing.pick import pick as picked
 
@@ -50,6 +50,7 @@ def pick(
         runtime=runtime,
         threads=threads,
         rounds=rounds,
+        dry_run=dry_run,
         watcher=watching(),
     )
     if plot is not None:
@@ -72,8 +73,8 @@ def pick(
             ("~" if one.between else "") + f"{one.prior:.1f}",
             human(one.cost.macs),
             human(one.cost.params),
-            "-" if one.latency is None else f"{one.latency.median_ms:.3g}",
-            "-" if one.latency is None else f"{one.latency.p10_ms:.3g} - {one.latency.p90_ms:.3g}",
+            "-" if one.latency is None else f"{one.latency.median_ms:.2f}",
+            "-" if one.latency is None else f"{one.latency.p10_ms:.2f} - {one.latency.p90_ms:.2f}",
         ]
         for one in found.picks
     ]
@@ -82,5 +83,5 @@ def pick(
         out.print(note, soft_wrap=True, highlight=False)
     if plot is not None:
         out.print(f"wrote {plot}")
-    if not counts_only:
+    if not (counts_only or dry_run):
         err.print(machine_line(), style="dim", soft_wrap=True)

@@ -6,27 +6,26 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from .options import OUTPUT, RUN_HELP, Json
+from .early import known_run
+from .options import COUNT, OUTPUT, RUN_HELP, SHARE, Json
 from .output import emit, out, table, watching
 
 __all__ = ["pseudo_label"]
 
 
 def pseudo_label(
-    teacher: Annotated[Path, Parameter(help=RUN_HELP)],
+    teacher: Annotated[Path, Parameter(help=RUN_HELP, validator=known_run)],
     images: Annotated[Path, Parameter(help="A folder of images, flat or of folders, or an .npz.")],
     /,
     *,
     out_file: Annotated[Path, Parameter(name=["--out", "-o"], help="The file to write.", group=OUTPUT)] = Path(
         "pseudo.json"
     ),
-    threshold: Annotated[
-        float, Parameter(help="The least probability that is believed.", validator=Number(gte=0, lte=1))
-    ] = 0.5,
+    threshold: Annotated[float, Parameter(help="The least probability that is believed.", validator=SHARE)] = 0.5,
     balance: Annotated[
-        int | None, Parameter(help="So many of each class, the surest first, repeated where fewer.")
+        int | None,
+        Parameter(help="So many of each class, the surest first, repeated where fewer.", validator=COUNT),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..errors import UserError
+from .early import known_run
 from .options import RUN_HELP, Json, Out
 from .output import emit, out
 from .places import writable
@@ -16,7 +17,7 @@ __all__ = ["report"]
 
 
 def report(
-    runs: Annotated[tuple[Path, ...], Parameter(help=RUN_HELP)] = (),
+    runs: Annotated[tuple[Path, ...], Parameter(help=RUN_HELP, validator=known_run)] = (),
     /,
     *,
     index: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from .options import DATA, Device, Json, Moved, MovedVal, Run
-from .output import watching
+from .output import err, watching
 
 if TYPE_CHECKING:
     pass
@@ -30,9 +30,12 @@ def resume(
 ) -> None:
     """Go on with RUN from where it was stopped, to the same weights as if it had not been."""
     from ..jobs.folders import resume as resumed
-    from ..runs import Kind
+    from ..runs import Kind, RunFolder
 
+    done = RunFolder(run).has("report.html")
     found = resumed(run, data=data, val=val, force=force, device=device, watcher=watching())
+    if done:
+        err.print(f"{run} is finished: there was nothing left to do", style="dim", soft_wrap=True)
     if found.kind is Kind.SEARCH:
         search_finished(found, json)
     else:

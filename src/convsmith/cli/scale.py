@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ..errors import UserError
 from ..files import write_text
 from ..units import plural
-from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, RULE, Classes, Json, Out, Runtime, Spec, Threads
+from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, Classes, Json, Out, RuleName, Runtime, Spec, Threads
 from .output import emit, err, machine_line, out, watching
 from .places import writable
 
@@ -25,7 +25,7 @@ def scale(
     /,
     *,
     to: Annotated[str, BUDGET],
-    rule: Annotated[str, Parameter(help=RULE, group=NETWORK)] = "compound",
+    rule: RuleName = "compound",
     classes: Classes = None,
     epochs: Annotated[
         float | None,
@@ -76,7 +76,9 @@ def scale(
             f"batch {row.batch}, {plural(row.threads, 'thread')})",
             soft_wrap=True,
         )
-        err.print(machine_line())
+        if row.noisy:
+            out.print(row.noisy, soft_wrap=True)
+        err.print(machine_line(), style="dim", soft_wrap=True)
     if out_file is not None:
         out.print(f"wrote {out_file}")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SPREAD, Cluster, Data, Threads, Weights
+from .early import known_budgets
+from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SHARE, SPREAD, Cluster, Data, Threads, Weights
 from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
@@ -26,6 +26,7 @@ def search(
         str,
         Parameter(
             help="Budgets, each its own: 2M-macs,5ms. `+` joins limits of one: 5ms+1M-params.",
+            validator=known_budgets,
             allow_leading_hyphen=True,
             group=BUDGETS,
         ),
@@ -40,7 +41,7 @@ def search(
         float,
         Parameter(
             help="Share of training in which all children learn from labels, before they learn from the biggest.",
-            validator=Number(gte=0, lte=1),
+            validator=SHARE,
             group=SEARCHING,
         ),
     ] = 0.0,

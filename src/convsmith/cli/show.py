@@ -1,20 +1,37 @@
-"""`convsmith show`: a network's stages, its cost, the paper's numbers."""
+"""`convsmith show`: a network's stages, its cost, the paper's numbers, and what a run of it scored."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..ledger import published
-from ..units import human
+from ..ledger import Row, published, stages_of
+from ..units import Cost, human
+from .list_ import row_record
 from .options import Classes, Json, Resolution, Spec
 from .output import emit, out, table
 
 if TYPE_CHECKING:
-    pass
-
-from .list_ import row_record
+    from ..arch import ArchSpec, StageRow
+    from ..scores import Scores
 
 __all__ = ["show"]
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What is printed of a network."""
+
+    name: str
+    px: str
+    classes: int
+    rows: Sequence[StageRow]
+
+    @property
+    def total(self) -> Cost:
+        return sum((Cost(row.macs, row.params, row.activations) for row in self.rows), Cost())
 
 
 def show(
@@ -25,44 +42,58 @@ def show(
     resolution: Resolution = None,
     json: Json = False,
 ) -> None:
-    """The stage table of MODEL, its cost, the paper's numbers and our difference from them."""
+    """The stage table of MODEL, its cost, the paper's numbers and our difference from them; of a run its scores, too."""
+    scores = _scores(Path(model))
+    known = None if json or classes or resolution else stages_of(model)
+    if known is not None:  # the ledger has it all, and needs no torch
+        px, rows = known
+        _print(_Network(model, str(px), 1000, rows), scores)
+        return
     from ..codec import to_data
-    from ..costs import cost
     from ..resolve import spec as resolve_spec
     from ..stages import stage_rows
 
-    spec = resolve_spec(model)
-    spec = spec if classes is None else spec.with_classes(classes)
-    spec = spec if resolution is None else spec.with_resolution(resolution)
-    rows, total = stage_rows(spec), cost(spec)
-    paper = [row for row in published(spec.name) if row.name == spec.name]
-    same = [row for row in paper if spec.input.px == str(row.resolution) and classes in (None, 1000)]
+    spec: ArchSpec = resolve_spec(model, classes=classes, resolution=resolution)
+    found = _Network(spec.name, spec.input.px, spec.head.n_names, stage_rows(spec))
     if json:
-        record = {"spec": to_data(spec), "cost": to_data(total), "stages": [to_data(row) for row in rows]}
-        emit(record | {"published": [row_record(row) for row in same]})
+        record = {"spec": to_data(spec), "cost": to_data(found.total), "stages": [to_data(row) for row in found.rows]}
+        record |= {"published": [row_record(row) for row in _same(found)]}
+        emit(record if scores is None else record | {"scores": scores.short_record()})
         return
+    _print(found, scores)
+
+
+def _scores(folder: Path) -> Scores | None:
+    """What a run was worth; None of what is no run, or has no scores yet."""
+    from ..runs import RunFolder, kind_of
+
+    run = RunFolder(folder)
+    return run.scores if kind_of(folder) is not None and run.has("scores.json") else None
+
+
+def _same(network: _Network) -> list[Row]:
+    """The ledger's rows of this very network, at this side and with these classes."""
+    rows = [row for row in published(network.name) if row.name == network.name and network.classes == 1000]
+    return [row for row in rows if network.px == str(row.resolution)]
+
+
+def _print(network: _Network, scores: Scores | None) -> None:
+    total = network.total
     body = [
-        [
-            r.name,
-            r.what if r.times == 1 else f"{r.times} x {r.what}",
-            r.px,
-            str(r.depth),
-            str(r.width),
-            human(r.macs),
-            human(r.params),
-            human(r.activations),
-        ]
-        for r in rows
+        [r.name, r.what if r.times == 1 else f"{r.times} x {r.what}", r.px, str(r.depth), str(r.width), *_counts(r)]
+        for r in network.rows
     ]
-    body.append(
-        ["total", "", "", str(spec.depth), "", human(total.macs), human(total.params), human(total.activations)]
-    )
-    title = f"[bold]{spec.name}[/] at {spec.input.px} px, {spec.head.n_names} classes"
+    depth = sum(row.depth for row in network.rows if row.name.startswith("stage"))
+    body.append(["total", "", "", str(depth), "", *_counts(total)])
+    title = f"[bold]{network.name}[/] at {network.px} px, {network.classes} classes"
     out.print(table(title, "<stage <block px depth width MACs params activations", body))
     out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
     out.print(
         f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an image"
     )
+    for line in () if scores is None else scores.lines():
+        out.print(line, markup=False)
+    same = _same(network)
     for row in same:
         for field, printed, ours in row.differences():
             verdict = "agrees" if printed.agrees(ours) else "differs"
@@ -74,6 +105,9 @@ def show(
             out.print(f"source: {row.source}", style="dim")
         if row.reason:
             out.print(f"why: {row.reason}", style="dim")
+    paper = [row for row in published(network.name) if row.name == network.name]
+    if paper and not same and paper[0].source:
+        out.print(f"source: {paper[0].source}, of {paper[0].resolution} px and 1000 classes", style="dim")
     if paper and paper[0].family == "efficientnet":
         out.print(
             "The released sizes are the authors' table, not the compound formula with a whole phi: "
@@ -81,3 +115,7 @@ def show(
             style="dim",
             soft_wrap=True,
         )
+
+
+def _counts(cost: Cost | StageRow) -> list[str]:
+    return [human(cost.macs), human(cost.params), human(cost.activations)]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .options import DATA, POSITIVE, Data, Resolution, Spec, Weights
+from ..errors import UserError
+from .early import in_order
+from .options import DATA, POSITIVE, SPEC_HELP, Data, Resolution, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ __all__ = ["train"]
 
 
 def train(
-    model: Spec,
+    model: Annotated[str, Parameter(help=SPEC_HELP)],
     data: Data,
     /,
     *,
@@ -39,7 +41,10 @@ def train(
     With --weights it is transfer, by the recipe finetune, the protocol of the transfer studies: --set frozen=true trains the
     classifier alone, --set trunk_rate=0.1 lets everything before it learn at a tenth of its rate.
     """
+    in_order("train", model, data)
+    if pseudo_ratio != 1 and pseudo is None:
+        raise UserError("--pseudo-ratio is of --pseudo FILE: give that too, or leave it out")
+    options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
     from ..jobs.train.begin import train_job
 
-    options = replace(training.options(), weights=weights, pseudo=pseudo, pseudo_ratio=pseudo_ratio)
     carried_out(train_job(model, data, resolution, options, watching()), training)

@@ -70,13 +70,18 @@ class Learning:
 
     def options(self, usual: str | None = None) -> Options:
         """These as the jobs take them; `usual` is the recipe where none is given, else what the job takes."""
-        from ..jobs.options import Options
+        from ..recipes import changed
+        from ..recipes import recipe as named_recipe
 
         short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
         shorts = (f"{field}={value}" for field, value in short.items() if value is not None)
+        recipe, settings = self.recipe or usual, (*self.settings, *shorts)
+        changed(named_recipe(recipe or "quick"), settings)  # what is wrong is told before torch is imported
+        from ..jobs.options import Options
+
         return Options(
-            recipe=self.recipe or usual,
-            settings=(*self.settings, *shorts),
+            recipe=recipe,
+            settings=settings,
             val=self.val,
             val_share=self.val_share,
             root=self.root,
@@ -138,6 +143,8 @@ class Training(Learning):
 
     def options(self, usual: str | None = None) -> Options:
         parent, name = self._place()
+        if self.cache_side and self.cache is None:
+            raise UserError("--cache-side is of --cache FOLDER: give that too, or leave it out")
         learning = super().options(usual)
         short = {"keep": self.keep, "patience": self.patience}
         return replace(

@@ -1,6 +1,6 @@
 """What is known of published networks, as tables: their counts against the papers' prints, and who has weights of them."""
 
-from .rows import TOLERANCE, Printed, Row, Verdict, families, published
+from .rows import TOLERANCE, Printed, Row, Verdict, families, published, stages_of, unknown_model
 from .weights import Numerics, Weights, fetchable, weights_of
 
 __all__ = [
@@ -13,5 +13,7 @@ __all__ = [
     "families",
     "fetchable",
     "published",
+    "stages_of",
+    "unknown_model",
     "weights_of",
 ]

@@ -2,7 +2,8 @@
 
 `golden/ledger.csv` holds one row a variant and resolution. `params` and `macs` are exact and asserted against our own
 count to the unit; the paper's columns stand as published, with their unit and source. A count within the published one's own
-rounding, or within 1 %, agrees with it; any other carries its reason. Reading the ledger imports no torch.
+rounding, or within 1 %, agrees with it; any other carries its reason. `golden/stages.csv` holds the table of stages of each
+variant at its own resolution. Reading the ledger imports no torch.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 
+from ..arch import StageRow
+from ..errors import UserError, nearest
 from ..units import count
 
-__all__ = ["TOLERANCE", "Printed", "Row", "Verdict", "families", "published"]
+__all__ = ["TOLERANCE", "Printed", "Row", "Verdict", "families", "published", "stages_of", "unknown_model"]
 
 TOLERANCE = 0.01
 
@@ -106,6 +109,28 @@ def _rows() -> tuple[Row, ...]:
     return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
 
 
+def stages_of(name: str) -> tuple[int, tuple[StageRow, ...]] | None:
+    """The side in pixels and the table of stages of a published network as its name has it, with 1,000 classes."""
+    text = resources.files("convsmith").joinpath("golden/stages.csv").read_text(encoding="utf-8")
+    records = [record for record in csv.DictReader(text.splitlines()) if record["network"] == name]
+    return (int(records[0]["px"]), tuple(map(_stage, records))) if records else None
+
+
+def unknown_model(text: str) -> UserError:
+    """The error of a MODEL that names nothing."""
+    names = {row.name for row in _rows()}
+    bare, _, tag = text.removeprefix("hf-hub:timm/").partition(".")
+    if tag and bare in names:
+        return UserError(
+            f"'{text}' is a set of timm's weights, not a network: MODEL is {bare}, and --weights timm:{bare}.{tag} begins with "
+            f"these (in Python weights='timm:{bare}.{tag}')"
+        )
+    return UserError(
+        f"unknown model '{text}'{nearest(text, names)}\n"
+        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
+    )
+
+
 def families() -> tuple[str, ...]:
     """Every family that has a row, in the ledger's order."""
     return tuple(dict.fromkeys(row.family for row in _rows()))
@@ -115,6 +140,13 @@ def published(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ..
     """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part."""
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
     return tuple(row for row in _rows() if fnmatchcase(row.name, wanted) and (family is None or row.family == family))
+
+
+def _stage(record: dict[str, str]) -> StageRow:
+    size, depth, width, stride, macs, params, activations = (
+        int(record[field]) for field in ("size", "depth", "width", "stride", "macs", "params", "activations")
+    )
+    return StageRow(record["name"], record["what"], size, depth, width, stride, macs, params, activations)
 
 
 def _row(record: dict[str, str]) -> Row:

@@ -116,6 +116,9 @@ class Augment:
         return self.crop != (1.0, 1.0)
 
 
+_MOST = 1_000_000  # epochs, images a step or parts of it: beyond is a slip of the hand
+
+
 @final
 @dataclass(frozen=True)
 class Recipe:
@@ -180,6 +183,8 @@ class Recipe:
         for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1; got {number}")
+            if number > _MOST:
+                raise ValueError(f"{name} must be at most {_MOST:,}; got {number}")
         if self.patience < 0:
             raise ValueError(f"patience must not be below 0; got {self.patience}")
         if not 0 <= self.trunk_rate <= 1:

@@ -9,14 +9,14 @@ from typing import Any
 from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..recipe import KINDS, Recipe
-from .differences import differences
+from .differences import differences, flat
 from .finetune import finetune_grid
 from .paper import Paper
 from .papers import PAPERS
 from .quick import QUICK
 from .settling import settle
 
-__all__ = ["PAPERS", "QUICK", "RECIPES", "Paper", "changed", "differences", "finetune_grid", "recipe", "settle"]
+__all__ = ["PAPERS", "QUICK", "RECIPES", "Paper", "changed", "differences", "finetune_grid", "flat", "recipe", "settle"]
 
 RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS))
 
@@ -52,7 +52,13 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
             # Another kind has other fields; keeping the old ones would refuse every change of kind.
             here.clear()
         here[last] = _value(text.strip())
-    return from_data(Recipe, data, KINDS, source="--set")
+    try:
+        return from_data(Recipe, data, KINDS, source="--set")
+    except UserError as error:
+        wrong = str(error).removeprefix(f"--set is not a valid {Recipe.__name__}:").strip()
+        raise UserError(
+            f"--set {' '.join(settings)}: {wrong}\n`convsmith recipes {base.name}` lists the fields with their values"
+        ) from None
 
 
 def _value(text: str) -> Any:

@@ -13,7 +13,7 @@ from .paper import Paper
 from .papers import PAPERS
 from .settling import settle
 
-__all__ = ["differences"]
+__all__ = ["differences", "flat"]
 
 
 def differences(recipe: Recipe, spec: ArchSpec, *, images: int, papers: Sequence[Paper] = PAPERS) -> list[str]:
@@ -30,7 +30,7 @@ def differences(recipe: Recipe, spec: ArchSpec, *, images: int, papers: Sequence
 
 
 def _changed(ours: Recipe, theirs: Recipe) -> Iterator[str]:
-    mine, known = dict(_flat(to_data(ours))), dict(_flat(to_data(theirs)))
+    mine, known = dict(flat(to_data(ours))), dict(flat(to_data(theirs)))
     for name in [*known, *(name for name in mine if name not in known)]:
         if name == "batch":
             continue  # it has a line of its own, against the paper's
@@ -74,10 +74,11 @@ def _smaller(recipe: Recipe, paper: Paper, spec: ArchSpec, images: int) -> Itera
         )
 
 
-def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of a recipe's data as --set names it, `optimiser.momentum`, with its value."""
     for key, value in data.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..arch import ArchSpec
-from ..costs import cost
 from ..recipe import BySize, RandAugment, Recipe, settled
 
 __all__ = ["settle"]
@@ -13,6 +12,8 @@ __all__ = ["settle"]
 
 def settle(recipe: Recipe, spec: ArchSpec) -> Recipe:
     """`recipe` with a number wherever it had a table: what runs, and what a run writes down."""
+    from ..costs import cost  # here, because it is built of torch, which naming a recipe needs not
+
     macs, side = cost(spec).macs, spec.input.resolution
 
     def number(value: float | BySize) -> float:

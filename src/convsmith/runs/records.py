@@ -70,7 +70,7 @@ def met(budget: Budget, cost: Cost, ms: float | None = None) -> dict[str, Limit]
 @final
 @dataclass(frozen=True)
 class Stage(Record):
-    """A row of the stage table (`stages.StageRow`)."""
+    """A row of the stage table (`arch.StageRow`)."""
 
     name: str
     what: str

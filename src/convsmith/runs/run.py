@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from ..arch import ArchSpec, OwnPart
 from ..codec import from_data, kinds_in, to_json
-from ..errors import UserError
+from ..errors import Stopped, UserError
 from ..files import append_line, write_json, write_text
 from ..firstbytes import read_text
 from ..recipe import KINDS, Recipe
@@ -84,6 +85,17 @@ class RunFolder:
     def trained(self) -> bool:
         """Whether there are weights to ship. Of a search, which is no one network, never."""
         return self.has("model.safetensors") and self.kind is not Kind.SEARCH
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Who stops what is done inside, by SIGTERM or Ctrl-C, is told the command that goes on with this run."""
+        resume = f"`{shlex.join(['convsmith', 'resume', str(self.path)])}` goes on"
+        try:
+            yield
+        except Stopped as stopped:
+            raise Stopped(f"{stopped}; {resume}") from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"interrupted; what was earned is kept, and {resume}") from None
 
     # ---- the files -----------------------------------------------------------------------------------------------
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..arch import ArchSpec, plan
 from ..errors import BudgetError
-from ..latency import Latency
 from ..units import Budget, Cost, human
 from .rule import Rule, offspring
+
+if TYPE_CHECKING:
+    from ..latency import Latency
 
 __all__ = ["Solution", "solve"]
 

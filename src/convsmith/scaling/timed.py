@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ..arch import ArchSpec
 from ..errors import BudgetError
-from ..latency import Latency
 from ..units import Budget, Cost
 from .rule import Rule
 from .solve import Solution, solve
+
+if TYPE_CHECKING:
+    from ..latency import Latency
 
 __all__ = ["solve_timed"]
 

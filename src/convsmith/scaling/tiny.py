@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from ..arch import ArchSpec, grown
-from ..costs import cost
 from ..units import RoundDepth, Rounding
 from .front import Point, fronts
 from .gaussian import Curve
@@ -74,6 +73,8 @@ class Tiny(Rule):
     def __call__(self, base: ArchSpec, x: float) -> ArchSpec:
         if x == self.neutral:
             return base
+        from ..costs import cost  # here, because it is built of torch, which naming a rule needs not
+
         resolution, depth = self.factors(x)
         return width_solve(base, x * cost(base).macs, depth=depth, resolution=resolution, rounding=self.rounding)[0]
 
@@ -100,6 +101,8 @@ def width_solve(
 
     Where even the narrowest costs more, that one: what it costs is for the caller to judge.
     """
+    from ..costs import cost  # here, because it is built of torch, which naming a rule needs not
+
     shape = grown(base, depth=depth, resolution=resolution, rounding=rounding)
 
     def at(width: float) -> ArchSpec:

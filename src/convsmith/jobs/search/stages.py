@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData, eval_batches
-from ...errors import Stopped
 from ...evals.intervals import wilson
 from ...latency import Runtime
 from ...locks import at_work
@@ -49,13 +48,15 @@ CALIBRATION = 2000
 
 
 def carried(run: RunFolder, images: ImageData, watcher: Watcher, ranks: Ranks) -> RunFolder:
+    with run.stoppable():
+        return _stages(run, images, watcher, ranks)
+
+
+def _stages(run: RunFolder, images: ImageData, watcher: Watcher, ranks: Ranks) -> RunFolder:
     config, space, how = run.config, space_in(run), SearchOptions.of(run)
     if ranks.from_first(lambda: not run.has("supernet.safetensors")):
-        try:
-            with Termination() as termination, termination.deferred():
-                _train(run, config, how, space, images, watcher, ranks, termination)
-        except Stopped as stopped:
-            raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
+        with Termination() as termination, termination.deferred():
+            _train(run, config, how, space, images, watcher, ranks, termination)
     if not ranks.leads:
         return run
     state = Search(run, space, images, watcher, ranks.device)

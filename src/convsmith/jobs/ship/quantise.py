@@ -23,7 +23,7 @@ from ...exporting.int8 import Quantised, quantise
 from ...exporting.must import conditions
 from ...exporting.ort import ort_subject, runner
 from ...files import check_writable, whole
-from ...latency import interleave
+from ...latency import Timing, interleave
 from ...locks import at_work
 from ...recipe import Augment
 from ...resolve import target_of, trained_run
@@ -46,8 +46,15 @@ class Shrunk:
     top1: float
     float_top1: float
     n: int
-    ms: float
-    float_ms: float
+    timing: Timing  # of the float file and of this one
+
+    @property
+    def ms(self) -> float:
+        return self.timing.rows[1].median_ms
+
+    @property
+    def float_ms(self) -> float:
+        return self.timing.rows[0].median_ms
 
     @property
     def snippet(self) -> str | None:
@@ -61,6 +68,7 @@ class Shrunk:
             "size_ratio": self.quantised.bytes / self.quantised.float_bytes,
             "convolutions": self.quantised.convolutions, "int8_convolutions": self.quantised.int8_convolutions,
             "top1": self.top1, "float_top1": self.float_top1, "n": self.n, "ms": self.ms, "float_ms": self.float_ms,
+            "verdict": list(self.timing.verdict),
         }  # fmt: skip
 
     def numbers(self) -> dict[str, float]:
@@ -110,9 +118,9 @@ def export_int8(
         watcher.stage("score", f"{len(images.val)} validation images, both files")
         before, after = (_headline(file, run, images) for file in (large, small))
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", large), ("int8", small))]
-        rows = interleave(subjects, threads=threads, rounds=60, seconds=15).rows
+        timing = interleave(subjects, threads=threads, rounds=60, seconds=15)
         made = replace(made, path=out)
-        shrunk = Shrunk(made, after, before, len(images.val), rows[1].median_ms, rows[0].median_ms)
+        shrunk = Shrunk(made, after, before, len(images.val), timing)
         broken = [condition.broken(shrunk.numbers()) for condition in asked if not condition.holds(shrunk.numbers())]
         if broken:
             raise CheckFailed("; ".join(broken) + ". Nothing was written")

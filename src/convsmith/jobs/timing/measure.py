@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from ...exporting import export_onnx, ort_subject
 from ...latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
 from ...resolve import Target, target_of
 from ...runs import RunFolder
-from ...units import plural
+from ...units import duration, plural
 from ...watcher import Watcher
 from ..feed import refuse_misfit
 
 __all__ = ["measure"]
+
+SECONDS = 30.0  # after which no round begins
 
 
 @undisturbed()
@@ -43,7 +46,7 @@ def measure(
     watcher, runtime = watcher or Watcher(), Runtime(runtime)
     subjects: list[Subject] = []
     # A name that leads nowhere is told before the first is prepared.
-    found = [target_of(model) for model in _several(models)]
+    found, began = [target_of(model) for model in _several(models)], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
         for index, target in enumerate(found):
             name = target.label if target.live is None else f"{target.label} {index + 1}"
@@ -54,11 +57,17 @@ def measure(
                 watcher.note(f"{target.run.path} is not trained yet: its network is timed with random weights")
             file = Path(scratch) / f"{index}.onnx"
             subjects.append(_subject(name, target, runtime, file, threads, batch, resolution))
+            if index == 0:
+                left = (time.monotonic() - began) * (len(found) - 1) + SECONDS
+                watcher.note(
+                    f"about {duration(left)} at most: as long for each network as for the first, then the rounds"
+                )
         watcher.stage("measure", f"{runtime}, batch {batch}, {plural(threads, 'thread')}, interleaved")
         return interleave(
             subjects,
             threads=threads,
             rounds=rounds,
+            seconds=SECONDS,
             seed=seed,
             progress=lambda done, total: watcher.count("rounds", done, total),
         )
@@ -83,6 +92,10 @@ def _subject(
     if target.onnx is not None:
         if runtime is not Runtime.ORT:
             raise UserError(f"{target.label} is an ONNX file; it runs in onnxruntime only (--runtime ort)")
+        if resolution is not None:
+            raise UserError(
+                f"{target.label} is an ONNX file, whose side is fixed: --resolution is for networks that are built"
+            )
         return ort_subject(name, target.onnx, batch=batch, threads=threads)
     module, shape = target.module(untrained=True), target.input_shape(resolution)
     if target.live is not None or resolution is not None:

@@ -15,7 +15,7 @@ from ...families import spec as member
 from ...latency import Latency, Runtime, Timing
 from ...ledger import Row, families, fetchable, published
 from ...scaling import Compound, solve
-from ...units import Budget, Cost, plural
+from ...units import Budget, Cost, human, plural
 from ...watcher import Watcher
 from .measure import measure
 
@@ -23,6 +23,7 @@ __all__ = ["Pick", "Picked", "pick"]
 
 IMAGES = 50_000  # of ImageNet's validation set, on which the papers' top-1 stand
 _WAVE, _WAVES = 5, 5
+_PRIOR = "Top-1 is the source's ImageNet figure in per cent: a prior from another data set, not a promise for yours."
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,15 @@ def pick(
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
     rounds: int = 30,
+    dry_run: bool = False,
     watcher: Watcher | None = None,
 ) -> Picked:
-    """The `top` networks of the ledger that meet the budget, by published accuracy, with members scaled to fill it.
+    """The `top` networks of the ledger that meet the budget, by published accuracy, and members scaled to fill it.
 
     Latency is measured here, interleaved, with random weights. For a budget in ms the ledger is tried from the top down,
     leaving out what the measured speed of its family says is far too slow. Without `timed` only counts are given, and a
-    budget in ms is refused. `with_weights` are networks that timm or torchvision has weights of, as they are: no scaled ones.
+    budget in ms is refused. With `dry_run` nothing is measured, and a note says what would be.
+    `with_weights` are networks that timm or torchvision has weights of, as they are: no scaled ones.
     """
     watcher, budget = watcher or Watcher(), to if isinstance(to, Budget) else Budget.parse(to)
     if math.isfinite(budget.ms) and not timed:
@@ -99,14 +102,21 @@ def pick(
     ranked = sorted((one for one in everyone if budget.admits(one.cost)), key=lambda one: (-one.prior, one.cost.macs))
     if not ranked:
         least = min(everyone, key=lambda one: one.cost.macs)
+        silent = dict.fromkeys(row.name for row in rows if row.paper_top1 is None and budget.admits(_counts(row)))
+        others = f". Without a published top-1, which a rank goes by, are {', '.join(silent)}" if silent else ""
         raise BudgetError(
-            f"no published network meets {budget}; the smallest that matches is {least.name}: {least.cost}"
+            f"no network with a published top-1 meets {budget}; the smallest that matches is {least.name}: "
+            f"{human(least.cost.macs)} MACs, {human(least.cost.params)} parameters{others}"
         )
 
     def time(asked: Sequence[Pick], n: int) -> tuple[list[Pick], Timing]:
         found = measure([o.spec for o in asked], runtime=runtime, threads=threads, rounds=n, watcher=watcher)
         return [replace(one, latency=row) for one, row in zip(asked, found.rows, strict=True)], found
 
+    if math.isfinite(budget.ms) and dry_run:
+        most = min(len(ranked), _WAVE * _WAVES)
+        note = f"Would time up to {plural(most, 'network')}, then {top} that meet {budget} again; nothing was measured."
+        return Picked(budget, tuple(ranked[:top]), (_PRIOR, note))
     if math.isfinite(budget.ms):
         ranked = _fast_enough(ranked, budget.ms, top, lambda asked: time(asked, max(rounds // 3, 5))[0], watcher)
         if not ranked:
@@ -115,11 +125,19 @@ def pick(
             )
     chosen = ranked[:top]
     if scaled and not with_weights:
-        chosen = [*chosen, *_scaled(chosen, everyone, budget)]
-    notes = [
-        "Top-1 is the source's ImageNet figure in per cent: a prior from another data set, not a promise for yours."
-    ]
-    if timed:
+        chosen = sorted([*chosen, *_scaled(chosen, everyone, budget)], key=lambda one: (-one.prior, one.cost.macs))[
+            :top
+        ]
+    notes = [_PRIOR]
+    if any(one.between for one in chosen):
+        notes.append(
+            "~: interpolated between the published top-1 of the family's members next below and above in MACs."
+        )
+    if timed and dry_run:
+        notes.append(
+            f"Would export and time {plural(len(chosen), 'network')} in {plural(rounds, 'round')}; nothing was measured."
+        )
+    elif timed:
         watcher.stage("measure", f"{plural(len(chosen), 'network')}, {plural(rounds, 'round')}")
         chosen, timing = time(chosen, rounds)
         notes += timing.verdict
@@ -131,6 +149,10 @@ def pick(
     return Picked(budget, picks, (*notes, *_near(picks)))
 
 
+def _counts(row: Row) -> Cost:
+    return Cost(row.macs, row.params)
+
+
 def _candidates(rows: Iterable[Row]) -> list[Pick]:
     """Rows with a published top-1, twins (other padding, same counts and number) once."""
     found: dict[tuple[object, ...], Pick] = {}
@@ -140,7 +162,7 @@ def _candidates(rows: Iterable[Row]) -> list[Pick]:
         spec = member(row.name)
         at = spec if spec.input.resolution == row.resolution else spec.with_resolution(row.resolution)
         name = row.name if at is spec else f"{row.name}@{row.resolution}"
-        one = Pick(name, row.family, replace(at, name=name), Cost(row.macs, row.params), row.paper_top1, row.source)
+        one = Pick(name, row.family, replace(at, name=name), _counts(row), row.paper_top1, row.source)
         key = (row.macs, row.params, row.paper_top1)
         if key not in found or found[key].name.startswith("tf_"):
             found[key] = one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from ...errors import UserError
 from ...exporting import export_onnx, ort_subject
 from ...latency import Latency, Runtime, Subject, compile_subject, eager_subject, interleave
 from ...model import build
+from ...units import duration
 from ...watcher import Watcher
 
 __all__ = ["Stopwatch"]
@@ -39,10 +41,14 @@ class Stopwatch:
         self._scratch.cleanup()
 
     def __call__(self, spec: ArchSpec) -> Latency:
+        first, began = self._last is None, time.monotonic()
         if self._last is None or self._last[0] != spec:
             self._last = (spec, self._subject(spec))
         row = interleave([self._last[1]], threads=self._threads, rounds=self._rounds, seconds=10).rows[0]
         self._watcher.stage("measure", f"{spec.name}: {row.median_ms:.3g} ms")
+        if first:
+            took = duration(time.monotonic() - began)
+            self._watcher.note(f"to build and time it took {took}; as a rule a few more are, each once or twice")
         return row
 
     def _subject(self, spec: ArchSpec) -> Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -195,6 +196,8 @@ def train_job(
         few(images, watcher)
     spec = spec if resolution is None else spec.with_resolution(resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
+    if said := cramped(spec):
+        watcher.note(said)
     recipe = settle(recipe, spec)
     if recipe.frozen and begin is None:
         raise UserError(
@@ -210,6 +213,19 @@ def train_job(
         start=begin,
         task=task,
         own=own_data(data),
+    )
+
+
+def cramped(spec: ArchSpec) -> str:
+    """What is to be said of images too small for the network's strides; empty where they are not."""
+    rows = stage_rows(spec)
+    least = math.prod(row.stride for row in rows)
+    if min(spec.input.sides) >= least:
+        return ""
+    alone = next((row.name for row in rows if row.size == 1 and row.name != "head"), "head")
+    return (
+        f"{spec.input.px} px are few for {spec.name}, whose strides make one pixel of {least}: from {alone} on a map has one "
+        f"pixel, and 3x3 filters see nothing but borders; --resolution {least} or more gives them something to see"
     )
 
 

@@ -16,7 +16,7 @@ from ...arch import ArchSpec
 from ...data import ImageData
 from ...data.readers.dataset import own_data
 from ...data.strip import strip
-from ...errors import Stopped, UserError
+from ...errors import UserError
 from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
@@ -71,11 +71,8 @@ def carry_on(
     Without `images` they are loaded when they are needed, from where the run says or from `given`: the data, and what it is
     validated on, as they lie now.
     """
-    try:
-        with Termination() as termination:
-            return _stages(run, watcher, images, ranks, termination, force=force, given=given)
-    except Stopped as stopped:
-        raise Stopped(f"{stopped}; `convsmith resume {run.path}` goes on") from None
+    with run.stoppable(), Termination() as termination:
+        return _stages(run, watcher, images, ranks, termination, force=force, given=given)
 
 
 def _stages(

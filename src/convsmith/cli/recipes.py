@@ -1,0 +1,56 @@
+"""`convsmith recipes`: which recipes there are, and what each says."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .options import Json
+from .output import emit, out, table
+
+__all__ = ["recipes"]
+
+
+def recipes(
+    name: Annotated[
+        str | None, Parameter(help="The recipe to show with all its fields; without it all are listed.")
+    ] = None,
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """The recipes to train by, with their sources; of one every field that --set can change, with its value."""
+    from ..codec import to_data
+    from ..recipes import PAPERS, RECIPES, flat
+    from ..recipes import recipe as named
+
+    papers = {paper.recipe.name: paper for paper in PAPERS}
+    sources = {one.name: papers[one.name].source if one.name in papers else "ours" for one in RECIPES}
+    if name is None:
+        if json:
+            emit({"recipes": [to_data(one) | {"source": sources[one.name]} for one in RECIPES]})
+            return
+        rows = [
+            [one.name, str(one.epochs), str(one.batch), f"{one.rate:g}", one.optimiser.kind, sources[one.name]]
+            for one in RECIPES
+        ]
+        out.print(table(None, "<recipe epochs batch rate <optimiser <source", rows))
+        out.print(
+            "\n`convsmith recipes NAME` shows every field; --set FIELD=VALUE changes one.", style="dim", soft_wrap=True
+        )
+        return
+    chosen = named(name)
+    notes = papers[name].notes if name in papers else ()
+    if json:
+        emit({"recipe": to_data(chosen), "source": sources[name], "notes": list(notes)})
+        return
+    out.print(
+        table(
+            f"[bold]{name}[/]: {sources[name]}",
+            "<field <value",
+            [[field, str(value)] for field, value in flat(to_data(chosen))],
+        )
+    )
+    for note in notes:
+        out.print(f"differs: {note}", soft_wrap=True, markup=False)
