@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Unit,
         grown,
     )
+    from .corruptions import corrupted
     from .costs import operations
     from .errors import UserError
     from .families import names
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
     from .jobs.evaluate import evaluate
     from .jobs.folders import report
     from .jobs.options import Options
+    from .jobs.passport import passport
     from .jobs.predict import predict
     from .jobs.pseudo import pseudo_label
+    from .jobs.robustness import robustness
     from .jobs.scale import scale
     from .jobs.search.options import SearchOptions
     from .jobs.ship.export import export
@@ -118,6 +121,7 @@ _HOME = {
     "api.verbs": "design resume search train",
     "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown",
+    "corruptions": "corrupted",
     "costs": "operations",
     "errors": "UserError",
     "families": "names",
@@ -126,8 +130,10 @@ _HOME = {
     "jobs.evaluate": "evaluate",
     "jobs.folders": "report",
     "jobs.options": "Options",
+    "jobs.passport": "passport",
     "jobs.predict": "predict",
     "jobs.pseudo": "pseudo_label",
+    "jobs.robustness": "robustness",
     "jobs.scale": "scale",
     "jobs.search.options": "SearchOptions",
     "jobs.ship.export": "export",
@@ -243,6 +249,7 @@ __all__ = [
     "build",
     "calibrate",
     "convert",
+    "corrupted",
     "cost",
     "create",
     "design",
@@ -258,6 +265,7 @@ __all__ = [
     "measure",
     "names",
     "operations",
+    "passport",
     "pick",
     "plan",
     "predict",
@@ -266,6 +274,7 @@ __all__ = [
     "register",
     "report",
     "resume",
+    "robustness",
     "scale",
     "search",
     "solve",
