@@ -154,6 +154,11 @@ def shown_image(uri: str, room: int) -> Markup:
     return Markup(uri if len(uri) <= room and _DATA_URI.fullmatch(uri) else "")
 
 
+def embedded(image: str) -> Markup:
+    """A picture that stands in the page itself; empty where it is anything but one."""
+    return Markup(image if _DATA_URI.fullmatch(image) else "")
+
+
 def _picture(classes: Sequence[str], wrong: Mistake, image: Markup) -> Picture:
     source = wrong.path or (f"image {wrong.index}" if wrong.index is not None else "")
     true, predicted = _class_name(classes, wrong.label), _class_name(classes, wrong.predicted)

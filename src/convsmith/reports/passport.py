@@ -13,7 +13,8 @@ from ..corruptions import CORRUPTIONS
 from ..plot import BLUE, GREY, INK, ORANGE, axis_of, blank
 from ..runs import Robustness
 from ..scores import Metric, Unit
-from .format import amount, ends
+from .blocks import shown_image
+from .format import amount, ends, percent
 from .templates import template
 
 if TYPE_CHECKING:
@@ -46,11 +47,8 @@ class Sheet:
 def in_words(found: Robustness) -> str:
     """A paragraph: what is left on average, what costs most and least, and what the worst does."""
     clean, mean = found.clean, found.mean()
-    share = (
-        f", {mean.value / clean.value:.0%} of what it does on clean ones"
-        if clean.unit is Unit.SHARE and clean.value
-        else ""
-    )
+    of_clean = clean.unit is Unit.SHARE and clean.value
+    share = f", {percent(mean.value / clean.value, 0)} of what it does on clean ones" if of_clean else ""
     between = f" [{ends(mean)}]" if mean.interval else ""
     said = [
         f"On {found.n:,} clean pictures of {found.data} its {clean.words} is {amount(clean)}; corrupted, it is "
@@ -86,6 +84,7 @@ def render_passport(sheets: Sequence[Sheet], *, reference: str = "", machine: st
         same=len({sheet.robustness.pictures for sheet in sheets}) == 1,
         reference=reference,
         curves=Markup(plot.svg(severity_curves(sheets, groups), key="curves")),
+        shown_image=shown_image,
         shade=shade,
         spaced=_spaced,
         machine=machine,
