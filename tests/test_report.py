@@ -506,10 +506,9 @@ def test_the_ring_says_why_the_best_epoch_is_not_what_is_shipped(tmp_path: Path)
 
 
 def test_every_class_has_its_recall_and_precision_and_many_fold_away(tmp_path: Path, html: str) -> None:
-    rows = blocks.by_class(Confusion(("a", "b", "c"), ((2, 1, 0), (1, 1, 0), (0, 0, 0))))
-    assert [(one.name, one.recall, one.precision, one.n) for one in rows] == [
-        ("a", 2 / 3, 2 / 3, 3), ("b", 0.5, 0.5, 2), ("c", None, None, 0),
-    ]  # fmt: skip
+    matrix = blocks.shown(Confusion(("a", "b", "c"), ((2, 1, 0), (1, 1, 0), (0, 0, 0))), "key", 0)
+    assert isinstance(matrix, blocks.Matrix)
+    assert matrix.classes == (("a", 3, 3, 2, 2 / 3, 2 / 3), ("b", 2, 2, 1, 0.5, 0.5), ("c", 0, 0, 0, None, None))
     many = render([make_run(tmp_path / "many", classes=[f"kind {i}" for i in range(21)])])
     assert "<details open><summary>Each class" in html and "<details><summary>Each class" in many
 
