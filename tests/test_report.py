@@ -503,6 +503,10 @@ def test_the_ring_says_why_the_best_epoch_is_not_what_is_shipped(tmp_path: Path)
         file.write('{"event": "epoch", "epoch": 5, "val_top1": 0.5}\n')
     said = Page(render([run])).text().replace("\N{NO-BREAK SPACE}", " ")
     assert "the best validation epoch, 4 (77.5 %). The weights of the last, 5 (50.0 %)" in said
+    record = json.loads((run / "config.json").read_text())
+    record["recipe"]["keep"] = "best"
+    (run / "config.json").write_text(json.dumps(record))
+    assert "the best validation epoch, 4, whose weights are kept" in view.ring(RunFacts.read(run))
 
 
 def test_every_class_has_its_recall_and_precision_and_many_fold_away(tmp_path: Path, html: str) -> None:

@@ -12,9 +12,9 @@ from .search_records import Foil, Foils, Front, FrontRow, Scored
 from .tables import write_tables
 
 __all__ = [
-    "OF_DATA", "OF_RESULTS",
-    "Cell", "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front", "FrontRow", "Int8", "Kind", "Known",
-    "Latency", "Limit", "Line", "Look", "Mean", "Overview", "Readable", "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored",
-    "Skipped", "Stage", "Worst", "epochs_of", "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed", "read",
-    "stopped_early", "value", "write_tables",
+    "OF_DATA", "OF_RESULTS", "Cell", "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front",
+    "FrontRow", "Int8", "Kind", "Known", "Latency", "Limit", "Line", "Look", "Mean", "Overview", "Readable",
+    "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage", "Worst", "epochs_of",
+    "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed", "read", "stopped_early", "value",
+    "write_tables",
 ]  # fmt: skip
