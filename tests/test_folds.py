@@ -19,7 +19,8 @@ from convsmith.jobs.options import Options
 from convsmith.jobs.source import Source
 from convsmith.jobs.studies import folds as studying
 from convsmith.jobs.studies.folds import CrossValidation
-from convsmith.runs import Kind, RunFolder
+from convsmith.reports import render_index
+from convsmith.runs import Kind, RunFolder, overviews
 from convsmith.scores import Scores, Unit, named
 from convsmith.training import Ranks
 from convsmith.watcher import Watcher
@@ -91,6 +92,17 @@ def test_a_stopped_one_goes_on_with_what_is_missing(
     assert main(["resume", str(place), "--json"]) == 0 and json.loads(capsys.readouterr().out)["folds"] == 3
     assert main(["report", str(place)]) == 0 and "fold-3" in (place / "report.html").read_text()
     assert len(trainings) == 4
+    with pytest.raises(UserError, match=r"is a cross-validation, .* such as .*/cv/fold-\*"):
+        cs.report([place, place / "fold-1"])
+    (whole,) = overviews(place.parent)
+    assert (whole.kind, whole.state, whole.n) == (
+        Kind.FOLDS,
+        "finished",
+        13,
+    ) and whole.score == studying.cross_validation_of(RunFolder(place)).mean
+    assert "20.0 %" in render_index(place.parent).replace("\N{NO-BREAK SPACE}", " ")
+    (place / "report.html").unlink()
+    assert overviews(place.parent)[0].state == "0 of 3 folds"  # none of these has its page
 
 
 def test_what_cannot_be_cross_validated_is_refused(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_a_recipe_saved_before_the_new_fields_reads_as_it_ran() -> None:
     assert from_data(Recipe, old, KINDS) == QUICK
     new = {field.name for field in fields(Recipe)} - set(old)
     later = {"schedule", "ramp", "decay_biases", "adaptive_clip", "mixup", "cutmix", "first_side", "accumulate"}
-    assert new == later | {"frozen", "trunk_rate"}
+    assert new == later | {"frozen", "trunk_rate", "keep", "patience"}
 
 
 # ---- what differs ----------------------------------------------------------------------------------------------------
@@ -245,8 +245,8 @@ def said(run: Recipe, model: str = "resnetrs50", *, side: int = 224, images: int
     return differences(run, cs.spec(model).with_resolution(side), images=images)
 
 
-def test_a_recipe_without_a_paper_says_so() -> None:
-    assert said(QUICK) == ["the recipe 'quick' follows no paper"]
+def test_a_recipe_without_a_paper_differs_from_none() -> None:
+    assert said(QUICK) == []
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.recipe.name)
@@ -260,6 +260,8 @@ def test_what_the_user_changed_comes_first_and_names_both_numbers() -> None:
     assert lines[0] == "epochs: 30 instead of 350"
     assert "decay: 0.0001 instead of 4e-05" in lines[:4]
     assert "schedule.kind: linear instead of cosine" in lines[:4]
+    best = said(changed(recipe("resnet-rs"), ["keep=best"]))
+    assert best[0] == "keep: best instead of last" and not any("last epoch's weights" in line for line in best)
 
 
 def test_settled_tables_are_no_difference_and_changed_ones_are() -> None:

@@ -503,13 +503,16 @@ def test_the_ring_says_why_the_best_epoch_is_not_what_is_shipped(tmp_path: Path)
         file.write('{"event": "epoch", "epoch": 5, "val_top1": 0.5}\n')
     said = Page(render([run])).text().replace("\N{NO-BREAK SPACE}", " ")
     assert "the best validation epoch, 4 (77.5 %). The weights of the last, 5 (50.0 %)" in said
+    record = json.loads((run / "config.json").read_text())
+    record["recipe"]["keep"] = "best"
+    (run / "config.json").write_text(json.dumps(record))
+    assert "the best validation epoch, 4, whose weights are kept" in view.ring(RunFacts.read(run))
 
 
 def test_every_class_has_its_recall_and_precision_and_many_fold_away(tmp_path: Path, html: str) -> None:
-    rows = blocks.by_class(Confusion(("a", "b", "c"), ((2, 1, 0), (1, 1, 0), (0, 0, 0))))
-    assert [(one.name, one.recall, one.precision, one.n) for one in rows] == [
-        ("a", 2 / 3, 2 / 3, 3), ("b", 0.5, 0.5, 2), ("c", None, None, 0),
-    ]  # fmt: skip
+    matrix = blocks.shown(Confusion(("a", "b", "c"), ((2, 1, 0), (1, 1, 0), (0, 0, 0))), "key", 0)
+    assert isinstance(matrix, blocks.Matrix)
+    assert matrix.classes == (("a", 3, 3, 2, 2 / 3, 2 / 3), ("b", 2, 2, 1, 0.5, 0.5), ("c", 0, 0, 0, None, None))
     many = render([make_run(tmp_path / "many", classes=[f"kind {i}" for i in range(21)])])
     assert "<details open><summary>Each class" in html and "<details><summary>Each class" in many
 

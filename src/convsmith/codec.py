@@ -29,25 +29,28 @@ T = TypeVar("T")
 Kinds = tuple[type[Tagged], ...]
 
 
-def to_data(value: Any) -> Any:
-    """A frozen value as plain dicts, lists, numbers and strings, in the order of its fields."""
+def to_data(value: Any, *, whole: bool = False) -> Any:
+    """A frozen value as plain dicts, lists, numbers and strings, in the order of its fields.
+
+    Fields that files of it may lack (`LATER`) are there where they differ from their defaults, or where the `whole` is
+    wanted.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         tag = {"kind": value.kind} if isinstance(value, Tagged) else {}
-        return tag | {name: to_data(item) for name, item in _written(value)}
+        return tag | {name: to_data(item, whole=whole) for name, item in _written(value, whole)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return [to_data(item) for item in value]
+        return [to_data(item, whole=whole) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 6 and 6.0 are equal values; they must be equal texts
     return value
 
 
-def _written(value: Any) -> Iterator[tuple[str, Any]]:
-    """The fields of a value in order, without later ones that stand at their defaults."""
+def _written(value: Any, whole: bool) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
-        if not (field.metadata.get("later") and item == field.default):
+        if whole or not (field.metadata.get("later") and item == field.default):
             yield field.name, item
 
 

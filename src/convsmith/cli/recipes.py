@@ -49,7 +49,7 @@ def recipes(
         table(
             f"[bold]{name}[/]: {sources[name]}",
             "<field <value",
-            [[field, str(value)] for field, value in flat(to_data(chosen))],
+            [[field, str(value)] for field, value in flat(to_data(chosen, whole=True))],
         )
     )
     for note in notes:

@@ -42,7 +42,7 @@ def runs(
     out.print(table(None, "<run <kind <score MACs params age <state", rows))
     if not found:
         err.print(f"{folder} holds no runs", style="dim")
-    elif any(one.state != "finished" for one in found):
+    elif any(not one.finished for one in found):
         err.print(
             f"`convsmith resume {folder}/RUN` goes on with a run that is not finished", style="dim", soft_wrap=True
         )

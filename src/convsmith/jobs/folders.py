@@ -21,6 +21,10 @@ from .train.begin import resume_training
 __all__ = ["report", "report_index", "resume"]
 
 
+# Where the networks lie that a folder of that kind is about.
+_NETWORKS_OF = {Kind.SEARCH: "children/*", Kind.FOLDS: "fold-*"}
+
+
 @undisturbed()
 def resume(
     run: RunFolder | str | Path,
@@ -70,24 +74,29 @@ def report(runs: Sequence[RunFolder | str | Path] | RunFolder | str | Path, out:
     given = [runs] if isinstance(runs, RunFolder | str | Path) else runs
     opened = [run if isinstance(run, RunFolder) else RunFolder.open(run) for run in given]
     place = None if out is None else Path(out)
-    if len(opened) == 1 and opened[0].kind is Kind.FOLDS:
-        return write_folds(opened[0], place)
-    searches = [run for run in opened if run.kind is Kind.SEARCH]
     if len(opened) == 1:
-        if not searches:
-            return write_report(opened[0].path, place)
-        if said := unfinished(opened[0]):
-            raise UserError(said)
-        return write_page(opened[0], place)
-    if searches:
-        path = searches[0].path
-        raise UserError(
-            f"{path} is a search, which has a page of its own; side by side stand networks, such as its children "
-            f"{path / 'children'}/*"
-        )
+        return _page(opened[0], place)
+    for run in opened:
+        if networks := _NETWORKS_OF.get(run.kind):
+            raise UserError(
+                f"{run.path} is {run.kind.value}, which has a page of its own; side by side stand networks, such as "
+                f"{run.path}/{networks}"
+            )
     place = place or opened[0].path.parent / "comparison.html"
     write_text(place, render([run.path for run in opened], place.parent))
     return place
+
+
+def _page(run: RunFolder, place: Path | None) -> Path:
+    match run.kind:
+        case Kind.FOLDS:
+            return write_folds(run, place)
+        case Kind.SEARCH:
+            if said := unfinished(run):
+                raise UserError(said)
+            return write_page(run, place)
+        case _:
+            return write_report(run.path, place)
 
 
 def report_index(folder: str | Path, out: str | Path | None = None) -> Path:

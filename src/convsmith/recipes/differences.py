@@ -7,9 +7,9 @@ from typing import Any
 
 from ..arch import ArchSpec
 from ..codec import to_data
-from ..recipe import AutoAugment, Exponential, RandAugment, Recipe
+from ..recipe import AutoAugment, Exponential, Keep, RandAugment, Recipe
 from ..units import human
-from .paper import Paper
+from .paper import SELECTED, Paper
 from .papers import PAPERS
 from .settling import settle
 
@@ -20,17 +20,18 @@ def differences(recipe: Recipe, spec: ArchSpec, *, images: int, papers: Sequence
     """One line for each thing that `recipe`, run for `spec` on `images` training images, does not do as its paper did.
 
     First what the user has changed, then what follows from the size of the run, then what this package does otherwise
-    whatever it is asked. A recipe that stands for no paper has one line, which says so.
+    whatever it is asked. None for a recipe that stands for no paper.
     """
     paper = next((paper for paper in papers if paper.recipe.name == recipe.name), None)
     if paper is None:
-        return [f"the recipe '{recipe.name}' follows no paper"]
+        return []
     ours, theirs = settle(recipe, spec), settle(paper.recipe, spec)
-    return [*_changed(ours, theirs), *_smaller(ours, paper, spec, images), *paper.notes]
+    notes = (note for note in paper.notes if note != SELECTED or ours.keep is not Keep.BEST)
+    return [*_changed(ours, theirs), *_smaller(ours, paper, spec, images), *notes]
 
 
 def _changed(ours: Recipe, theirs: Recipe) -> Iterator[str]:
-    mine, known = dict(flat(to_data(ours))), dict(flat(to_data(theirs)))
+    mine, known = (dict(flat(to_data(one, whole=True))) for one in (ours, theirs))
     for name in [*known, *(name for name in mine if name not in known)]:
         if name == "batch":
             continue  # it has a line of its own, against the paper's

@@ -15,13 +15,11 @@ from .format import plain
 
 __all__ = [
     "Matrix",
-    "OfClass",
     "Pair",
     "Picture",
     "Pictures",
     "Rows",
     "Shown",
-    "by_class",
     "confused_pairs",
     "pictures",
     "shown",
@@ -42,16 +40,6 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class OfClass:
-    """How well one class of `n` images is told: the share of them that was found, and of its answers that were right."""
-
-    name: str
-    recall: float | None
-    precision: float | None
-    n: int
-
-
-@dataclass(frozen=True)
 class Picture:
     """A wrong image as the report shows it; `image` is empty where there is none to show."""
 
@@ -64,12 +52,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix, what it says of each class, and the mistakes made most often."""
+    """A confusion matrix, what it says of each class (the rows of `Confusion.per_class`), and the mistakes made most often."""
 
     section: ClassVar[str] = "sections/matrix.html.j2"
     heading: ClassVar[str] = "Right and wrong"
     figure: Markup
-    classes: tuple[OfClass, ...]
+    classes: tuple[tuple[str | float | None, ...], ...]
     pairs: tuple[Pair, ...]
 
 
@@ -103,7 +91,7 @@ def shown(block: Block, key: str, room: int) -> Shown:
         case Confusion():
             # Not user text: `plot.svg` serialises an element tree, which escapes whatever names stand in it.
             figure = Markup(plot.svg(plot.confusion(block.matrix, block.classes), key=key))
-            return Matrix(figure, by_class(block), confused_pairs(block))
+            return Matrix(figure, block.per_class().rows, confused_pairs(block))
         case Mistakes():
             return Pictures(pictures(block, room), len(block.wrong))
         case Table():
@@ -111,16 +99,6 @@ def shown(block: Block, key: str, room: int) -> Shown:
             return Rows(block.title, block.columns, rows)
         case _:
             raise TypeError(f"no section shows a block of kind {block.kind}")
-
-
-def by_class(confusion: Confusion) -> tuple[OfClass, ...]:
-    """Recall and precision of each class, None where it has no image or is no answer."""
-    columns = [sum(column) for column in zip(*confusion.matrix, strict=True)]
-    found = []
-    for at, (name, row) in enumerate(zip(confusion.classes, confusion.matrix, strict=True)):
-        n, right = sum(row), row[at]
-        found.append(OfClass(name, right / n if n else None, right / columns[at] if columns[at] else None, n))
-    return tuple(found)
 
 
 def confused_pairs(confusion: Confusion, most: int = 10) -> tuple[Pair, ...]:

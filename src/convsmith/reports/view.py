@@ -82,7 +82,7 @@ def quality(facts: RunFacts) -> Verdict | None:
 
 
 def ring(facts: RunFacts) -> str:
-    """What the ring in the drawing of the score marks, and why it is not what was shipped."""
+    """What the ring in the drawing of the score marks, and whether it is what was shipped."""
     metric = facts.headline
     scored = [
         (own, epoch.epoch)
@@ -96,6 +96,8 @@ def ring(facts: RunFacts) -> str:
     last, end = scored[-1]
     if end == at:
         return f"{says}, which is the last one."
+    if facts.config and facts.config.recipe.get("keep") == "best":
+        return f"{says}, {at}, whose weights are kept: they are what is scored, exported and shipped."
     reached, shipped = (amount(replace(metric, value=value)) for value in (best, last))
     return (
         f"{says}, {at} ({reached}). The weights of the last, {end} ({shipped}), are what is scored, exported and shipped: to "

@@ -3,6 +3,7 @@
 from .kinds import Kind, kind_of
 from .lines import Epoch, Fall, Line, Look, epochs_of, line
 from .notes import OF_DATA, OF_RESULTS, Known, notes_on, stopped_early
+from .overview import Overview, overviews
 from .record import Readable, Record, loaded, parsed, read, value
 from .records import Config, Data, Export, Int8, Latency, Limit, Row, Samples, Skipped, Stage, met
 from .robustness import Cell, Mean, Robustness, Worst
@@ -11,9 +12,9 @@ from .search_records import Foil, Foils, Front, FrontRow, Scored
 from .tables import write_tables
 
 __all__ = [
-    "OF_DATA", "OF_RESULTS",
-    "Cell", "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front", "FrontRow", "Int8", "Kind", "Known",
-    "Latency", "Limit", "Line", "Look", "Mean", "Readable", "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored",
-    "Skipped", "Stage", "Worst", "epochs_of", "kind_of", "line", "loaded", "met", "notes_on", "now", "parsed", "read",
-    "stopped_early", "value", "write_tables",
+    "OF_DATA", "OF_RESULTS", "Cell", "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front",
+    "FrontRow", "Int8", "Kind", "Known", "Latency", "Limit", "Line", "Look", "Mean", "Overview", "Readable",
+    "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage", "Worst", "epochs_of",
+    "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed", "read", "stopped_early", "value",
+    "write_tables",
 ]  # fmt: skip

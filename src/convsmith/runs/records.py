@@ -13,11 +13,13 @@ from typing import Any, Self, final
 
 from ..arch import OwnPart
 from ..machine import Machine
+from ..scores import Metric
 from ..units import Budget, Cost
 from .record import Record
 
 __all__ = [
     "Config",
+    "CrossValidated",
     "Data",
     "Export",
     "Int8",
@@ -195,6 +197,15 @@ class Samples(Record):
     """`samples.json`: some training images of each of some classes, as data URIs."""
 
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class CrossValidated(Record):
+    """Of `folds.json` the headline's mean over the folds, and the images that were validated, each of them once."""
+
+    n: int
+    mean: Metric
 
 
 @final

@@ -22,7 +22,7 @@ from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
 from .notes import Known, Rule, notes_on
 from .record import Readable, loaded, read
-from .records import Config, Data, Export, Int8, Latency, OwnParts
+from .records import Config, CrossValidated, Data, Export, Int8, Latency, OwnParts
 from .robustness import Robustness
 from .search_records import Foil, Foils, Front
 
@@ -246,6 +246,11 @@ class RunFolder:
     def fold(self, at: int) -> RunFolder:
         """The run folder of a cross-validation's fold `at`, counted from 0, be it there or not."""
         return RunFolder(self.file(f"fold-{at + 1}"))
+
+    @property
+    def crossed(self) -> CrossValidated:
+        """What a cross-validation's folds scored together."""
+        return self._record("folds.json", CrossValidated)
 
     def write_front(self, front: Front) -> None:
         self.write("front.json", front.to_record())

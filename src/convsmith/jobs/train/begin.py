@@ -259,8 +259,9 @@ def _begun(job: Job, watcher: Watcher) -> tuple[RunFolder, bool]:
     describe(run, job)
     for line in run.notes():
         watcher.note(line)
-    watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:")
-    for line in differences(job.recipe, job.spec, images=len(job.images.train)):
+    differs = differences(job.recipe, job.spec, images=len(job.images.train))
+    watcher.stage("recipe", f"{job.recipe.name}; what differs from the paper:" if differs else job.recipe.name)
+    for line in differs:
         watcher.note(line)
     return run, True
 
