@@ -13,7 +13,7 @@ PACKAGE = Path(convsmith.__file__).parent
 
 # Each floor may import the floors below it; docs/how-it-works.md draws this table. A name is a module or a folder of them.
 FLOORS: list[set[str]] = [
-    {"errors", "units", "machine", "tagged", "shown"},
+    {"errors", "units", "machine", "tagged", "ranges", "shown"},
     {
         "codec",
         "files",
@@ -47,7 +47,8 @@ FLOORS: list[set[str]] = [
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # Floors on which one may import another, in one direction: the rest of the rooms of a floor have never heard of each other.
 NEIGHBOURS = {
-    "units": {"errors"},
+    "ranges": {"errors"},
+    "units": {"errors", "ranges"},
     "recipe": {"arch"},
     "arch": {"codec"},  # a value knows how to write itself
     "ledger": {"families"},

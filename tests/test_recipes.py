@@ -211,11 +211,11 @@ def test_schedules_and_policies_are_set_by_kind() -> None:
         ("augment.policy.kind=randaugment", "did you mean 'rand-augment'"),
         ("augment.policy.layers=2", "augment.policy.layers: no such field"),
         ("ramp=block", "'block' is none of blocks, stages"),
-        ("first_side=0", "first_side is a share"),
-        ("mixup=-1", "mixup must not be below 0"),
+        ("first_side=0", "first_side must be above 0"),
+        ("mixup=-1", "mixup must be at least 0"),
         ("dropout=1", "dropout must be in"),
         ("dropout=much", "dropout"),
-        ("schedule.end=2", "schedule.end is a share"),
+        ("schedule.end=2", "schedule.end must be at most 1"),
     ],
 )
 def test_a_wrong_setting_of_the_new_fields_says_what_is_right(setting: str, said: str) -> None:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from .errors import UserError, nearest
+from .ranges import leaves
 from .tagged import Tagged
 
 __all__ = ["from_data", "from_json", "kinds_in", "readable", "to_data", "to_json"]
@@ -63,7 +64,7 @@ def from_json(cls: type[T], text: str, kinds: Sequence[type[Tagged]], *, source:
     """The value of type `cls` that `text` says, or a `UserError` that lists everything wrong with it."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
         raise UserError(f"{source} is not JSON: {error}") from None
     return from_data(cls, data, kinds, source=source)
 
@@ -194,7 +195,7 @@ def _fields_at(location: tuple[Any, ...], cls: type, kinds: Kinds) -> list[str]:
             here = by_kind[item]
             continue
         hint = typing.get_type_hints(here).get(item)
-        here = next((h for h in _leaves(hint) if inspect.isclass(h) and dataclasses.is_dataclass(h)), None)
+        here = next((h for h in leaves(hint) if inspect.isclass(h) and dataclasses.is_dataclass(h)), None)
         if here is None:
             return []
     return [field.name for field in dataclasses.fields(here)]
@@ -203,8 +204,3 @@ def _fields_at(location: tuple[Any, ...], cls: type, kinds: Kinds) -> list[str]:
 def _types_in(hint: Any) -> list[Any]:
     """A type and those that it is made of."""
     return [hint, *(one for item in typing.get_args(hint) for one in _types_in(item))]
-
-
-def _leaves(hint: Any) -> list[Any]:
-    arguments = typing.get_args(hint)
-    return [leaf for item in arguments for leaf in _leaves(item)] if arguments else [hint]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-__all__ = ["LATER", "Tagged", "at_least", "within"]
+__all__ = ["LATER", "Tagged"]
 
 # Of a field that a value was given after files of it existed: `field(default=..., metadata=LATER)`. It is written only
 # where it differs from its default, so that what was written before stays as it is, and so do digests of it.
@@ -20,15 +20,3 @@ class Tagged(abc.ABC):
     """A frozen value with a `kind`, the word that stands for its class in JSON. Concrete kinds are final."""
 
     kind: ClassVar[str]
-
-
-def at_least(name: str, value: float, least: float) -> None:
-    """Raise `ValueError` naming the field where `value` is below `least`."""
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
-
-
-def within(name: str, value: float, low: float, high: float) -> None:
-    """Raise `ValueError` naming the field where `value` is not in [low, high)."""
-    if not low <= value < high:
-        raise ValueError(f"{name} must be in [{low}, {high}); got {value}")

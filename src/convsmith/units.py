@@ -11,10 +11,13 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from .errors import BudgetError, nearest
+from .ranges import at_least, check_numbers
 
 __all__ = ["Budget", "Cost", "RoundDepth", "Rounding", "count", "duration", "human", "plural"]
 
 _SUFFIX = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+_MOST = 1e18  # of multiply-adds or parameters
+_SLOWEST = 60_000  # milliseconds: nobody waits a minute for the answer about one image
 _COUNT = re.compile(r"\s*(\d+(?:[._]\d+)*(?:e[+-]?\d+)?)\s*([kmgbt]?)\s*", re.IGNORECASE)
 
 
@@ -29,11 +32,16 @@ def count(text: str) -> int:
         raise BudgetError(f"'{text}' is not a count; write for example 390M, 1.5G or 5288548")
     number, suffix = match.groups()
     try:
-        return round(float(number) * _SUFFIX[suffix.lower()])
-    except (ValueError, OverflowError):  # two points, or more digits than a float has room for
+        found = float(number) * _SUFFIX[suffix.lower()]
+    except ValueError:  # two points
         raise BudgetError(
             f"'{text}' is no number that a count can be; write for example 390M, 1.5G or 5288548"
         ) from None
+    if found > _MOST:
+        raise BudgetError(
+            f"'{text:.40}' is no number that a count can be: more than {_MOST:.0e}, which no network costs"
+        )
+    return round(found)
 
 
 def human(number: float) -> str:
@@ -111,10 +119,14 @@ class Budget:
 
     def __post_init__(self) -> None:
         for limit in fields(self):
-            if not getattr(self, limit.name) > 0:
-                raise BudgetError(
-                    f"a budget of {getattr(self, limit.name)} {limit.name} admits nothing; it must be above 0"
-                )
+            value = getattr(self, limit.name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise BudgetError(f"budget.{limit.name} must be a number; got {value!r:.60}")
+            if not value > 0:
+                raise BudgetError(f"a budget of {value} {limit.name} admits nothing; it must be above 0")
+            most = _SLOWEST if limit.name == "ms" else _MOST
+            if most < value < math.inf:
+                raise BudgetError(f"a budget of {limit.name} is at most {most:g}: no network needs more")
         if all(math.isinf(getattr(self, limit.name)) for limit in fields(self)):
             raise BudgetError("a budget needs at least one limit, for example 20M-macs, 1.5M-params or 5ms")
 
@@ -156,7 +168,7 @@ def _short(limit: float) -> str:
 
 def _limit(part: str, *, whole: str) -> tuple[str, float]:
     folded = part.lower().replace(" ", "")
-    if match := re.fullmatch(r"(\d+(?:\.\d+)?)-?ms", folded):
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)-?ms", folded):
         return "ms", float(match[1])
     if folded.startswith("-"):
         raise BudgetError(f"budget '{whole}': '{part}' is not a limit, which is above 0; write {folded.lstrip('-')}")
@@ -208,6 +220,12 @@ class Rounding:
     keep_stem: bool = False
     keep_head: bool = False
     least_head: int = 0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "rounding")
+        for name in ("width_to", "resolution_to", "least_resolution"):
+            at_least(f"rounding.{name}", getattr(self, name), 1)
+        at_least("rounding.least_head", self.least_head, 0)
 
     def width(self, channels: float) -> int:
         """Channels, scaled already, as a multiple of `width_to`."""

@@ -78,12 +78,13 @@ class Run(RunFolder):
         path: str | Path | None = None,
         *,
         int8: bool = False,
+        raw_input: bool = False,
         must: str = "",
         data: Data | None = None,
         watcher: Watcher | None = None,
     ) -> Exported | Shrunk:
         """The network as a file that onnxruntime has run (`export`)."""
-        return export(self, path, int8=int8, must=must, data=data, watcher=watcher)
+        return export(self, path, int8=int8, raw_input=raw_input, must=must, data=data, watcher=watcher)
 
     def _repr_html_(self) -> str:
         """A few lines for notebooks: what it is, what it is worth, where its page is."""

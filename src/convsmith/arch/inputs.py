@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from ..tagged import LATER, at_least
+from ..ranges import MOST, above, at_least, check_numbers
+from ..tagged import LATER
 from .shapes import Shape
 
 if TYPE_CHECKING:
@@ -32,14 +33,16 @@ class Image:
     width: int | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
+        check_numbers(self, "input")
         at_least("input.resolution", self.resolution, 1)
         at_least("input.channels", self.channels, 1)
         at_least("input.width", 1 if self.width is None else self.width, 1)
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels:
                 raise ValueError(f"input.{name} has {len(values)} values for {self.channels} channels")
-        if min(self.std) <= 0:
-            raise ValueError(f"input.std must be above 0; got {self.std}")
+        for mean, std in zip(self.mean, self.std, strict=True):
+            at_least("input.mean", mean, -MOST)
+            above("input.std", std, 0)
         if self.width == self.resolution:  # equal images are equal values
             object.__setattr__(self, "width", None)
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from ..tagged import Tagged, within
+from ..ranges import at_least, check_numbers, within
+from ..tagged import Tagged
 from .shapes import Map, Shape
 
 if TYPE_CHECKING:
@@ -75,7 +76,13 @@ class Ramp(StrEnum):
 
 @dataclass(frozen=True)
 class Part(Tagged):
-    """A piece of a network as a value: its choices as fields, its module made by `build`."""
+    """A piece of a network as a value: its choices as fields, its module made by `build`.
+
+    Its numbers are finite, and whole where they are counts; a part with ranges of its own calls `super().__post_init__()`.
+    """
+
+    def __post_init__(self) -> None:
+        check_numbers(self, self.kind)
 
     def describe(self) -> str:
         """A few words for tables, such as `mbconv k3 e6 se0.25`."""
@@ -154,6 +161,7 @@ class Style:
     ramp: Ramp = Ramp.BLOCKS
 
     def __post_init__(self) -> None:
+        check_numbers(self, "style")
         for name, part, kind in (("norm", self.norm, Norm), ("conv", self.conv, Conv)):
             if not isinstance(part, kind):
                 raise ValueError(f"style.{name} must be a {kind.__name__}, such as cs.{_EXAMPLES[kind]}; got {part!r}")
@@ -218,6 +226,10 @@ class Stem(Unit):
     """What the image meets first; `width` is its output width."""
 
     width: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(f"{self.kind}.width", self.width, 1)
 
     @property
     @abc.abstractmethod

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import groupby
 
+from ..ranges import DEEPEST, at_least, check_numbers
 from ..shown import Shown
-from ..tagged import LATER, at_least
+from ..tagged import LATER
 from .inputs import Image
 from .part import Block, Conv, Head, Mixer, Neck, Norm, Ramp, Stem, Style
 
@@ -36,7 +37,8 @@ class Stage:
     stride: int
 
     def __post_init__(self) -> None:
-        at_least("stage.depth", self.depth, 1)
+        check_numbers(self, "stage")
+        at_least("stage.depth", self.depth, 1, DEEPEST)
         at_least("stage.width", self.width, 1)
         at_least("stage.stride", self.stride, 1)
 
@@ -62,6 +64,7 @@ class ArchSpec(Shown):
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError(f"{self.name}: a network needs at least one stage")
+        at_least("blocks of a network", self.depth, 1, DEEPEST)
 
     @property
     def depth(self) -> int:

@@ -31,6 +31,10 @@ def export(
     int8: Annotated[
         bool, Parameter(help="Quantise a run to eight bits, calibrated and scored on its own data.")
     ] = False,
+    raw_input: Annotated[
+        bool,
+        Parameter(help="Take uint8 pictures NHWC and give probabilities: normalisation and activation are inside."),
+    ] = False,
     must: Annotated[
         str, Parameter(help="With --int8: conditions such as drop<=1,ms<=5,ratio<=0.3 (exit 1 if broken).")
     ] = "",
@@ -54,6 +58,8 @@ def export(
 
         if data is not None or val is not None:
             raise UserError("--data and --val are of a run that trained; a search says by `resume` where its data lies")
+        if raw_input:
+            raise UserError("--raw-input takes a finished run: give the folder of a winner, RUN/children/BUDGET")
         if int8:
             raise UserError("--int8 takes a finished run: give the folder of a winner, RUN/children/BUDGET")
         found: Exported | Shrunk = export_child(
@@ -67,6 +73,7 @@ def export(
             out_file,
             dynamic_batch=not static_batch,
             int8=int8,
+            raw_input=raw_input,
             must=must,
             data=data,
             val=val,

@@ -12,18 +12,22 @@ import onnxruntime
 from ..errors import UserError
 from ..machine import this_machine
 
-__all__ = ["RESIZE", "Metadata", "attach", "describe", "of_session", "snippet"]
+__all__ = ["NORMALISED", "PROBABILITIES", "RAW", "RESIZE", "Metadata", "attach", "describe", "of_session", "snippet"]
 
 # How evaluation shows a picture to a network, in words for whoever does it again.
 RESIZE = "least size of its shape that covers the resolution, rounded down; bilinear, antialiased; then the centre"
+# What a file takes: prepared images, or pictures as they lie in memory.
+NORMALISED, RAW = "float32 NCHW", "uint8 NHWC"
+PROBABILITIES = "probabilities"
 _NEEDED = ("resolution", "channels", "mean", "std", "resize")
 
 
 @dataclass(frozen=True)
 class Metadata:
     """What a network takes and gives. `resolution` is (height, width), `mean` and `std` a number for each channel on the
-    scale from 0 to 1; `classes` is empty where the outputs have numbers only. `activation` makes
-    probabilities of the outputs: softmax of one class an image, sigmoid of any number. `convsmith` is the version that wrote it.
+    scale from 0 to 1; `classes` is empty where the outputs have numbers only. `activation` makes probabilities of the
+    outputs: softmax of one class an image, sigmoid of any number, none where they are that already. `input` is what the
+    file takes; one that takes raw pictures has `mean` and `std` in itself. `convsmith` is the version that wrote it.
     """
 
     resolution: tuple[int, int]
@@ -34,16 +38,22 @@ class Metadata:
     task: str = "classify"
     activation: str = "softmax"
     resize: str = RESIZE
+    input: str = NORMALISED
     convsmith: str = field(default_factory=lambda: dict(this_machine().packages).get("convsmith", "unknown"))
 
     @property
     def channels(self) -> int:
         return len(self.mean)
 
+    @property
+    def raw(self) -> bool:
+        """Whether the file takes pictures as they are and gives probabilities."""
+        return self.input == RAW
+
 
 def describe(given: Metadata) -> dict[str, str]:
     """The metadata as an ONNX file holds it: texts by name. `resolution`, `channels`, `mean`, `std`, `outputs` and `classes` are
-    JSON; `classes` is left out where there are no names."""
+    JSON; `classes` is left out where there are no names, `input` where it is normalised."""
     told = {
         "convsmith": given.convsmith,
         "task": given.task,
@@ -55,6 +65,7 @@ def describe(given: Metadata) -> dict[str, str]:
         "resize": given.resize,
         "outputs": json.dumps(given.outputs),
     }
+    told |= {"input": given.input} if given.raw else {}
     return told | ({"classes": json.dumps(given.classes, ensure_ascii=False)} if given.classes else {})
 
 
@@ -89,8 +100,10 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
             f"{source} asks for images resized in a way that this version does not know: {told['resize']!r} (written by "
             f"convsmith {told.get('convsmith', 'of an unknown version')})"
         )
-    if (activation := told.get("activation", "softmax")) not in ("softmax", "sigmoid"):
+    if (activation := told.get("activation", "softmax")) not in ("softmax", "sigmoid", "none"):
         raise UserError(f"{source} makes probabilities by '{activation}', which this version does not know")
+    if (taken := told.get("input", NORMALISED)) not in (NORMALISED, RAW):
+        raise UserError(f"{source} takes images as '{taken}', which this version does not know")
     try:
         height, width = (int(side) for side in json.loads(told["resolution"]))
         mean, std = (tuple(float(one) for one in json.loads(told[name])) for name in ("mean", "std"))
@@ -110,6 +123,7 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         outputs=outputs or ("logits",),
         task=told.get("task", "classify"),
         activation=activation,
+        input=taken,
         convsmith=told.get("convsmith", ""),
     )
 
@@ -123,8 +137,6 @@ _ACTIVATIONS = {
 def snippet(file: Path, given: Metadata) -> str:
     """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
     onnxruntime, NumPy and Pillow alone."""
-    wanted = ("resolution", "mean", "std", "classes")[: 4 if given.classes else 3]
-    names = ", names" if given.classes else ""
     label = "names[i]" if given.classes else "i"
     return f'''\
 import json, numpy, onnxruntime
@@ -132,7 +144,7 @@ from PIL import Image, ImageOps
 
 net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
 told = net.get_modelmeta().custom_metadata_map
-(high, wide), mean, std{names} = (json.loads(told[key]) for key in {json.dumps(wanted).replace("[", "(").replace("]", ")")})
+{_told(given)}
 image = Image.open("photo.jpg")
 image.draft(None, [2 * max(high, wide)] * 2)  # of a large JPEG, no more pixels are decoded than are needed
 image = ImageOps.exif_transpose(image).convert("{"L" if given.channels == 1 else "RGB"}")
@@ -141,9 +153,28 @@ size = (high * w // h, high) if h * wide <= w * high else (wide, wide * h // w)
 image = image.resize(size, Image.Resampling.BILINEAR)
 left, top = (image.width - wide) // 2, (image.height - high) // 2
 pixels = numpy.array(image.crop((left, top, left + wide, top + high))).reshape(high, wide, -1)
-images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
-logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
-shares = {_ACTIVATIONS[given.activation]}
+{_asked(given)}
 for i in shares.argsort()[:-6:-1]:
     print({label}, round(float(shares[i]), 4))
 '''
+
+
+def _told(given: Metadata) -> str:
+    """The lines that read what the file says of itself."""
+    if given.raw:
+        names = '\nnames = json.loads(told["classes"])' if given.classes else ""
+        return f'high, wide = json.loads(told["resolution"]){names}'
+    wanted = ("resolution", "mean", "std", "classes")[: 4 if given.classes else 3]
+    names = ", names" if given.classes else ""
+    keys = json.dumps(wanted).replace("[", "(").replace("]", ")")
+    return f"(high, wide), mean, std{names} = (json.loads(told[key]) for key in {keys})"
+
+
+def _asked(given: Metadata) -> str:
+    """The lines from the pixels to the probabilities."""
+    if given.raw:
+        return "shares = net.run(None, {net.get_inputs()[0].name: pixels[None]})[0][0]"
+    return f"""\
+images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
+logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
+shares = {_ACTIVATIONS[given.activation]}"""

@@ -24,6 +24,7 @@ from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
 from .metadata import Metadata, describe, snippet
 from .ort import session
+from .raw import take_bytes
 
 __all__ = ["ExportError", "Exported", "export_onnx"]
 
@@ -84,6 +85,7 @@ def export_onnx(
     tolerance: float = 1e-4,
     fold: bool = True,
     metadata: Metadata | None = None,
+    raw_input: bool = False,
 ) -> Exported:
     """Write `model` (images in, logits out) to `path` and prove it by running it.
 
@@ -92,7 +94,8 @@ def export_onnx(
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
     random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
     torch. The file takes its name only once it agrees: a failure leaves what was at `path` before. `metadata` is what the file
-    says of itself, None for nothing.
+    says of itself, None for nothing. With `raw_input`, which needs it, the file takes uint8 pictures ⟨N,H,W,C⟩ and gives
+    probabilities (`raw.take_bytes`).
 
     Rounding is no fault of a file: a network that magnifies it may differ by more than `tolerance` of the largest |logit|, up
     to four times what its own float32 differs from its float64 by, and a hundredth at most.
@@ -101,6 +104,10 @@ def export_onnx(
     written. An infinite tolerance lets any difference pass: with random weights the
     logits of a deep network without norms may be beyond what float32 can compare.
     """
+    if raw_input and metadata is None:
+        raise ExportError(
+            "a file takes raw pictures where it is known how they are normalised; give a network with a spec"
+        )
     images = _images(samples, input_shape)
     reference, outputs = _deployed(model)
     size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
@@ -121,6 +128,8 @@ def export_onnx(
                 f"{path.name} differs from the model by {difference:.3g}, {relative:.3g} of the largest logit; allowed is "
                 f"{tolerance:.3g}, which is more than rounding does"
             )
+        if raw_input and metadata is not None:
+            metadata = take_bytes(temporary, metadata)
         written = temporary.stat().st_size
     return Exported(
         path=path,

@@ -61,23 +61,24 @@ def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
 
 
 def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, int, int, int]:
-    """(batch, channels, height, width) of the session's images; the batch is None where the file leaves it open.
+    """(batch, channels, height, width) of the session's images, of raw pictures (batch, height, width, channels); the batch is
+    None where the file leaves it open.
 
-    Raises `UserError` if the network takes anything but one float32 batch of images of a fixed size.
+    Raises `UserError` if the network takes anything but one batch of images of a fixed size, float32 or uint8.
     """
     inputs = runtime.get_inputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
+    if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(uint8)") or len(inputs[0].shape) != 4:
         taken = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-        raise UserError(f"a network of one float32 input NCHW can be measured; this one takes {taken}")
+        raise UserError(f"a network of one float32 input NCHW, or uint8 NHWC, can be measured; this one takes {taken}")
     batch, *image = inputs[0].shape
     if not all(isinstance(side, int) for side in image):
         raise UserError(f"the file leaves the size of its images open ({image}); export it at a fixed size")
-    channels, height, width = image
-    return batch if isinstance(batch, int) else None, channels, height, width
+    one, two, three = image
+    return batch if isinstance(batch, int) else None, one, two, three
 
 
 def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subject:
-    """The ONNX file at `path` as a subject: random normal images of a fixed seed, bound to the session once.
+    """The ONNX file at `path` as a subject: random normal images, or raw pictures, of a fixed seed, bound to the session once.
 
     Raises `UserError` as `session` and `input_shape` do, and if the file was exported for another batch.
     """
@@ -87,7 +88,9 @@ def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subje
     fixed, *image = input_shape(runtime)
     if fixed not in (None, batch):
         raise UserError(f"{path} was exported for batches of {fixed}, not {batch}; export it with a dynamic batch")
-    images = np.random.default_rng(0).standard_normal((batch, *image), dtype=np.float32)
+    rng, shape = np.random.default_rng(0), (batch, *image)
+    raw = runtime.get_inputs()[0].type == "tensor(uint8)"
+    images = rng.integers(0, 256, shape, dtype=np.uint8) if raw else rng.standard_normal(shape, dtype=np.float32)
     binding = runtime.io_binding()
     binding.bind_cpu_input(runtime.get_inputs()[0].name, images)
     for output in runtime.get_outputs():

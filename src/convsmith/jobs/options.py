@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..data.readers.dataset import Own, described, own_data
 from ..errors import UserError
+from ..ranges import above, at_least, check_numbers
 from ..recipe import Recipe
 from ..recipes import changed
 from ..recipes import recipe as named_recipe
@@ -46,6 +47,13 @@ class Options:
     tensorboard: bool = False
     cache: str | Path | None = None  # a folder for decoded images, made once and shared by all runs on this data
     cache_side: int = 0  # their short side; 0 is as many pixels as the smallest crops need
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
+        at_least("seed", self.seed, 0, 2**63 - 1)
+        at_least("workers", self.workers, 0)
+        at_least("cache_side", self.cache_side, 0)
+        above("pseudo_ratio", self.pseudo_ratio, 0)
 
 
 # A name, a path, or a dataset of the user's own: with a length and items that are (PIL image or uint8 tensor, label); a pair

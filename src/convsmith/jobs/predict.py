@@ -22,7 +22,7 @@ from ..data.given import Images, One, read, unpacked
 from ..data.pictures import dim_and_deep, unwarned, why
 from ..errors import DataError, UserError
 from ..exporting import Metadata, session
-from ..exporting.metadata import of_session
+from ..exporting.metadata import PROBABILITIES, of_session
 from ..exporting.ort import input_shape
 from ..model import Model
 from ..resolve import create, device, target_of
@@ -35,6 +35,11 @@ __all__ = ["BATCH", "Prediction", "Predictions", "Predictor", "Unreadable", "ope
 
 BATCH = 64
 _READERS = 8  # threads that decode, at the most
+_LIKELY: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda logits: logits.softmax(dim=1),
+    "sigmoid": Tensor.sigmoid,
+    "none": lambda probabilities: probabilities,
+}
 
 
 @dataclass(frozen=True)
@@ -241,7 +246,7 @@ class Predictor:
                     "diverged, or the weights are damaged"
                 )
             best = logits.topk(top, dim=1).indices
-            likely = logits.softmax(dim=1) if self.says.activation == "softmax" else logits.sigmoid()
+            likely = _LIKELY[self.says.activation](logits)
             shares = likely.gather(1, best).cpu().tolist()
             for j, labels, row in zip(kept, best.cpu().tolist(), shares, strict=True):
                 pairs = ((names[i] if names else str(i), share) for i, share in zip(labels, row, strict=True))
@@ -321,10 +326,10 @@ def _file(path: Path, classes: Sequence[str], threads: int) -> Predictor:
     says = of_session(runtime, str(path))
     if classes and says.classes:
         raise UserError(f"{path} knows its classes; `classes` is for files that do not")
-    if says.outputs != ("logits",):
+    if says.outputs != ((PROBABILITIES,) if says.raw else ("logits",)):
         raise UserError(f"{path} is for the task '{says.task}'; only classifiers can be asked for labels")
     fixed, *shape = input_shape(runtime)
-    if tuple(shape) != (says.channels, *says.resolution):
+    if tuple(shape) != ((*says.resolution, says.channels) if says.raw else (says.channels, *says.resolution)):
         raise UserError(
             f"the metadata of {path} is damaged: it says {says.resolution}, the network takes {tuple(shape)}"
         )
@@ -332,7 +337,7 @@ def _file(path: Path, classes: Sequence[str], threads: int) -> Predictor:
     says = replace(says, classes=tuple(classes)) if classes else says
 
     def logits(images: Tensor) -> Tensor:
-        batch = ready(images).contiguous().numpy()
+        batch = (images.permute(0, 2, 3, 1) if says.raw else ready(images)).contiguous().numpy()
         parts = [batch] if fixed is None else [batch[at : at + fixed] for at in range(0, len(batch), fixed)]
         return torch.cat([torch.from_numpy(np.asarray(runtime.run(None, {given: part})[0])) for part in parts])
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..arch import Act, Part
 from ..layers import SqueezeExcite
+from ..ranges import above, at_least
 from ..units import Rounding
 from .acts import activation
 
@@ -32,10 +33,10 @@ class SE(Part):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio <= 1:
-            raise ValueError(f"se.ratio must be in (0, 1]; got {self.ratio}")
-        if self.divisor < 1:
-            raise ValueError(f"se.divisor must be at least 1; got {self.divisor}")
+        super().__post_init__()
+        above("se.ratio", self.ratio, 0, 1)
+        at_least("se.divisor", self.divisor, 1)
+        above("se.gain", self.gain, 0)
 
     def build(self, channels: int, *, of: int) -> nn.Module:
         """A gate on `channels` maps whose squeezed width is `ratio` of `of`, at least 1."""

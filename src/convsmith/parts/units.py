@@ -8,10 +8,13 @@ from torch import nn
 
 from ..arch import Mixer, Norm, Padding, Style
 from ..layers import ConvNorm, Gained, SameMaxPool2d
+from ..ranges import OutOfRange
 from .acts import activation
 from .norms.none import NoNorm
 
 __all__ = ["conv_norm", "max_pool", "mixed", "odd", "opening"]
+
+_WIDEST = 1023  # of kernels and scopes
 
 
 def conv_norm(
@@ -50,5 +53,5 @@ def max_pool(style: Style) -> nn.Module:
 
 def odd(name: str, kernel: int) -> None:
     """Refuse an even kernel: it has no centre, so maps would shift and shrink."""
-    if kernel < 1 or kernel % 2 == 0:
-        raise ValueError(f"{name} must be odd and at least 1; got {kernel}")
+    if not 1 <= kernel <= _WIDEST or kernel % 2 == 0:
+        raise OutOfRange(f"{name} must be odd, from 1 to {_WIDEST}; got {kernel}")

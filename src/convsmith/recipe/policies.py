@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, final
 
+from ..ranges import at_least, check_numbers
 from ..tagged import Tagged
-from .sized import BySize
+from .sized import BySize, every_size
 
 __all__ = ["POLICIES", "SUB_POLICIES", "AutoAugment", "ColourJitter", "Operation", "Policy", "RandAugment", "Untouched"]
 
-MOST_LAYERS = 4
+MOST_LAYERS, MOST_MAGNITUDE = 4, 100
 
 
 class Operation(StrEnum):
@@ -44,6 +45,9 @@ class Operation(StrEnum):
 class Policy(Tagged):
     """What happens to an image between the mirror and the eraser."""
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "augment.policy")
+
 
 @final
 @dataclass(frozen=True)
@@ -69,10 +73,11 @@ class RandAugment(Policy):
     pixels_at: int = 224
 
     def __post_init__(self) -> None:
-        if not 1 <= self.layers <= MOST_LAYERS:
-            raise ValueError(f"augment.policy.layers must be 1 to {MOST_LAYERS}; got {self.layers}")
-        if not isinstance(self.magnitude, BySize) and self.magnitude < 0:
-            raise ValueError(f"augment.policy.magnitude must not be below 0; got {self.magnitude}")
+        super().__post_init__()
+        at_least("augment.policy.layers", self.layers, 1, MOST_LAYERS)
+        for magnitude in every_size(self.magnitude):
+            at_least("augment.policy.magnitude", magnitude, 0, MOST_MAGNITUDE)
+        at_least("augment.policy.pixels_at", self.pixels_at, 0)
 
 
 @final
@@ -86,6 +91,10 @@ class AutoAugment(Policy):
     kind: ClassVar[str] = "auto-augment"
     pixels_at: int = 224
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("augment.policy.pixels_at", self.pixels_at, 0)
+
 
 @final
 @dataclass(frozen=True)
@@ -98,8 +107,9 @@ class ColourJitter(Policy):
     colour: float = 0.4
 
     def __post_init__(self) -> None:
-        if not all(0 <= strength <= 1 for strength in (self.brightness, self.contrast, self.colour)):
-            raise ValueError(f"strengths of augment.policy must be in [0, 1]; got {self}")
+        super().__post_init__()
+        for name in ("brightness", "contrast", "colour"):
+            at_least(f"augment.policy.{name}", getattr(self, name), 0, 1)
 
 
 POLICIES: tuple[type[Policy], ...] = (Untouched, RandAugment, AutoAugment, ColourJitter)

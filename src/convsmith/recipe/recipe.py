@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import ClassVar, final
 
 from ..arch.part import Ramp
+from ..ranges import MOST, above, at_least, check_numbers, within
 from ..tagged import LATER, Tagged
 from .policies import POLICIES, Policy, Untouched
 from .schedules import SCHEDULES, Cosine, Schedule
-from .sized import BySize
+from .sized import BySize, every_size
 
 __all__ = ["KINDS", "OPTIMISERS", "SGD", "AdamW", "Augment", "Keep", "Optimiser", "Precision", "RMSPropTF", "Recipe"]
 
@@ -39,6 +40,9 @@ class Keep(StrEnum):
 class Optimiser(Tagged):
     """Which update rule, with its constants; rate and weight decay belong to the recipe."""
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "optimiser")
+
 
 @final
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class SGD(Optimiser):
     kind: ClassVar[str] = "sgd"
     momentum: float = 0.9
     nesterov: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("optimiser.momentum", self.momentum, 0, 1)
 
 
 @final
@@ -59,6 +67,12 @@ class AdamW(Optimiser):
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("optimiser.beta1", self.beta1, 0, 1)
+        within("optimiser.beta2", self.beta2, 0, 1)
+        above("optimiser.eps", self.eps, 0, 1)
 
 
 @final
@@ -76,6 +90,12 @@ class RMSPropTF(Optimiser):
     decay: float = 0.9
     momentum: float = 0.9
     eps: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("optimiser.decay", self.decay, 0, 1)
+        within("optimiser.momentum", self.momentum, 0, 1)
+        above("optimiser.eps", self.eps, 0, 1)
 
 
 OPTIMISERS: tuple[type[Optimiser], ...] = (SGD, AdamW, RMSPropTF)
@@ -102,10 +122,11 @@ class Augment:
     policy: Policy = Untouched()
 
     def __post_init__(self) -> None:
+        check_numbers(self, "augment")
         if not 0 < self.crop[0] <= self.crop[1] <= 1:
             raise ValueError(f"augment.crop is {self.crop}; it needs 0 < least <= most <= 1")
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"augment.ratio is {self.ratio}; it needs 0 < least <= most")
+        if not 0 < self.ratio[0] <= self.ratio[1] <= MOST:
+            raise ValueError(f"augment.ratio is {self.ratio}; it needs 0 < least <= most, and no more than {MOST}")
         for name, chance in (("mirror", self.mirror), ("erase", self.erase)):
             if not 0 <= chance <= 1:
                 raise ValueError(f"augment.{name} is {chance}; a probability lies between 0 and 1")
@@ -180,30 +201,19 @@ class Recipe:
     patience: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
-        for name, number in (("epochs", self.epochs), ("batch", self.batch), ("accumulate", self.accumulate)):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1; got {number}")
-            if number > _MOST:
-                raise ValueError(f"{name} must be at most {_MOST:,}; got {number}")
-        if self.patience < 0:
-            raise ValueError(f"patience must not be below 0; got {self.patience}")
-        if not 0 <= self.trunk_rate <= 1:
-            raise ValueError(f"trunk_rate must be from 0 to 1; got {self.trunk_rate}")
-        if not self.rate > 0:
-            raise ValueError(f"rate must be above 0; got {self.rate}")
-        for name, least in (
-            *(("decay", self.decay), ("warmup", self.warmup), ("clip", self.clip)),
-            *(("adaptive_clip", self.adaptive_clip), ("mixup", self.mixup), ("cutmix", self.cutmix)),
-        ):
-            if not isinstance(least, BySize) and least < 0:
-                raise ValueError(f"{name} must not be below 0; got {least}")
-        for name, share in (
-            *(("smoothing", self.smoothing), ("average", self.average)),
-            *(("dropout", self.dropout), ("drop_path", self.drop_path)),
-        ):
-            if not isinstance(share, BySize) and not 0 <= share < 1:
-                raise ValueError(f"{name} must be in [0, 1); got {share}")
-        if not 0 <= self.batch_norm_momentum <= 1:
-            raise ValueError(f"batch_norm_momentum must be in [0, 1]; got {self.batch_norm_momentum}")
-        if not 0 < self.first_side <= 1:
-            raise ValueError(f"first_side is a share of the side, in (0, 1]; got {self.first_side}")
+        check_numbers(self)
+        for name in ("epochs", "batch", "accumulate"):
+            at_least(name, getattr(self, name), 1, _MOST)
+        above("rate", self.rate, 0)
+        for name in ("patience", "warmup", "clip", "adaptive_clip", "mixup", "cutmix"):
+            at_least(name, getattr(self, name), 0)
+        at_least("trunk_rate", self.trunk_rate, 0, 1)
+        at_least("batch_norm_momentum", self.batch_norm_momentum, 0, 1)
+        above("first_side", self.first_side, 0, 1)
+        for name in ("smoothing", "average"):
+            within(name, getattr(self, name), 0, 1)
+        for decay in every_size(self.decay):
+            at_least("decay", decay, 0)
+        for name in ("dropout", "drop_path"):
+            for share in every_size(getattr(self, name)):
+                within(name, share, 0, 1)

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from ..ranges import above, at_least, check_numbers
 from ..tagged import Tagged
 
 __all__ = ["SCHEDULES", "Constant", "Cosine", "Exponential", "Linear", "Schedule", "Steps"]
@@ -19,6 +20,9 @@ __all__ = ["SCHEDULES", "Constant", "Cosine", "Exponential", "Linear", "Schedule
 @dataclass(frozen=True)
 class Schedule(Tagged):
     """How the learning rate goes on after the warm-up."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "schedule")
 
     @abc.abstractmethod
     def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
@@ -37,7 +41,8 @@ class Cosine(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _share("end", self.end)
+        super().__post_init__()
+        at_least("schedule.end", self.end, 0, 1)
 
     def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
         falling = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
@@ -53,7 +58,8 @@ class Linear(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _share("end", self.end)
+        super().__post_init__()
+        at_least("schedule.end", self.end, 0, 1)
 
     def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
         return 1 - (1 - self.end) * (step - warmup) / max(1, steps - warmup)
@@ -80,11 +86,10 @@ class Exponential(Schedule):
     after_warmup: bool = False
 
     def __post_init__(self) -> None:
-        _share("floor", self.floor)
-        if not 0 < self.factor <= 1:
-            raise ValueError(f"schedule.factor must be in (0, 1]; got {self.factor}")
-        if not self.every > 0:
-            raise ValueError(f"schedule.every is a number of epochs above 0; got {self.every}")
+        super().__post_init__()
+        at_least("schedule.floor", self.floor, 0, 1)
+        above("schedule.factor", self.factor, 0, 1)
+        at_least("schedule.every", self.every, 0.001)
 
     def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
         falls = (step - (warmup if self.after_warmup else 0)) / (per_epoch * self.every)
@@ -106,10 +111,10 @@ class Steps(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if list(self.at) != sorted(self.at) or not all(0 < share < 1 for share in self.at):
             raise ValueError(f"schedule.at must rise between 0 and 1; got {self.at}")
-        if not 0 < self.factor <= 1:
-            raise ValueError(f"schedule.factor must be in (0, 1]; got {self.factor}")
+        above("schedule.factor", self.factor, 0, 1)
 
     def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
         passed = sum(step >= share * steps - 1e-9 for share in self.at)
@@ -128,8 +133,3 @@ class Constant(Schedule):
 
 
 SCHEDULES: tuple[type[Schedule], ...] = (Cosine, Linear, Exponential, Steps, Constant)
-
-
-def _share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"schedule.{name} is a share of the peak rate, from 0 to 1; got {value}")

@@ -13,9 +13,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import ClassVar, final
 
+from ..ranges import at_least, check_numbers
 from ..tagged import Tagged
 
-__all__ = ["BySize", "Size", "settled"]
+__all__ = ["BySize", "Size", "every_size", "settled"]
 
 
 class Size(StrEnum):
@@ -45,11 +46,11 @@ class BySize(Tagged):
     epochs: float = 0.0
 
     def __post_init__(self) -> None:
+        check_numbers(self, "table by size")
         sizes = [size for size, _ in self.rows]
         if not sizes or sizes[0] <= 0 or any(a >= b for a, b in pairwise(sizes)):
             raise ValueError(f"rows of a table by size need sizes above 0 that rise; got {sizes}")
-        if self.epochs < 0:
-            raise ValueError(f"epochs of a table by size must not be below 0; got {self.epochs}")
+        at_least("epochs of a table by size", self.epochs, 0)
 
     def at(self, size: float, *, epochs: float = math.inf) -> float:
         """The value for a network of that size, trained that long."""
@@ -67,3 +68,8 @@ def settled(value: float | BySize, *, macs: float, resolution: float, epochs: fl
     if not isinstance(value, BySize):
         return value
     return value.at(macs if value.of is Size.MACS else resolution, epochs=epochs)
+
+
+def every_size(value: float | BySize) -> tuple[float, ...]:
+    """What `value` says for networks of any size, so that all of it can be held against what is allowed."""
+    return tuple(number for _, number in value.rows) if isinstance(value, BySize) else (value,)

@@ -64,5 +64,5 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or more digits or brackets than Python reads
         return text

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from ..arch import ArchSpec, grown
+from ..ranges import at_least
 from ..units import Rounding
 from .rule import Rule
 
@@ -32,6 +33,11 @@ class Compound(Rule):
     beta: float = 1.1
     gamma: float = 1.15
     rounding: Rounding = Rounding()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("alpha", "beta", "gamma"):
+            at_least(f"{self.kind}.{name}", getattr(self, name), 1, 2)
 
     def __call__(self, base: ArchSpec, x: float) -> ArchSpec:
         depth, width, resolution = self.alpha**x, self.beta**x, self.gamma**x

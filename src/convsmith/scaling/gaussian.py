@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ..ranges import at_least, check_numbers
+
 __all__ = ["Curve"]
+
+_STEEPEST = 50  # of logarithms: no network has e**50 times the depth of another
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,16 @@ class Curve:
     noise: float
 
     def __post_init__(self) -> None:
+        check_numbers(self, "curve")
         if len(self.x) != len(self.y) or not self.x:
             raise ValueError(f"a curve needs as many x as y, and one at least; got {len(self.x)} and {len(self.y)}")
-        if not all(map(math.isfinite, (*self.x, *self.y))):
-            raise ValueError("a curve's points must be finite numbers")
+        numbers = {"x": self.x, "y": self.y, "level": (self.level,), "slope": (self.slope,)}
+        for name, values in numbers.items():
+            for value in values:
+                at_least(f"curve.{name}", value, -_STEEPEST, _STEEPEST)
+        at_least("curve.length", self.length, 1e-3)
+        at_least("curve.signal", self.signal, 1e-9)
+        at_least("curve.noise", self.noise, 0)
 
     @staticmethod
     def around_mean(x: Sequence[float], y: Sequence[float], *, length: float, signal: float, noise: float) -> Curve:

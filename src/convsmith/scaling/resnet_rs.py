@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, final
 
 from ..arch import ArchSpec, grown
+from ..ranges import at_least
 from ..units import RoundDepth, Rounding
 from .rule import Rule
 
@@ -62,6 +63,11 @@ class ResNetRS(Rule):
     outer: float = 0.07
     width: float = 0.30
     rounding: Rounding = Rounding(depth=RoundDepth.NEAREST)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("resolution", "middle", "outer", "width"):
+            at_least(f"{self.kind}.{name}", getattr(self, name), 0, 2)
 
     def __call__(self, base: ArchSpec, x: float) -> ArchSpec:
         r = 2 ** (self.resolution * x)

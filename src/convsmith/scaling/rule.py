@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..arch import ArchSpec
+from ..ranges import check_numbers
 
 __all__ = ["Rule", "offspring"]
 
@@ -36,6 +37,9 @@ class Rule(abc.ABC):
     least: ClassVar[float]
     most: ClassVar[float]
     solves: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_numbers(self, self.kind)
 
     @abc.abstractmethod
     def __call__(self, base: ArchSpec, x: float) -> ArchSpec:

@@ -102,7 +102,10 @@ class _Line:
         self._known: list[tuple[ArchSpec, float, float, Cost]] = []
 
     def member(self, x: float) -> _Member:
-        return _Member(x, self.rule(self.base, x))
+        try:
+            return _Member(x, self.rule(self.base, x))
+        except ValueError as error:
+            raise BudgetError(f"{self.base.name} scaled by '{self.rule.kind}' towards {self.budget}: {error}") from None
 
     def counted(self, spec: ArchSpec) -> bool:
         """Whether it fits, which the forecast learns from."""

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from ..arch import ArchSpec, Block
 from ..errors import UserError
+from ..ranges import MOST, check_numbers
 
 __all__ = ["Axes", "Axis", "Genes", "Space"]
 
@@ -36,6 +37,9 @@ class Axes:
     kernel: tuple[int, ...] = ()
     expand: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "axes")
+
 
 @dataclass(frozen=True)
 class Space:
@@ -56,6 +60,7 @@ class Space:
     head: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_numbers(self, "space")
         if self.base.input.width is not None:
             raise UserError(f"{self.base.name} reads {self.base.input.px} px; a space is of networks for square images")
         if len(self.stages) != len(self.base.stages):
@@ -71,8 +76,8 @@ class Space:
         if self.head and not self.base.head.choice:
             raise UserError(f"head: {self.base.name} has no convolution in its head whose width could be chosen")
         for axis in self.axes:
-            if list(axis.values) != sorted(set(axis.values)) or axis.values[0] <= 0:
-                raise UserError(f"{axis.name} must be rising values above 0; got {axis.values}")
+            if list(axis.values) != sorted(set(axis.values)) or not 0 < axis.values[0] <= axis.values[-1] <= MOST:
+                raise UserError(f"{axis.name} must be rising values above 0, up to {MOST}; got {axis.values}")
 
     # ---- axes ----------------------------------------------------------------------------------------------------
 

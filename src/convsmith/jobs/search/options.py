@@ -9,6 +9,7 @@ from enum import Enum
 from ...data import check_channels
 from ...errors import UserError, first_line, nearest
 from ...machine import this_machine
+from ...ranges import at_least, check_numbers
 from ...resolve import spec as resolve_spec
 from ...runs import RunFolder, value
 from ...supernet import SPACES, Space, space_from
@@ -56,10 +57,12 @@ class SearchOptions:
         return value(cls, dict(run.config.how or {}), f"{run.file('config.json')} is damaged: how")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.labels_first <= 1:
-            raise UserError(f"--labels-first is a share of training, from 0 to 1, not {self.labels_first:g}")
-        if self.rounds < 0 or self.per_round < 1 or self.threads < 1 or self.scorers < 0:
-            raise UserError("--generations and --jobs are 0 or more, --per-generation and --threads are 1 or more")
+        check_numbers(self)
+        at_least("--labels-first, a share of training,", self.labels_first, 0, 1)
+        at_least("--generations", self.rounds, 0)
+        at_least("--per-generation", self.per_round, 1)
+        at_least("--threads", self.threads, 1)
+        at_least("--jobs", self.scorers, 0)
 
     @property
     def processes(self) -> int:

@@ -30,6 +30,7 @@ def export(
     *,
     dynamic_batch: bool = True,
     int8: bool = False,
+    raw_input: bool = False,
     must: str = "",
     data: Data | None = None,
     val: str | Path | None = None,
@@ -43,6 +44,9 @@ def export(
     With `int8` a run in eight bits instead, held against the float file; `must` are conditions that it has to meet, such as
     `ms<=5,drop<=0.5` (`quantise.export_int8`).
 
+    With `raw_input` the file takes uint8 pictures ⟨N,H,W,C⟩ of the network's size and gives probabilities, of either kind: its
+    normalisation and its activation are inside. In a run's folder it is model.raw.onnx, beside what the run's report tells of.
+
     `data` and `val` say where a run's data lies now, if it was moved.
 
     Raises:
@@ -52,7 +56,7 @@ def export(
     if int8:
         if not dynamic_batch:
             raise UserError("a file in eight bits leaves the batch free")
-        return export_int8(model, path, must=must, data=data, val=val, watcher=watcher)
+        return export_int8(model, path, raw_input=raw_input, must=must, data=data, val=val, watcher=watcher)
     if must:
         raise UserError("conditions are of files in eight bits: give int8=True")
     watcher, target = watcher or Watcher(), target_of(model)
@@ -71,12 +75,19 @@ def export(
         ):  # a dataset that lives in Python is not here: noise will do
             samples = samples_of(target.run.spec, run_data(target.run, data, val, watcher))
     named = Path(f"{target.label.replace(':', '-')}.onnx")
-    out = Path(path) if path else target.run.file("model.onnx") if target.run else named
+    own = "model.raw.onnx" if raw_input else "model.onnx"
+    out = Path(path) if path else target.run.file(own) if target.run else named
     into = target.run if path is None else None  # the run whose folder is written into
     with nullcontext() if into is None else at_work(into.path):
         exported = export_onnx(
-            module, out, input_shape=shape, dynamic_batch=dynamic_batch, samples=samples, metadata=says
+            module,
+            out,
+            input_shape=shape,
+            dynamic_batch=dynamic_batch,
+            samples=samples,
+            metadata=says,
+            raw_input=raw_input,
         )
-        if into is not None:
+        if into is not None and not raw_input:
             record_of_weights(into, "export.json", exported.to_record())
     return exported

@@ -22,6 +22,7 @@ from ...exporting import export_onnx
 from ...exporting.int8 import Quantised, quantise
 from ...exporting.must import conditions
 from ...exporting.ort import ort_subject, runner
+from ...exporting.raw import take_bytes
 from ...files import check_writable, whole
 from ...latency import Timing, interleave
 from ...locks import at_work
@@ -83,13 +84,15 @@ def export_int8(
     model: RunFolder | str | Path | ArchSpec | nn.Module,
     path: str | Path | None = None,
     *,
+    raw_input: bool = False,
     must: str = "",
     data: Data | None = None,
     val: str | Path | None = None,
     threads: int = 1,
     watcher: Watcher | None = None,
 ) -> Shrunk:
-    """Quantise a run's network to `path` (its folder's model.int8.onnx by default), calibrated on its training images.
+    """Quantise a run's network to `path`, calibrated on its training images: by default to its folder's model.int8.onnx, with
+    `raw_input` to model.raw.int8.onnx, which takes uint8 pictures and gives probabilities.
 
     Top-1 of both files is that of onnxruntime on the validation images; their times are interleaved. `must` are conditions
     such as `drop<=1,ms<=5`: where one is broken nothing is written, and `CheckFailed` says by how much. Raises `UserError`,
@@ -102,7 +105,7 @@ def export_int8(
             f"INT8 is calibrated and checked on a run's data, and {target.label} is not a run: train it first"
         )
     run = trained_run(target.run)
-    out = Path(path) if path is not None else run.file("model.int8.onnx")
+    out = Path(path) if path is not None else run.file("model.raw.int8.onnx" if raw_input else "model.int8.onnx")
     check_writable(out)
     images = run_data(run, data, val, watcher)
     shape = run.spec.input.shape.dims
@@ -112,11 +115,14 @@ def export_int8(
         watcher.stage("export", "the float network")
         export_onnx(trained(run, run.spec), large, input_shape=shape, samples=samples_of(run.spec, images))
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
-        made = quantise(
-            large, small, _calibration(run, images), metadata=metadata_of(run.spec, images.classes, task_of(run.config))
-        )
+        says = metadata_of(run.spec, images.classes, task_of(run.config))
+        made = quantise(large, small, _calibration(run, images), metadata=says)
         watcher.stage("score", f"{len(images.val)} validation images, both files")
         before, after = (_headline(file, run, images) for file in (large, small))
+        if raw_input:  # what is scored above is the same network; what is timed is the file as it is handed over
+            take_bytes(large, says)
+            says = take_bytes(small, says)
+            made = replace(made, bytes=small.stat().st_size, float_bytes=large.stat().st_size, says=says)
         subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", large), ("int8", small))]
         timing = interleave(subjects, threads=threads, rounds=60, seconds=15)
         made = replace(made, path=out)
@@ -126,7 +132,7 @@ def export_int8(
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
         with whole(out) as temporary:
             shutil.copyfile(small, temporary)
-        if path is None:
+        if path is None and not raw_input:
             run.write_int8(Int8.from_record(shrunk.to_record()))
     return shrunk
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Block, Choices, Node, Style
 from ...layers import Residual
+from ...ranges import at_least
 from ..units import conv_norm, odd
 from .shortcut import Shortcut, shortcut
 
@@ -27,9 +28,9 @@ class BasicBlock(Block):
     shortcut: Shortcut = Shortcut.CONV
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("basic.kernel", self.kernel)
-        if self.groups < 1:
-            raise ValueError(f"basic.groups must be at least 1; got {self.groups}")
+        at_least("basic.groups", self.groups, 1)
 
     @property
     def choices(self) -> Choices:

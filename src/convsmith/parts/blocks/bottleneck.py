@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Block, Choices, Mixer, Node, Style
 from ...layers import Residual
+from ...ranges import above, at_least
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
 from .shortcut import Shortcut, shortcut
@@ -37,9 +38,10 @@ class Bottleneck(Block):
     mixer: Mixer | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("bottleneck.kernel", self.kernel)
-        if self.ratio <= 0 or self.groups < 1:
-            raise ValueError(f"bottleneck.ratio must be above 0 and groups at least 1; got {self.ratio}, {self.groups}")
+        above("bottleneck.ratio", self.ratio, 0)
+        at_least("bottleneck.groups", self.groups, 1)
 
     @property
     def choices(self) -> Choices:

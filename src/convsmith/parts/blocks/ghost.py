@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Block, Choices, Node, Style
 from ...layers import Ghost, Residual
+from ...ranges import above
 from ..squeeze import SE
 from ..units import conv_norm, odd
 
@@ -32,9 +33,9 @@ class GhostBottleneck(Block):
     se: SE | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("ghost_bottleneck.kernel", self.kernel)
-        if self.expand <= 0:
-            raise ValueError(f"ghost_bottleneck.expand must be above 0; got {self.expand}")
+        above("ghost_bottleneck.expand", self.expand, 0)
 
     @property
     def choices(self) -> Choices:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Block, Choices, Mixer, Node, Style
 from ...layers import Residual
+from ...ranges import above
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
 from .shortcut import least_shortcut
@@ -37,9 +38,9 @@ class MBConv(Block):
     skips: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("mbconv.kernel", self.kernel)
-        if self.expand <= 0:
-            raise ValueError(f"mbconv.expand must be above 0; got {self.expand}")
+        above("mbconv.expand", self.expand, 0)
 
     @property
     def choices(self) -> Choices:

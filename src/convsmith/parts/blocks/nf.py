@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Block, Choices, Node, Style
 from ...layers import Gained, Residual, ScaledWSConv2d
+from ...ranges import above, at_least
 from ..squeeze import SE
 from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
@@ -40,9 +41,10 @@ class NFBottleneck(Block):
     beta_first: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("nf_bottleneck.kernel", self.kernel)
-        if self.ratio <= 0:
-            raise ValueError(f"nf_bottleneck.ratio must be above 0; got {self.ratio}")
+        above("nf_bottleneck.ratio", self.ratio, 0)
+        at_least("nf_bottleneck.alpha", self.alpha, 0)
 
     def variance(self, before: float, *, keeps: bool) -> float:
         return (before if keeps else 1.0) + self.alpha**2
@@ -92,11 +94,11 @@ class NFRegNetBlock(Block):
     nearest: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("nf_regnet.kernel", self.kernel)
-        if self.expand <= 0 or self.group_width < 1:
-            raise ValueError(
-                f"nf_regnet.expand must be above 0 and group_width at least 1; got {self.expand}, {self.group_width}"
-            )
+        above("nf_regnet.expand", self.expand, 0)
+        at_least("nf_regnet.group_width", self.group_width, 1)
+        at_least("nf_regnet.alpha", self.alpha, 0)
 
     def variance(self, before: float, *, keeps: bool) -> float:
         return (before if keeps else 1.0) + self.alpha**2

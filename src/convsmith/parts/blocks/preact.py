@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Block, Choices, Node, Style
 from ...layers import Residual
+from ...ranges import above
 from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
 
@@ -31,9 +32,9 @@ class PreActBottleneck(Block):
     shortcut: Shortcut = Shortcut.CONV
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("preact_bottleneck.kernel", self.kernel)
-        if self.ratio <= 0:
-            raise ValueError(f"preact_bottleneck.ratio must be above 0; got {self.ratio}")
+        above("preact_bottleneck.ratio", self.ratio, 0)
 
     @property
     def choices(self) -> Choices:

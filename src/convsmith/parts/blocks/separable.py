@@ -23,6 +23,7 @@ class DepthwiseSeparable(Block):
     kernel: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("depthwise_separable.kernel", self.kernel)
 
     @property

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Act, Conv, Padding
 from ...layers import ScaledWSConv2d
+from ...ranges import above
 from ..gains import RELEASED
 from .plain import PlainConv
 
@@ -37,6 +38,10 @@ class ScaledWS(Conv):
     gain_of: Act = Act.NONE
     eps: float = 1e-4
     guard: Guard = Guard.FLOOR
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above("scaled_ws.eps", self.eps, 0, 1)
 
     def build(
         self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = True

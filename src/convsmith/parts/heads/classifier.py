@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...arch import Head, Map, Node, Shape, Style, Unit
 from ...layers import Linear, LinearInit
+from ...ranges import at_least, within
 from ..units import conv_norm, opening
 
 __all__ = ["Classifier", "PooledClassifier"]
@@ -36,11 +37,11 @@ class PooledClassifier(Head, Unit):
     activated: bool = True
 
     def __post_init__(self) -> None:
-        if self.classes < 1 or min(self.width, self.hidden) < 0 or not 0 <= self.dropout < 1:
-            raise ValueError(
-                "pooled_classifier needs classes >= 1, width and hidden >= 0 and dropout in [0, 1); "
-                f"got {self.classes}, {self.width}, {self.hidden}, {self.dropout}"
-            )
+        super().__post_init__()
+        at_least("pooled_classifier.classes", self.classes, 1)
+        at_least("pooled_classifier.width", self.width, 0)
+        at_least("pooled_classifier.hidden", self.hidden, 0)
+        within("pooled_classifier.dropout", self.dropout, 0, 1)
 
     @property
     def n_names(self) -> int:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Mixer, Style
 from ...layers import LambdaLayer
+from ...ranges import at_least
 from ..norms.batch import BatchNorm
 from ..units import odd
 
@@ -35,10 +36,9 @@ class Lambda(Mixer):
     scope: int | None = 23
 
     def __post_init__(self) -> None:
-        if min(self.key, self.heads, self.intra) < 1:
-            raise ValueError(
-                f"lambda.key, heads and intra must be at least 1; got {self.key}, {self.heads}, {self.intra}"
-            )
+        super().__post_init__()
+        for name in ("key", "heads", "intra"):
+            at_least(f"lambda.{name}", getattr(self, name), 1)
         if self.scope is not None:
             odd("lambda.scope", self.scope)
 

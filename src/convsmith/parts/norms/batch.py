@@ -8,6 +8,7 @@ from typing import ClassVar, Self, final
 from torch import nn
 
 from ...arch import Act, Norm
+from ...ranges import above, at_least
 from ..acts import activation, norm_act
 
 __all__ = ["BatchNorm"]
@@ -25,6 +26,11 @@ class BatchNorm(Norm):
     act: Act = Act.RELU
     eps: float = 1e-5
     momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        above("batch_norm.eps", self.eps, 0, 1)
+        at_least("batch_norm.momentum", self.momentum, 0, 1)
 
     def with_eps(self, eps: float) -> Self:
         return replace(self, eps=eps)

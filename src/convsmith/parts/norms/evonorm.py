@@ -10,6 +10,7 @@ from torch import nn
 
 from ...arch import Norm
 from ...layers import Affine2d, EvoNormB, EvoNormKind, EvoNormS
+from ...ranges import above, at_least
 
 __all__ = ["EvoNorm", "EvoNormKind", "EvoNormLinear"]
 
@@ -47,8 +48,10 @@ class EvoNorm(Norm):
     linear: EvoNormLinear = EvoNormLinear.AFFINE
 
     def __post_init__(self) -> None:
-        if self.groups < 1:
-            raise ValueError(f"evonorm.groups must be at least 1; got {self.groups}")
+        super().__post_init__()
+        at_least("evonorm.groups", self.groups, 1)
+        above("evonorm.eps", self.eps, 0, 1)
+        at_least("evonorm.momentum", self.momentum, 0, 1)
         if self.variant.batch and self.linear is EvoNormLinear.DIVIDE:
             raise ValueError(f"evonorm.linear may be divide for s0, s1 and s2; got it with {self.variant}")
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from ...arch import Act, Norm
 from ...layers import GroupNorm2d
+from ...ranges import above, at_least
 from ..acts import activation, norm_act
 
 __all__ = ["GroupNorm"]
@@ -29,8 +30,9 @@ class GroupNorm(Norm):
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.groups < 1:
-            raise ValueError(f"group_norm.groups must be at least 1; got {self.groups}")
+        super().__post_init__()
+        at_least("group_norm.groups", self.groups, 1)
+        above("group_norm.eps", self.eps, 0, 1)
 
     def with_eps(self, eps: float) -> Self:
         return replace(self, eps=eps)

@@ -11,6 +11,7 @@ from torch import nn
 
 from ...arch import Node, Stem, Style
 from ...layers import ConvNorm
+from ...ranges import at_least
 from ..units import conv_norm, max_pool, odd
 
 __all__ = ["ConvStem"]
@@ -31,7 +32,9 @@ class ConvStem(Stem):
     bare: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         odd("conv_stem.kernel", self.kernel)
+        at_least("conv_stem.stride", self.stride, 1)
 
     @property
     def reduction(self) -> int:

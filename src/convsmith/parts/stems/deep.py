@@ -12,6 +12,7 @@ from torch import nn
 
 from ...arch import Node, Stem, Style
 from ...layers import ConvNorm
+from ...ranges import at_least
 from ..units import conv_norm, max_pool
 
 __all__ = ["DeepStem", "Halving"]
@@ -39,6 +40,11 @@ class DeepStem(Stem):
     stride: int = 2
     then: Halving = Halving.POOL
     bare: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("deep_stem.inner", self.inner, 1)
+        at_least("deep_stem.stride", self.stride, 1)
 
     @property
     def reduction(self) -> int:
