@@ -700,3 +700,8 @@ def test_an_exported_file_is_not_measured_at_another_side(capsys: pytest.Capture
     (tmp_path / "m.onnx").write_bytes(b"")
     code, _, err = run(capsys, "measure", str(tmp_path / "m.onnx"), "--resolution", "64")
     assert code == 2 and "whose side is fixed" in err
+
+
+def test_a_limit_that_is_used_up_has_nothing_to_fill(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "scale", "mobilenetv2_035", "--to", "59291000-macs", "--fill")
+    assert code == 0 and "nothing to fill: at 225 px it would be over the limit" in out

@@ -66,6 +66,8 @@ def scale(
     depths = " ".join(str(stage.depth) for stage in spec.stages)
     widths = " ".join(str(stage.width) for stage in spec.stages)
     out.print(found.where)
+    if fill and found.filled_from is None:
+        out.print(f"nothing to fill: at {spec.input.resolution + 1} px it would be over the limit")
     out.print(f"{spec.input.resolution} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
     slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
     out.print(f"{found.cost} ({slack})")
