@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..files import write_text
 from ..units import plural
 from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, Classes, Json, Out, RuleName, Runtime, Spec, Threads
-from .output import emit, err, machine_line, out, watching
+from .output import emit, out, tell_machine, watching
 from .places import writable
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def scale(
         )
         if row.noisy:
             out.print(row.noisy, soft_wrap=True)
-        err.print(machine_line(), style="dim", soft_wrap=True)
+        tell_machine()
     if out_file is not None:
         out.print(f"wrote {out_file}")
 
