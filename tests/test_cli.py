@@ -331,6 +331,7 @@ def test_runs_lists_what_a_folder_holds(capsys: pytest.CaptureFixture[str], tmp_
         (["show", "resnet18", "--classes", "many"], "many"),
         (["show", "resnet18", "--classes", "0"], "--classes. Must be >= 1"),
         (["list", "zzz"], "no variant matches 'zzz'"),
+        (["scale", "resnet18", "--to", "1G-macs", "--threads", "2"], "--runtime and --threads are of milliseconds"),
         (["list", "--family", "resnets"], "did you mean 'resnet'?"),
         (["scale", "resnet18"], "--to"),
         (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),
