@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import json
 import multiprocessing
 import os
 import pickle
@@ -273,6 +274,10 @@ def _list(pixels: Path, index: Path) -> None:
     index.write_text("[]")
 
 
+def _age(pixels: Path, index: Path) -> None:
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"version": 1}))
+
+
 def _shape(pixels: Path, index: Path) -> None:
     index.write_text(index.read_text().replace("[9, 9, 3]", "[9, 8, 3]"))
 
@@ -286,6 +291,7 @@ def _shape(pixels: Path, index: Path) -> None:
         (_garble, "it cannot be read"),
         (_list, "it cannot be read"),
         (_shape, "the size of its pixels is wrong"),
+        (_age, "is of an earlier version"),
     ],
 )
 def test_a_damaged_one_is_noticed_and_built_anew(tmp_path: Path, harm, told: str) -> None:

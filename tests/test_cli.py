@@ -118,7 +118,7 @@ def test_the_examples_of_every_help_parse(
     for name in ("mine.json", "model.onnx"):
         (tmp_path / name).touch()
     shown = [line.strip() for line in run(capsys, verb, "--help")[1].split("Examples:")[1].splitlines() if line.strip()]
-    assert len(shown) == 2
+    assert 2 <= len(shown) <= 3
     for line in shown:
         assert line.startswith(f"convsmith {verb}") and len(line) < 78
         app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
@@ -191,6 +191,32 @@ def test_list_narrows_by_pattern_and_family(capsys: pytest.CaptureFixture[str]) 
     assert len(json.loads(out)["rows"]) == 16
     _, out, _ = run(capsys, "list", "--family", "lambda", "--json")
     assert {row["family"] for row in json.loads(out)["rows"]} == {"lambda_resnet"}
+
+
+def test_list_narrows_by_budget_and_is_sorted(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "list", "mob*", "--to", "300M-macs,3M-params", "--sort", "top-1", "--json")
+    rows = json.loads(out)["rows"]
+    assert rows and all(row["macs"] <= 300e6 and row["params"] <= 3e6 for row in rows)
+    shares = [row["paper_top1"] or 0 for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    _, out, _ = run(capsys, "list", "tinynet", "--sort", "macs")
+    assert [line.split()[0][-1] for line in out.splitlines()[1:]] == ["e", "d", "c", "b", "a"]
+    for to, words in (("1M-macs", "none of these .* the one of fewest MACs is tinynet_e"), ("5ms", "pick --to 5ms")):
+        code, _, err = run(capsys, "list", "tinynet", "--to", to)
+        assert code == 2 and re.search(words, err)
+
+
+@pytest.mark.parametrize(
+    "line", ["list tinynet", "recipes", "recipes nf-regnet", "runs tests/folders-0.1", "show resnet18"]
+)
+def test_tables_have_a_name_for_each_column_and_no_spaces_at_the_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    _, out, _ = run(capsys, *line.split())
+    assert [each for each in out.splitlines() if each != each.rstrip()] == []
+    heads = re.split(r"  +", out.splitlines()[0])
+    assert len(heads) == len(set(heads))
 
 
 def test_list_sums_up_by_family_where_there_are_several(capsys: pytest.CaptureFixture[str]) -> None:
@@ -305,6 +331,7 @@ def test_runs_lists_what_a_folder_holds(capsys: pytest.CaptureFixture[str], tmp_
         (["show", "resnet18", "--classes", "many"], "many"),
         (["show", "resnet18", "--classes", "0"], "--classes. Must be >= 1"),
         (["list", "zzz"], "no variant matches 'zzz'"),
+        (["scale", "resnet18", "--to", "1G-macs", "--threads", "2"], "--runtime and --threads are of milliseconds"),
         (["list", "--family", "resnets"], "did you mean 'resnet'?"),
         (["scale", "resnet18"], "--to"),
         (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),

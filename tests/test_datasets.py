@@ -100,6 +100,7 @@ def test_tensors_grey_and_coloured_are_images_too() -> None:
 
 
 @pytest.mark.parametrize("labels, classes, numbers", [
+    (["a\x1b[m", "b", "a\x1b[m", "b"], ("a\\x1b[m", "b"), [0, 1, 0, 1]),
     ([0, 1, 1, 0], ("0", "1"), [0, 1, 1, 0]),
     (["b", "a", "a", "b"], ("a", "b"), [1, 0, 0, 1]),
     ([np.int64(1), torch.tensor(0), torch.tensor([0]), True], ("0", "1"), [1, 0, 0, 1]),

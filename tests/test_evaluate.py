@@ -89,6 +89,12 @@ def test_of_a_divided_folder_the_named_part_is_scored(
     assert (scores.n, scores.split) == (n, part) and scores.of == ("cut" if part == "all" else f"cut/{part}")
 
 
+def test_options_of_data_that_is_not_given_are_refused(run: RunFolder, tmp_path: Path) -> None:
+    for options in ({"root": tmp_path}, {"download": True}):
+        with pytest.raises(UserError, match="are of DATA, which is not given"):
+            cs.evaluate(run, **options)
+
+
 def test_classes_that_the_run_does_not_know_are_refused_by_name(run: RunFolder, tmp_path: Path) -> None:
     write_classes(tmp_path / "new", {"ant": 2, "beee": 2})
     with pytest.raises(DataError, match=r"images of 'beee', which the network was not trained on.* did you mean 'bee'"):

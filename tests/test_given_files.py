@@ -297,6 +297,11 @@ def test_names_in_latin_1_become_text_and_data_is_known_again(tmp_path):
 def test_what_would_steer_a_terminal_is_spelt_out_in_a_name(tmp_path):
     write_classes(tmp_path, {"a\x1b[31m": 2, "b\n": 2, "c d 👩‍🔬": 2})
     assert load_data(tmp_path).classes == ("a\\x1b[31m", "b\\n", "c d 👩‍🔬")
+    write_classes(tmp_path / "plain", {"x": 2, "y": 2})
+    labels = {"x": "a\x1b[31m", "y": "dog"}
+    rows = [f"{file.parent.name}/{file.name},{labels[file.parent.name]}" for file in (tmp_path / "plain").glob("*/*")]
+    (tmp_path / "plain/set.csv").write_text("\n".join(["file,label", *rows]))
+    assert load_data(tmp_path / "plain/set.csv").classes == ("a\\x1b[31m", "dog")
 
 
 def test_predict_says_what_it_shows_all_but_black(tmp_path):

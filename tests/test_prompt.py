@@ -76,6 +76,10 @@ def test_progress_is_a_watcher_that_writes_plain_lines_where_nobody_watches() ->
     watcher.note("a note")
     watcher.record(cs.EpochDone(1, 4, 0.5, 0.9, 0.1, 100.0, 1.0, {"val_top1": 0.875}))
     assert re.search(r"train  2 epochs\n +a note\n +epoch 1: train loss 0.500, val top-1 87.5%", there.getvalue())
+    watcher.last_line = 0.0  # as after some seconds
+    for done in range(1, 5):
+        watcher.count("children", done, 4)
+    assert [line.strip() for line in there.getvalue().splitlines()[-2:]] == ["children, 1 of 4", "children, 4 of 4"]
 
 
 # ---- names wherever specs are ------------------------------------------------------------------------------------------

@@ -291,3 +291,10 @@ def test_the_command_line_says_a_score_by_its_label_and_unit(capsys: pytest.Capt
     for validated, said in (({}, ""), ({"val_top1": 0.5}, "val top-1 50.0%, "), ({"val_off": 3.0}, "val off 3.0000, ")):
         watcher.record(EpochDone(1, 10, 0.5, 0.25, 0.1, 900.0, 1.5, validated))
         assert f"train loss 0.500, {said}900 images/s" in capsys.readouterr().err
+
+
+def test_a_childs_folder_is_named_as_shells_and_links_can_hold_it_and_old_ones_are_found(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run.child("5ms+1M-params").path == tmp_path / "children/5ms-1M-params"
+    (tmp_path / "children/5ms+1M-params").mkdir(parents=True)
+    assert run.child("5ms+1M-params").path == tmp_path / "children/5ms+1M-params"

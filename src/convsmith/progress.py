@@ -108,8 +108,9 @@ class Progress(Watcher):
 
     def _advance(self, what: str, done: int, total: int, words: list[str]) -> None:
         if not self.console.is_terminal:
-            if time.monotonic() - self.last_line > PLAIN_EVERY:
-                self.last_line = time.monotonic()
+            begun = done == total and self.what == what  # a count that was begun is seen to its end
+            if begun or time.monotonic() - self.last_line > PLAIN_EVERY:
+                self.last_line, self.what = time.monotonic(), what
                 self.console.print(f"          {', '.join(words)}", style="dim", soft_wrap=True)
             return
         if self.bars is None or self.what != what:

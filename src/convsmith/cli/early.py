@@ -14,9 +14,10 @@ from ..units import Budget
 __all__ = ["in_order", "known_budget", "known_budgets", "known_model", "known_rule", "known_run"]
 
 
-def known_budget(_type: Any, text: str) -> None:
+def known_budget(_type: Any, text: str | None) -> None:
     """Refuse what is no budget. (The first argument is the validator's, here and below.)"""
-    Budget.parse(text)
+    if text is not None:
+        Budget.parse(text)
 
 
 def known_budgets(_type: Any, text: str) -> None:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from .calibrate import Folder
 from .early import known_model
 from .options import SPEC_HELP, TIMING, Json, Resolution, RuntimeName, Threads
-from .output import emit, err, machine_line, out, table
+from .output import emit, err, out, table, tell_machine
 
 __all__ = ["estimate"]
 
@@ -38,4 +38,4 @@ def estimate(
     body = [[spec.name, f"{one.ms:.3g}", f"{one.low:.3g} - {one.high:.3g}"] for spec, one in found]
     out.print(table(f"ms per image, predicted for {model.device}", "<model ms 90_%_of_networks", body))
     err.print(f"calibrated {model.made}; `convsmith measure` measures", style="dim", soft_wrap=True)
-    err.print(machine_line(), style="dim", soft_wrap=True)
+    tell_machine()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import UserError, nearest
 from ..ledger import Row, Verdict, families, published, weights_of
-from ..units import human
-from .options import Json, Pattern
+from ..units import Budget, Cost, human
+from .options import BUDGET, Json, Pattern
 from .output import emit, err, out, table
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["list_", "row_record"]
 
@@ -25,6 +24,11 @@ def list_(
     *,
     family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
     task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
+    to: Annotated[str | None, BUDGET] = None,
+    sort: Annotated[
+        Literal["name", "px", "params", "macs", "top-1"] | None,
+        Parameter(help="Order by a column, the smallest first, of top-1 the best; by family without it."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """The ledger: every published variant, our exact counts beside the published ones."""
@@ -37,13 +41,17 @@ def list_(
     if not rows:
         variants = {row.name for row in published()}
         raise UserError(f"no variant matches '{pattern}'{nearest(pattern, variants)}")
+    if to is not None:
+        rows = _within(rows, Budget.parse(to))
+    if sort is not None:
+        rows = sorted(rows, key=_ORDERS[sort])
     if json:
         emit({"task": task, "rows": [row_record(row) for row in rows]})
         return
     out.print(
         table(
             None,
-            "<name px params published MACs published top-1 <weights <agrees",
+            "<name px params paper_params MACs paper_MACs top-1 <weights <agrees",
             [
                 [
                     row.name,
@@ -71,6 +79,29 @@ def list_(
         "rounding of that or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
         style="dim",
     )
+
+
+_ORDERS: dict[str, Callable[[Row], Any]] = {
+    "name": lambda row: row.name,
+    "px": lambda row: row.resolution,
+    "params": lambda row: row.params,
+    "macs": lambda row: row.macs,
+    "top-1": lambda row: -(row.paper_top1 or 0),
+}
+
+
+def _within(rows: list[Row], budget: Budget) -> list[Row]:
+    """Those that the budget admits. Raises UserError where there are none, or where it is of time, which is not counted."""
+    if math.isfinite(budget.ms):
+        raise UserError(f"`list` counts and measures nothing: `convsmith pick --to {budget}` measures")
+    found = [row for row in rows if budget.admits(Cost(row.macs, row.params))]
+    if not found:
+        least = min(rows, key=lambda row: row.macs)
+        raise UserError(
+            f"none of these {len(rows)} variants meets {budget}; the one of fewest MACs is {least.name}: {human(least.macs)} "
+            f"MACs, {human(least.params)} parameters"
+        )
+    return found
 
 
 def _published_macs(row: Row) -> str:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from ..units import plural
 from .early import known_model
 from .options import MODEL_HELP, TIMING, Batch, Json, Resolution, Rounds, Runtime, Seed, Threads
-from .output import emit, machine_line, out, table, watching
+from .output import emit, out, table, tell_machine, watching
 
 if TYPE_CHECKING:
     pass
@@ -53,4 +53,4 @@ def measure(
     out.print(table(title, "<model median p10 p90 n", body))
     for sentence in timing.verdict:
         out.print(sentence, soft_wrap=True)
-    out.print(machine_line(), style="dim", soft_wrap=True)
+    tell_machine()

@@ -14,7 +14,7 @@ from .screen import err, out
 if TYPE_CHECKING:
     from ..watcher import Watcher
 
-__all__ = ["emit", "err", "out", "table", "watching"]
+__all__ = ["emit", "err", "leave_a_line", "out", "table", "tell_machine", "watching"]
 
 
 def emit(record: dict[str, Any]) -> None:
@@ -60,8 +60,14 @@ def watching() -> Watcher:
     return Progress(err)
 
 
-def machine_line() -> str:
-    """The machine, for under a table of timings."""
+def tell_machine() -> None:
+    """Say on which machine it was, after timings."""
     from ..machine import this_machine
 
-    return str(this_machine())
+    err.print(str(this_machine()), style="dim", soft_wrap=True)
+
+
+def leave_a_line() -> None:
+    """Where someone watches, an empty line between what was told on the way and the results."""
+    if err.is_terminal:
+        err.print()

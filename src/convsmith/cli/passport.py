@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from .options import DATA, DATA_HELP, OUTPUT, RUN_HELP, Device, Json, Out
-from .output import emit, err, out, watching
+from .output import emit, leave_a_line, out, watching
 
 __all__ = ["passport"]
 
@@ -40,7 +40,7 @@ def passport(
     if json:
         emit(found.to_record())
         return
-    err.print()
+    leave_a_line()
     for sheet in found.sheets:
         out.print(f"{sheet.name}: {sheet.words}", soft_wrap=True, markup=False)
     out.print(f"passport {found.page}", soft_wrap=True)

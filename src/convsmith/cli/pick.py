@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 from ..units import human
 from .options import BUDGET, COUNT, OUTPUT, Json, Pattern, Plot, Rounds, Runtime, Threads
-from .output import emit, err, machine_line, out, table, watching
+from .output import emit, out, table, tell_machine, watching
 
 __all__ = ["pick"]
 
@@ -84,4 +84,4 @@ def pick(
     if plot is not None:
         out.print(f"wrote {plot}")
     if not (counts_only or dry_run):
-        err.print(machine_line(), style="dim", soft_wrap=True)
+        tell_machine()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..errors import UserError
 from ..files import write_text
-from ..units import plural
+from ..units import Budget, plural
 from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, Classes, Json, Out, RuleName, Runtime, Spec, Threads
-from .output import emit, err, machine_line, out, watching
+from .output import emit, out, tell_machine, watching
 from .places import writable
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def scale(
     from ..jobs.scale import scale as scaled
 
     writable(out_file)
+    if (runtime, threads) != ("ort", 1) and not math.isfinite(Budget.parse(to).ms):
+        raise UserError(f"--runtime and --threads are of milliseconds, and '{to}' limits none; --to 5ms would")
     line = _rule(rule, epochs, images)
     found = scaled(
         model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, fill=fill, watcher=watching()
@@ -80,7 +83,7 @@ def scale(
         )
         if row.noisy:
             out.print(row.noisy, soft_wrap=True)
-        err.print(machine_line(), style="dim", soft_wrap=True)
+        tell_machine()
     if out_file is not None:
         out.print(f"wrote {out_file}")
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from typing import Any
 
 from rich.console import Console
 
 __all__ = ["err", "flushed", "out"]
+
+
+class _Lines:
+    """Stdout, without the spaces that fill up the last column of a table where no one watches."""
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(text if sys.stdout.isatty() else re.sub(r" +$", "", text, flags=re.MULTILINE))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
 
 
 class _Results(Console):
@@ -36,8 +48,13 @@ class _Notes:
 
 
 # Where no one watches (a pipe, a file), nothing is cut or wrapped to fit a screen.
-out = _Results(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else 200)
-err = Console(file=_Notes(), highlight=False)  # type: ignore[arg-type]  # as much of a file as is asked for
+# Both write to as much of a file as is asked for.
+out = _Results(
+    file=_Lines(),  # type: ignore[arg-type]
+    highlight=False,
+    width=None if sys.stdout and sys.stdout.isatty() else 200,
+)
+err = Console(file=_Notes(), highlight=False)  # type: ignore[arg-type]
 
 
 def flushed() -> None:

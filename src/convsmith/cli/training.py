@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 from ..errors import UserError
 from ..units import Cost, plural
 from .options import COUNT, DATA, NATURAL, OUTPUT, POSITIVE, TRAINING, Device, Download, Json, Out, Root, Seed, Workers
-from .output import emit, err, out, watching
+from .output import emit, leave_a_line, out, watching
 
 if TYPE_CHECKING:
     from ..jobs.options import Options
@@ -227,7 +227,7 @@ def finished(run: RunFolder, json: bool) -> None:
             }
         )
         return
-    err.print()
+    leave_a_line()
     for line in replace(scores, metrics=(scores.headline, *beside)).lines(pad=8):
         out.print(line, markup=False)
     for name, limit in met.items():
@@ -254,7 +254,7 @@ def cross_validated(run: RunFolder, json: bool) -> None:
         runs = [str(run.fold(at).path) for at in range(len(found.folds))]
         emit({"run": str(run.path)} | found.to_record() | {"runs": runs, "report": page})
         return
-    err.print()
+    leave_a_line()
     for line in found.lines():
         out.print(line, soft_wrap=True, markup=False)
     out.print(f"report   {page}", soft_wrap=True)

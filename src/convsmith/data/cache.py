@@ -40,7 +40,7 @@ __all__ = ["CHECKED_BYTES", "Cache"]
 # Up to here the pixels are held against their checksum whenever training begins: 1.7 GiB a second, so at most seconds.
 CHECKED_BYTES = 4 * 2**30
 
-_VERSION = 1
+_VERSION = 2  # since which what is transparent lies on white
 _BLOCK = 16 * 2**20
 _CHUNK = 8  # images that a thread decodes before it hands them over
 
@@ -129,7 +129,9 @@ class Cache:
         try:
             index = json.loads(self._index.read_bytes())
             path, size = self._data(key), _shapes(index).prod(axis=1).sum()
-            if index["version"] != _VERSION or index["key"] != key:
+            if index["version"] != _VERSION:
+                return "is of an earlier version, which read some images otherwise"
+            if index["key"] != key:
                 return "is of other images, or of some that have changed since"
             if path.stat().st_size != index["bytes"] or size != index["bytes"]:
                 return "is damaged: the size of its pixels is wrong"

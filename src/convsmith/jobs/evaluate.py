@@ -89,6 +89,8 @@ def part_to_score(
     """The part of a run's own data, or of `data`, that `evaluate` is asked for. Raises as `evaluate`."""
     if split is not None and split not in SPLITS:
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
+    if data is None and (root is not None or download):
+        raise UserError("--root and --download are of DATA, which is not given: a run knows where its own data lies")
     began = Source.of(run)
     now = began if data is None else source_of(data, Options(root=root, download=download))
     source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)

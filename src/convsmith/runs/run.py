@@ -240,8 +240,10 @@ class RunFolder:
         return self._record("foils.json", Foils).rows if self.has("foils.json") else ()
 
     def child(self, budget: str) -> RunFolder:
-        """The run folder of a budget's winner, be it there or not."""
-        return RunFolder(self.file("children") / budget)
+        """The run folder of a budget's winner, be it there or not: `5ms+1M-params` lies in `5ms-1M-params`, and in folders of
+        version 0.1 under its own name."""
+        old = self.file("children") / budget
+        return RunFolder(old if old.is_dir() else old.with_name(budget.replace("+", "-")))
 
     def fold(self, at: int) -> RunFolder:
         """The run folder of a cross-validation's fold `at`, counted from 0, be it there or not."""

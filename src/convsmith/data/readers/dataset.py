@@ -15,6 +15,7 @@ from ..inputs import Items, MapStyle
 from ..inputs.items import image_and_label, name_of
 from ..split import Split
 from ..targets import Labels, ManyLabels, Targets
+from .names import worded
 from .parts import Part
 
 __all__ = ["Own", "described", "own_data", "parts_of", "read_dataset"]
@@ -143,7 +144,7 @@ def _classes(dataset: MapStyle) -> tuple[str, ...]:
         named = label.names if isinstance(label, _WithNames) else None
     if not isinstance(named, list | tuple):
         return ()
-    classes = tuple(str(name) for name in named)
+    classes = tuple(worded(str(name)) for name in named)
     if len(set(classes)) < len(classes):
         raise DataError(f"{name_of(dataset)}.classes names a class twice")
     return classes
@@ -159,6 +160,8 @@ class _Flags:
 def _plain(label: Any) -> Any:
     """What is labelled with: an int, a text, a list of these, or flags; anything else as it is."""
     match label:
+        case str():
+            return worded(label)
         case Tensor() | np.ndarray():
             values = label.reshape(-1).tolist()
             return values[0] if len(values) == 1 else _Flags(tuple(values))

@@ -16,6 +16,7 @@ from ...firstbytes import read_text
 from ..inputs import Files
 from ..split import Split
 from ..targets import Labels, ManyLabels, Targets
+from .names import worded
 from .parts import PARTS, WHOLE, Part, Parts
 
 __all__ = ["read_table"]
@@ -134,7 +135,9 @@ def _columns(header: list[str], path: Path) -> tuple[int, int | None, int | None
             f"{path} has no column '{_FILE[0]}' (or {', '.join(_FILE[1:])}): its first line must name the columns, joined "
             f"by commas, and is '{', '.join(header)}'"
         )
-    flags = {name: k for k, name in enumerate(header) if k not in (file, split) and name} if label is None else {}
+    flags = (
+        {worded(name): k for k, name in enumerate(header) if k not in (file, split) and name} if label is None else {}
+    )
     if label is None and not flags:
         raise DataError(
             f"{path} has no column '{_LABEL[0]}' (or {', '.join(_LABEL[1:])}), nor a column of 0 and 1 for each class; it has "
@@ -144,7 +147,7 @@ def _columns(header: list[str], path: Path) -> tuple[int, int | None, int | None
 
 
 def _named(cell: str, where: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in cell.split(";")))
+    names = tuple(dict.fromkeys(worded(name.strip()) for name in cell.split(";")))
     if "" in names:
         raise DataError(
             f"{where} has an empty label; for images of no class give a column of 0 and 1 for each class instead"

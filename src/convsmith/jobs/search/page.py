@@ -125,7 +125,7 @@ def _page(
     rows, findings = [], []
     for one in shipped:
         row, score = one.row, one.scores.headline
-        way = f"children/{row.budget}/"
+        way = f"children/{run.child(row.budget).path.name}/"
         page = within(one.folder, at)
         rows.append(
             (
