@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import convsmith
+from convsmith.runs import RunFolder
 
 PACKAGE = Path(convsmith.__file__).parent
 POSIX = ("fcntl", "grp", "posix", "pwd", "resource", "termios", "tty")
@@ -66,3 +69,18 @@ def test_text_is_opened_with_its_encoding_told() -> None:
             )
             if name in ("read_text", "write_text", "open") and owner is not None and not others:
                 assert _says_encoding(call) or len(call.args) == 2, f"{path}:{call.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("CON", "run-CON"),
+        ("nul.x", "run-nul.x"),
+        ("a:b", "a-b"),
+        ("photos. .", "photos"),
+        ("...", "run"),
+        ("console", "console"),
+    ],
+)
+def test_a_run_folder_has_a_name_that_windows_takes(tmp_path: Path, name: str, made: str) -> None:
+    assert RunFolder.create(tmp_path, name).path.name == made

@@ -31,6 +31,9 @@ __all__ = ["RunFolder", "now"]
 T = TypeVar("T")
 R = TypeVar("R", bound=Readable)
 
+# What Windows takes for a device, with whatever suffix.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
+
 
 class RunFolder:
     """The folder `runs/NAME`; docs/run-folder.md lists its files."""
@@ -47,7 +50,9 @@ class RunFolder:
     @classmethod
     def create(cls, parent: Path, name: str) -> Self:
         """A new folder `parent/name`, or `name-2`, `name-3`, ... where that is taken: no run overwrites another."""
-        safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "run"
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-").rstrip(".-") or "run"
+        if _DEVICE.match(safe):
+            safe = f"run-{safe}"
         for number in range(1, 10_000):
             path = parent / (safe if number == 1 else f"{safe}-{number}")
             try:
