@@ -45,7 +45,7 @@ def test_the_events_are_the_metrics_and_a_resumed_run_has_each_once(tmp_path: Pa
         assert [value for _, value in found[name]] == pytest.approx([row[name] for row in rows])
     page = run.file("report.html").read_text()
     assert "What differs from the paper" in page and "learning rate" in page
-    assert "left out" not in page, "every file of a run that was begun from Python is read"
+    assert "was left out" not in page, "every file of a run that was begun from Python is read"
 
 
 def test_without_the_extra_it_is_told_before_anything_is_written(

@@ -101,11 +101,11 @@ def test_fingerprints_are_those_of_version_0_1() -> None:
     assert (fingerprint(images), contents(images)) == ("c0fb9dbcd02ff1f5", "ae554ce2d282318c")
 
 
-def test_a_cache_of_version_0_1_is_found_by_its_name(tmp_path: Path) -> None:
+def test_a_cache_is_found_again_by_the_bytes_of_its_images(tmp_path: Path) -> None:
     # Forty bytes that are two images that nobody can read: a key is of bytes.
     inputs = Encoded(np.arange(40, dtype=np.uint8), np.array([0, 15]), np.array([15, 40]))
     Cache(tmp_path, "some", "0", (inputs,), 20).ready()
-    assert [path.name for path in tmp_path.glob("*.u8")] == ["some-20px-0-2afecfbf33c61e52.u8"]
+    assert [path.name for path in tmp_path.glob("*.u8")] == ["some-20px-0-0b10490631861412.u8"]
 
 
 def test_a_fingerprint_changes_with_any_label_and_with_nothing_else() -> None:

@@ -213,16 +213,13 @@ def test_a_static_batch_is_one_an_opset_is_kept_and_nothing_is_printed(
         ort_subject("tiny", path, batch=4, threads=1)
 
 
-@pytest.mark.parametrize(("bias", "tolerance", "by"), [(0.0, -1.0, "[0-9.e-]+"), (torch.nan, 1e-4, "nan")])
-def test_a_model_that_differs_is_refused_and_the_older_file_survives(
-    tmp_path: Path, bias: float, tolerance: float, by: str
-) -> None:
+def test_a_model_that_differs_is_refused_and_the_older_file_survives(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_text("good")
     model = Tiny()
-    model.head.bias.data.fill_(bias)
-    with pytest.raises(ExportError, match=rf"^model\.onnx differs from the model by {by},"):
-        export_onnx(model, path, input_shape=SMALL, tolerance=tolerance)
+    model.head.bias.data.fill_(torch.nan)
+    with pytest.raises(ExportError, match=r"^model\.onnx differs from the model by nan,"):
+        export_onnx(model, path, input_shape=SMALL)
     assert path.read_text() == "good"
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
 
@@ -247,10 +244,11 @@ def test_a_model_whose_outputs_differ_in_shape_is_refused(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "no" / "model.onnx"
-    with pytest.raises(ExportError, match=r"cannot write .*no/model\.onnx: No such file"):
-        export_onnx(Tiny(), path, input_shape=SMALL)
+def test_a_folder_that_is_not_there_is_made_and_one_that_cannot_be_is_named(tmp_path: Path) -> None:
+    assert export_onnx(Tiny(), tmp_path / "new" / "model.onnx", input_shape=SMALL).path.is_file()
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"cannot write .*file/model\.onnx"):
+        export_onnx(Tiny(), tmp_path / "file" / "model.onnx", input_shape=SMALL)
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,9 +289,13 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     with pytest.raises(UserError, match=r"there is no file .*model\.onnx"):
         session(path, threads=1)
-    for content in (b"", b"not a network", b"\x08\x07\x12\x04"):
+    for content, why in (
+        (b"", "is an empty file"),
+        (b"not a network", "is a text that begins .not a network."),
+        (b"\x08\x07\x12\x04", "is not an ONNX file"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(UserError, match="is not an ONNX file"):
+        with pytest.raises(UserError, match=why):
             session(path, threads=1)
 
 

@@ -72,10 +72,15 @@ def stepwise(shared: None, item: int) -> int:
 
 def test_an_interrupted_farm_ends_what_its_processes_are_at() -> None:
     before = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), Farm(stepwise, None, workers=1) as farm:
-        work = farm({"0": 0, "1": 1})
-        threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        next(work)
+    # Whoever runs tests in the background of a shell has them deaf to it.
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), Farm(stepwise, None, workers=1) as farm:
+            work = farm({"0": 0, "1": 1})
+            threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            next(work)
+    finally:
+        signal.signal(signal.SIGINT, deaf)
     while multiprocessing.active_children():
         assert time.monotonic() - before < 50
         time.sleep(0.05)
