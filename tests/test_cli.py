@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import convsmith as cs
 from convsmith.cli import main, screen
@@ -30,11 +32,11 @@ from convsmith.errors import Stopped
 from convsmith.jobs.timing.doctor import Doctor
 from convsmith.jobs.train.begin import cramped, design_job, named
 from convsmith.ledger import stages_of
-from convsmith.progress import fitting
+from convsmith.progress import Progress, fitting
 from convsmith.recipes import RECIPES
 from convsmith.runs import RunFolder
 from convsmith.stages import stage_rows
-from convsmith.watcher import Watcher
+from convsmith.watcher import EpochDone, Started, StepDone, Watcher
 
 VERBS = [
     "doctor",
@@ -732,3 +734,32 @@ def test_an_exported_file_is_not_measured_at_another_side(capsys: pytest.Capture
 def test_a_limit_that_is_used_up_has_nothing_to_fill(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "scale", "mobilenetv2_035", "--to", "59291000-macs", "--fill")
     assert code == 0 and "nothing to fill: at 225 px it would be over the limit" in out
+
+
+def test_progress_of_a_second_training_begins_anew() -> None:
+    """One watcher follows all trainings of a cross-validation."""
+    out = io.StringIO()
+    told = Progress(Console(file=out, width=200))
+    for _ in range(2):
+        told.record(Started(0, 4))
+        assert told.last_epoch is None
+        told.started = (told.started[0], told.started[1] - 10)  # as if ten seconds had gone by
+        for step in range(1, 5):
+            told.record(StepDone(step, 4, 1 + (step - 1) // 2, 0.5, 0.1, 8))
+            if step % 2 == 0:
+                told.record(EpochDone(step // 2, step, 0.5, 0.5, 0.1, 8.0, 1.0, {"val_top1": step / 4}))
+    lines = out.getvalue().splitlines()
+    assert sum("epoch 2:" in line and "100.0%" in line for line in lines) == 2  # the last epoch is always told
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("train resnet18 digits --opt adamw", "here it is --set optimiser.kind="),
+        ("train --model resnet18 digits", "comes without a word before it"),
+        ("train resnet18 digits epochs=1", "'epochs=1' is no option: it is written --epochs 1"),
+    ],
+)
+def test_other_packages_ways_are_answered(capsys: pytest.CaptureFixture[str], line: str, why: str) -> None:
+    code, _, err = run(capsys, *line.split())
+    assert code == 2 and why in " ".join(err.split())

@@ -108,7 +108,7 @@ def test_they_are_fields_of_a_recipe_that_old_recipes_have_not() -> None:
     assert not {"keep", "patience"} & set(to_data(QUICK))
     how = changed(QUICK, ("keep=best", "patience=5"))
     assert (how.keep, how.patience) == (Keep.BEST, 5)
-    with pytest.raises(UserError, match="patience must not be below 0"):
+    with pytest.raises(UserError, match="patience must be at least 0"):
         changed(QUICK, ("patience=-1",))
     with pytest.raises(UserError, match="'first' is none of last, best"):
         changed(QUICK, ("keep=first",))

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .scores import headline_among, said
-from .watcher import EpochDone, Record, StepDone, Watcher
+from .watcher import EpochDone, Record, Started, StepDone, Watcher
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +58,7 @@ class Progress(Watcher):
         self.last_line = 0.0
         self.last_epoch: EpochDone | None = None
         self.started = (0, 0.0)  # step and time at which this process began to train
+        self.steps = 0
 
     def stage(self, title: str, detail: str = "") -> None:
         self._stop()
@@ -74,18 +75,17 @@ class Progress(Watcher):
 
     def record(self, record: Record) -> None:
         match record:
+            case Started():  # one follower may see several trainings, as of a cross-validation
+                self.started, self.steps, self.last_epoch = (record.step, time.monotonic()), record.steps, None
             case EpochDone():
                 self.last_epoch = record
                 if not self.console.is_terminal or record.epoch == 1:
                     self._plain_epoch(record)
             case StepDone():
-                now = time.monotonic()
-                if not self.started[1]:
-                    self.started = (record.step - 1, now)
-                elapsed = now - self.started[1]
+                elapsed = time.monotonic() - self.started[1]
                 if elapsed < 1:
                     return
-                speed = (record.step - 1 - self.started[0]) / elapsed
+                speed = (record.step - self.started[0]) / elapsed
                 left = (record.steps - record.step) / speed
                 words = [
                     f"step {record.step} of {record.steps}",
@@ -100,7 +100,8 @@ class Progress(Watcher):
                     self._stop()
 
     def _plain_epoch(self, done: EpochDone) -> None:
-        if time.monotonic() - self.last_line < PLAIN_EVERY and done.epoch > 1:
+        last = done.step == self.steps
+        if time.monotonic() - self.last_line < PLAIN_EVERY and done.epoch > 1 and not last:
             return
         self.last_line = time.monotonic()
         words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]

@@ -184,6 +184,8 @@ def _carried_out(tokens: list[str]) -> int:
         app.meta(tokens)
     except cyclopts.UnknownOptionError as error:
         return _failed(_unknown(error), tokens, code=2)
+    except cyclopts.UnusedCliTokensError as error:
+        return _failed(_unused(error), tokens, code=2)
     except cyclopts.CycloptsError as error:
         return _failed(str(error), tokens, code=2)
     except CheckFailed as error:
@@ -208,9 +210,20 @@ def _unknown(error: cyclopts.UnknownOptionError) -> str:
     option = "--lr" if ours == "rate" else f"--{ours}"
     if any(option in argument.names for argument in error.argument_collection):
         return f"unknown option {given}; here it is {option}"
-    if ours in {field.name for field in fields(Recipe)}:
+    if ours is not None and ours.partition(".")[0] in {field.name for field in fields(Recipe)}:
         return f"unknown option {given}; here it is --set {ours}=..."
+    if given in ("--model", "--data"):
+        return f"unknown option {given}: it comes without a word before it, as in `convsmith train resnet18 ./photos`"
     return str(error)
+
+
+def _unused(error: cyclopts.UnusedCliTokensError) -> str:
+    """The message of words that are too many, with what was perhaps meant."""
+    pairs = [token for token in error.unused_tokens or () if "=" in token]
+    if not pairs:
+        return str(error)
+    name, _, value = pairs[0].partition("=")
+    return f"'{pairs[0]}' is no option: it is written --{name} {value}; a network and data stand first, without a word before them"
 
 
 def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:

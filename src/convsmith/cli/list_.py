@@ -48,26 +48,9 @@ def list_(
     if json:
         emit({"task": task, "rows": [row_record(row) for row in rows]})
         return
-    out.print(
-        table(
-            None,
-            "<name px params paper_params MACs paper_MACs top-1 <weights <agrees",
-            [
-                [
-                    row.name,
-                    str(row.resolution),
-                    human(row.params),
-                    row.paper_params.text if row.paper_params else "-",
-                    human(row.macs),
-                    _published_macs(row),
-                    f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
-                    ", ".join(_packages(row)) or "none",
-                    _agreement(row),
-                ]
-                for row in rows
-            ],
-        )
-    )
+    # Where there is no room for all, what is needed to choose one stays.
+    named = [name for name in _COLUMNS if out.width >= _ROOM or name not in _BESIDE]
+    out.print(table(None, " ".join(named), [[_COLUMNS[name](row) for name in named] for row in rows]))
     shown = list(dict.fromkeys(row.family for row in rows))
     if len(shown) > 1:
         counts = [[name, *_verdicts([row for row in rows if row.family == name])] for name in shown]
@@ -138,3 +121,18 @@ def row_record(row: Row) -> dict[str, object]:
     record["paper_macs"] = row.paper_macs.text if row.paper_macs else None
     record["weights"] = [f"{one.package}:{one.model}:{one.tag}" for one in weights_of(row.name) if one.tag]
     return record | {"agrees": row.agrees if any(row.differences()) else None}
+
+
+_COLUMNS: dict[str, Callable[[Row], str]] = {
+    "<name": lambda row: row.name,
+    "px": lambda row: str(row.resolution),
+    "params": lambda row: human(row.params),
+    "paper_params": lambda row: row.paper_params.text if row.paper_params else "-",
+    "MACs": lambda row: human(row.macs),
+    "paper_MACs": _published_macs,
+    "top-1": lambda row: f"{row.paper_top1:.1f}" if row.paper_top1 is not None else "-",
+    "<weights": lambda row: ", ".join(_packages(row)) or "none",
+    "<agrees": _agreement,
+}
+_BESIDE = ("paper_params", "paper_MACs", "<agrees")
+_ROOM = 100  # columns that all of them need

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -10,6 +10,9 @@ from cyclopts.validators import Number
 from ..units import human
 from .options import BUDGET, COUNT, OUTPUT, Json, Pattern, Plot, Rounds, Runtime, Threads
 from .output import emit, out, table, tell_machine, watching
+
+if TYPE_CHECKING:
+    from ..latency import Latency
 
 __all__ = ["pick"]
 
@@ -73,15 +76,20 @@ def pick(
             ("~" if one.between else "") + f"{one.prior:.1f}",
             human(one.cost.macs),
             human(one.cost.params),
-            "-" if one.latency is None else f"{one.latency.median_ms:.2f}",
-            "-" if one.latency is None else f"{one.latency.p10_ms:.2f} - {one.latency.p90_ms:.2f}",
+            *(() if one.latency is None else _timed(one.latency)),
         ]
         for one in found.picks
     ]
-    out.print(table(f"under {to}", "<model px top-1 MACs params ms p10_-_p90", rows))
+    timed = " ms p10_-_p90" if any(one.latency for one in found.picks) else ""
+    out.print(table(f"under {to}", f"<model px top-1 MACs params{timed}", rows))
     for note in found.notes:
         out.print(note, soft_wrap=True, highlight=False)
     if plot is not None:
         out.print(f"wrote {plot}")
     if not (counts_only or dry_run):
         tell_machine()
+
+
+def _timed(row: Latency) -> tuple[str, str]:
+    """Its median, and between what most of its times lie."""
+    return f"{row.median_ms:.2f}", f"{row.p10_ms:.2f} - {row.p90_ms:.2f}"

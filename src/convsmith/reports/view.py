@@ -89,7 +89,7 @@ def ring(facts: RunFacts) -> str:
         for epoch in facts.epochs
         if metric is not None and (own := epoch.values.get(f"val_{metric.name}")) is not None
     ]
-    says = "The ring marks the best validation epoch"
+    says = "The ring in the drawing of the score marks the best validation epoch"
     if metric is None or not scored:
         return f"{says}."
     best, at = max(scored, key=lambda one: one[0] if metric.more_is_better else -one[0])
