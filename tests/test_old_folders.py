@@ -93,6 +93,10 @@ def here(machine: Machine | None) -> tuple[object, ...]:
     return machine.processor, machine.system, [package for package in machine.packages if package[0] != "convsmith"]
 
 
+# The folders were made on a processor with AVX-512, which a machine does not say of itself.
+ROUNDS_ALIKE = torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -167,7 +171,7 @@ def test_a_training_that_was_stopped_ends_where_the_whole_one_did(
     # Where the same packages run on the same processor the weights are equal to the bit; rounding is another machine's own.
     weights = [load_file(run.file("model.safetensors")) for run in (whole, resumed)]
     assert weights[0].keys() == weights[1].keys()
-    if here(this_machine()) == here(whole.config.machine):
+    if ROUNDS_ALIKE and here(this_machine()) == here(whole.config.machine):
         assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
     assert resumed.scores["top1"] == pytest.approx(whole.scores["top1"], abs=0.1)
 
@@ -240,30 +244,28 @@ def test_a_verb_still_says_all_that_it_said(name: str, old: Path, capsys: pytest
     assert lacks(json.loads((OLD / f"json/{name}.json").read_text()), told(capsys, *VERBS[name].split())) == []
 
 
-def _called_now(scaled: re.Match[str]) -> str:
-    """What `@width=1.2` or `@1,1.4,1` behind a name in old JSON is today, when a shell can hold it."""
-    return scaled[0].replace("=", "").replace("@", "-").replace(",", "-")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "words", "why"),
     [
-        ("fit-scaling", "--trials 4 --out fit-scaling"),
-        ("fit-scaling-tiny", "--trials 4 --rule tiny --front 1 --against width --out fit-scaling-tiny"),
+        ("fit-scaling", "--trials 4 --out fit-scaling", "3 networks can be tried, and a rule needs four"),
+        (
+            "fit-scaling-tiny",
+            "--trials 4 --rule tiny --front 1 --against width --out fit-scaling-tiny",
+            "cannot be told from the 10.31% of always answering '3'",
+        ),
     ],
 )
-def test_a_scaling_study_asked_for_again_trains_nothing(
-    name: str, words: str, old: Path, capsys: pytest.CaptureFixture[str]
+def test_a_scaling_study_that_was_believed_at_chance_is_refused_and_trains_nothing(
+    name: str, words: str, why: str, old: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = (
         "fit-scaling digits --base mobilenetv1_025 --resolution 32 --seeds 1 --set epochs=1 --set batch=256 --workers 2"
     )
-    kept = {path.name: path.stat().st_mtime_ns for path in (old / name / "trials").iterdir()}
-    found = told(capsys, *base.split(), *words.split())
-    before = re.sub(r'(?<=mobilenetv1_025)@[^"]+', _called_now, (OLD / f"json/{name}.json").read_text())
-    assert differs(json.loads(before), found) == []
-    assert {path.name: path.stat().st_mtime_ns for path in (old / name / "trials").iterdir()} == kept
+    kept = {path.name: path.stat().st_mtime_ns for path in (old / name / "trials").glob("[!.]*")}
+    assert main([*base.split(), *words.split(), "--json"]) == 2
+    assert why in json.loads(capsys.readouterr().out)["error"]
+    assert {path.name: path.stat().st_mtime_ns for path in (old / name / "trials").glob("[!.]*")} == kept
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,9 @@ def test_unreadable_images_are_counted_and_listed(run: cs.Run, odd: Path, broken
         (0, "cut.jpg"), (1, "empty.png"), (2, "text.png"), (4, "gone.png"),
     ]  # fmt: skip
     why = {Path(one.path or "").name: one.why for one in found.unreadable}
-    assert why["gone.png"] == "no such file or directory" and why["text.png"] == "not an image that Pillow can read"
+    assert why["gone.png"] == "no such file or directory" and why["text.png"].startswith(
+        "not an image but a text that begins"
+    )
     assert "truncated" in why["cut.jpg"]
     record = json.loads(json.dumps(found.to_record()))
     assert record["images"] == 6 and [one["index"] for one in record["unreadable"]] == [0, 1, 2, 4]
@@ -403,7 +405,7 @@ def test_the_printed_lines_give_the_same_answers_without_torch(
 ) -> None:
     path = run.file(name)
     lines = snippet(path, opened(path).says)
-    assert len([line for line in lines.splitlines() if line]) <= 18
+    assert len([line for line in lines.splitlines() if line]) <= 19
     pictures = sorted(file for file in odd.iterdir() if file.stem != "sixteen")  # which Pillow alone clips to white
     near(pasted(lines, pictures), cs.predict(path, pictures, top=10), within=within)
 

@@ -103,7 +103,7 @@ def test_a_name_stands_for_its_spec_and_so_does_a_file(tmp_path: Path) -> None:
         (lambda: cs.train(torch.nn.Linear(1, 1), "digits"), "has no spec"),
         (lambda: cs.cost("resnet19"), "unknown model 'resnet19'; did you mean"),
         (lambda: cs.scale(SPEC, to=500e6), "a budget is written with its unit, such as '20M-macs'.* got 500000000.0"),
-        (lambda: cs.train(SPEC, "digits", lr=0.1), "has no argument 'lr'; did you mean 'rate'"),
+        (lambda: cs.train(SPEC, "digits", learning_rate=0.1), "has no argument 'learning_rate'; did you mean 'lr'"),
         (lambda: cs.train(SPEC, "digits", batch_size=8), "has no argument 'batch_size'; did you mean 'batch'"),
     ],
 )

@@ -29,7 +29,8 @@ def answering(function: Callable[P, R]) -> Callable[P, R]:
     def asked(*given: P.args, **named: P.kwargs) -> R:
         for name in named:
             if name not in known:
-                raise UserError(f"{function.__name__}() has no argument '{name}'{nearest(name, known)}")
+                meant = "lr" if name == "learning_rate" else name
+                raise UserError(f"{function.__name__}() has no argument '{name}'{nearest(meant, known)}")
         return function(*given, **named)
 
     return asked

@@ -147,7 +147,8 @@ told = net.get_modelmeta().custom_metadata_map
 {_told(given)}
 image = Image.open("photo.jpg")
 image.draft(None, [2 * max(high, wide)] * 2)  # of a large JPEG, no more pixels are decoded than are needed
-image = ImageOps.exif_transpose(image).convert("{"L" if given.channels == 1 else "RGB"}")
+image = ImageOps.exif_transpose(image).convert("RGBA")
+image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("{"L" if given.channels == 1 else "RGB"}")
 w, h = image.size
 size = (high * w // h, high) if h * wide <= w * high else (wide, wide * h // w)
 image = image.resize(size, Image.Resampling.BILINEAR)

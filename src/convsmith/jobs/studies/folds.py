@@ -44,7 +44,9 @@ class CrossValidation:
     def mean(self) -> Metric:
         """The headline: its mean over the folds, with Student's 95 % interval for the network of another such draw."""
         values = self.values()
-        return replace(self.folds[0].headline, value=fmean(values), interval=student(values))
+        return replace(
+            self.folds[0].headline, value=fmean(values), interval=student(values) if len(set(values)) > 1 else None
+        )
 
     @property
     def pooled(self) -> Metric | None:
