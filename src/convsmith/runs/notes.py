@@ -109,7 +109,10 @@ def _few_to_validate(known: Known) -> str:
 def _few_to_train(known: Known) -> str:
     if known.weights or known.data.train >= FEW_TO_TRAIN:
         return ""
-    return f"{known.data.train:,} images are few for random weights; start from weights: --weights timm:NAME"
+    return (
+        f"{known.data.train:,} images are few for random weights; start from weights: --weights timm:NAME, or `design --weights "
+        "auto`"
+    )
 
 
 # ---- of what came of it ----------------------------------------------------------------------------------------------

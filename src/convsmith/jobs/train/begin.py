@@ -29,7 +29,7 @@ from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import Classify, Task, refuse_unread, task_for
 from ...training import joined, recalled, remember, world_here
-from ...units import Budget, plural
+from ...units import Budget
 from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
@@ -42,7 +42,6 @@ from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
 BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
-FEW = 1000  # images below which weights are spoken of
 
 __all__ = [
     "BASE",
@@ -113,7 +112,6 @@ def design_job(
 
     begin, named = None, chosen.name
     if options.weights is None:
-        few(images, watcher)
         found = scale(fit(chosen), to=budget, rule=line, watcher=watcher)
     else:
         if base is None and rule is None and str(options.weights) == AUTO:
@@ -138,13 +136,6 @@ def design_job(
         task=task,
         own=own_data(data),
     )
-
-
-def few(images: ImageData, watcher: Watcher) -> None:
-    """Say where so few images are to be learned from that weights of another training are what would help."""
-    n = len(images.train)
-    if n < FEW:
-        watcher.note(f"{plural(n, 'image')} to learn all from is little: --weights auto begins with published weights")
 
 
 def say_weights(source: str | Path, begin: Fitted, watcher: Watcher) -> None:
@@ -192,8 +183,6 @@ def train_job(
         begin = fitted(spec, origin(options.weights, spec.name), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
         say_weights(options.weights, begin, watcher)
-    else:
-        few(images, watcher)
     spec = spec if resolution is None else spec.with_resolution(resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
     if said := cramped(spec):
