@@ -103,7 +103,7 @@ class Study:
         self.calibration = [self.prepare(batch.images) for batch in batches]
 
     def top1(self, model: Model) -> float:
-        batches = validation_batches(model.spec, self.images)()
+        batches = validation_batches(model.spec, self.images.val)()
         meter = Top1(self.images.classes, pictures=0)
         return evaluate(model.eval(), batches, meter, prepare=self.prepare, device=CPU).headline.value
 

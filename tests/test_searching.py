@@ -65,7 +65,7 @@ def test_a_child_scores_in_its_run_what_it_scored_in_the_search(searched: RunFol
     cpu = torch.device("cpu")
     found = evaluate(
         trained(child, child.spec),
-        validation_batches(child.spec, images)(),
+        validation_batches(child.spec, images.val)(),
         Top1(images.classes),
         prepare=normaliser(child.spec, cpu),
         device=cpu,
