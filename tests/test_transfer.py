@@ -82,7 +82,7 @@ def test_everything_learns_where_nothing_is_frozen_and_less_where_the_trunk_is_s
             "--name",
             name,
         ]
-        settings = ["--set", f"trunk_rate={rate}", "--set", "average=0"]
+        settings = ["--recipe", "quick", "--set", f"trunk_rate={rate}", "--set", "average=0"]
         assert main([*one, "--weights", str(teacher / "teacher"), *settings]) == 0
         before, after = weights(teacher / name, "initial"), weights(teacher / name)
         key = next(key for key, value in before.items() if value.ndim == 4)

@@ -210,7 +210,7 @@ def test_budgets_parse_join_and_print() -> None:
     [
         ("20M", "write 20M-macs"),
         ("20M-mac", "did you mean 'macs'"),
-        ("0.8G-flops", "1 MAC = 2 FLOPs"),
+        ("0.8G-flops", "at 2 FLOPs per MAC this is 400M-macs"),
         ("fast", "is not a limit"),
         ("-5M-macs", "is not a limit"),
         ("0-macs", "admits nothing"),

@@ -442,7 +442,7 @@ TABLE = {
     # what takes a trained run
     "train --weights": {"finished": YES,
                         "begun": NO_WEIGHTS, "search begun": TO_MAKE, "search": CHILDREN, "study": STUDY,
-                        "child": "does not fit", "spec": "tiny.json cannot be read as plain weights",
+                        "child": "does not fit", "spec": "it cannot be read as plain weights",
                         "onnx": "model.onnx cannot be read as plain weights",
                         "nothing": "nothing-there does not exist", "folder": "plain holds no weights"},
     "evaluate":        {"finished": YES, "child": YES,
