@@ -22,7 +22,7 @@ __all__ = ["export"]
 
 
 def export(
-    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}", validator=known_model)],
+    model: Annotated[str, Parameter(help=f"A run, usually. {MODEL_HELP}")],
     /,
     *,
     to: Annotated[Literal["onnx"], Parameter(help="The format.", group=OUTPUT)] = "onnx",
@@ -46,6 +46,8 @@ def export(
     json: Json = False,
 ) -> None:
     """MODEL (a run, usually) as an ONNX file, run by onnxruntime on real inputs and compared with the network."""
+    if child is None:  # of a search alone: that it is none is told by who opens it
+        known_model(str, model)
     writable(out_file)
     if must and not int8:
         raise UserError("--must is a gate for --int8")
