@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import multiprocessing
@@ -33,6 +32,7 @@ from convsmith.data import (
     least_side,
 )
 from convsmith.errors import DataError, UserError
+from convsmith.locks import locked
 from convsmith.recipe import Augment
 from convsmith.watcher import Record, StepDone, Watcher
 from data_food import array_split, noise
@@ -237,11 +237,10 @@ def test_of_processes_that_come_together_one_builds_and_the_others_wait(tmp_path
     told = fork.SimpleQueue()
     processes = [fork.Process(target=_ready_and_tell, args=(tmp_path / "cache", split, told)) for _ in range(3)]
     with (tmp_path / "cache" / "some-20px-0.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # as one that builds
+        assert locked(lock)  # as one that builds
         for process in processes:
             process.start()
         waiting = [told.get() for _ in processes]
-        fcntl.flock(lock, fcntl.LOCK_UN)
     after = [told.get() for _ in range(4)]
     for process in processes:
         process.join()
