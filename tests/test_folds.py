@@ -56,6 +56,9 @@ def test_the_mean_has_students_interval_and_the_pool_wilsons() -> None:
     assert record["values"] == [0.9, 0.8, 0.5] and record["folds"] == 3 and record["mean"]["name"] == "top1"
     many = Scores("val", 9, (named("map", 0.5),))
     assert many.headline.unit is Unit.NONE and CrossValidation((many, many)).pooled is None
+    equal = CrossValidation((scores(0.5, 10), scores(0.5, 10)))
+    assert equal.mean.interval is None and equal.pooled is not None and equal.pooled.interval is not None
+    assert "in each of 2 folds" in equal.lines()[0] and "[]" not in "".join(equal.lines())
 
 
 @pytest.fixture

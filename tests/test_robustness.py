@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from convsmith import UserError, evaluate
+from convsmith import GroupNorm, UserError, build, evaluate
 from convsmith.cli import main
 from convsmith.corruptions import CORRUPTIONS
 from convsmith.evals import bootstrapped
@@ -61,6 +61,15 @@ def test_norms_that_adapt_leave_the_network_as_it_was(run: Path, few: str) -> No
     adapted = robustness(run, few, corrupt=["contrast"], severity=[5], adapt=True)
     assert adapted.adapted and adapted.clean == plain.clean
     assert adapted.cells != plain.cells
+
+
+def test_a_network_without_statistics_has_nothing_to_adapt(
+    run: Path, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grouped = RunFolder.open(run).spec.with_style(norm=GroupNorm())
+    monkeypatch.setattr(sys.modules["convsmith.jobs.robustness"], "trained", lambda *_: build(grouped))
+    with pytest.raises(UserError, match="no norms with statistics to adapt"):
+        robustness(run, few, corrupt=["contrast"], severity=[5], adapt=True)
 
 
 def test_a_passport_holds_runs_against_each_other_on_the_same_pictures(run: Path, few: str, tmp_path: Path) -> None:
@@ -143,7 +152,8 @@ def test_the_command_line_prints_a_table_and_a_paragraph(
     assert "corruption" in printed and printed.splitlines()[1].startswith("fog") and "On 30 clean pictures" in printed
     assert main(["evaluate", str(run), few, "--corrupt", "fog", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["cells"]) == 5
-    assert main(["evaluate", str(run), few, "--severity", "1"]) == 2
+    for alone in (["--severity", "1"], ["--seed", "1"], ["--corrupt", "fog", "--out", "tables"]):
+        assert main(["evaluate", str(run), few, *alone]) == 2
 
 
 def test_a_bootstrap_over_groups_is_wider_where_groups_are_alike() -> None:

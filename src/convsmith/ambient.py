@@ -23,9 +23,8 @@ def usual() -> Iterator[None]:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        if (
-            torch.get_default_device().type != "cpu"
-        ):  # asked, since a device that is set is looked at in every operation
+        # Asked first, since a device that is set is looked at in every operation.
+        if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         torch.set_default_dtype(torch.float32)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -12,7 +11,7 @@ from .options import DATA, DATA_HELP, ROBUSTNESS, Device, Download, Json, Out, R
 from .output import emit, out, table, watching
 
 if TYPE_CHECKING:
-    pass
+    from ..runs import Robustness
 
 __all__ = ["evaluate"]
 
@@ -53,10 +52,21 @@ def evaluate(
     With --corrupt: what is left under the fifteen common corruptions at five severities; `passport` makes a page of it.
     """
     if corrupt is not None:
-        _corrupted(run, data, split, corrupt, severity, adapt, seed, root, download, device, json)
+        if out_folder is not None:
+            raise UserError(
+                "--out writes the tables of clean images: leave out --corrupt, whose record is RUN/robustness.json"
+            )
+        from ..corruptions import SEVERITIES
+        from ..jobs.robustness import robustness
+
+        found = robustness(
+            run, data, corrupt=corrupt, severity=severity or SEVERITIES, split=split, adapt=adapt, seed=seed, root=root,
+            download=download, device=device, watcher=watching(),
+        )  # fmt: skip
+        _tell(found, json)
         return
-    if severity or adapt:
-        raise UserError("--severity and --adapt are of --corrupt, which is not given")
+    if severity or adapt or seed:
+        raise UserError("--severity, --adapt and --seed are of --corrupt, which is not given")
     from ..jobs.evaluate import evaluate as evaluated
 
     scores = evaluated(
@@ -69,27 +79,10 @@ def evaluate(
         out.print(line, markup=False)
 
 
-def _corrupted(
-    run: Path,
-    data: str | None,
-    split: str | None,
-    corrupt: tuple[str, ...],
-    severity: tuple[int, ...],
-    adapt: bool,
-    seed: int,
-    root: Path | None,
-    download: bool,
-    device: str | None,
-    json: bool,
-) -> None:
-    from ..corruptions import SEVERITIES
-    from ..jobs.robustness import robustness
+def _tell(found: Robustness, json: bool) -> None:
+    """A row a corruption, then the paragraph."""
     from ..reports import in_words
 
-    found = robustness(
-        run, data, corrupt=corrupt, severity=severity or SEVERITIES, split=split, adapt=adapt, seed=seed, root=root,
-        download=download, device=device, watcher=watching(),
-    )  # fmt: skip
     if json:
         emit({key: value for key, value in found.to_record().items() if key != "worst"})
         return

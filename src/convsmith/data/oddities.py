@@ -21,8 +21,8 @@ __all__ = ["brief", "copies", "dim"]
 _MOST = 50_000
 _START = 4096
 
-# What an image is made of: a file's path, or bytes in memory.
-_Source = str | bytes
+# What an image is made of: a file's path, or what is in memory.
+_Source = str | bytes | np.ndarray
 
 
 def brief(path: str) -> str:
@@ -98,7 +98,7 @@ def _sources(inputs: Inputs) -> list[_Source] | None:
         case Files(paths=paths) | Arrays(paths=(_, *_) as paths):
             return list(paths)
         case Arrays(images=images):
-            return [image.tobytes() for image in images]
+            return list(images)
         case Encoded():
             return [inputs.bytes_of(i) for i in range(len(inputs))]
     return None
@@ -121,6 +121,8 @@ def _alike(sources: Sequence[_Source]) -> list[list[int]]:
 
 def _length(source: _Source) -> int:
     try:
+        if isinstance(source, np.ndarray):
+            return source.nbytes
         return len(source) if isinstance(source, bytes) else os.stat(source).st_size
     except OSError:
         return -1
@@ -128,6 +130,8 @@ def _length(source: _Source) -> int:
 
 def _read(source: _Source, length: int) -> bytes:
     """The first bytes, all with -1. Of a file that vanished, its name, which is no other's."""
+    if isinstance(source, np.ndarray):
+        return source.reshape(-1)[: length if length >= 0 else None].tobytes()
     if isinstance(source, bytes):
         return source[:length] if length >= 0 else source
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ambient import undisturbed
 from ..errors import UserError
 from ..evals import bootstrapped
 from ..files import write_json, write_text
@@ -52,6 +53,7 @@ class Passport:
         return {"passport": self.page.name, "reference": self.reference or None, "runs": rows}
 
 
+@undisturbed()
 def passport(
     runs: Sequence[RunFolder | str | Path] | RunFolder | str | Path,
     data: Data | None = None,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..ambient import undisturbed
 from ..corruptions import CORRUPTIONS, GROUPS, SEVERITIES
 from ..data import Batch, Corrupted, Split, eval_batches
 from ..data.images import placed
@@ -23,7 +24,6 @@ from ..model import Model
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
 from ..runs import Cell, Mean, Robustness, RunFolder, Worst
-from ..runs.robustness import rows_of
 from ..scores import Mistakes, Scores
 from ..supernet import calibrate
 from ..tasks import Task
@@ -39,6 +39,7 @@ __all__ = ["asked", "robustness"]
 ADAPTED_ON = 512
 
 
+@undisturbed()
 def robustness(
     run: RunFolder | str | Path,
     data: Data | None = None,
@@ -70,6 +71,8 @@ def robustness(
     part = part_to_score(run, data, split=split, root=root, download=download, watcher=watcher)
     watcher.stage("evaluate", f"{plural(len(part.split), 'clean picture')} of {part.said}")
     model, task = trained(run, run.spec), task_of(run.config)
+    if adapt and not any(name.endswith("running_var") for name, _ in model.named_buffers()):
+        raise UserError(f"{run.spec.name} has no norms with statistics to adapt: leave out --adapt")
     trial = _Trial(model, task, run.data.classes, part, chosen_device(device))
     began = time.monotonic()
     clean, right = trial.scored(part.split)
@@ -173,8 +176,9 @@ def _planned(n: int, names: Sequence[str], severities: Sequence[int], clean_s: f
 
 
 def _means(cells: Sequence[Cell], rows: Sequence[np.ndarray | None]) -> Iterator[Mean]:
+    group_of = {known.name: known.group for known in CORRUPTIONS}
     for over in ("all", *GROUPS):
-        own = rows_of(cells, over)
+        own = [place for place, cell in enumerate(cells) if over in ("all", group_of[cell.corruption])]
         if not own:
             continue
         each = [row for place in own if (row := rows[place]) is not None]

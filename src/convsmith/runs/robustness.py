@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -100,9 +100,3 @@ class Robustness(Record):
     def groups(self) -> tuple[str, ...]:
         """The groups of which something was tried."""
         return tuple(group for group in GROUPS if any(one.over == group for one in self.means))
-
-
-def rows_of(cells: Sequence[Cell], over: str) -> list[int]:
-    """The places of the cells of a group of corruptions, or of all."""
-    own = {known.name for known in CORRUPTIONS if over in ("all", known.group)}
-    return [place for place, cell in enumerate(cells) if cell.corruption in own]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from ...ambient import undisturbed
 from ...codec import to_data
 from ...data.readers.dataset import own_data
 from ...errors import UserError
@@ -42,11 +43,11 @@ class CrossValidation:
 
     @property
     def mean(self) -> Metric:
-        """The headline: its mean over the folds, with Student's 95 % interval for the network of another such draw."""
+        """The headline: its mean over the folds, with Student's 95 % interval for the network of another such draw; none where
+        all are equal."""
         values = self.values()
-        return replace(
-            self.folds[0].headline, value=fmean(values), interval=student(values) if len(set(values)) > 1 else None
-        )
+        interval = student(values) if len(set(values)) > 1 else None
+        return replace(self.folds[0].headline, value=fmean(values), interval=interval)
 
     @property
     def pooled(self) -> Metric | None:
@@ -63,9 +64,12 @@ class CrossValidation:
     def lines(self) -> list[str]:
         """The findings, in sentences."""
         mean, n = self.mean, len(self.folds)
-        said = [
-            f"{mean.title} {mean.text} [{mean.interval_text}]: mean of {n} folds and its 95 % interval (Student's t)."
-        ]
+        between = (
+            f" [{mean.interval_text}], mean of {n} folds and its 95 % interval (Student's t)."
+            if mean.interval
+            else f" in each of {n} folds: equal scores say nothing of how far another would be off."
+        )
+        said = [f"{mean.title} {mean.text}{between}"]
         if (pooled := self.pooled) is not None:
             said.append(f"All {self.n:,} images together: {pooled.text} [{pooled.interval_text}] (95 %, Wilson's).")
         return said
@@ -82,6 +86,7 @@ class CrossValidation:
         }
 
 
+@undisturbed()
 def cross_validate(job: Job, watcher: Watcher) -> RunFolder:
     """Make a folder for the job's folds, train each, and write what they score together.
 
