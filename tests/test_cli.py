@@ -132,6 +132,12 @@ def test_the_verbs_are_the_documented_ones() -> None:
     assert sorted(name for name in app if not name.startswith("-")) == sorted(VERBS)
 
 
+def test_the_json_of_every_verb_is_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs/run-folder.md").read_text(encoding="utf-8")
+    documented = {verb for line in page.splitlines() for verb in re.findall(r"`([a-z-]+)`", line.split(" | ")[0])}
+    assert set(VERBS) - {"help"} <= documented
+
+
 def test_show_prints_the_exact_counts_and_the_paper_s(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "show", "efficientnet_b0")
     assert code == 0
