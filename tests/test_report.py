@@ -498,7 +498,8 @@ def test_a_loss_that_rises_is_overfitting_by_its_epoch(tmp_path: Path) -> None:
 
 def test_the_ring_says_why_the_best_epoch_is_not_what_is_shipped(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    assert view.ring(RunFacts.read(run)) == "The ring marks the best validation epoch, which is the last one."
+    marked = "The ring in the drawing of the score marks the best validation epoch"
+    assert view.ring(RunFacts.read(run)) == f"{marked}, which is the last one."
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"event": "epoch", "epoch": 5, "val_top1": 0.5}\n')
     said = Page(render([run])).text().replace("\N{NO-BREAK SPACE}", " ")
@@ -507,6 +508,9 @@ def test_the_ring_says_why_the_best_epoch_is_not_what_is_shipped(tmp_path: Path)
     record["recipe"]["keep"] = "best"
     (run / "config.json").write_text(json.dumps(record))
     assert "the best validation epoch, 4, whose weights are kept" in view.ring(RunFacts.read(run))
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"event": "epoch", "epoch": 6, "val_top1": 0.775, "val_loss": 1e-3}\n')
+    assert "4, and epoch 6 equals it by a smaller loss and is kept" in view.ring(RunFacts.read(run))
 
 
 def test_every_class_has_its_recall_and_precision_and_many_fold_away(tmp_path: Path, html: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..runs import Limit
+from ..runs import Limit, best_of
 from ..scores import Confusion, Metric, Mistakes, Scores, Unit
 from ..units import plural
 from .facts import RunFacts
@@ -94,10 +94,15 @@ def ring(facts: RunFacts) -> str:
         return f"{says}."
     best, at = max(scored, key=lambda one: one[0] if metric.more_is_better else -one[0])
     last, end = scored[-1]
+    if facts.config and facts.config.recipe.get("keep") == "best" and (kept := best_of(facts.epochs)):
+        whose = (
+            "whose weights are kept"
+            if kept.epoch == at
+            else f"and epoch {kept.epoch} equals it by a smaller loss and is kept"
+        )
+        return f"{says}, {at}, {whose}: it is what is scored, exported and shipped."
     if end == at:
         return f"{says}, which is the last one."
-    if facts.config and facts.config.recipe.get("keep") == "best":
-        return f"{says}, {at}, whose weights are kept: they are what is scored, exported and shipped."
     reached, shipped = (amount(replace(metric, value=value)) for value in (best, last))
     return (
         f"{says}, {at} ({reached}). The weights of the last, {end} ({shipped}), are what is scored, exported and shipped: to "
