@@ -270,11 +270,13 @@ class Head(Part):
 
     It unrolls itself into units, each under a path that begins with `head`. `outputs` are the names of what an exported
     file puts out. `named` are the beginnings of the keys of those weights whose shape the data's names fix: for other
-    names they begin afresh, and where only what answers is trained, they are it.
+    names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
+    borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
     """
 
     outputs: ClassVar[tuple[str, ...]]
     named: ClassVar[tuple[str, ...]]
+    whole: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

@@ -35,7 +35,7 @@ from .moves import Move
 from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score
 from .split import Split
-from .targets import Answers, Labels, ManyLabels, Targets
+from .targets import Answers, Body, Joints, Labels, ManyLabels, Points, Targets
 from .transform import Transform
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Answers",
     "Arrays",
     "Batch",
+    "Body",
     "Cache",
     "Cached",
     "Corrupted",
@@ -52,12 +53,14 @@ __all__ = [
     "Inputs",
     "Items",
     "Joined",
+    "Joints",
     "Labels",
     "ManyLabels",
     "MapStyle",
     "Move",
     "Normalise",
     "NotDivided",
+    "Points",
     "Skipped",
     "Split",
     "Targets",

@@ -70,6 +70,11 @@ class Move:
         """Whether left and right have changed places: a left hand then looks like a right one."""
         return self._area < 0
 
+    @property
+    def zoom(self) -> float:
+        """How many of the network's pixels stand for one of the picture, along a line; the mean of both directions."""
+        return 1 / math.sqrt(abs(self._area))
+
     def points(self, xy: np.ndarray) -> np.ndarray:
         """Points of the picture ⟨..., 2⟩, as the network sees them. NaN stays NaN."""
         (a, b, c), (d, e, f) = self.rows

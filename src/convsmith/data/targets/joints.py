@@ -1,0 +1,147 @@
+"""Points in each picture: joints of a body, or other things that have a place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..moves import Move
+from .targets import Targets
+
+__all__ = ["Body", "Joints", "Points"]
+
+
+@dataclass(frozen=True)
+class Body:
+    """What the points are of: their names, and what is known of these as numbers from 0.
+
+    `bones` are pairs to draw a line between; `pairs` those that change places in a mirror, such as a left and a right ear;
+    `ruler` the two whose distance, its median over an individual's pictures, is the scale of the individual.
+    """
+
+    names: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+    ruler: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        known = range(len(self.names))
+        ruler = () if self.ruler is None else (self.ruler,)
+        for one, other in (*self.bones, *self.pairs, *ruler):
+            if one == other or one not in known or other not in known:
+                raise ValueError(f"({one}, {other}) are no two of {len(self.names)} points, counted from 0")
+        swapped = [one for pair in self.pairs for one in pair]
+        if len(swapped) != len(set(swapped)):
+            raise ValueError("a point changes places with one other in a mirror, not with several")
+
+    @property
+    def mirrored(self) -> list[int]:
+        """For each point, the one that stands in its place in a mirror."""
+        order = list(range(len(self.names)))
+        for one, other in self.pairs:
+            order[one], order[other] = other, one
+        return order
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Joints of one batch. `shown` ⟨N,K,2⟩ are in pixels of what the network is shown, `truth` in the picture's own; both are
+    NaN where a joint is not labelled. `zoom` ⟨N⟩ is how many pixels are shown for one of the picture, `scales` ⟨N⟩ the scale
+    of the individual in the picture's pixels, NaN where it has none."""
+
+    shown: Tensor
+    truth: Tensor
+    zoom: Tensor
+    scales: Tensor
+    individuals: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def __getitem__(self, part: slice) -> Points:
+        return Points(
+            self.shown[part], self.truth[part], self.zoom[part], self.scales[part], self.individuals[part]
+        )  # fmt: skip
+
+    def to(self, device: torch.device) -> Points:
+        return Points(
+            self.shown.to(device), self.truth.to(device), self.zoom.to(device), self.scales.to(device), self.individuals
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Joints(Targets):
+    """The joints of each picture, float64 ⟨n,K,2⟩ as (x, y) in its own pixels, NaN where one is not labelled.
+
+    `scales` ⟨n⟩ are those of the pictures' individuals (`Body.ruler`), NaN where there is none; `individuals` their names.
+    """
+
+    moved: ClassVar[bool] = True
+
+    xy: np.ndarray
+    body: Body
+    scales: np.ndarray
+    individuals: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.xy)
+        if self.xy.shape[1:] != (len(self.body.names), 2) or len(self.scales) != n or len(self.individuals) != n:
+            raise ValueError(
+                f"points of shape {self.xy.shape} for {len(self.body.names)} names, {len(self.scales)} scales and "
+                f"{len(self.individuals)} individuals"
+            )
+
+    @classmethod
+    def of(cls, xy: np.ndarray, body: Body, individuals: Sequence[str]) -> Joints:
+        """Joints whose individuals' scales are told by these pictures: take them of all there are, before any are set aside."""
+        names = np.array(individuals)
+        scales = np.full(len(xy), np.nan)
+        if body.ruler is not None:
+            one, other = body.ruler
+            lengths = np.linalg.norm(xy[:, one] - xy[:, other], axis=1)
+            for name in np.unique(names):
+                own = lengths[names == name]
+                own = own[~np.isnan(own)]
+                if len(own) and np.median(own) > 0:
+                    scales[names == name] = np.median(own)
+        return cls(xy, body, scales, tuple(individuals))
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    def take(self, indices: np.ndarray) -> Joints:
+        individuals = tuple(self.individuals[i] for i in indices)
+        return Joints(self.xy[indices], self.body, self.scales[indices], individuals)
+
+    def joined(self, *others: Joints) -> Joints:
+        every = (self, *others)
+        return Joints(
+            np.concatenate([one.xy for one in every]),
+            self.body,
+            np.concatenate([one.scales for one in every]),
+            sum((one.individuals for one in every), ()),
+        )
+
+    def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Points:
+        """The joints where the pictures' pixels went; in a mirror image, left and right have changed names."""
+        truth = self.xy[indices]
+        shown, zoom = np.empty_like(truth), np.empty(len(truth))
+        for k, move in enumerate(moves):
+            shown[k] = move.points(truth[k])
+            if move.mirrored:
+                shown[k] = shown[k, self.body.mirrored]
+            zoom[k] = move.zoom
+        single = [torch.from_numpy(one.astype(np.float32)) for one in (shown, truth, zoom, self.scales[indices])]
+        return Points(single[0], single[1], single[2], single[3], tuple(self.individuals[i] for i in indices))
+
+    def to_bytes(self) -> bytes:
+        return f"{self.xy.shape} {self.body}".encode() + self.xy.astype(np.float64).tobytes()
+
+    def counts(self, classes: int) -> np.ndarray:
+        """In how many pictures each joint is labelled."""
+        return np.asarray((~np.isnan(self.xy[..., 0])).sum(0), dtype=np.int64)
