@@ -1,6 +1,6 @@
 """Images a second of training from JPEG files, end to end: our feed and loop against timm's loader and loop.
 
-    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--rounds N]
+    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--workers 0 1 2] [--rounds N]
 
 TRAIN.npz holds small JPEGs (`jpeg`, `offset`, `label`), FOLDER larger ones; both are laid out as a folder of classes in a
 temporary place. The same network, batch, number of workers, crops (8 to 100 % of the area) and mirroring on both sides, plain
@@ -21,7 +21,7 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
@@ -264,7 +264,9 @@ def compared(what: str, mine: Latency, other: Latency, setting: Setting, goal: s
     )
 
 
-def rows_of(setting: Setting, folder: Path, scratch: Path, n: int) -> tuple[list[Row], str]:
+def rows_of(
+    setting: Setting, folder: Path, scratch: Path, n: int, workers_of_training: Sequence[int]
+) -> tuple[list[Row], str]:
     in_memory, cache = setting.side == 32, scratch / "cache"
     kinds = {", held in memory": False} if in_memory else {"": False, ", cached": True}
     note = ""
@@ -274,7 +276,7 @@ def rows_of(setting: Setting, folder: Path, scratch: Path, n: int) -> tuple[list
         Feed(our_spec(setting.side), images, RECIPE, 0, 0)
         note = f"the cache of {len(images.train) + len(images.val)} images took {time.perf_counter() - began:.1f} s"
     rows = []
-    for what, workers in (("training", 0), ("training", 1), ("reading", 0)):
+    for what, workers in (*(("training", workers) for workers in workers_of_training), ("reading", 0)):
         sides = {kind: Side(True, what, setting, folder, cache, workers, cached) for kind, cached in kinds.items()}
         found = alternated(sides | {"timm": Side(False, what, setting, folder, cache, workers)}, n)
         where = f"{what}{' alone' * (what == 'reading')} at {setting.side} px, {workers} worker{'s' * (workers != 1)}"
@@ -291,6 +293,7 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--sides", type=int, nargs="+", default=[one.side for one in SETTINGS])
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="of training; reading alone has none")
     parser.add_argument("--rounds", type=int, default=8)
     asked = parser.parse_args()
     rows, notes = [], []
@@ -301,7 +304,7 @@ def main() -> None:
         for setting in SETTINGS:
             if setting.side in asked.sides:
                 folder = scratch / ("small" if setting.side == 32 else "large")
-                found, note = rows_of(setting, folder, scratch, asked.rounds)
+                found, note = rows_of(setting, folder, scratch, asked.rounds, asked.workers)
                 rows += found
                 notes += [note] if note else []
                 print(*(row.cells() for row in found), sep="\n", flush=True)

@@ -103,6 +103,8 @@ def test_a_stopped_one_goes_on_with_what_is_missing(
         "finished",
         13,
     ) and whole.score == studying.cross_validation_of(RunFolder(place)).mean
+    page = (place / "report.html").read_text()
+    assert "images are few for random weights" in page and "validation images: the 95 % interval" in page
     assert "20.0 %" in render_index(place.parent).replace("\N{NO-BREAK SPACE}", " ")
     (place / "report.html").unlink()
     assert overviews(place.parent)[0].state == "0 of 3 folds"  # none of these has its page

@@ -79,6 +79,12 @@ def test_a_wrong_name_is_told(change: dict[str, str], says: str) -> None:
         pick("1G-macs", timed=False, **change)  # type: ignore[arg-type]
 
 
+def test_how_long_it_took_is_said_where_something_was_timed() -> None:
+    found = pick("30M-macs", pattern="tinynet_e", scaled=False, rounds=3)
+    assert found.notes[-1].startswith("It took ") and found.picks[0].latency is not None
+    assert not any("took" in note for note in pick("30M-macs", pattern="tinynet_e", timed=False).notes)
+
+
 def test_milliseconds_without_measuring_are_refused() -> None:
     with pytest.raises(UserError, match="need measuring"):
         pick(Budget(ms=5), timed=False)

@@ -71,6 +71,18 @@ def test_text_is_opened_with_its_encoding_told() -> None:
                 assert _says_encoding(call) or len(call.args) == 2, f"{path}:{call.lineno}"
 
 
+def test_ways_between_folders_are_written_with_slashes() -> None:
+    """What is kept in a file is read on another system, where a backslash is a letter of a name."""
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        turned = {id(inner) for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "as_posix"
+                  for inner in ast.walk(call)}  # fmt: skip
+        for call in calls:
+            if isinstance(call.func, ast.Attribute) and call.func.attr in ("relpath", "relative_to"):
+                assert id(call) in turned, f"{path}:{call.lineno}"
+
+
 @pytest.mark.parametrize(
     ("name", "made"),
     [

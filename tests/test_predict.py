@@ -577,3 +577,16 @@ def test_records_are_values() -> None:
     }  # fmt: skip
     both = Predictions((one, one), (Unreadable(2, None, "why"),))
     assert list(both) == [one, one] and both[1:] == (one,) and len(both) == 2
+    assert repr(one) == "<Prediction a.png: cat 75.0%, dog 25.0%>"
+    assert repr(both) == "<Predictions 3 images, 1 of them unreadable: cat 2>" and str(one) in str(both)
+
+
+def test_what_a_folder_left_out_is_said(tmp_path: Path) -> None:
+    from convsmith.data.given import unpacked
+    from convsmith.data.readers.pseudo import unlabelled
+
+    for name in ("a.png", ".hidden.png", "c.png.bak"):
+        picture(1).save(tmp_path / name, format="png")
+    said: list[str] = []
+    assert len(list(unpacked(tmp_path, said.append))) == 1 and len(unlabelled(tmp_path, said.append)) == 1
+    assert len(said) == 2 and all("2 images are left out" in one for one in said)

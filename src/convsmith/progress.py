@@ -61,12 +61,14 @@ class Progress(Watcher):
         self.steps = 0
 
     def stage(self, title: str, detail: str = "") -> None:
+        from rich.markup import escape
+
         self._stop()
-        self.console.print(f"[bold cyan]{title:>8}[/]  {detail}", soft_wrap=True)
+        self.console.print(f"[bold cyan]{title:>8}[/]  {escape(detail)}", soft_wrap=True, markup=True)
 
     def note(self, text: str) -> None:
         self._stop()
-        self.console.print(f"          {text}", style="dim", soft_wrap=True)
+        self.console.print(f"          {text}", style="dim", soft_wrap=True, markup=False)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._advance(what, done, total, [f"{what}, {done} of {total}"])
@@ -141,7 +143,7 @@ def _bar(total: int, console: Console) -> tuple[Bars, Any]:
         def render(self, task: Any) -> Text:
             return Text(_clock(task.elapsed or 0))
 
-    columns = (BarColumn(bar_width=_BAR), Elapsed(), TextColumn("{task.fields[text]}"))
+    columns = (BarColumn(bar_width=_BAR), Elapsed(), TextColumn("{task.fields[text]}", markup=False))
     bars = Bars(*columns, console=console, transient=True)
     bars.start()
     _RUNNING.append(bars)

@@ -366,6 +366,12 @@ def device(name: str | None = None) -> torch.device:
     try:
         found = torch.device(name)
         torch.empty(1, device=found)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{name}' is not usable here: {str(error).splitlines()[0]}") from None
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"there is no device '{name}' here; there is {', '.join(_devices())}") from None
     return found
+
+
+def _devices() -> list[str]:
+    """The names of what can be computed on here."""
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return ["cpu", *(["cuda"] if gpus else []), *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]

@@ -178,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _carried_out(tokens: list[str]) -> int:
     """Do what the words say, or say what is wrong; the exit code."""
     if not tokens:
-        out.print(FIRST_SCREEN)
+        out.print(FIRST_SCREEN, markup=True)
         return 0
     try:
         app.meta(tokens)
@@ -233,5 +233,5 @@ def _failed(message: str, tokens: Sequence[str], *, code: int) -> int:
 
     err.quiet = False
     stop_bars()
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, markup=True)
     return code

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ..units import duration
+from ..units import duration, plural
 from .options import OUTPUT, TIMING, Json, RuntimeName, Threads
 from .output import emit, out, watching
 
@@ -62,6 +62,8 @@ def calibrate(
         emit({"device": str(model.device), "file": str(path), "networks": networks, "minutes": model.minutes,
               "median_error": model.median_error, "within_15": within})  # fmt: skip
         return
-    out.print(f"{model.device}: calibrated on {networks} networks in {duration(60 * model.minutes)}", soft_wrap=True)
+    out.print(
+        f"{model.device}: calibrated on {plural(networks, 'network')} in {duration(60 * model.minutes)}", soft_wrap=True
+    )
     out.print(f"left out in turn, half are within {model.median_error:.1%}, {within:.0%} within 15 %")
     out.print(f"kept in {path}", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from .options import NETWORK, Json, Model, Out, Plot, Resolution, Seed
 from .output import emit, err, out, table
@@ -63,7 +64,7 @@ def convert(
     out.print(table(f"signal of {found.before.source}", "<network least_variance most mean's_share", rows))
     out.print(found.says, soft_wrap=True, highlight=False)
     for name, why in found.left[:5]:
-        out.print(f"[yellow]left[/]  {name}: {why}", soft_wrap=True, highlight=False)
+        out.print(f"[yellow]left[/]  {escape(f'{name}: {why}')}", soft_wrap=True, markup=True)
     if len(found.left) > 5:
         err.print(f"and {len(found.left) - 5} more; --json has all", style="dim")
     for path in (plot, out_file):

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from .options import COUNT, DATA, DATA_HELP, OUTPUT, Json, Model, Plot, Resolution, Seed
 from .output import emit, err, out, table, watching
@@ -85,14 +86,14 @@ def _tell(found: Diagnosis) -> None:
     if len(trace.points) > len(rows):
         err.print(f"{len(rows)} of {len(trace.points)} points shown; --json has all", style="dim", soft_wrap=True)
     for note in trace.notes:
-        out.print(f"[dim]could not tell:[/] {note}", soft_wrap=True, highlight=False)
+        out.print(f"[dim]could not tell:[/] {escape(note)}", soft_wrap=True, markup=True)
     for finding in found.verdict.findings:
         mark = "[bold red]wrong[/]" if finding.wrong else "[yellow]note[/]"
-        out.print(f"{mark}  {finding}", soft_wrap=True, highlight=False)
+        out.print(f"{mark}  {escape(str(finding))}", soft_wrap=True, markup=True)
     if found.theory_error is not None:
         out.print(f"variance within a factor of {found.theory_error:.2f} of theory", soft_wrap=True)
     style = "bold green" if found.verdict.healthy else "bold red"
-    out.print(f"[{style}]{found.verdict}[/]", soft_wrap=True)
+    out.print(str(found.verdict), style=style, soft_wrap=True)
 
 
 def _shown(points: tuple[Point, ...]) -> list[Point]:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from .screen import err, out
 
@@ -35,11 +36,18 @@ def _finite(value: Any) -> Any:
 
 
 def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:
-    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right.
+    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right. The title may have rich's tags.
 
     Where a screen is too narrow words are wrapped, of the widest columns first: a number is never cut.
     """
-    made = Table(title=title, caption=caption, box=None, title_justify="left", caption_justify="left", pad_edge=False)
+    made = Table(
+        title=Text.from_markup(title) if title else None,
+        caption=caption,
+        box=None,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
+    )
     for column in columns.split():
         left = column.startswith("<")
         made.add_column(column.lstrip("<").replace("_", " "), justify="left" if left else "right", overflow="fold")

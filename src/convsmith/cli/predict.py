@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from ..files import whole
+from ..units import plural
 from .options import COUNT, NETWORK, Batch, Device, Json, Out
 from .output import emit, out, table, watching
 from .places import writable
@@ -96,7 +97,7 @@ def predict(
     title = f"the first {len(shown)} of {n} images" if n > len(shown) else None
     out.print(table(title, "<image <label probability <then", body))
     if unreadable:
-        out.print(f"{len(unreadable)} of {n + len(unreadable)} images could not be read:", highlight=False)
+        out.print(f"{len(unreadable)} of {plural(n + len(unreadable), 'image')} could not be read:", highlight=False)
         for each in unreadable[:_FIRST]:
             out.print(f"  {each.path}: {each.why}", soft_wrap=True, markup=False)
         if len(unreadable) > _FIRST:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..units import plural
 from .early import known_run
 from .options import COUNT, OUTPUT, RUN_HELP, SHARE, Json
 from .output import emit, out, table, watching
@@ -40,7 +41,7 @@ def pseudo_label(
         return
     shown = sorted(zip(made.classes, counts, strict=True), key=lambda pair: -pair[1])
     rows = [[name, str(count)] for name, count in (shown if len(shown) <= 20 else [*shown[:10], *shown[-10:]])]
-    out.print(table(f"{len(made.rows)} labels on {made.looked} images", "<class labels", rows))
+    out.print(table(f"{plural(len(made.rows), 'label')} on {plural(made.looked, 'image')}", "<class labels", rows))
     if made.unreadable:
-        out.print(f"{made.unreadable} images could not be read and were skipped")
+        out.print(f"could not be read, and skipped: {plural(made.unreadable, 'image')}")
     out.print(f"wrote {out_file}", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -49,8 +49,21 @@ def recipes(
         table(
             f"[bold]{name}[/]: {sources[name]}",
             "<field <value",
-            [[field, str(value)] for field, value in flat(to_data(chosen, whole=True))],
+            [[field, _said(value)] for field, value in flat(to_data(chosen, whole=True))],
         )
     )
     for note in notes:
         out.print(f"differs: {note}", soft_wrap=True, markup=False)
+
+
+def _said(value: Any) -> str:
+    """A value as --set takes it, its numbers to six digits."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.6g}"
+        case list() | tuple():
+            return f"[{','.join(map(_said, value))}]"
+        case _:
+            return str(value)

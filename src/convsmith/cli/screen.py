@@ -9,8 +9,12 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 __all__ = ["err", "flushed", "out"]
+
+# Control characters but for a tab and the end of a line, each as it is spelt in a program: an escape as \\x1b.
+_SPELT = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 class _Lines:
@@ -24,7 +28,18 @@ class _Lines:
         return getattr(sys.stdout, name)
 
 
-class _Results(Console):
+class _Screen(Console):
+    """A screen to which text from outside, such as a file's name, can give no orders: neither rich's tags nor control
+    characters are obeyed. Our own tags are printed with `markup=True`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        return super().render_str(text.translate(_SPELT), **settings)
+
+
+class _Results(_Screen):
     """Stdout, whose reader may leave (`| head`): that is told to whoever prints, and ends no process by itself."""
 
     def on_broken_pipe(self) -> None:
@@ -50,11 +65,10 @@ class _Notes:
 # Where no one watches (a pipe, a file), nothing is cut or wrapped to fit a screen.
 # Both write to as much of a file as is asked for.
 out = _Results(
-    file=_Lines(),  # type: ignore[arg-type]
-    highlight=False,
+    file=_Lines(),
     width=None if sys.stdout and sys.stdout.isatty() else 200,
 )
-err = Console(file=_Notes(), highlight=False)  # type: ignore[arg-type]
+err = _Screen(file=_Notes())
 
 
 def flushed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..ledger import Row, published, stages_of
-from ..units import Cost, human
+from ..units import Cost, human, plural
 from .list_ import row_record
 from .options import Classes, Json, Resolution, Spec
 from .output import emit, out, table
@@ -85,7 +85,7 @@ def _print(network: _Network, scores: Scores | None) -> None:
     ]
     depth = sum(row.depth for row in network.rows if row.name.startswith("stage"))
     body.append(["total", "", "", str(depth), "", *_counts(total)])
-    title = f"[bold]{network.name}[/] at {network.px} px, {network.classes} classes"
+    title = f"[bold]{network.name}[/] at {network.px} px, {plural(network.classes, 'class')}"
     out.print(table(title, "<stage <block px depth width MACs params activations", body))
     out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
     out.print(

@@ -247,14 +247,16 @@ def finished(run: RunFolder, json: bool) -> None:
 
 def cross_validated(run: RunFolder, json: bool) -> None:
     """Say what a cross-validation came to."""
-    from ..jobs.studies.folds import cross_validation_of
+    from ..jobs.studies.folds import cross_validation_of, fold_notes
 
     found, page = cross_validation_of(run), str(run.file("report.html"))
     if json:
         runs = [str(run.fold(at).path) for at in range(len(found.folds))]
-        emit({"run": str(run.path)} | found.to_record() | {"runs": runs, "report": page})
+        emit({"run": str(run.path)} | found.to_record() | {"runs": runs, "report": page, "notes": fold_notes(run)})
         return
     leave_a_line()
     for line in found.lines():
         out.print(line, soft_wrap=True, markup=False)
+    for note in fold_notes(run):
+        out.print(f"note     {note}", soft_wrap=True)
     out.print(f"report   {page}", soft_wrap=True)

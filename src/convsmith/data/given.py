@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import DataError
 from .inputs import as_channels
 from .pictures import SUFFIXES, decoded, of_picture
-from .readers.below import images_below, is_image
+from .readers.below import is_image, look_below
 
 __all__ = ["Given", "Images", "One", "read", "unpacked"]
 
@@ -27,18 +27,18 @@ Images: TypeAlias = Given | Iterable[Given]
 One: TypeAlias = str | Image.Image | np.ndarray
 
 
-def unpacked(images: Images) -> Iterator[One]:
+def unpacked(images: Images, tell: Callable[[str], None] = lambda text: None) -> Iterator[One]:
     """The images one by one, in the order they are given in; files are neither opened nor looked for.
 
     A folder stands for all images in it and below it, a pattern (`shots/*.jpg`, `**` for any depth) for the images that
     match it in the order of their names. Arrays are uint8 (height, width), (height, width, 1 or 3) or a batch of these,
-    tensors (1 or 3, height, width) or a batch.
+    tensors (1 or 3, height, width) or a batch. `tell` hears of images that a folder has and that are left out.
 
     Raises:
         DataError: a folder or a pattern without images, arrays of another kind.
     """
     if isinstance(images, str | Path):
-        yield from _files(images)
+        yield from _files(images, tell)
     elif isinstance(images, Image.Image):
         yield images
     elif isinstance(images, Tensor):
@@ -49,7 +49,7 @@ def unpacked(images: Images) -> Iterator[One]:
         for one in images:
             if not isinstance(one, Given):
                 raise DataError(_refused(one))
-            yield from unpacked(one)
+            yield from unpacked(one, tell)
     else:
         raise DataError(_refused(images))
 
@@ -66,15 +66,17 @@ def read(one: One, *, channels: int, least: int = 0) -> Tensor:
     return torch.from_numpy(of_picture(one, channels=channels)).permute(2, 0, 1)
 
 
-def _files(what: str | Path) -> Iterator[str]:
+def _files(what: str | Path, tell: Callable[[str], None]) -> Iterator[str]:
     if not str(what):
         raise DataError("an empty path is no image")
     path = Path(what).expanduser()
     if path.is_dir():
-        found = images_below(path)
-        if not found:
+        found = look_below(path)
+        if not found.images:
             raise DataError(f"there are no images in {path} (they end in {', '.join(SUFFIXES)})")
-        yield from found
+        for note in found.notes():
+            tell(note)
+        yield from found.images
     elif glob.has_magic(str(path)) and not path.exists():
         matched = sorted(glob.iglob(str(path), recursive=True))
         # A folder that `**` matched is there with all its files already.

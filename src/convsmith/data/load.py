@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..units import plural
 from .batches import HELD_BYTES
 from .dividing import divided, folded
 from .found import Found, existing, find, is_table
@@ -131,7 +132,7 @@ def _left_alone(test: Callable[[], Part], name: str) -> tuple[int, str]:
     n = len(part.split)
     return (
         n,
-        f"{part.name or 'the test part'} ({n} images) is left alone: `convsmith evaluate RUN --split test` scores it",
+        f"{part.name or 'the test part'} ({plural(n, 'image')}) is left alone: `convsmith evaluate RUN --split test` scores it",
     )
 
 
@@ -185,9 +186,9 @@ def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skip
     most = _largest(split)
     if most >= (len(names) or len(split)):
         known = (
-            f"only {len(names)} class names, numbered from 0"
+            f"only {plural(len(names), 'class name')}, numbered from 0"
             if names
-            else f"only {len(split)} images; number the classes from 0"
+            else f"only {plural(len(split), 'image')}; number the classes from 0"
         )
         raise DataError(f"{where} has a label {most} but {known}")
     least = int(split.targets.labels.min()) if isinstance(split.targets, Labels) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,7 +28,9 @@ from ..exporting.ort import input_shape
 from ..model import Model
 from ..resolve import create, device, target_of
 from ..runs import RunFolder
+from ..shown import Shown
 from ..threads import in_threads
+from ..units import plural
 from ..watcher import Watcher
 from .feed import metadata_of, task_of, trained
 
@@ -35,6 +38,7 @@ __all__ = ["BATCH", "Prediction", "Predictions", "Predictor", "Unreadable", "ope
 
 BATCH = 64
 _READERS = 8  # threads that decode, at the most
+_COMMON = 3  # labels that the first line of many predictions names
 _LIKELY: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda logits: logits.softmax(dim=1),
     "sigmoid": Tensor.sigmoid,
@@ -42,8 +46,8 @@ _LIKELY: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Shown):
     """What the network says of one image: labels with their probabilities, the best first.
 
     `index` counts the images as they were given, from 0; `path` is None where the image came from no file.
@@ -52,6 +56,10 @@ class Prediction:
     index: int
     path: str | None
     top: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{label} {share:.1%}" for label, share in self.top)
+        return f"{self.path or f'image {self.index}'}: {shares}"
 
     @property
     def label(self) -> str:
@@ -78,12 +86,18 @@ class Unreadable:
         return {"index": self.index, "path": self.path, "why": self.why}
 
 
-@dataclass(frozen=True)
-class Predictions(Sequence[Prediction]):
+@dataclass(frozen=True, repr=False)
+class Predictions(Shown, Sequence[Prediction]):
     """What a network says of images, in their order; `unreadable` are those that could not be read and are not among `rows`."""
 
     rows: tuple[Prediction, ...]
     unreadable: tuple[Unreadable, ...] = ()
+
+    def __str__(self) -> str:
+        lost = f", {len(self.unreadable)} of them unreadable" if self.unreadable else ""
+        found = Counter(one.label for one in self.rows).most_common(_COMMON)
+        said = ", ".join(f"{label} {n}" for label, n in found)
+        return "\n".join((f"{plural(len(self) + len(self.unreadable), 'image')}{lost}: {said}", *map(str, self.rows)))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -160,7 +174,8 @@ class Predictor:
         """
         if top < 1 or batch < 1:
             raise UserError(f"top and batch are at least 1; got top={top}, batch={batch}")
-        watcher, chosen = watcher or Watcher(), unpacked(images)
+        watcher = watcher or Watcher()
+        chosen = unpacked(images, watcher.note)
         total = None
         if not isinstance(images, Iterator):  # an iterator may have no end
             listed = list(chosen)

@@ -18,6 +18,7 @@ from ..resolve import device as chosen_device
 from ..resolve import trained_run
 from ..runs import RunFolder
 from ..tasks import Classify
+from ..units import plural
 from ..watcher import Watcher
 from .feed import EVAL_BATCH, normaliser, task_of, trained
 
@@ -50,7 +51,7 @@ def pseudo_label(
     run = trained_run(teacher)
     if not isinstance(task_of(run.config), Classify):
         raise UserError(f"{run.path} gives no one label an image: pseudo-labels are a classifier's")
-    spec, inputs, where = run.spec, unlabelled(images), chosen_device(device)
+    spec, inputs, where = run.spec, unlabelled(images, watcher.note), chosen_device(device)
     split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = run.data.classes
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
@@ -64,7 +65,7 @@ def pseudo_label(
         scores[at], labels[at], read = best.cpu().numpy(), label.cpu().numpy(), read + len(at)
     kept = chosen(scores, labels, threshold=threshold, balance=balance)
     if not kept:
-        raise UserError(f"of {read} images the teacher is sure of none at {threshold}: lower --threshold")
+        raise UserError(f"of {plural(read, 'image')} the teacher is sure of none at {threshold}: lower --threshold")
     source = str(Path(images).resolve())
     made = PseudoLabels(
         source,
@@ -77,5 +78,5 @@ def pseudo_label(
         unreadable=len(split) - read,
         contents=contents_of(inputs.take(np.array([i for i, _, _ in kept], np.int64))),
     )
-    write_text(out, replace(made, source=os.path.relpath(source, out.resolve().parent)).to_json())
+    write_text(out, replace(made, source=Path(os.path.relpath(source, out.resolve().parent)).as_posix()).to_json())
     return made

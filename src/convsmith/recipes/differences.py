@@ -8,7 +8,7 @@ from typing import Any
 from ..arch import ArchSpec
 from ..codec import to_data
 from ..recipe import AutoAugment, Exponential, Keep, RandAugment, Recipe
-from ..units import human
+from ..units import human, plural
 from .paper import SELECTED, Paper
 from .papers import PAPERS
 from .settling import settle
@@ -42,7 +42,7 @@ def _changed(ours: Recipe, theirs: Recipe) -> Iterator[str]:
 def _smaller(recipe: Recipe, paper: Paper, spec: ArchSpec, images: int) -> Iterator[str]:
     if recipe.batch != paper.batch:
         yield (
-            f"batches of {recipe.batch} images instead of {paper.batch}; the rate is scaled with them, "
+            f"batches of {plural(recipe.batch, 'image')} instead of {paper.batch}; the rate is scaled with them, "
             f"{recipe.rate * recipe.batch / 256:.4g} instead of {paper.recipe.rate * paper.batch / 256:.4g}"
         )
     per_epoch = max(1, images // recipe.batch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..plot import BLUE, GREY, INK, ORANGE, axis_of, blank
 from ..runs import Epoch
 from ..scores import Metric
+from ..units import plural
 from .fronts import _logarithmic
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def front_of_children(
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=3)
         figure.set_label(
-            f"{metric.title} on held-out images of {len(tried)} children against {unit}, {len(front)} of them on the "
+            f"{metric.title} on held-out images of {plural(len(tried), 'child')} against {unit}, {len(front)} of them on the "
             "front."
         )
     return figure

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs import Limit, best_of
-from ..scores import Confusion, Metric, Mistakes, Scores, Unit
+from ..scores import Scores, Unit
 from ..units import plural
 from .facts import RunFacts
 from .format import amount, count, ends, megabytes, ms, percent, when
@@ -25,7 +25,6 @@ __all__ = [
     "quality",
     "ring",
     "subtitle",
-    "telling",
     "verdict",
 ]
 
@@ -140,8 +139,8 @@ def cards(facts: RunFacts) -> tuple[Card, ...]:
 
 def _cards(facts: RunFacts) -> Iterator[Card]:
     if scores := facts.scores:
-        on = f"n = {scores.n:,} {scores.split} images"
-        for metric in telling(scores):
+        on = f"n = {plural(scores.n, f'{scores.split} image')}"
+        for metric in scores.telling():
             if metric.interval is not None or metric is scores.headline:
                 details = (f"95 % interval {ends(metric)}",) if metric.interval else ()
                 yield Card(metric.title, amount(metric), on, details, measured=True)
@@ -175,24 +174,13 @@ def _cards(facts: RunFacts) -> Iterator[Card]:
         yield Card("File", megabytes(facts.export.bytes), "size on disk", (facts.export.file,))
 
 
-def telling(scores: Scores) -> tuple[Metric, ...]:
-    """The metrics that could have been otherwise: among k classes or fewer every answer is among the first k."""
-    classes = max((len(block.classes) for block in scores.blocks if isinstance(block, Confusion | Mistakes)), default=0)
-
-    def says_nothing(metric: Metric) -> bool:
-        k = metric.label.removeprefix("top-")
-        return k.isdigit() and int(k) > 1 and 0 < classes <= int(k)
-
-    return tuple(metric for metric in scores.metrics if not says_nothing(metric))
-
-
 # Sentences in which a label alone would be too short.
 _IN_WORDS = {"per_class_mean": "mean of the classes' top-1", "majority": "always answering the largest class"}
 
 
 def beside(scores: Scores) -> tuple[str, ...]:
     """The metrics that are no cards, in words: the losses first."""
-    rest = [metric for metric in telling(scores) if metric.interval is None and metric is not scores.headline]
+    rest = [metric for metric in scores.telling() if metric.interval is None and metric is not scores.headline]
     rest.sort(key=lambda metric: metric.unit is not Unit.NATS)
     return tuple(f"{_IN_WORDS.get(metric.name, metric.words)} {amount(metric)}" for metric in rest)
 

@@ -94,8 +94,8 @@ def _lopsided(known: Known) -> str:
         return ""
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     return (
-        f"{counts[most] / counts[least]:.0f} to 1 between classes: {counts[most]} images of '{most}' to train on, {counts[least]} "
-        f"of '{least}'; --class-weights balanced gives them the same say"
+        f"{counts[most] / counts[least]:.0f} to 1 between classes: {plural(counts[most], 'image')} of '{most}' to train on, "
+        f"{counts[least]} of '{least}'; --class-weights balanced gives them the same say"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..shown import Shown
-from .blocks import BLOCKS, Block
+from .blocks import BLOCKS, Block, Confusion, Mistakes
 from .metrics import KNOWN, Metric, named
 
 __all__ = ["Scores"]
@@ -45,13 +45,25 @@ class Scores(Shown):
                 return one
         raise KeyError(f"no metric '{name}'; there are {', '.join(one.name for one in self.metrics)}")
 
+    def telling(self) -> tuple[Metric, ...]:
+        """The metrics that could have been otherwise: among k classes or fewer every answer is among the first k."""
+        classes = max(
+            (len(block.classes) for block in self.blocks if isinstance(block, Confusion | Mistakes)), default=0
+        )
+
+        def says_nothing(metric: Metric) -> bool:
+            k = metric.label.removeprefix("top-")
+            return k.isdigit() and int(k) > 1 and 0 < classes <= int(k)
+
+        return tuple(metric for metric in self.metrics if not says_nothing(metric))
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
     def lines(self, pad: int = 0) -> list[str]:
-        """A line for each metric with an interval and the headline, its label `pad` wide; then one for all the others."""
+        """A line for each telling metric with an interval and the headline, its label `pad` wide; then one for all the others."""
         n, lines, rest = f"n = {self.n}" + (f" of {self.of}" if self.of else ""), [], []
-        for one in self.metrics:
+        for one in self.telling():
             said = f"{one.words:<{pad}} {one.text}"
             if one.interval is not None:
                 lines.append(f"{said}  [{one.interval_text}]  (95 %, {n})")

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..errors import UserError
 from ..shown import Shown
+from ..units import plural
 from .moments import Moments
 from .watch import Merged, Seen, watch
 
@@ -107,7 +108,9 @@ def trace(
             stem = next((event.path for event in events if isinstance(event, Merged)), "") or None
         seen.append(_pass(module, _images(images, input_shape, batch, seed + 1 + draw), stem, label))
     points, merges, notes = _points(seen)
-    source = f"{len(images)} images" if images is not None else f"unit Gaussian noise, {batch} of {_sides(input_shape)}"
+    source = (
+        plural(len(images), "image") if images is not None else f"unit Gaussian noise, {batch} of {_sides(input_shape)}"
+    )
     notes += _magnified(make(seed).eval(), _images(images, input_shape, 2, seed))
     return Trace(label, points, tuple(seen), merges, source, how, notes)
 

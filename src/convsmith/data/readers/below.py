@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...firstbytes import begins_as_image
+from ..oddities import brief
 from ..pictures import SUFFIXES
 
-__all__ = ["Below", "folders_in", "images_below", "is_image", "look_below", "look_in"]
+__all__ = ["MISNAMED", "Below", "folders_in", "images_below", "is_image", "look_below", "look_in", "told"]
 
 # What systems leave in folders: it holds no images of the user's, or small copies of them.
 _SYSTEM = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+MISNAMED = "hidden, or are not called as images are (.jpg, .png and such; or no ending)"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Below:
 
     images: tuple[str, ...]
     left_out: tuple[str, ...]
+
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of those that are left out."""
+        return told(self.left_out, MISNAMED)
 
 
 def look_below(folder: Path) -> Below:
@@ -57,6 +63,15 @@ def folders_in(folder: Path) -> list[Path]:
     """The folders in a folder, in the order of their names, without hidden ones and those of the system."""
     found = (entry for entry in folder.iterdir() if not _hidden(entry.name) and entry.name not in _SYSTEM)
     return sorted(entry for entry in found if entry.is_dir())
+
+
+def told(files: Sequence[str], where: str) -> tuple[str, ...]:
+    """What is said of images that are left out since they lie `where`; nothing where there are none."""
+    if not files:
+        return ()
+    return (
+        f"{len(files)} {'image is' if len(files) == 1 else 'images are'} left out, {brief(files[0])} first: they lie {where}",
+    )
 
 
 def is_image(path: str) -> bool:

@@ -10,11 +10,10 @@ import numpy as np
 
 from ...errors import DataError
 from ..inputs import Files
-from ..oddities import brief
 from ..pictures import SUFFIXES
 from ..split import Split
 from ..targets import Labels
-from .below import folders_in, images_below, look_below, look_in
+from .below import MISNAMED, folders_in, images_below, look_below, look_in, told
 from .names import worded
 from .parts import WHOLE, Part, Parts
 
@@ -66,24 +65,16 @@ def read_classes(path: Path, name: str = "", *, empty: bool = False, notes: tupl
     labels = np.repeat(np.arange(len(below)), [len(found.images) for found in below]).astype(np.int64)
     inputs = Files(tuple(file for found in below for file in found.images))
     left_out = loose.left_out + tuple(file for found in below for file in found.left_out)
-    notes += _told(loose.images, f"beside the class folders of {path.name}/ and not in them, so of no class")
-    notes += _told(left_out, "hidden, or are not called as images are (.jpg, .png and such; or no ending)")
+    notes += told(loose.images, f"beside the class folders of {path.name}/ and not in them, so of no class")
+    notes += told(left_out, MISNAMED)
     return Part(Split(inputs, Labels(labels)), classes, name, notes=notes)
 
 
 def _beside(path: Path, named: dict[str, Path]) -> tuple[str, ...]:
     """What is said of the images that lie beside the parts of `path`, in it or in other folders."""
-    notes = _told(look_in(path).images, "beside the folders of the parts and in none of them")
+    notes = told(look_in(path).images, "beside the folders of the parts and in none of them")
     for folder in folders_in(path):
         if folder not in named.values():
             names = " and ".join(f"{part.name}/" for part in named.values())
-            notes += _told(images_below(folder), f"in {folder.name}/, and the parts are {names}")
+            notes += told(images_below(folder), f"in {folder.name}/, and the parts are {names}")
     return notes
-
-
-def _told(files: Sequence[str], where: str) -> tuple[str, ...]:
-    if not files:
-        return ()
-    return (
-        f"{len(files)} {'image is' if len(files) == 1 else 'images are'} left out, {brief(files[0])} first: they lie {where}",
-    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...firstbytes import disguise_of
+from ...units import plural
 from ..inputs import Arrays, Encoded, Inputs
 from ..split import Split
 from ..targets import Labels
@@ -191,4 +192,6 @@ def _encoded(jpeg: np.ndarray, offset: np.ndarray, labels: int, path: Path) -> E
 
 def _same_length(images: int, labels: int, path: Path) -> None:
     if images != labels:
-        raise DataError(f"{path} has {images} images and {labels} labels; it must have as many of each")
+        raise DataError(
+            f"{path} has {plural(images, 'image')} and {plural(labels, 'label')}; it must have as many of each"
+        )

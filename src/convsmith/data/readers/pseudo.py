@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +19,7 @@ from ..images import ImageData
 from ..inputs import Encoded, Files, Inputs
 from ..split import Split
 from ..targets import Labels
-from .below import images_below
+from .below import look_below
 from .names import listed
 from .npz import read_images
 
@@ -79,17 +80,20 @@ def read_pseudo(path: Path) -> PseudoLabels:
         raise DataError(f"{path} is not a file of pseudo-labels: {error}") from None
 
 
-def unlabelled(what: str | Path) -> Inputs:
-    """Images without regard to labels: those of an `.npz`, or all below a folder, flat or in folders of classes."""
+def unlabelled(what: str | Path, tell: Callable[[str], None] = lambda text: None) -> Inputs:
+    """Images without regard to labels: those of an `.npz`, or all below a folder, flat or in folders of classes. `tell` hears
+    of images that the folder has and that are left out."""
     path = Path(what)
     if path.suffix == ".npz":
         return read_images(path)
     if not path.is_dir():
         raise DataError(f"there is no folder {path}: unlabelled images are a folder or an .npz")
-    files = images_below(path)
-    if not files:
+    found = look_below(path)
+    if not found.images:
         raise DataError(f"there are no images in {path}")
-    return Files(tuple(files))
+    for note in found.notes():
+        tell(note)
+    return Files(found.images)
 
 
 def chosen(

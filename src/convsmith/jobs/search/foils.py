@@ -13,7 +13,7 @@ from ...resolve import spec as resolve_spec
 from ...runs import Foil, RunFolder
 from ...scaling import rule as named_rule
 from ...scores import named
-from ...units import Budget
+from ...units import Budget, plural
 from ...watcher import Watcher
 from ..scale import scale
 from ..studies.trials import Trial, train_all
@@ -54,7 +54,9 @@ def train_foils(
                 watcher.note(f"nothing of {name} to hold {winner.budget} against: {error}")
                 continue
             asked.append((name, winner.budget, Trial(regularised(found, recipe), recipe, seed)))
-    watcher.stage("against", f"{len(asked)} networks scaled to the winners' multiply-adds, each trained alone")
+    watcher.stage(
+        "against", f"{plural(len(asked), 'network')} scaled to the winners' multiply-adds, each trained alone"
+    )
     scored_on = replace(parts, val=images.val)
     outcomes = train_all(
         [trial for *_, trial in asked],

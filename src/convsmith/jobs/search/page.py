@@ -170,8 +170,8 @@ def _page(
         title=f"Search on {config.data}: {', '.join(config.budgets)}",
         verdict=_verdict(shipped, run.epochs, metric),
         subtitle=(
-            f"{found.scored} children scored",
-            f"{found.n} held-out images",
+            f"{plural(found.scored, 'child')} scored",
+            plural(found.n, "held-out image"),
             f"{plural(recipe.epochs, 'epoch')} of '{recipe.name}'",
             f"space '{how.space}'",
             f"chosen by {how.select.value}",
@@ -235,7 +235,7 @@ def _verdict(shipped: Sequence[HandedOver], epochs: Sequence[Epoch], metric: Met
     if len(ends) < 2 or ends[-1] > max(ends[:-1]):
         notes.append("The supernet was still learning at its last epoch: its children are below what they could be.")
     if over:
-        return Verdict("missed", f"{len(over)} of {len(shipped)} budgets missed", (*over, *notes))
+        return Verdict("missed", f"{len(over)} of {plural(len(shipped), 'budget')} missed", (*over, *notes))
     what = "The budget is met" if len(shipped) == 1 else f"The {len(shipped)} budgets are met"
     return Verdict(
         "met",

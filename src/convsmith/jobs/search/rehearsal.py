@@ -64,7 +64,7 @@ class SearchRehearsal:
         return [
             f"would train {self.space}, {self.networks:,} networks, from {self.smallest} to {self.biggest}",
             f"on {plural(self.train_images, 'image')}, choosing by {self.held_out} others: {plural(self.epochs, 'epoch')}, "
-            f"{self.steps} sandwiches, then score about {self.scored} children",
+            f"{plural(self.steps, 'sandwich')}, then score about {plural(self.scored, 'child')}",
             f"about {duration(3600 * self.hours)} on {self.device} ({1000 * self.seconds_a_step:.0f} ms a sandwich, "
             f"{self.seconds_a_child:.2g} s a child, {self.scorers} beside each other; without measuring and handing over), "
             f"{memory(self.memory_gib)}",

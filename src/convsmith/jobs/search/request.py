@@ -53,6 +53,8 @@ class Request:
             UserError: what cannot be understood, or no supernet can be trained by.
         """
         budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
+        if how.threads != 1 and all(math.isinf(budget.ms) for budget in budgets.values()):
+            raise UserError("--threads is of budgets in milliseconds, and none of these is; 5ms would be one")
         for name in how.against:
             parsed(name)
         recipe = changed(base_recipe(options, "quick"), options.settings)

@@ -21,6 +21,7 @@ from ...scores import Metric, named
 from ...supernet import Genes, Supernet
 from ...tasks import Task
 from ...threads import in_threads
+from ...units import plural
 from ...watcher import Watcher
 from ..feed import EVAL_BATCH, normaliser
 from ..studies.farm import Farm
@@ -154,6 +155,6 @@ class Scorer:
                 self._keep(genes, score)
                 kept.append(line)
             if self.known:
-                self._watcher.note(f"{len(self.known)} children were scored before")
+                self._watcher.note(f"scored before: {plural(len(self.known), 'child')}")
         text = "\n".join(kept) + "\n"
         write_text(self._path, text)

@@ -202,7 +202,8 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
     if found.metric.unit is Unit.SHARE:
         low, high = wilson(found.n // 2, found.n)
         watcher.note(
-            f"a score of {found.n} images is known within {50 * (high - low):.1f} points; the order of closer children is chance"
+            f"a score of {plural(found.n, 'image')} is known within {50 * (high - low):.1f} points; the order of closer children "
+            "is chance"
         )
     for row in found.winners:
         took = "" if row.ms is None else f", {row.ms:.3g} ms"

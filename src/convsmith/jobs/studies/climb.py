@@ -53,7 +53,7 @@ class Climbed(Shown):
             f"{step.name}: top-1 {mean(own.values()):.2%} of {len(own)}"
             for step, own in zip(self.steps, self.scores, strict=True)
         )
-        return "\n".join((f"a ladder of {len(self.steps)} steps, {self.report}", *each))
+        return "\n".join((f"a ladder of {plural(len(self.steps), 'step')}, {self.report}", *each))
 
     def to_record(self) -> dict[str, object]:
         return {

@@ -18,7 +18,7 @@ from ...machine import this_machine
 from ...reports.scaling import ScalingPage, render_scaling
 from ...reports.tables import Cell, Table
 from ...resolve import device
-from ...runs import RunFolder
+from ...runs import OF_DATA, OF_RESULTS, RunFolder
 from ...scores import Metric, Scores, Unit
 from ...training import Ranks, world_here
 from ...watcher import Watcher
@@ -27,7 +27,7 @@ from ..source import data_record
 from ..train.begin import Job, checked, describe, named
 from ..train.stages import alone_on, carry_on
 
-__all__ = ["CrossValidation", "cross_validate", "cross_validation_of", "resume_folds", "write_folds"]
+__all__ = ["CrossValidation", "cross_validate", "cross_validation_of", "fold_notes", "resume_folds", "write_folds"]
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,26 @@ def cross_validation_of(run: RunFolder) -> CrossValidation:
     return CrossValidation(tuple(run.fold(at).scores for at in range(run.config.folds or 0)))
 
 
+def fold_notes(run: RunFolder) -> tuple[str, ...]:
+    """What is worth knowing of the folds, as of single runs: of the data by the first, which is like the others, and of the
+    results by each; what is so in all of them is said once."""
+    folds = [run.fold(at) for at in range(run.config.folds or 0)]
+    said: dict[str, list[str]] = {}
+    for fold in folds:
+        for note in fold.notes(OF_RESULTS):
+            said.setdefault(note, []).append(fold.path.name)
+    of_data = tuple(
+        f"{note} (in {folds[0].path.name}, and much the same in the others)" for note in folds[0].notes(OF_DATA)
+    )
+    return *of_data, *(
+        note if len(names) == len(folds) else f"{note} ({', '.join(names)})" for note, names in said.items()
+    )
+
+
 def write_folds(run: RunFolder, out: Path | None = None) -> Path:
     """Write the page of a finished cross-validation, to `report.html` in its folder or to `out`; its path."""
     found, config = cross_validation_of(run), run.config
-    names = [metric.name for metric in found.folds[0].metrics]
+    names = [metric.name for metric in found.folds[0].telling()]
     page = ScalingPage(
         title=f"{run.spec.name} on {config.data}: {len(found.folds)} folds",
         subtitle=(f"{found.n:,} images, each validated once", f"seed {config.seed}"),
@@ -168,6 +184,7 @@ def write_folds(run: RunFolder, out: Path | None = None) -> Path:
         notes=(
             "Every image was validated once, by the network that was not trained on it. The folds share training images, so their "
             "scores are not independent, and an interval from them is somewhat too narrow.",
+            *(f"{note[:1].upper()}{note[1:]}." for note in fold_notes(run)),
         ),
         command=config.command if isinstance(config.command, str) else "",
         machine=this_machine().line,

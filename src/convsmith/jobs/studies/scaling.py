@@ -232,8 +232,8 @@ def fit_scaling(
     tried = candidates(plan, watcher)
     if len(tried) < 4:
         raise UserError(
-            f"{len(tried)} networks can be tried, and a rule needs four: {plan.base.name} at {plan.base.input.resolution} px has "
-            "too few shapes; give a larger --resolution or another --base"
+            f"{plural(len(tried), 'network')} can be tried, and a rule needs four: {plan.base.name} at "
+            f"{plan.base.input.resolution} px has too few shapes; give a larger --resolution or another --base"
         )
     seeds = 1 if plan.rule == "tiny" else plan.seeds
     watcher.stage("try", f"{len(tried)} networks, {plural(seeds, 'seed')} each")

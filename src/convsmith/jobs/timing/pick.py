@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,12 +16,13 @@ from ...families import spec as member
 from ...latency import Latency, Runtime, Timing
 from ...ledger import Row, families, fetchable, published
 from ...scaling import Compound, solve
-from ...units import Budget, Cost, human, plural
+from ...units import Budget, Cost, duration, human, plural
 from ...watcher import Watcher
 from .measure import measure
 
 __all__ = ["Pick", "Picked", "pick"]
 
+ROUNDS = 30
 IMAGES = 50_000  # of ImageNet's validation set, on which the papers' top-1 stand
 _WAVE, _WAVES = 5, 5
 _PRIOR = "Top-1 is the source's ImageNet figure in per cent: a prior from another data set, not a promise for yours."
@@ -78,7 +80,7 @@ def pick(
     timed: bool = True,
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
-    rounds: int = 30,
+    rounds: int = ROUNDS,
     dry_run: bool = False,
     watcher: Watcher | None = None,
 ) -> Picked:
@@ -90,8 +92,11 @@ def pick(
     `with_weights` are networks that timm or torchvision has weights of, as they are: no scaled ones.
     """
     watcher, budget = watcher or Watcher(), to if isinstance(to, Budget) else Budget.parse(to)
+    began = time.monotonic()
     if math.isfinite(budget.ms) and not timed:
         raise UserError(f"budget '{budget}': milliseconds need measuring")
+    if not timed and (Runtime(runtime), threads, rounds) != (Runtime.ORT, 1, ROUNDS):
+        raise UserError("--runtime, --threads and --rounds are of measuring, and --counts-only measures nothing")
     if family is not None and family not in families():
         raise UserError(f"unknown family '{family}'; families are {', '.join(families())}{nearest(family, families())}")
     rows = published(pattern, family=family)
@@ -109,7 +114,7 @@ def pick(
             f"{human(least.cost.macs)} MACs, {human(least.cost.params)} parameters{others}"
         )
 
-    def time(asked: Sequence[Pick], n: int) -> tuple[list[Pick], Timing]:
+    def clocked(asked: Sequence[Pick], n: int) -> tuple[list[Pick], Timing]:
         found = measure([o.spec for o in asked], runtime=runtime, threads=threads, rounds=n, watcher=watcher)
         return [replace(one, latency=row) for one, row in zip(asked, found.rows, strict=True)], found
 
@@ -118,7 +123,7 @@ def pick(
         note = f"Would time up to {plural(most, 'network')}, then {top} that meet {budget} again; nothing was measured."
         return Picked(budget, tuple(ranked[:top]), (_PRIOR, note))
     if math.isfinite(budget.ms):
-        ranked = _fast_enough(ranked, budget.ms, top, lambda asked: time(asked, max(rounds // 3, 5))[0], watcher)
+        ranked = _fast_enough(ranked, budget.ms, top, lambda asked: clocked(asked, max(rounds // 3, 5))[0], watcher)
         if not ranked:
             raise BudgetError(
                 f"none of the published networks that were timed meets {budget}; try `scale MODEL --to {budget}`"
@@ -139,14 +144,15 @@ def pick(
         )
     elif timed:
         watcher.stage("measure", f"{plural(len(chosen), 'network')}, {plural(rounds, 'round')}")
-        chosen, timing = time(chosen, rounds)
+        chosen, timing = clocked(chosen, rounds)
         notes += timing.verdict
         slow = [one for one in chosen if one.latency and one.latency.median_ms > budget.ms]
         chosen = [one for one in chosen if one not in slow]
         if slow:
             notes.append(f"Left out, over the limit when timed again: {', '.join(one.name for one in slow)}.")
     picks = tuple(sorted(chosen, key=lambda one: (-one.prior, one.cost.macs)))
-    return Picked(budget, picks, (*notes, *_near(picks)))
+    took = (f"It took {duration(time.monotonic() - began)}.",) if timed and not dry_run else ()
+    return Picked(budget, picks, (*notes, *_near(picks), *took))
 
 
 def _counts(row: Row) -> Cost:
@@ -170,7 +176,7 @@ def _candidates(rows: Iterable[Row]) -> list[Pick]:
 
 
 def _fast_enough(
-    ranked: Sequence[Pick], limit: float, top: int, time: Callable[[Sequence[Pick]], list[Pick]], watcher: Watcher
+    ranked: Sequence[Pick], limit: float, top: int, clock: Callable[[Sequence[Pick]], list[Pick]], watcher: Watcher
 ) -> list[Pick]:
     """From the highest prior down, those that meet the limit; families whose speed is known skip what is hopeless."""
     speed: dict[str, float] = {}  # ms per multiply-add of the family's last timed member
@@ -189,7 +195,7 @@ def _fast_enough(
         if not asked or (wave > 1 and asked[0].prior <= bar):
             break
         watcher.stage("try", ", ".join(one.name for one in asked))
-        for one in time(asked):
+        for one in clock(asked):
             assert one.latency is not None
             speed[one.family] = one.latency.median_ms / one.cost.macs
             if one.latency.median_ms <= limit:
