@@ -36,6 +36,8 @@ class Task(Tagged):
     running: ClassVar[str]  # the name of the score that `loss` sums over training inputs
     activation: ClassVar[str] = "softmax"  # what makes probabilities of a classifier's outputs
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
+    shows: ClassVar[tuple[str, ...]] = ()  # metrics that an epoch is told by beside the headline and the loss
+    recipes: ClassVar[tuple[str, str]] = ("quick", "finetune")  # the usual ones: from nothing, and with weights
 
     @abc.abstractmethod
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
@@ -60,13 +62,17 @@ class Task(Tagged):
         """
         return images, answers
 
+    def refuse(self, recipe: Recipe) -> None:
+        """Raise `UserError` where it cannot be learnt by the recipe. By default it can by every one."""
+
     def chance(self, names: Sequence[str]) -> float:
         """The loss of a guess, by which a supernet's training is watched. Refused where a task knows none."""
         raise UserError(f"a search cannot be watched for task '{self.kind}' yet: the loss of a guess is not known")
 
 
 def refuse_unread(task: Task, recipe: Recipe) -> None:
-    """Raise `UserError` where the recipe sets what the task would not read."""
+    """Raise `UserError` where the recipe sets what the task would not read, or what it must not."""
+    task.refuse(recipe)
     values = {
         "smoothing": recipe.smoothing,
         "mixup": recipe.mixup,
