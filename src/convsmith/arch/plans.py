@@ -46,6 +46,7 @@ def trunk(spec: ArchSpec) -> list[Node]:
                 stride=stride,
                 drop_path=spec.style.drop_path * _ramp(spec, index, done),
                 variance=variance,
+                traded=stage.traded if repeat == 0 else 1,
             )
             nodes.append(node)
             variance = stage.block.variance(variance, keeps=node.keeps)
