@@ -147,5 +147,5 @@ def test_the_policy_survives_json_and_refuses_what_it_cannot_do() -> None:
     assert from_json(Policy, to_json(policy), KINDS) == policy
     with pytest.raises(ValueError, match=r"augment.policy.scale is \(1.2, 0.5\)"):
         PoseAugment(scale=(1.2, 0.5))
-    with pytest.raises(ValueError, match="augment.policy.drop must be at most 1"):
+    with pytest.raises(ValueError, match=r"augment.policy.drop must be at most 1"):
         PoseAugment(drop=2)

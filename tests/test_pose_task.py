@@ -156,6 +156,6 @@ def test_what_a_pose_cannot_learn_by_is_refused() -> None:
         with pytest.raises(UserError, match=f"task 'pose' does not read the recipe's {name}"):
             refuse_unread(Pose(body=BODY), replace(RECIPE, **{name: value}))
     flipped = replace(RECIPE, augment=Augment(mirror=0.5))
-    with pytest.raises(UserError, match="--set augment.mirror=0, or pairs"):
+    with pytest.raises(UserError, match=r"--set augment.mirror=0, or pairs"):
         refuse_unread(Pose(body=BODY), flipped)
     refuse_unread(Pose(body=replace(BODY, pairs=((0, 1),))), flipped)

@@ -29,9 +29,8 @@ def posed(policy: PoseAugment, image: np.ndarray, draws: np.ndarray) -> np.ndarr
         image = _blurred(image, 3 + 2 * int(draws[5] * ((policy.blur - 1) // 2)), math.pi * angle)
     if (address := _within(draws[6], policy.drop_chance)) is not None and policy.drop:
         image = _dropped(image, policy.drop, policy.drop_grid, int(address * 2**53))
-    contrast, gain = (
-        1 + reach * (2 * float(draw) - 1) for reach, draw in zip((policy.contrast, policy.gain), draws[7:9])
-    )
+    contrast = 1 + policy.contrast * (2 * float(draws[7]) - 1)
+    gain = 1 + policy.gain * (2 * float(draws[8]) - 1)
     return image if contrast == gain == 1 else _lit(image, contrast, gain)
 
 

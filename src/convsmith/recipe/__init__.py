@@ -19,12 +19,12 @@ from .policies import (
     RandAugment,
     Untouched,
 )
-from .recipe import KINDS, OPTIMISERS, SGD, AdamW, Augment, Keep, Optimiser, Precision, Recipe, RMSPropTF
-from .schedules import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Steps
+from .recipe import KINDS, OPTIMISERS, SGD, AdamW, Augment, Keep, Norms, Optimiser, Precision, Recipe, RMSPropTF
+from .schedules import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Stairs, Steps
 from .sized import BySize, Size, settled
 
 __all__ = [
     "KINDS", "OPTIMISERS", "POLICIES", "SCHEDULES", "SGD", "SUB_POLICIES", "AdamW", "Augment", "AutoAugment",
-    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Keep", "Linear", "Operation", "Optimiser", "Policy",
-    "PoseAugment", "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Steps", "Untouched", "settled",
+    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Keep", "Linear", "Norms", "Operation", "Optimiser", "Policy",
+    "PoseAugment", "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Stairs", "Steps", "Untouched", "settled",
 ]  # fmt: skip

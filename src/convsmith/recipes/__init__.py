@@ -13,12 +13,26 @@ from .differences import differences, flat
 from .finetune import finetune_grid
 from .paper import Paper
 from .papers import PAPERS
+from .pose import POSE, POSE_SCRATCH
 from .quick import QUICK
 from .settling import settle
 
-__all__ = ["PAPERS", "QUICK", "RECIPES", "Paper", "changed", "differences", "finetune_grid", "flat", "recipe", "settle"]
+__all__ = [
+    "PAPERS",
+    "POSE",
+    "POSE_SCRATCH",
+    "QUICK",
+    "RECIPES",
+    "Paper",
+    "changed",
+    "differences",
+    "finetune_grid",
+    "flat",
+    "recipe",
+    "settle",
+]
 
-RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS))
+RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS), POSE, POSE_SCRATCH)
 
 
 def recipe(name: str) -> Recipe:

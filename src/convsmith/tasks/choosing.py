@@ -77,12 +77,9 @@ def _weighed(
 ) -> Task:
     if not text:
         return kind()
-    if text == BALANCED:
-        weights = tuple(round(float(weight), 6) for weight in balanced())
-    else:
-        weights = _numbers(text, images.classes)
+    weights = balanced().round(6).tolist() if text == BALANCED else _numbers(text, images.classes)
     try:
-        return kind(weights=weights)
+        return kind(weights=tuple(weights))
     except ValueError as error:
         raise UserError(f"--class-weights: {error}") from None
 

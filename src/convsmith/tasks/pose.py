@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -14,14 +14,12 @@ from torch.nn import functional as F
 from ..arch import ArchSpec
 from ..data import Body, Points
 from ..errors import UserError
-from ..layers.score_maps import decoded, encoded, map_side
+from ..evals import PointErrors
+from ..layers.score_maps import STRIDE, decoded, encoded, map_side
 from ..ranges import above, at_least, check_numbers
 from ..recipe import Recipe
 from ..training import Loss, Network
 from .task import Task
-
-if TYPE_CHECKING:
-    from ..evals import Meter
 
 __all__ = ["Pose"]
 
@@ -86,12 +84,13 @@ class Pose(Task):
         loss = self.of(maps, answers, (images.shape[2], images.shape[3]))
         return Loss(maps, loss, self._found(maps.detach(), answers, (images.shape[2], images.shape[3])))
 
-    def of(self, maps: Tensor, answers: Points, size: tuple[int, int]) -> Tensor:
-        """The mean loss of `maps` where images of `size` (height, width) were shown.
+    def of(self, maps: Tensor, answers: Points, size: tuple[int, int] | None = None) -> Tensor:
+        """The mean loss of `maps` where images of `size` (height, width) were shown, without it as large as the maps reach.
 
         Raises:
             UserError: maps of other sides or for other joints.
         """
+        size = size or (STRIDE * maps.shape[2], STRIDE * maps.shape[3])
         shown = _within(answers.shown, size)
         joints, cells = shown.shape[1], (map_side(size[0]), map_side(size[1]))
         if maps.shape[2:] != cells or maps.shape[1] not in (3 * joints, 4 * joints):
@@ -145,10 +144,9 @@ class Pose(Task):
             )
         return loss
 
-    def meter(self, names: Sequence[str], *, pictures: int = 24) -> Meter:
-        from ..evals.points import PointErrors
-
-        return PointErrors(names, body=self.body, threshold=self.threshold, loss=self.of, pictures=pictures)
+    def meter(self, names: Sequence[str], *, pictures: int = 24) -> PointErrors:
+        body = self.body if self.body.names else Body(tuple(names))
+        return PointErrors(body, threshold=self.threshold, pictures=pictures, loss=self.of)
 
     def chance(self, names: Sequence[str]) -> float:
         """Every cell as likely as not to be near each joint: log 2, or of squares a quarter. Offsets, which add little, are
