@@ -288,11 +288,18 @@ class Head(Part):
     file puts out. `named` are the beginnings of the keys of those weights whose shape the data's names fix: for other
     names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
     borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
+    `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
     """
 
     outputs: ClassVar[tuple[str, ...]]
     named: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool] = False
+    decides: ClassVar[bool] = False
+
+    @property
+    def every(self) -> bool:
+        """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
+        return False
 
     @property
     @abc.abstractmethod
