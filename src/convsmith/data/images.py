@@ -49,6 +49,8 @@ class ImageData:
     train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
     instead of the images to train on, where that was asked for. `notes` are what who trains on it should know. `roots` are the
     folders that its files lie in. `test` is how many images of a test part are kept from training.
+    `sides` are the median height and width of pictures that are shown whole, since what is looked for may lie anywhere in
+    them; None where their middle is shown.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ImageData:
     notes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     test: int = 0
+    sides: tuple[int, int] | None = None
 
     @property
     def counts(self) -> np.ndarray:

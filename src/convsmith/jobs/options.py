@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,16 @@ from ..data.readers.dataset import Own, described, own_data
 from ..errors import UserError
 from ..ranges import above, at_least, check_numbers
 from ..recipe import Recipe
-from ..recipes import changed
+from ..recipes import changed, refuse_changes
 from ..recipes import recipe as named_recipe
 from ..runs import RunFolder
+from ..tasks import Task
 from .source import Source
 
-__all__ = ["Data", "Options", "base_recipe", "resolved_recipe", "source_again", "source_of"]
+__all__ = [
+    "Data", "Options", "base_recipe", "refuse_settings", "resolved_recipe", "source_again", "source_of",
+    "usual_recipe",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ class Options:
     `pseudo_label`, of which `pseudo_ratio` images are drawn for each labelled one.
     """
 
-    recipe: str | Recipe | None = None  # without one finetune where there are weights to begin with, else quick
+    recipe: str | Recipe | None = (
+        None  # without one the task's: finetune or pose with weights, else quick or pose-scratch
+    )
     settings: tuple[str, ...] = ()
     val: str | Path | None = None
     root: str | Path | None = None
@@ -108,6 +115,21 @@ def base_recipe(options: Options, usual: str) -> Recipe:
     return named_recipe(named) if isinstance(named, str) else named
 
 
-def resolved_recipe(options: Options) -> Recipe:
-    """The recipe of a training, with the options' changes."""
-    return changed(base_recipe(options, "quick" if options.weights is None else "finetune"), options.settings)
+def resolved_recipe(options: Options, usual: str) -> Recipe:
+    """The recipe that the options name, else the `usual` one, with the options' changes."""
+    return changed(base_recipe(options, usual), options.settings)
+
+
+def usual_recipe(task: Task, options: Options) -> str:
+    """The name of the recipe that a task is trained by where nobody says."""
+    scratch, tuned = task.recipes
+    return scratch if options.weights is None else tuned
+
+
+def refuse_settings(options: Options, usual: Sequence[str]) -> None:
+    """Raise `UserError`, before the data is known and so the task, where no recipe that may be meant can be changed so: the
+    one that the options name, else any of the `usual` ones, the likeliest first."""
+    if options.recipe is None:
+        refuse_changes(usual, options.settings)
+    else:
+        resolved_recipe(options, "")

@@ -29,6 +29,7 @@ __all__ = [
     "finetune_grid",
     "flat",
     "recipe",
+    "refuse_changes",
     "settle",
 ]
 
@@ -73,6 +74,20 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
         raise UserError(
             f"--set {' '.join(settings)}: {wrong}\n`convsmith recipes {base.name}` lists the fields with their values"
         ) from None
+
+
+def refuse_changes(names: Sequence[str], settings: Sequence[str]) -> None:
+    """Raise `UserError` where none of these recipes can be changed so, as `changed` does of the first of them."""
+    said: UserError | None = None
+    for name in names:
+        try:
+            changed(recipe(name), settings)
+        except UserError as error:
+            said = said or error
+        else:
+            return
+    if said is not None:
+        raise said
 
 
 def _value(text: str) -> Any:

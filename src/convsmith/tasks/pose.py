@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
@@ -16,6 +16,7 @@ from ..data import Body, Points
 from ..errors import UserError
 from ..evals import PointErrors
 from ..layers.score_maps import STRIDE, decoded, encoded, map_side
+from ..parts.heads.keypoints import posed
 from ..ranges import above, at_least, check_numbers
 from ..recipe import Recipe
 from ..training import Loss, Network
@@ -50,6 +51,12 @@ class Pose(Task):
     running: ClassVar[str] = "pck"
     shows: ClassVar[tuple[str, ...]] = ("pixels",)
     recipes: ClassVar[tuple[str, str]] = ("pose-scratch", "pose")
+    study: ClassVar[str] = "pose-scratch"
+    base: ClassVar[str] = "efficientnet_lite0"  # quick on CPUs, and its weights come in packages
+    space: ClassVar[str] = "efficientnet_lite0"
+    blank: ClassVar[bool] = (
+        False  # the same first head, whether a network has weights or not: what is compared is them alone
+    )
 
     radius: float = 17.0
     gaussian: bool = False
@@ -65,12 +72,7 @@ class Pose(Task):
         above("task.threshold", self.threshold, 0)
 
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
-        """The network at a stride of 16 with a head for these joints; as it is where it has one already."""
-        from ..parts.heads.keypoints import Keypoints
-
-        if isinstance(spec.head, Keypoints):
-            return spec.with_classes(len(names))
-        return replace(spec.at_stride(16), head=Keypoints(len(names)))
+        return posed(spec, len(names))
 
     def refuse(self, recipe: Recipe) -> None:
         if recipe.augment.mirror and not self.body.pairs:
@@ -93,7 +95,7 @@ class Pose(Task):
         size = size or (STRIDE * maps.shape[2], STRIDE * maps.shape[3])
         shown = _within(answers.shown, size)
         joints, cells = shown.shape[1], (map_side(size[0]), map_side(size[1]))
-        if maps.shape[2:] != cells or maps.shape[1] not in (3 * joints, 4 * joints):
+        if tuple(maps.shape[2:]) != cells or maps.shape[1] not in (3 * joints, 4 * joints):
             raise UserError(
                 f"the network puts out maps of shape {tuple(maps.shape[1:])}; {joints} joints on images of {size[0]}x{size[1]} "
                 f"px take ({3 * joints}, {cells[0]}, {cells[1]})"

@@ -38,6 +38,12 @@ class Task(Tagged):
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
     shows: ClassVar[tuple[str, ...]] = ()  # metrics that an epoch is told by beside the headline and the loss
     recipes: ClassVar[tuple[str, str]] = ("quick", "finetune")  # the usual ones: from nothing, and with weights
+    study: ClassVar[str] = "resnet-rs"  # the usual recipe of a ladder
+    base: ClassVar[str] = "efficientnet_b0"  # what is scaled where nobody says
+    space: ClassVar[str] = "t32"  # what is searched where nobody says
+    blank: ClassVar[bool] = (
+        True  # whether a new answering layer on pretrained ones begins at 0, and not as it was drawn
+    )
 
     @abc.abstractmethod
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:

@@ -68,10 +68,11 @@ class Points:
             self.shown[part], self.truth[part], self.zoom[part], self.scales[part], self.individuals[part]
         )  # fmt: skip
 
-    def to(self, device: torch.device) -> Points:
-        return Points(
-            self.shown.to(device), self.truth.to(device), self.zoom.to(device), self.scales.to(device), self.individuals
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Points:
+        shown, truth, zoom, scales = (
+            one.to(device, non_blocking=non_blocking) for one in (self.shown, self.truth, self.zoom, self.scales)
         )
+        return Points(shown, truth, zoom, scales, self.individuals)
 
 
 @dataclass(frozen=True, eq=False)
