@@ -33,6 +33,7 @@ class Task(Tagged):
     and how to tell what a network is worth."""
 
     headline: ClassVar[str]  # the name of the metric that networks are judged by
+    watched: ClassVar[tuple[str, ...]] = ()  # further metrics that each epoch is validated by
     running: ClassVar[str]  # the name of the score that `loss` sums over training inputs
     activation: ClassVar[str] = "softmax"  # what makes probabilities of a classifier's outputs
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
