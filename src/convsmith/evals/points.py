@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ..errors import UserError
 from ..layers.score_maps import decoded, encoded
 from ..scores import Metric, Poses, Scores, Table, Unit, named
+from ..units import plural
 from .intervals import bootstrapped
 from .poses import Kept, kept, worst_of
 
@@ -60,7 +61,8 @@ class Found:
     @cached_property
     def errors(self) -> np.ndarray:
         """The same over the scale of the picture's individual ⟨n,K⟩, whichever points of it are labelled in this picture."""
-        return self.pixels / self.scales[:, None]
+        shares: np.ndarray = self.pixels / self.scales[:, None]
+        return shares
 
     def within(self, threshold: float) -> np.ndarray:
         """1 where a normalised error is at most `threshold`, 0 where it is more, NaN where there is none ⟨n,K⟩."""
@@ -266,12 +268,12 @@ def _notes(found: Found, individuals: int, labelled: int) -> Iterator[str]:
     elif unscaled.any():
         who = sorted(set(found.individuals[unscaled].tolist()))
         yield (
-            f"{int(unscaled.sum()):,} pictures of {len(who)} individual{'s' * (len(who) > 1)} without a scale ({who[0]} first) count in "
+            f"{plural(int(unscaled.sum()), 'picture')} of {plural(len(who), 'individual')} without a scale, {who[0]} first: in "
             "pixels alone"
         )
     sure = float((found.likelihood >= CUTOFF).mean())
     if sure < SURE_FEW:
         yield (
-            f"{sure:.0%} of the predictions have a likelihood of {CUTOFF:g} or more: a plot that leaves out the others, as DeepLabCut's "
-            "pcutoff does, is nearly empty"
+            f"{sure:.0%} of the predictions have a likelihood of {CUTOFF:g} or more: a plot that leaves out the others, as "
+            "DeepLabCut's pcutoff does, is nearly empty"
         )

@@ -76,7 +76,7 @@ def _point(at: np.ndarray) -> tuple[float, float]:
 
 def _unpadded(pixels: np.ndarray) -> np.ndarray:
     """Without the black columns at the right and rows at the bottom, with which a picture is filled up to a network's input."""
-    lit = pixels.any(axis=2)
+    lit = pixels.max(axis=2) > 0
     rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
     return pixels[: rows[-1] + 1, : columns[-1] + 1] if len(rows) else pixels
 

@@ -49,7 +49,7 @@ class Pose(Task):
     kind: ClassVar[str] = "pose"
     headline: ClassVar[str] = "pck"
     running: ClassVar[str] = "pck"
-    shows: ClassVar[tuple[str, ...]] = ("pixels",)
+    watched: ClassVar[tuple[str, ...]] = ("pixels",)
     recipes: ClassVar[tuple[str, str]] = ("pose-scratch", "pose")
     study: ClassVar[str] = "pose-scratch"
     base: ClassVar[str] = "efficientnet_lite0"  # quick on CPUs, and its weights come in packages

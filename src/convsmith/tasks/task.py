@@ -33,10 +33,10 @@ class Task(Tagged):
     and how to tell what a network is worth."""
 
     headline: ClassVar[str]  # the name of the metric that networks are judged by
+    watched: ClassVar[tuple[str, ...]] = ()  # further metrics that each epoch is validated by
     running: ClassVar[str]  # the name of the score that `loss` sums over training inputs
     activation: ClassVar[str] = "softmax"  # what makes probabilities of a classifier's outputs
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
-    shows: ClassVar[tuple[str, ...]] = ()  # metrics that an epoch is told by beside the headline and the loss
     recipes: ClassVar[tuple[str, str]] = ("quick", "finetune")  # the usual ones: from nothing, and with weights
     study: ClassVar[str] = "resnet-rs"  # the usual recipe of a ladder
     base: ClassVar[str] = "efficientnet_b0"  # what is scaled where nobody says

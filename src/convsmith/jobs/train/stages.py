@@ -160,8 +160,7 @@ def _train(
     def evaluated(network: nn.Module) -> dict[str, float]:
         meter = task.meter(images.classes, pictures=0)
         scores = evaluate(network, validation(), meter, prepare=normalise, device=where)
-        shown = dict.fromkeys((scores.headline.name, *task.shows, "loss"))
-        return {f"val_{one.name}": one.value for name in shown for one in scores.metrics if one.name == name}
+        return {f"val_{name}": scores[name] for name in dict.fromkeys((scores.headline.name, *task.watched, "loss"))}
 
     shared = "" if ranks.alone else f", in {ranks.world} processes"
     lengths = f"{plural(recipe.epochs, 'epoch')} of {plural(feed.steps_per_epoch, 'step')}"
