@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,11 +201,12 @@ def readable(
 
 def _drawn(split: Split, progress: Callable[[int], None]) -> Split:
     """The split with pictures that were drawn, once."""
-    pictures = []
-    for i in range(len(split)):
-        pictures.append(split.inputs.decode(i).permute(1, 2, 0).numpy())
-        progress(i + 1)
-    return replace(split, inputs=Arrays(np.stack(pictures)))
+    pictures = np.empty((len(split), *split.inputs.size(0), 3), np.uint8)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for i, picture in enumerate(pool.map(split.inputs.decode, range(len(split)))):
+            pictures[i] = picture.permute(1, 2, 0)
+            progress(i + 1)
+    return replace(split, inputs=Arrays(pictures))
 
 
 def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> tuple[str, ...]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from ....errors import DataError
 from ...how import How
-from ...quad.drawn import FRAMES, Quads, joints_of
+from ...quad.drawn import BODY, FRAMES, Quads, joints_of
 from ...quad.draws import Identity
 from ...split import Split
+from ...targets import Body
 from ..parts import WHOLE, Part, Parts
 from .bodies import body_of
 
@@ -29,12 +30,17 @@ def individuals_of(division: int) -> np.ndarray:
     return np.sort(np.random.default_rng((30, division)).permutation(INDIVIDUALS)[:TRAINED])
 
 
-def quad_split(who: list[Identity], names: list[str], *, hidden: bool = True, seed: int = 0) -> Split:
-    """All frames of some individuals by these names, such as one with another's coat: see `Identity`. Nothing is drawn yet."""
+def quad_split(
+    who: Sequence[Identity], names: Sequence[str], *, hidden: bool = True, seed: int = 0, body: Body = BODY
+) -> Split:
+    """All frames of some individuals by these names, such as one with another's coat: see `Identity`. Nothing is drawn yet.
+
+    Without `hidden`, points behind another part of the animal are not labelled.
+    """
     frames = np.tile(np.arange(FRAMES), len(who))
     quads = Quads(tuple(one for one in who for _ in range(FRAMES)), frames, seed)
     each = tuple(name for name in names for _ in range(FRAMES))
-    return Split(quads, joints_of(quads, each, hidden=hidden), each)
+    return Split(quads, joints_of(quads, each, hidden=hidden, body=body), each)
 
 
 def read_quads(name: str, how: How) -> Parts:
@@ -47,18 +53,21 @@ def read_quads(name: str, how: How) -> Parts:
         raise DataError(f"--divide {how.divide}: the frames of {name} are no files that a list could name")
     within = individuals_of(division or 1)
 
-    def read(chosen: Callable[[np.ndarray, np.ndarray], np.ndarray], said: str) -> Part:
+    @cache
+    def whole() -> tuple[Split, tuple[str, ...]]:
         who = [Identity.of(k) for k in range(INDIVIDUALS)]
         if name == "quad30-noshift":
             others = [k for k in range(INDIVIDUALS) if k not in within]
             for n, k in enumerate(others):
                 who[k] = replace(Identity.of(int(within[n % TRAINED])), walk=k)
-        split = quad_split(who, [f"individual {k:02}" for k in range(INDIVIDUALS)], hidden=name != "quad30-hidden")
-        body, notes = body_of(split.targets.body.names, split.targets.body.bones, how.ruler, name)  # type: ignore[attr-defined]
-        if how.ruler is not None:
-            split = replace(split, targets=type(split.targets).of(split.targets.xy, body, split.groups))  # type: ignore[attr-defined]
+        called = [f"individual {k:02}" for k in range(INDIVIDUALS)]
+        body, notes = body_of(BODY.names, BODY.bones, how.ruler, name)
+        return quad_split(who, called, hidden=name != "quad30-hidden", body=body), notes
+
+    def read(chosen: Callable[[np.ndarray, np.ndarray], np.ndarray], said: str) -> Part:
+        split, notes = whole()
         individual = np.repeat(np.arange(INDIVIDUALS), FRAMES)
-        return Part(split.take(chosen(individual, _first_half(division or 1))), body.names, said, notes=notes)
+        return Part(split.take(chosen(individual, _first_half(division or 1))), BODY.names, said, notes=notes)
 
     if division is None:
         return {WHOLE: partial(read, lambda individual, half: np.arange(len(individual)), "")}
