@@ -64,6 +64,21 @@ class Learning:
     val: Annotated[
         str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.", group=DATA)
     ] = None
+    divide: Annotated[
+        str | None,
+        Parameter(
+            help="Pictures with points: by individual (usual), by frame, the number of one of quad30's divisions, or a .csv that "
+            "lists the frames of each part.",
+            group=DATA,
+        ),
+    ] = None
+    ruler: Annotated[
+        str | None,
+        Parameter(help="Two body parts whose distance is an individual's scale, such as nose,eye.", group=DATA),
+    ] = None
+    category: Annotated[
+        str | None, Parameter(help="The category of a COCO .json of key points that is wanted.", group=DATA)
+    ] = None
     root: Root = None
     download: Download = False
     seed: Annotated[Seed, Parameter(group=TRAINING)] = 0
@@ -89,6 +104,9 @@ class Learning:
             settings=settings,
             val=self.val,
             val_share=self.val_share,
+            divide=self.divide,
+            ruler=self.ruler,
+            category=self.category,
             root=self.root,
             download=self.download,
             seed=self.seed,

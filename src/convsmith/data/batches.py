@@ -25,7 +25,7 @@ from ..errors import DataError
 from ..recipe import Augment
 from .augment import DRAWS, altered, box, moved
 from .beside import beside
-from .inputs import Arrays, Corrupted, Encoded, Files, Inputs, Items, Joined
+from .inputs import Arrays, Boxed, Corrupted, Encoded, Files, Inputs, Items, Joined
 from .moves import Move
 from .pictures import unwarned
 from .resize import central, covering, fitting, resized
@@ -317,7 +317,7 @@ def _threads(inputs: Inputs) -> int:
     """How many threads make a batch: of images to be decoded, torch's own number up to eight, one in a worker; else one."""
     if isinstance(inputs, Corrupted):  # work for threads wherever the images lie, but that a user's dataset may mind
         return 1 if isinstance(inputs.inputs, Items) else min(8, torch.get_num_threads())
-    return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined) else 1
+    return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined | Boxed) else 1
 
 
 def _alone(image: Tensor) -> Tensor:

@@ -74,14 +74,23 @@ class ImageData:
 
     def to_record(self) -> dict[str, object]:
         """What a run folder keeps of it as `data.json`."""
-        return {
-            "name": self.name,
-            "classes": list(self.classes),
-            "train": len(self.train),
-            "val": len(self.val),
-            "test": self.test,
-            "split": self.split_note,
-            "per_class": self.counts.T.tolist(),
-            "skipped": [{"path": placed(skipped.path, self.roots), "why": skipped.why} for skipped in self.skipped],
-            "mirror": self.mirror,
-        } | ({"notes": list(self.notes)} if self.notes else {})
+        return (
+            {
+                "name": self.name,
+                "classes": list(self.classes),
+                "train": len(self.train),
+                "val": len(self.val),
+                "test": self.test,
+                "split": self.split_note,
+                "per_class": self.counts.T.tolist(),
+                "skipped": [{"path": placed(skipped.path, self.roots), "why": skipped.why} for skipped in self.skipped],
+                "mirror": self.mirror,
+            }
+            | self._whose()
+            | ({"notes": list(self.notes)} if self.notes else {})
+        )
+
+    def _whose(self) -> dict[str, object]:
+        """How many individuals there are in each part, where that is known."""
+        whose = [len(set(part.groups)) for part in (self.train, self.val)]
+        return {"individuals": whose} if any(whose) else {}

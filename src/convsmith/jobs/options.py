@@ -41,6 +41,11 @@ class Options:
     root: str | Path | None = None
     download: bool = False
     val_share: float | None = None  # of each class, set aside where the data is not divided; None is a fifth
+    divide: str | Path | None = (
+        None  # pictures with points: individual, frame, a number, or a .csv of the frames of each part
+    )
+    ruler: str | None = None  # two points, as "nose,eye", whose distance is the scale of an individual
+    category: str | None = None  # the one of a COCO file that is wanted
     folds: int | None = None  # cross-validation: as many trainings, each validated on another part
     seed: int = 0
     workers: int = 0
@@ -88,7 +93,16 @@ def source_of(data: Data, options: Options) -> Source:
         own=own is not None,
         val_share=options.val_share,
         fold=None if options.folds is None else (0, _folds(options)),
+        divide=None if options.divide is None else _division(options.divide),
+        ruler=options.ruler,
+        category=options.category,
     )
+
+
+def _division(divide: str | Path) -> str:
+    """A way to divide; a list of frames by where it lies, in absolute terms."""
+    path = Path(divide).expanduser()
+    return str(path.resolve()) if path.suffix.lower() == ".csv" else str(divide)
 
 
 def _folds(options: Options) -> int:

@@ -41,9 +41,7 @@ class Task(Tagged):
     study: ClassVar[str] = "resnet-rs"  # the usual recipe of a ladder
     base: ClassVar[str] = "efficientnet_b0"  # what is scaled where nobody says
     space: ClassVar[str] = "t32"  # what is searched where nobody says
-    blank: ClassVar[bool] = (
-        True  # whether a new answering layer on pretrained ones begins at 0, and not as it was drawn
-    )
+    blank: ClassVar[bool] = True  # whether a new answering layer on pretrained ones begins at 0, not as it was drawn
 
     @abc.abstractmethod
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:

@@ -172,7 +172,8 @@ class Animal:
                 )
                 spot = (front[0] + along * (rear[0] - front[0]), front[1] + down * girth)
                 radius = draw.between(f"patch {k}", 0.09, 0.22) * girth
-                cones.append(Cone(spot, (spot[0] + 0.8 * radius, spot[1] + 0.3 * radius), radius, 0.7 * radius, (238, 234, 226)))  # fmt: skip
+                end = (spot[0] + 0.8 * radius, spot[1] + 0.3 * radius)
+                cones.append(Cone(spot, end, radius, 0.7 * radius, (238, 234, 226)))
         return cones
 
     def _head(self, chest: Spot, poll: Spot, nose: Spot, eye: Spot, bowed: float) -> list[Cone]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 from torch import Tensor
 
 from ..inputs import Inputs, as_channels
@@ -51,7 +51,7 @@ class Quads(Inputs):
         return Quads(tuple(self.who[i] for i in indices), self.frames[indices], self.seed)
 
 
-def joints_of(quads: Quads, names: Sequence[str], *, hidden: bool = True) -> Joints:
+def joints_of(quads: Quads, names: Sequence[str], *, hidden: bool = True, body: Body = BODY) -> Joints:
     """The points of each frame; `names` are of the individuals. What lies outside of the frame is not labelled, and without
     `hidden` neither is what stands behind another part of the animal. Nothing is drawn for it."""
     xy = np.empty((len(quads), len(NAMES), 2))
@@ -60,7 +60,7 @@ def joints_of(quads: Quads, names: Sequence[str], *, hidden: bool = True) -> Joi
         outside = (points < -0.5).any(1) | (points[:, 0] > SIZE[1] - 0.5) | (points[:, 1] > SIZE[0] - 0.5)
         points[outside if hidden else outside | behind] = np.nan
         xy[i] = points
-    return Joints.of(xy, BODY, names)
+    return Joints.of(xy, body, names)
 
 
 @dataclass(frozen=True)

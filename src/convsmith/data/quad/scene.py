@@ -60,7 +60,8 @@ class Scene:
         noise = walk.generator("noise", frame).standard_normal((*SIZE, 3), dtype=np.float32)
         values = np.asarray(small, np.float32) * np.float32(light.between("gain", 0.6, 1.2))
         values += np.float32(light.between("noise", 1, 7)) * noise
-        return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        taken: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return taken
 
     @cached_property
     def _soil(self) -> Colour:
