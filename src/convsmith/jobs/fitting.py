@@ -32,8 +32,10 @@ def in_aspect(image: Image, sides: tuple[int, int], height: int | None = None) -
     """The input that shows pictures of `sides` (height, width) whole, with the area of `image` at most and no more pixels than
     they have, each side rounded up to a multiple of 16. With `height` it is that high.
 
-    >>> in_aspect(Image(224), (162, 288)).sides, in_aspect(Image(224), (480, 640)).sides, in_aspect(Image(224), (480, 640), 96).sides
-    ((176, 288), (208, 272), (96, 128))
+    >>> in_aspect(Image(224), (162, 288)).sides, in_aspect(Image(224), (480, 640)).sides
+    ((176, 288), (208, 272))
+    >>> in_aspect(Image(224), (480, 640), height=96).sides
+    (96, 128)
     """
     tall, wide = sides
     if height is None:
