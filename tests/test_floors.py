@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
     {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},
     {"reports", "resolve"},
-    {"jobs.source", "jobs.feed"},
+    {"jobs.source", "jobs.feed", "jobs.fitting"},
     {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},
     {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.predict", "jobs.pseudo"},
     {"jobs.train", "jobs.robustness"},

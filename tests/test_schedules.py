@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convsmith.recipe import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Steps
+from convsmith.recipe import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Stairs, Steps
 from convsmith.recipes import recipe
 from convsmith.training import rate_at
 
@@ -49,6 +49,9 @@ def test_the_warm_up_is_a_line_to_the_peak_before_any_schedule(kind: type[Schedu
         (Exponential(staircase=False, after_warmup=True), 1.0, 0.97 ** (24.99 / 2.4)),
         (Exponential(floor=0.8, after_warmup=True), 1.0, 0.8),
         (Steps(), 1.0, 1e-3),
+        (Cosine(end=0.25, length=1000), 1.0, 0.25),
+        (Stairs(((600, 0.5), (2000, 1.0), (2500, 0.1))), 0.5, 0.1),
+        (Stairs(((2, 0.5), (3, 0.25)), of=6), 0.5, 0.25),
         (Constant(), 1.0, 1.0),
     ],
     ids=str,
@@ -114,3 +117,29 @@ def test_the_released_resnet_trainer_steps_at_epochs_30_60_and_80_of_90() -> Non
 def test_impossible_schedules_are_refused(make) -> None:
     with pytest.raises(ValueError, match=r"^schedule\."):
         make()
+
+
+def test_the_cosine_of_efficientnets_in_deeplabcut() -> None:
+    """Oracle 13: r(0) = 5e-4, r(15,000) = 2.55e-4, r(30,000) = r(60,000) = 1e-5."""
+    from convsmith.recipes import changed
+
+    asked = changed(recipe("pose"), ["rate=0.016", "schedule.length=30000"])
+    peak = asked.rate * asked.batch / 256
+    rates = [
+        rate_at(step, steps=100_000, warmup=0, peak=peak, schedule=asked.schedule)
+        for step in (0, 15_000, 30_000, 60_000)
+    ]
+    assert rates == pytest.approx([5e-4, 2.55e-4, 1e-5, 1e-5], rel=1e-12)
+
+
+def test_deeplabcuts_stairs_and_their_stretch() -> None:
+    rows = ((10_000, 0.25), (430_000, 1.0), (730_000, 0.1), (1_030_000, 0.05))
+    at = [0, 9_999, 10_000, 429_999, 430_000, 730_000, 1_500_000]
+    whole = [rate_at(step, steps=2_000_000, warmup=0, peak=0.02, schedule=Stairs(rows)) for step in at]
+    assert whole == pytest.approx([0.005, 0.005, 0.02, 0.02, 0.002, 0.001, 0.001])
+    short = [
+        rate_at(step, steps=1030, warmup=0, peak=0.02, schedule=Stairs(rows, of=1_030_000)) for step in (9, 10, 430)
+    ]
+    assert short == pytest.approx([0.005, 0.02, 0.002])
+    with pytest.raises(ValueError, match="steps above 0 that rise"):
+        Stairs(((5, 1.0), (5, 0.5)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .scores import headline_among, said
+from .scores import named, said
 from .watcher import EpochDone, Record, Started, StepDone, Watcher
 
 if TYPE_CHECKING:
@@ -127,9 +127,10 @@ class Progress(Watcher):
 
 
 def _validated(done: EpochDone) -> list[str]:
-    """The headline of an epoch's validation; nothing where there was none."""
-    headline = headline_among(done.scores)
-    return [] if headline is None else [f"val {headline.words} {said(headline.value, headline.unit, 1)}"]
+    """What an epoch's validation said, the headline first and without the loss; nothing where there was none."""
+    found = [(name.removeprefix("val_"), value) for name, value in done.scores.items() if name.startswith("val_")]
+    metrics = [named(name, value) for name, value in found if name != "loss"]
+    return [f"val {one.words} {said(one.value, one.unit, 1)}" for one in metrics]
 
 
 def _bar(total: int, console: Console) -> tuple[Bars, Any]:

@@ -57,4 +57,4 @@ def transform_of(network: Named | Model) -> Transform:
     the batches of `convsmith.jobs.feed.Feed`.
     """
     chosen = network.spec if isinstance(network, Model) else resolve.spec(network)
-    return Transform(chosen.input)
+    return Transform(chosen.input, chosen.head.whole)

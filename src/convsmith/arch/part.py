@@ -126,9 +126,20 @@ class Conv(Part):
 
     @abc.abstractmethod
     def build(
-        self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        dilation: int = 1,
     ) -> nn.Module:
-        """A convolution that maps side s to ceil(s / stride)."""
+        """A convolution that maps side s to ceil(s / stride). Its taps lie `dilation` cells apart.
+
+        A part that does not know `dilation` serves every network that dilates nothing.
+        """
 
 
 @dataclass(frozen=True)
@@ -213,6 +224,11 @@ class Block(Unit):
         """
         raise ValueError(f"a {self.kind} block has no k x k convolution that a mixer could stand for")
 
+    def dilated(self, times: int) -> Self:
+        """The same block on a map that is `times` as fine, its taps that much farther apart, so that they meet what they
+        met before. As it is where the kind's rule is not to dilate: DeepLabCut's for MobileNetV2 and EfficientNet."""
+        return self
+
     def variance(self, before: float, *, keeps: bool) -> float:
         """The variance that leaves by signal theory when `before` enters; `keeps` where the skip is the identity.
 
@@ -272,11 +288,18 @@ class Head(Part):
     file puts out. `named` are the beginnings of the keys of those weights whose shape the data's names fix: for other
     names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
     borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
+    `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
     """
 
     outputs: ClassVar[tuple[str, ...]]
     named: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool] = False
+    decides: ClassVar[bool] = False
+
+    @property
+    def every(self) -> bool:
+        """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
+        return False
 
     @property
     @abc.abstractmethod
@@ -327,8 +350,9 @@ class Node:
 
     `path` is its name inside the model (`stem`, `stages.2.0`, `head`); `ins` and `outs` the shapes that enter and leave;
     `reads` the paths of the units whose maps enter, () for the one before; `times` how often it runs for one input
-    (regions of an image); `drop_path` the stochastic-depth rate of its place; `variance` what signal theory expects of
-    the map that enters.
+    (regions of an image; never in evaluation: 0); `drop_path` the stochastic-depth rate of its place; `variance` what signal
+    theory expects of the map that enters; `traded` the stride that dilation stands for from its first convolution on, which
+    itself still reads the map as it was.
     """
 
     path: str
@@ -340,6 +364,7 @@ class Node:
     stride: int = 1
     drop_path: float = 0.0
     variance: float = 1.0
+    traded: int = 1
 
     @property
     def c_in(self) -> int:

@@ -20,7 +20,7 @@ __all__ = ["plan", "taps", "trunk"]
 def plan(spec: ArchSpec) -> tuple[Node, ...]:
     """Every unit of `spec` in order of execution: stem, blocks, those of the neck if it has one, those of the head."""
     nodes = trunk(spec)
-    maps = taps(nodes)
+    maps = taps(nodes, every=spec.neck is None and spec.head.every)
     for part in (spec.neck, spec.head):
         if part is not None:
             more, maps = part.unrolled(maps)
@@ -46,6 +46,7 @@ def trunk(spec: ArchSpec) -> list[Node]:
                 stride=stride,
                 drop_path=spec.style.drop_path * _ramp(spec, index, done),
                 variance=variance,
+                traded=stage.traded if repeat == 0 else 1,
             )
             nodes.append(node)
             variance = stage.block.variance(variance, keeps=node.keeps)
@@ -53,13 +54,13 @@ def trunk(spec: ArchSpec) -> list[Node]:
     return nodes
 
 
-def taps(nodes: Iterable[Node]) -> tuple[Map, ...]:
-    """The maps of a trunk that others may read, fine to coarse: the last of each total stride."""
-    found: dict[int, Map] = {}
+def taps(nodes: Iterable[Node], *, every: bool = False) -> tuple[Map, ...]:
+    """The maps of a trunk that others may read, fine to coarse: the last of each total stride, with `every` of each stage."""
+    found: dict[int | str, Map] = {}
     stride = 1
     for node in nodes:
         stride *= node.stride
-        found[stride] = Map(node.path, stride, node.outs[0])
+        found[node.path.rpartition(".")[0] if every else stride] = Map(node.path, stride, node.outs[0])
     return tuple(found.values())
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import groupby
 
+from ..errors import UserError
 from ..ranges import DEEPEST, at_least, check_numbers
 from ..shown import Shown
 from ..tagged import LATER
@@ -28,19 +29,22 @@ __all__ = ["ArchSpec", "Stage"]
 class Stage:
     """A run of equal blocks. The stride belongs to the first of them.
 
-    Two kinds of block at one resolution are two stages, the second with stride 1.
+    Two kinds of block at one resolution are two stages, the second with stride 1. `traded` is the stride it had before its
+    blocks were dilated instead (`ArchSpec.at_stride`).
     """
 
     block: Block
     depth: int
     width: int
     stride: int
+    traded: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         check_numbers(self, "stage")
         at_least("stage.depth", self.depth, 1, DEEPEST)
         at_least("stage.width", self.width, 1)
         at_least("stage.stride", self.stride, 1)
+        at_least("stage.traded", self.traded, 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,6 +114,33 @@ class ArchSpec(Shown):
         )
         return self if channels == self.input.channels else replace(self, input=grey)
 
+    def at_stride(self, stride: int) -> ArchSpec:
+        """The same network with its last map at total stride `stride` or finer, for heads that look for places.
+
+        A stage that would go beyond keeps its resolution instead: its stride becomes 1. Where the rule of its blocks is
+        dilation (ResNets of every kind), everything behind the convolution that had the stride is dilated by it, which
+        leaves the weights' meaning: every second cell of the new map is what the old map held. Other blocks stay as they
+        are (MobileNetV2, EfficientNet: DeepLabCut's rule). Weights of the original load unchanged.
+
+        Source: slim's `output_stride` (Chen et al., 2018); DeepLabCut's backbones.
+
+        Raises:
+            UserError: the stem alone goes beyond it.
+        """
+        at_least("stride", stride, 1)
+        total = self.stem.reduction
+        if total > stride:
+            raise UserError(f"the stem of {self.name} divides by {total} already: it cannot be had at stride {stride}")
+        stages, dilation = [], 1
+        for stage in self.stages:
+            kept = min(stage.stride, stride // total)
+            total *= kept
+            dilation *= stage.stride // kept
+            block = stage.block.dilated(dilation)
+            traded = stage.traded if block == stage.block else stage.traded * (stage.stride // kept)
+            stages.append(replace(stage, block=block, stride=kept, traded=traded))
+        return replace(self, stages=tuple(stages))
+
     def with_style(
         self,
         *,
@@ -149,5 +180,6 @@ class ArchSpec(Shown):
             raise ValueError(f"stage {stage} of {self.name} has blocks 0 to {old.depth - 1}; got {sorted(chosen)}")
         runs: list[Stage] = []
         for block, run in groupby(mixed if index in chosen else old.block for index in range(old.depth)):
-            runs.append(replace(old, block=block, depth=len(list(run)), stride=1 if runs else old.stride))
+            first = {} if not runs else {"stride": 1, "traded": 1}
+            runs.append(replace(old, block=block, depth=len(list(run)), **first))
         return replace(self, stages=(*self.stages[:stage], *runs, *self.stages[stage + 1 :]))

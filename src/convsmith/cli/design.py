@@ -61,7 +61,7 @@ def design(
             )
 
         # A comma joins the limits of one budget here, and several budgets there.
-        search(data, to=to.replace(",", "+"), space=space or "t32", weights=weights, training=training)
+        search(data, to=to.replace(",", "+"), space=space, weights=weights, training=training)
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")

@@ -57,7 +57,7 @@ def ladder(
     if grow is not None and not factors:
         raise UserError("--grow is for the study of --factors; the ladder does not scale")
     grow = 2.0 if grow is None else grow
-    options = learning.options("resnet-rs")
+    options = learning.options()
     workers = this_machine().cores if jobs is None else jobs
     folder = out_folder or Path("runs") / f"{'factors' if factors else 'ladder'}-{Path(data).stem}-{Path(model).stem}"
     if learning.dry_run:

@@ -1,41 +1,43 @@
-"""`convsmith predict`: what a trained network says of images."""
+"""`convsmith predict`: what a trained network says of images, or of a film."""
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ..errors import UserError
-from ..files import whole
+from ..files import check_writable
 from ..units import plural
 from .options import COUNT, NETWORK, Batch, Device, Json, Out
-from .output import emit, out, table, watching
+from .output import emit, out, watching
 from .places import writable
+from .predicted import FIRST, SHOWN, Answers, LabelAnswers, PointAnswers, rows_into
 
 if TYPE_CHECKING:
-    from ..jobs.predict import Prediction, Unreadable
+    from ..jobs.predict import Predictor, Unreadable
 
 __all__ = ["predict"]
-
-_SHOWN = 20  # images on the screen; of more, the first few and a summary
-_FIRST = 10
 
 
 def predict(
     model: Annotated[
         str, Parameter(help="A run, a child of a search, or an .onnx file that `export` wrote; a name with --weights.")
     ],
-    images: Annotated[list[str], Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'.")],
+    images: Annotated[list[str], Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'; or one film.")],
     /,
     *,
     top: Annotated[int, Parameter(help="How many classes of each image.", validator=COUNT)] = 5,
     out_file: Annotated[Out, Parameter(help="A .csv with a row for each image that could be read.")] = None,
+    pictures: Annotated[
+        Path | None, Parameter(help="Of points: a folder for the images with what was found drawn in.")
+    ] = None,
+    film: Annotated[Path | None, Parameter(help="Of points in a film: an .mp4 with them drawn in.")] = None,
+    deeplabcut: Annotated[
+        Path | None, Parameter(help="Of points: a folder for DeepLabCut's own table of them.")
+    ] = None,
+    cutoff: Annotated[float, Parameter(help="Of points: the likelihood from which one is sure.")] = 0.6,
     weights: Annotated[
         str | None,
         Parameter(help="For a network by name or spec: a file, timm:NAME, tv:NAME; labels are numbers.", group=NETWORK),
@@ -47,88 +49,119 @@ def predict(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """What MODEL (a run, a search's child, an exported .onnx) says of IMAGES: files, folders, patterns.
+    """What MODEL (a run, a search's child, an exported .onnx) says of IMAGES: files, folders, patterns, or one film.
 
-    Images that cannot be read are listed; it is an error where none can.
+    A classifier gives labels, a network that finds points their places. Images that cannot be read are listed; it is an error
+    where none can.
     """
+    from ..data.films import Film, is_film
     from ..jobs.predict import Unreadable, opened
+    from ..jobs.predict.drawn import answers_of_film, pictures_into, points_of
 
     writable(out_file)
     if out_file is not None and out_file.suffix != ".csv":
         raise UserError(f"--out writes a .csv; got {out_file.name} (--json prints all of it as JSON)")
+    films = [one for one in images if is_film(one)]
+    if films and len(images) > 1:
+        raise UserError(f"one film at a time, and no images beside it; got {plural(len(images), 'file')}")
+    _check_drawing(pictures, film, bool(films), cutoff)
     predictor = opened(model, weights=weights, device=device, threads=threads)
-    shown: list[Prediction] = []
+    if any(place is not None for place in (pictures, film, deeplabcut)):
+        points_of(predictor)
+    answers = _answers(predictor, top, cutoff)
+    source = Film(Path(films[0])) if films else None
+    draw = None if pictures is None else pictures_into(pictures, points_of(predictor), cutoff=cutoff)
+    kept: list[Any] = []
     unreadable: list[Unreadable] = []
-    shares: dict[str, list[float]] = defaultdict(lambda: [0, 0.0])
-    with _rows(out_file, min(top, predictor.outputs)) as write:
-        for one in predictor.stream(images, top=top, batch=batch, watcher=watching()):
+    n = 0
+    with rows_into(out_file, answers) as write:
+        if source is not None:
+            found = answers_of_film(
+                predictor, source, out=film, cutoff=cutoff, top=top, batch=batch, draw=draw, watcher=watching()
+            )
+        else:
+            found = _drawn(predictor, images, draw, top=top, batch=batch)
+        for one in found:
             if isinstance(one, Unreadable):
                 unreadable.append(one)
                 continue
+            n += 1
             write(one)
-            shares[one.label][0] += 1
-            shares[one.label][1] += one.probability
-            if json or len(shown) <= _SHOWN:
-                shown.append(one)
-    n = int(sum(count for count, _ in shares.values()))
+            answers.count(one)
+            if json or deeplabcut is not None or len(kept) <= SHOWN:
+                kept.append(one)
+    written = [str(place) for place in (out_file, pictures, film) if place is not None]
+    if deeplabcut is not None:
+        written += _deeplabcut(predictor, kept, None if source is None else source.path, deeplabcut)
     if json:
         emit(
             {
                 "model": predictor.label,
                 "images": n + len(unreadable),
-                "predictions": [one.to_record() for one in shown],
+                "predictions": [one.to_record() for one in kept],
                 "unreadable": [one.to_record() for one in unreadable],
                 "file": None if out_file is None else str(out_file),
             }
         )
         return
-    if n > _SHOWN:
-        _summarise(shares, n)
-        shown = shown[:_FIRST]
-    body = [
-        [
-            str(one.path),
-            one.label,
-            f"{one.probability:.1%}",
-            ", ".join(f"{label} {share:.1%}" for label, share in one.top[1:]),
-        ]
-        for one in shown
-    ]
-    title = f"the first {len(shown)} of {n} images" if n > len(shown) else None
-    out.print(table(title, "<image <label probability <then", body))
+    answers.show(kept[:FIRST] if n > SHOWN else kept, n)
     if unreadable:
         out.print(f"{len(unreadable)} of {plural(n + len(unreadable), 'image')} could not be read:", highlight=False)
-        for each in unreadable[:_FIRST]:
+        for each in unreadable[:FIRST]:
             out.print(f"  {each.path}: {each.why}", soft_wrap=True, markup=False)
-        if len(unreadable) > _FIRST:
-            out.print(f"  and {len(unreadable) - _FIRST} more (all in --json)")
-    if out_file is not None:
-        out.print(f"wrote {out_file}", soft_wrap=True, markup=False)
+        if len(unreadable) > FIRST:
+            out.print(f"  and {len(unreadable) - FIRST} more (all in --json)")
+    for place in written:
+        out.print(f"wrote {place}", soft_wrap=True, markup=False)
 
 
-def _summarise(shares: dict[str, list[float]], n: int) -> None:
-    ordered = sorted(shares.items(), key=lambda pair: -pair[1][0])
-    body = [
-        [label, str(int(count)), f"{count / n:.1%}", f"{total / count:.1%}"]
-        for label, (count, total) in ordered[:_SHOWN]
-    ]
-    more = f"and {len(ordered) - _SHOWN} more classes" if len(ordered) > _SHOWN else None
-    out.print(table(f"{n} images", "<label images share mean_probability", body, caption=more))
-    out.print()
+def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float) -> None:
+    if not 0 <= cutoff <= 1:
+        raise UserError(f"--cutoff is a likelihood between 0 and 1; got {cutoff:g}")
+    if film is not None:
+        if not films:
+            raise UserError("--film draws into a film, and IMAGES is none; --pictures FOLDER writes pictures")
+        if film.suffix.lower() != ".mp4":
+            raise UserError(f"--film writes an .mp4; got {film.name}")
+        writable(film)
+    if pictures is not None:
+        check_writable(pictures / "picture.png")
 
 
-@contextmanager
-def _rows(path: Path | None, top: int) -> Iterator[Callable[[Prediction], None]]:
-    """A function that writes a row of the file, which is there once all are written; one that does nothing without a file."""
-    if path is None:
-        yield lambda one: None
-        return
-    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        numbers = ["", *(str(k) for k in range(2, top + 1))]
-        rows.writerow(["file", *(f"{name}{k}" for k in numbers for name in ("label", "probability"))])
+def _answers(predictor: Predictor, top: int, cutoff: float) -> Answers:
+    from ..jobs.predict.reading import Points
 
-        def write(one: Prediction) -> None:
-            rows.writerow([one.path, *(cell for label, share in one.top for cell in (label, f"{share:.6g}"))])
+    if isinstance(predictor.reading, Points):
+        return PointAnswers(predictor.reading.names, cutoff)
+    return LabelAnswers(min(top, predictor.outputs))
 
-        yield write
+
+def _drawn(predictor: Predictor, images: list[str], draw: Any, *, top: int, batch: int) -> Any:
+    """The answers, each drawn into its image before it is given on, where `draw` is not None."""
+    for given, found in predictor.batches(images, top=top, batch=batch, watcher=watching()):
+        for one, answer in zip(given, found, strict=True):
+            if draw is not None:
+                draw(one, answer)
+            yield answer
+
+
+def _deeplabcut(predictor: Predictor, found: list[Any], film: Path | None, folder: Path) -> list[str]:
+    """DeepLabCut's table of the points in a film, or in images, under the names that it gives such files."""
+    import numpy as np
+
+    from ..runs.deeplabcut import Points, has_h5, write_points
+
+    scorer = f"convsmith_{Path(predictor.label).stem}"
+    rows = tuple(one.index if one.path is None else one.path for one in found)
+    points = Points(
+        scorer,
+        predictor.reading.names,
+        rows,
+        np.stack([one.points for one in found]),
+        np.stack([one.likelihood for one in found]),
+    )
+    stem = "" if film is None else film.stem
+    places = write_points(points, folder / f"{stem}{scorer}")
+    if not has_h5():
+        out.print("written as CSV alone: HDF5 needs pandas and tables (pip install pandas tables)", style="dim")
+    return [str(place) for place in places]

@@ -32,8 +32,12 @@ def search(
         ),
     ],
     space: Annotated[
-        str, Parameter(help="t32 (small images), bignas, or a model: the networks within it.", group=NETWORK)
-    ] = "t32",
+        str | None,
+        Parameter(
+            help="t32 (small images), bignas, or a model: the networks within it. Without it t32; of poses efficientnet_lite0.",
+            group=NETWORK,
+        ),
+    ] = None,
     weights: Annotated[
         Weights, Parameter(help="Begin with these, which are weights of the model that --space names.")
     ] = None,

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "LEARNING", "Learning", "Training", "carried_out", "finished", "told"]
 
 
+# The recipes that may be meant where none is named.
+USUAL = ("quick", "pose-scratch")
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Learning:
@@ -32,7 +36,8 @@ class Learning:
     recipe: Annotated[
         str | None,
         Parameter(
-            help="A named recipe (`convsmith recipes`); without one quick, with weights finetune, of a ladder resnet-rs.",
+            help="A named recipe (`convsmith recipes`); without one quick, with weights finetune, of a ladder resnet-rs; of "
+            "poses pose-scratch, with weights pose.",
             group=TRAINING,
         ),
     ] = None
@@ -59,6 +64,21 @@ class Learning:
     val: Annotated[
         str | None, Parameter(help="A second folder, .npz or .csv to validate on, as it is.", group=DATA)
     ] = None
+    divide: Annotated[
+        str | None,
+        Parameter(
+            help="Pictures with points: by individual (usual), by frame, the number of one of quad30's divisions, or a .csv that "
+            "lists the frames of each part.",
+            group=DATA,
+        ),
+    ] = None
+    ruler: Annotated[
+        str | None,
+        Parameter(help="Two body parts whose distance is an individual's scale, such as nose,eye.", group=DATA),
+    ] = None
+    category: Annotated[
+        str | None, Parameter(help="The category of a COCO .json of key points that is wanted.", group=DATA)
+    ] = None
     root: Root = None
     download: Download = False
     seed: Annotated[Seed, Parameter(group=TRAINING)] = 0
@@ -68,22 +88,25 @@ class Learning:
     ] = False
     json: Json = False
 
-    def options(self, usual: str | None = None) -> Options:
-        """These as the jobs take them; `usual` is the recipe where none is given, else what the job takes."""
-        from ..recipes import changed
-        from ..recipes import recipe as named_recipe
+    def options(self) -> Options:
+        """These as the jobs take them."""
+        from ..recipes import refuse_changes
 
         short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
         shorts = (f"{field}={value}" for field, value in short.items() if value is not None)
-        recipe, settings = self.recipe or usual, (*self.settings, *shorts)
-        changed(named_recipe(recipe or "quick"), settings)  # what is wrong is told before torch is imported
+        settings = (*self.settings, *shorts)
+        # What is wrong is told before torch is imported; which recipe is the usual one is known when the data is.
+        refuse_changes((self.recipe,) if self.recipe else USUAL, settings)
         from ..jobs.options import Options
 
         return Options(
-            recipe=recipe,
+            recipe=self.recipe,
             settings=settings,
             val=self.val,
             val_share=self.val_share,
+            divide=self.divide,
+            ruler=self.ruler,
+            category=self.category,
             root=self.root,
             download=self.download,
             seed=self.seed,
@@ -141,11 +164,11 @@ class Training(Learning):
         Parameter(help="Write the metrics as TensorBoard's events, too: RUN/tb. Not of a search.", group=OUTPUT),
     ] = False
 
-    def options(self, usual: str | None = None) -> Options:
+    def options(self) -> Options:
         parent, name = self._place()
         if self.cache_side and self.cache is None:
             raise UserError("--cache-side is of --cache FOLDER: give that too, or leave it out")
-        learning = super().options(usual)
+        learning = super().options()
         short = {"keep": self.keep, "patience": self.patience}
         return replace(
             learning,

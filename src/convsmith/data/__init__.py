@@ -6,8 +6,10 @@
 | `scored`    | `load_to_score`: images that a trained network is tried on        |
 | `found`     | what a user can name, found, in its parts                         |
 | `dividing`  | what is set aside of images that are not divided yet              |
+| `how`       | what is said of points in pictures beside the name of the data    |
 | `oddities`  | what is told of images: all but black, there twice                |
 | `readers`   | what can be named: folders, arrays, known sets                    |
+| `quad`      | walking animals that are drawn                                    |
 | `images`    | `ImageData`: what loading makes of it                             |
 | `split`     | inputs and targets of one part                                    |
 | `inputs`    | images in memory, encoded, or on disk, behind one small interface |
@@ -29,7 +31,7 @@ from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
 from .images import ImageData, Skipped
-from .inputs import Arrays, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
+from .inputs import Arrays, Boxed, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
 from .load import load_data
 from .moves import Move
 from .normalise import Normalise
@@ -44,6 +46,7 @@ __all__ = [
     "Arrays",
     "Batch",
     "Body",
+    "Boxed",
     "Cache",
     "Cached",
     "Corrupted",

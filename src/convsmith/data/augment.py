@@ -23,11 +23,12 @@ from ..recipe import (
     ColourJitter,
     Operation,
     Policy,
+    PoseAugment,
     RandAugment,
     Untouched,
 )
 from ..recipe.policies import MOST_LAYERS
-from . import operations
+from . import operations, posed
 from .moves import Move
 from .operations import brightened, contrasted, operated, saturated
 
@@ -83,6 +84,8 @@ def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
 def moved(augment: Augment, draws: np.ndarray, height: int, width: int) -> Move:
     """Where the pixels of an image of this size go in `altered`, by the image's own `draws`."""
     move = Move.flipped(width) if draws[4] < augment.mirror else Move.identity()
+    if isinstance(augment.policy, PoseAugment):
+        return move.then(posed.moved(augment.policy, draws[_POLICY:], height, width))
     for one in _chosen(augment.policy, draws[_POLICY:], height, width):
         move = move.then(
             operations.moved(
@@ -100,6 +103,8 @@ def followed(policy: Policy, image: np.ndarray, draws: np.ndarray) -> np.ndarray
             turn, strength = turns[i]
             image = turn(image, 1 + strength * (2 * float(draws[i]) - 1))
         return image
+    if isinstance(policy, PoseAugment):
+        return posed.posed(policy, image, draws)
     for one in _chosen(policy, draws, *image.shape[:2]):
         image = operated(image, one.operation, one.level, one.draws, reach=one.reach, scale=one.scale)
     return image

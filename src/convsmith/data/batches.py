@@ -2,6 +2,10 @@
 
 A training batch is a pure function of (split, seed, step). There is nothing else to save for a resumed run, and nothing
 for a worker process to disturb.
+
+An image is shown to a network in one of two ways. Of what an image is as a whole, its middle says most: it is resized until it
+just covers the network's sides, and the middle is cut out. Targets that lie somewhere in it (`moved`) may lie anywhere: it is
+resized to fit into the sides, both alike, stands at the top left, and the rest is black.
 """
 
 from __future__ import annotations
@@ -15,21 +19,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ..errors import DataError
 from ..recipe import Augment
 from .augment import DRAWS, altered, box, moved
 from .beside import beside
-from .inputs import Arrays, Corrupted, Encoded, Files, Inputs, Items, Joined
+from .inputs import Arrays, Boxed, Corrupted, Encoded, Files, Inputs, Items, Joined
 from .moves import Move
 from .pictures import unwarned
-from .resize import central, covering, resized
+from .resize import central, covering, fitting, resized
 from .sample import permutation, uniform
 from .split import Split
 
 __all__ = [
-    "HELD_BYTES", "Batch", "check_channels", "eval_batches", "held", "least_side", "shown", "steps_per_epoch",
-    "train_batches",
+    "HELD_BYTES", "Batch", "check_channels", "eval_batches", "held", "least_side", "move_whole", "shown",
+    "steps_per_epoch", "train_batches",
 ]  # fmt: skip
 
 HELD_BYTES = 256 * 2**20
@@ -106,7 +111,8 @@ def train_batches(
 def eval_batches(
     split: Split, *, sides: Sides, batch: int, crop: float = 1.0, workers: int = 0, channels: int = 3
 ) -> Iterator[Batch]:
-    """Every image once, in order: resized until it just covers round(sides / crop), then the centre cut out.
+    """Every image once, in order: resized until it just covers round(sides / crop), then the centre cut out; or whole, where
+    the targets are moved, and then `crop` is not read.
 
     Where one split is evaluated again and again, hand in what `held` made of it (with its `crop`, and none here).
     """
@@ -165,7 +171,7 @@ class _Stream:
                 threads=_threads(self.split.inputs),
             )
         else:
-            images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, crop=1.0)
+            images, kept = _shown(self.split, indices, self.sides, self.channels, crop=1.0)
         images = altered(self.augment, images, draws[kept])
         return _batch(self.split, indices, images, kept, lambda j: self._move(indices[j], draws[j]))
 
@@ -186,7 +192,7 @@ class _Stream:
             height, width = inputs.size(i, least=least_side(self.augment, self.sides))
             shown = inputs.origin(i, height, width).then(Move.crop_resize(self._box(draws, height, width), self.sides))
         else:
-            shown = _move_shown(inputs, i, self.sides, crop=1.0)
+            shown = _move_shown(inputs, i, self.sides, crop=1.0, whole=self.split.targets.moved)
         return shown.then(moved(self.augment, draws, *self.sides))
 
 
@@ -202,10 +208,11 @@ class _Sweep:
 
     def __call__(self, step: int) -> Batch:
         indices = np.arange(step * self.batch, min(len(self.split), (step + 1) * self.batch))
-        images, kept = _shown(self.split.inputs, indices, self.sides, self.channels, self.crop)
+        images, kept = _shown(self.split, indices, self.sides, self.channels, self.crop)
+        whole = self.split.targets.moved
         return _batch(
             self.split, indices, images, kept,
-            lambda j: _move_shown(self.split.inputs, indices[j], self.sides, self.crop),
+            lambda j: _move_shown(self.split.inputs, indices[j], self.sides, self.crop, whole=whole),
         )  # fmt: skip
 
 
@@ -221,49 +228,59 @@ def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray, 
     return Batch(images, answers, torch.from_numpy(found), len(indices) - len(kept), moves)
 
 
-def _shown(inputs: Inputs, indices: np.ndarray, sides: Sides, channels: int, crop: float) -> tuple[Tensor, np.ndarray]:
-    """Whole images, centred, and the positions in `indices` of those that could be read."""
+def _shown(split: Split, indices: np.ndarray, sides: Sides, channels: int, crop: float) -> tuple[Tensor, np.ndarray]:
+    """Images as evaluation shows them, and the positions in `indices` of those that could be read."""
+    inputs, whole = split.inputs, split.targets.moved
     if isinstance(inputs, Arrays):
-        whole = _centred(inputs.several(indices, channels), sides, crop)
+        seen = _seen(inputs.several(indices, channels), sides, crop, whole)
         # Grey shown as RGB is one plane seen three times, which nothing may write to.
-        return whole.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
+        return seen.contiguous(memory_format=torch.channels_last), np.arange(len(indices))
 
     def decode(j: int, least: int) -> Tensor:
         return inputs.decode(indices[j], channels=channels, least=least)
 
-    return shown(decode, len(indices), sides=sides, channels=channels, crop=crop, threads=_threads(inputs))
+    return shown(decode, len(indices), sides=sides, channels=channels, crop=crop, threads=_threads(inputs), whole=whole)
 
 
 def shown(
-    whole: Callable[[int, int], Tensor],
+    picture: Callable[[int, int], Tensor],
     n: int,
     *,
     sides: Sides,
     channels: int,
     crop: float = 1.0,
     threads: int = 1,
+    whole: bool = False,
 ) -> tuple[Tensor, np.ndarray]:
     """`n` images as evaluation shows them, uint8 (n, channels, height, width), and the numbers of those that could be read:
-    the others are left out.
+    the others are left out. `whole` images fit into the sides, for heads that find something in them (`Head.whole`).
 
-    `whole(j, least)` is image j as uint8 (channels, height, width) whose short side keeps `least` pixels where it had as
+    `picture(j, least)` is image j as uint8 (channels, height, width) whose short side keeps `least` pixels where it had as
     many; it raises OSError where it cannot be read, and is called by `threads` threads.
     """
     least = _enough(sides, crop)
 
     def image(j: int) -> Tensor:
-        return _centred(_alone(whole(j, least)), sides, crop)
+        return _seen(_alone(picture(j, least)), sides, crop, whole)
 
     return _stacked(n, image, sides, channels, threads=threads)
 
 
-def _move_shown(inputs: Inputs, i: int, sides: Sides, crop: float) -> Move:
+def move_whole(size: Sides, sides: Sides) -> Move:
+    """Where the pixels of a whole picture of `size`, shown to a network of `sides`, lie in it."""
+    return Move.crop_resize((0, 0, *size), fitting(sides, *size))
+
+
+def _move_shown(inputs: Inputs, i: int, sides: Sides, crop: float, *, whole: bool) -> Move:
     """Where the pixels of image `i`, as `_shown` shows it, lie in its picture."""
     height, width = inputs.size(i, least=_enough(sides, crop))
+    origin = inputs.origin(i, height, width)
+    if whole:
+        return origin.then(move_whole((height, width), sides))
     part = central(_around(sides, crop), height, width)
-    whole = covering(_around(sides, crop), *part[2:])
-    resize = Move.crop_resize(part, whole)
-    return inputs.origin(i, height, width).then(resize).then(Move.crop_resize((*_middle(whole, sides), *sides), sides))
+    around = covering(_around(sides, crop), *part[2:])
+    resize = Move.crop_resize(part, around)
+    return origin.then(resize).then(Move.crop_resize((*_middle(around, sides), *sides), sides))
 
 
 def _stacked(
@@ -300,12 +317,24 @@ def _threads(inputs: Inputs) -> int:
     """How many threads make a batch: of images to be decoded, torch's own number up to eight, one in a worker; else one."""
     if isinstance(inputs, Corrupted):  # work for threads wherever the images lie, but that a user's dataset may mind
         return 1 if isinstance(inputs.inputs, Items) else min(8, torch.get_num_threads())
-    return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined) else 1
+    return min(8, torch.get_num_threads()) if isinstance(inputs, Files | Encoded | Joined | Boxed) else 1
 
 
 def _alone(image: Tensor) -> Tensor:
     """An image as a batch of one, of which torch can see that a pixel's channels lie together: its answer does, too."""
     return image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+
+
+def _seen(images: Tensor, sides: Sides, crop: float, whole: bool) -> Tensor:
+    """A batch of one size as a network of `sides` is shown it."""
+    return _fitted(images, sides) if whole else _centred(images, sides, crop)
+
+
+def _fitted(images: Tensor, sides: Sides) -> Tensor:
+    """A batch of one size, made to fit into `sides`, at the top left of black."""
+    height, width = fitting(sides, *images.shape[2:])
+    images = resized(images, height, width)
+    return images if (height, width) == sides else pad(images, (0, sides[1] - width, 0, sides[0] - height))
 
 
 def _centred(images: Tensor, sides: Sides, crop: float) -> Tensor:

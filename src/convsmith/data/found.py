@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from ..errors import DataError, nearest
+from .how import How
 from .inputs.items import name_of
 from .readers.dataset import Own, own_data, parts_of, read_dataset
 from .readers.folder import read_folder
 from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
 from .readers.npz import read_npz
 from .readers.parts import WHOLE, Part, Parts
+from .readers.points.coco import annotations_in, read_coco
+from .readers.points.deeplabcut import project_at, read_csv, read_project
+from .readers.points.lists import in_listed_parts, read_list
+from .readers.points.quads import QUADS, read_quads
+from .readers.points.tables import begins_as_table
 from .readers.table import read_table
 
-__all__ = ["NAMES", "Found", "existing", "find", "is_table"]
+__all__ = ["NAMES", "Found", "existing", "find", "is_table", "read_points"]
 
-NAMES = ("digits", *TORCHVISION_SETS)
+NAMES = ("digits", *QUADS, *TORCHVISION_SETS)
+
+
+USUAL = How()  # nothing is said
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,12 +51,22 @@ def find(
     download: bool,
     progress: Callable[[int, int], None],
     known: Sequence[str] = (),
+    how: How = USUAL,
 ) -> Found:
-    """The data set that is `what`, as `load_data` takes it; `known` are the classes of a network that it is to score.
+    """The data set that is `what`, as `load_data` takes it; `known` are the classes of a network that it is to score, `how`
+    what is said of points in pictures.
 
     Raises:
-        DataError: there is no such data, or it cannot be read.
+        DataError: there is no such data, or it cannot be read; or it has labels, and something was said of points.
     """
+    if isinstance(what, str) and what in QUADS:
+        return Found(what, read_quads(what, how))
+    if isinstance(what, str | Path) and what != "digits" and what not in TORCHVISION_SETS:
+        path = existing(what)
+        if (read := read_points(path, how)) is not None:
+            name = path.resolve().name if path.is_dir() else path.stem
+            return Found(name, _divided(read, how, name))
+    how.refuse_of_labels(str(what) if isinstance(what, str | Path) else name_of(parts_of(what)[0]))
     if not isinstance(what, str | Path):
         return _find_own(what, progress, tuple(known))
     if what == "digits":
@@ -60,16 +79,38 @@ def find(
     return Found(path.stem, read_table(path) if is_table(path) else read_npz(path))
 
 
+def read_points(path: Path, how: How) -> Callable[[], Part] | None:
+    """What reads the points of a file or a folder that has some; None where it has labels."""
+    if path.is_dir():
+        if (root := project_at(path)) is not None:
+            return partial(read_project, root, how.ruler)
+        file = annotations_in(path)
+    else:
+        file = path if path.suffix.lower() == ".json" else None
+    if file is not None:
+        return partial(read_coco, file, how.category, how.ruler)
+    return partial(read_csv, path, how.ruler) if is_table(path) and begins_as_table(path) else None
+
+
+def _divided(read: Callable[[], Part], how: How, name: str) -> Parts:
+    """The parts that a list divides data in, or all of it."""
+    if how.number is not None:
+        raise DataError(
+            f"--divide {how.divide}: only quad30 has numbered divisions; {name} is divided by individual or frame"
+        )
+    return {WHOLE: read} if how.list_ is None else in_listed_parts(read, read_list(how.list_), name)
+
+
 def existing(what: str | Path) -> Path:
     """A folder, an .npz or a .csv file that is there."""
     path = Path(what).expanduser()
     if not path.exists():
         raise DataError(
             f"there is no data '{what}'{nearest(str(what), NAMES)}; give a folder with one sub-folder per class, an "
-            f".npz or .csv file, or one of {', '.join(NAMES)}"
+            f".npz or .csv file, a DeepLabCut project, COCO's .json, or one of {', '.join(NAMES)}"
         )
-    if not path.is_dir() and path.suffix.lower() not in (".npz", ".csv"):
-        raise DataError(f"{path} is neither a folder nor an .npz or .csv file")
+    if not path.is_dir() and path.suffix.lower() not in (".npz", ".csv", ".json"):
+        raise DataError(f"{path} is neither a folder nor an .npz, .csv or .json file")
     return path
 
 

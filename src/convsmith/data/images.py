@@ -49,6 +49,8 @@ class ImageData:
     train on. `mirror` is False where a mirrored image is not of its class, as with digits. `cache` is what training reads
     instead of the images to train on, where that was asked for. `notes` are what who trains on it should know. `roots` are the
     folders that its files lie in. `test` is how many images of a test part are kept from training.
+    `sides` are the median height and width of pictures that are shown whole, since what is looked for may lie anywhere in
+    them; None where their middle is shown.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ImageData:
     notes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     test: int = 0
+    sides: tuple[int, int] | None = None
 
     @property
     def counts(self) -> np.ndarray:
@@ -71,14 +74,23 @@ class ImageData:
 
     def to_record(self) -> dict[str, object]:
         """What a run folder keeps of it as `data.json`."""
-        return {
-            "name": self.name,
-            "classes": list(self.classes),
-            "train": len(self.train),
-            "val": len(self.val),
-            "test": self.test,
-            "split": self.split_note,
-            "per_class": self.counts.T.tolist(),
-            "skipped": [{"path": placed(skipped.path, self.roots), "why": skipped.why} for skipped in self.skipped],
-            "mirror": self.mirror,
-        } | ({"notes": list(self.notes)} if self.notes else {})
+        return (
+            {
+                "name": self.name,
+                "classes": list(self.classes),
+                "train": len(self.train),
+                "val": len(self.val),
+                "test": self.test,
+                "split": self.split_note,
+                "per_class": self.counts.T.tolist(),
+                "skipped": [{"path": placed(skipped.path, self.roots), "why": skipped.why} for skipped in self.skipped],
+                "mirror": self.mirror,
+            }
+            | self._whose()
+            | ({"notes": list(self.notes)} if self.notes else {})
+        )
+
+    def _whose(self) -> dict[str, object]:
+        """How many individuals there are in each part, where that is known."""
+        whose = [len(set(part.groups)) for part in (self.train, self.val)]
+        return {"individuals": whose} if any(whose) else {}

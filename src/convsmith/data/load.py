@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import numpy as np
 from ..errors import DataError
 from ..units import plural
 from .batches import HELD_BYTES
-from .dividing import divided, folded
-from .found import Found, existing, find, is_table
+from .dividing import set_aside
+from .found import Found, existing, find, is_table, read_points
+from .how import How
 from .images import ImageData, Skipped, roots_of
-from .inputs import Arrays, Encoded, Files, Items
+from .inputs import Arrays, Boxed, Encoded, Files, Items
 from .oddities import copies, dim
 from .pictures import examined
+from .quad.drawn import Quads
 from .readers.dataset import Own
 from .readers.folder import read_classes
 from .readers.names import renumbered
@@ -24,7 +28,6 @@ from .readers.npz import read_npz
 from .readers.parts import WHOLE, Part
 from .readers.table import read_table
 from .split import Split
-from .targets import Labels
 
 __all__ = ["load_data", "readable"]
 
@@ -32,6 +35,8 @@ __all__ = ["load_data", "readable"]
 USUAL_SHARE = 0.2
 # Up to here every image is decoded once before training; above, only the headers are read.
 _DECODED_CHECKS = 50_000
+# Pictures whose size is looked at.
+_MEASURED = 256
 
 
 def load_data(
@@ -43,27 +48,39 @@ def load_data(
     seed: int = 0,
     val_fraction: float | None = None,
     fold: tuple[int, int] | None = None,
+    divide: str | None = None,
+    ruler: str | None = None,
+    category: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
-    """Images for classification: `digits`, a class-per-folder directory, an `.npz`, a `.csv` of files and labels, a
+    """Images to train on: `digits`, a class-per-folder directory, an `.npz`, a `.csv` of files and labels, a
     torchvision set by its name, or a dataset of your own: anything with a length that gives (PIL image or uint8 tensor,
-    label), or a pair (train, val).
+    label), or a pair (train, val). Or pictures with points in them: `quad30`, a DeepLabCut project or one of its CSV files, a
+    COCO .json of key points.
 
     `val` names a second folder, `.npz` or `.csv` to validate on as it is. Without it, and where the data has no validation
-    part of its own, a share `val_fraction` of each class is set aside, chosen by `seed` (a fifth by default); or `fold` (i, n):
-    the i-th, counted from 0, of n parts. Where a test part stands beside a validation part it is counted and left alone;
-    alone, it validates. `root` is where torchvision's sets lie; they are fetched only when `download` is true. Unreadable
-    images are skipped and listed; `progress` is told (images looked at, images in all). Raises DataError where nothing
-    sensible can be trained.
+    part of its own, a share `val_fraction` of each class is set aside, chosen by `seed` (a fifth by default); or `fold` (i,
+    n): the i-th, counted from 0, of n parts. Where a test part stands beside a validation part it is counted and left alone;
+    alone, it validates. Pictures with points are divided by `divide`: "individual", which is usual where there are several,
+    "frame", the number of one of quad30's divisions, or a .csv that lists the frames of each part; `ruler` ("nose,eye") names
+    two points whose distance is an individual's scale; `category` chooses one of a COCO file. `root` is where torchvision's
+    sets lie; they are fetched only when `download` is true. Unreadable images are skipped and listed; `progress` is told
+    (images looked at, images in all). Raises DataError where nothing sensible can be trained.
     """
     if val_fraction is not None and not 0 < val_fraction < 1:
         raise DataError(f"--val-share (val_fraction) is {val_fraction:g}; it must lie between 0 and 1")
     report = progress or _unreported
-    found = find(what, root=root, download=download, progress=report)
+    how = How(divide, ruler, category)
+    how.check()
+    found = find(what, root=root, download=download, progress=report, how=how)
+    if val is not None and divide is not None:
+        raise DataError(f"--divide says what is validated on: leave out it or --val {val}")
     if found.divided and "train" not in found.parts:
         raise DataError(f"{what} has a part '{next(iter(found.parts))}' with classes but no 'train' beside it")
     first = found.parts["train" if found.divided else WHOLE]()
-    second = _to_validate(found, first.classes, None if val is None else existing(val))
+    second = _to_validate(
+        found, first.classes, None if val is None else existing(val), How(ruler=ruler, category=category)
+    )
     if second is not None and not (val_fraction is None and fold is None):
         option = "--val-share" if fold is None else "--folds"
         raise DataError(f"{found.name} is validated on {second.name}: {option} divides data that has no such part")
@@ -72,14 +89,15 @@ def load_data(
     skipped, notes = first.skipped + lost, first.notes + odd
     classes = _sound(train, first.classes, found.name, skipped)
     if second is None:
-        train, held_out, note = _set_aside(train, val_fraction or USUAL_SHARE, fold, seed)
+        train, held_out, note = set_aside(train, val_fraction or USUAL_SHARE, fold, seed, divide)
     else:
         done_before = len(first.split)
         held_out, lost, odd = readable(second.split, second.name, lambda done: report(done_before + done, total))
-        skipped, notes = skipped + second.skipped + lost, notes + second.notes + odd
+        skipped = skipped + second.skipped + lost
+        notes += (*(said for said in second.notes if said not in notes), *odd)
         note = f"{second.name}, as it is"
-        _check_validation(held_out, classes, second.name, lost)
-    notes += copies(train, held_out)
+        _check_validation(held_out, train, classes, second.name, lost)
+    notes += (*train.targets.oddities(), *copies(train, held_out))
     test = None if val is None and "val" not in found.parts else found.parts.get("test")
     n, said = (0, "") if test is None else _left_alone(test, found.name)
     return ImageData(
@@ -89,11 +107,12 @@ def load_data(
         held_out,
         note,
         skipped,
-        found.mirror,
+        found.mirror and train.targets.mirrors,
         divided=second is None,
         notes=(*notes, said) if said else notes,
         roots=roots_of(what, val),
         test=n,
+        sides=_median_sides(train),
     )
 
 
@@ -101,10 +120,10 @@ def _unreported(done: int, total: int) -> None:
     pass
 
 
-def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None) -> Part | None:
+def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None, how: How) -> Part | None:
     """What is validated on, with labels in the numbers of `classes`: the file or folder `apart`, or the data's own part."""
     if apart is not None:
-        part = replace(_undivided(apart), name=str(apart))
+        part = replace(_undivided(apart, how), name=str(apart))
     elif own := next((name for name in ("val", "test") if name in found.parts), None):
         part = found.parts[own]()
     else:
@@ -114,8 +133,10 @@ def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None) -> 
     return replace(part, split=renumbered(part.split, part.classes, classes, part.name))
 
 
-def _undivided(path: Path) -> Part:
+def _undivided(path: Path, how: How) -> Part:
     """The images of a second folder or file, which is asked for no parts but one to validate on."""
+    if (points := read_points(path, how)) is not None:
+        return points()
     if path.is_dir():
         return read_classes(path)
     parts = read_table(path) if is_table(path) else read_npz(path)
@@ -136,14 +157,6 @@ def _left_alone(test: Callable[[], Part], name: str) -> tuple[int, str]:
     )
 
 
-def _set_aside(split: Split, share: float, fold: tuple[int, int] | None, seed: int) -> tuple[Split, Split, str]:
-    """What to train on, what to validate on, and how they were divided."""
-    if fold is None:
-        return *divided(split, share, seed), f"{share:.0%} of each class, drawn at random with seed {seed}"
-    at, folds = fold
-    return *folded(split, at, folds, seed), f"part {at + 1} of {folds} of each class, drawn at random with seed {seed}"
-
-
 def readable(
     split: Split, name: str, progress: Callable[[int], None]
 ) -> tuple[Split, tuple[Skipped, ...], tuple[str, ...]]:
@@ -153,6 +166,10 @@ def readable(
             source: Callable[[int], str | bytes] = paths.__getitem__
         case Encoded() as encoded:
             paths, source = (), encoded.bytes_of
+        case Boxed(inputs=Files(paths=whole_paths)):
+            paths, source = whole_paths, whole_paths.__getitem__
+        case Quads():
+            return _drawn(split, progress), (), ()
         case Items():  # each was looked at when its label was read
             return split, (), ()
         case Arrays(images=pixels):
@@ -172,48 +189,53 @@ def readable(
         split = split.take(np.flatnonzero(good))
     odd = sum((dim([b for d, b in looked if d == deep], deep=deep) for deep in (False, True)), ())
     images = [one.image for one in seen if one.image is not None]
-    if images and len(images) == len(split) and len({image.shape for image in images}) == 1:
+    if (
+        isinstance(split.inputs, Files | Encoded)
+        and images
+        and len(images) == len(split)
+        and len({image.shape for image in images}) == 1
+    ):
         paths = split.inputs.paths if isinstance(split.inputs, Files) else ()
         return replace(split, inputs=Arrays(np.stack(images), paths)), skipped, odd
     return split, skipped, odd
 
 
+def _drawn(split: Split, progress: Callable[[int], None]) -> Split:
+    """The split with pictures that were drawn, once."""
+    pictures = np.empty((len(split), *split.inputs.size(0), 3), np.uint8)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for i, picture in enumerate(pool.map(split.inputs.decode, range(len(split)))):
+            pictures[i] = picture.permute(1, 2, 0)
+            progress(i + 1)
+    return replace(split, inputs=Arrays(pictures))
+
+
 def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> tuple[str, ...]:
-    """The names of the classes, once each of them is known to have two images or more."""
+    """The names of the classes, once there is enough to train on."""
     lost = f" ({len(skipped)} unreadable, the first {skipped[0].path}: {skipped[0].why})" if skipped else ""
     if len(split) == 0:
         raise DataError(f"{where} has no images{lost}")
-    most = _largest(split)
-    if most >= (len(names) or len(split)):
-        known = (
-            f"only {plural(len(names), 'class name')}, numbered from 0"
-            if names
-            else f"only {plural(len(split), 'image')}; number the classes from 0"
-        )
-        raise DataError(f"{where} has a label {most} but {known}")
-    least = int(split.targets.labels.min()) if isinstance(split.targets, Labels) else 0
-    if least > 0 and not names:
-        raise DataError(f"{where} has labels from {least} to {most}: number the classes from 0, as by labels - {least}")
-    names = names or tuple(str(label) for label in range(most + 1))
-    if len(names) < 2:
-        raise DataError(f"{where} has one class, '{names[0]}'; to tell classes apart there must be two or more")
-    for name, n in zip(names, split.targets.counts(len(names)).tolist(), strict=True):
-        if n < 2:
-            raise DataError(
-                f"class '{name}' of {where} has {'one image' if n else 'no images'}{lost}; "
-                "give it two or more, or leave the class out"
-            )
-    return names
+    return split.targets.sound(names, where, lost)
 
 
-def _check_validation(split: Split, classes: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> None:
+def _check_validation(
+    split: Split, train: Split, classes: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]
+) -> None:
     if len(split) == 0:
         lost = f"; {len(skipped)} unreadable ones were skipped" if skipped else ""
         raise DataError(f"there are no validation images in {where}{lost}")
-    if _largest(split) >= len(classes):
-        raise DataError(f"{where} has a label {_largest(split)} but training has only {len(classes)} classes")
+    if split.targets.moved != train.targets.moved:
+        points, labels = (where, "what is trained on") if split.targets.moved else ("what is trained on", where)
+        raise DataError(f"{points} has points in its pictures, and {labels} has labels")
+    if wrong := split.targets.foreign(classes):
+        raise DataError(f"{where} has {wrong}")
 
 
-def _largest(split: Split) -> int:
-    """The largest class number that an image has; of targets that come with their classes' names, none is too large."""
-    return int(split.targets.labels.max()) if isinstance(split.targets, Labels) else -1
+def _median_sides(split: Split) -> tuple[int, int] | None:
+    """The median height and width of pictures that are shown whole, of some that lie evenly apart where there are many."""
+    if not split.targets.moved or not len(split):
+        return None
+    looked = np.linspace(0, len(split) - 1, min(len(split), _MEASURED)).astype(int)
+    sizes = np.array([split.inputs.size(i) for i in looked.tolist()])
+    height, width = np.median(sizes, axis=0)
+    return round(float(height)), round(float(width))

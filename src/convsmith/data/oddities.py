@@ -77,8 +77,12 @@ def copies(train: Split, val: Split) -> tuple[str, ...]:
         *said(
             shared, f"of training images among the {len(val)} to validate on", "; their score is not one of new images"
         ),
-        *said(torn, "in two classes", "; one of the two labels is wrong"),
-        *said(again, "in one class"),
+        *said(
+            torn,
+            "that are labelled in two ways" if train.targets.moved else "in two classes",
+            "; one of the two labels is wrong",
+        ),
+        *said(again, "that are labelled alike" if train.targets.moved else "in one class"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-__all__ = ["central", "covering", "resized", "shortened"]
+__all__ = ["central", "covering", "fitting", "resized", "shortened"]
 
 # An image that is this many times longer than the network's is cut before it is enlarged: of a line of pixels, all of it
 # would fill the memory.
@@ -23,6 +23,14 @@ def covering(sides: tuple[int, int], height: int, width: int) -> tuple[int, int]
     if height * wide <= width * high:
         return high, high * width // height
     return wide * height // width, wide
+
+
+def fitting(sides: tuple[int, int], height: int, width: int) -> tuple[int, int]:
+    """The largest (height, width) of an image's own shape that fit into `sides`; the side that does not fit exactly is rounded."""
+    high, wide = sides
+    if height * wide >= width * high:
+        return high, max(1, (2 * high * width + height) // (2 * height))
+    return max(1, (2 * wide * height + width) // (2 * width)), wide
 
 
 def central(sides: tuple[int, int], height: int, width: int) -> tuple[int, int, int, int]:

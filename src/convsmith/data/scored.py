@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import DataError
 from .found import find
+from .how import How
 from .images import Skipped, roots_of
 from .load import readable
 from .readers.dataset import Own
-from .readers.names import matched
+from .readers.names import listed, matched
 from .readers.parts import WHOLE
 from .split import Split
 from .targets import Labels, ManyLabels, Targets
@@ -49,17 +50,23 @@ def load_to_score(
     part: str | None = None,
     root: Path | None = None,
     download: bool = False,
+    divide: str | None = None,
+    ruler: str | None = None,
+    category: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ToScore:
     """Every image of `part` of the data, for a network of `classes` whose answers are of `kind`.
 
     `part` is train, val or test where the data has such parts, or all of it together; by default val, else test, else all.
-    Classes are matched by name, and may be fewer than the network's; one image of each is enough.
+    `divide`, `ruler` and `category` are as in `load_data`. Classes are matched by name, and may be fewer than the network's;
+    one image of each is enough.
 
     Raises:
         DataError: no such part, no image, or classes that the network does not know.
     """
-    found = find(what, root=root, download=download, progress=progress, known=classes)
+    how = How(divide, ruler, category)
+    how.check()
+    found = find(what, root=root, download=download, progress=progress, known=classes, how=how)
     chosen = part or next((name for name in ("val", "test") if name in found.parts), WHOLE)
     if chosen == WHOLE:
         parts = [read() for read in found.parts.values()]
@@ -72,10 +79,13 @@ def load_to_score(
     name = found.name if chosen == WHOLE else f"{found.name}/{chosen}"
     total, done = sum(len(one.split) for one in parts), 0
     splits, skipped = [], sum((one.skipped for one in parts), ())
-    notes = tuple(note for one in parts for note in one.notes)
+    notes = tuple(dict.fromkeys(note for one in parts for note in one.notes))
     for one in parts:
         split, lost, odd = readable(one.split, name, _told(progress, done, total))
         splits.append(_answered(matched(split, one.classes, classes, name), kind, len(classes), name))
+        beyond = [known for known in one.classes if known not in classes] if one.split.targets.moved else []
+        if beyond:
+            odd += (f"not scored, since the network does not know them: {listed(beyond)}",)
         skipped, notes, done = skipped + lost, notes + odd, done + len(one.split)
     split = splits[0].joined(*splits[1:])
     if not len(split):
@@ -101,5 +111,9 @@ def _answered(split: Split, kind: type[Targets], classes: int, name: str) -> Spl
                     f"{name} has images of several classes, or of none, and the network gives each image one"
                 )
             return replace(split, targets=Labels(labels.argmax(1)))
+        case other if not isinstance(other, kind):
+            points = "points in its pictures" if other.moved else "labels"
+            wanted = "finds points" if kind.moved else "gives each image classes"
+            raise DataError(f"{name} has {points}, and the network {wanted}")
         case _:
             return split

@@ -1,4 +1,4 @@
-"""A few images of each class, small, for a page that shows what a network was trained on."""
+"""A few images of each class or individual, small, for a page that shows what a network was trained on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from PIL import Image
 
 from .images import ImageData
 from .inputs import Inputs
-from .targets import Labels
 
 __all__ = ["strip"]
 
@@ -21,14 +20,11 @@ SIDE = 56
 
 
 def strip(images: ImageData) -> dict[str, tuple[str, ...]]:
-    """Up to 6 training images of each of the first 12 classes, spread evenly, as data URIs of JPEGs of 56 pixels a side at
-    most. Empty where an image may be of several classes; one that cannot be read any more is left out."""
-    targets = images.train.targets
-    if not isinstance(targets, Labels):
-        return {}
+    """Up to 6 training images of each of the first 12 classes, or individuals where the targets are points, spread evenly, as
+    data URIs of JPEGs of 56 pixels a side at most. Empty where an image may be of several classes; one that cannot be read any
+    more is left out."""
     found = {}
-    for label, name in enumerate(images.classes[:MOST_CLASSES]):
-        own = np.flatnonzero(targets.labels == label)
+    for name, own in images.train.targets.samples(images.classes, MOST_CLASSES).items():
         chosen = own[np.linspace(0, len(own) - 1, min(EACH, len(own))).astype(int)].tolist()
         found[name] = tuple(picture for i in chosen if (picture := _small(images.train.inputs, i)))
     return found

@@ -5,11 +5,14 @@
 | `loop`      | `evaluate`: a network over batches, by a meter; `outputs`: without one   |
 | `top1`      | `Top1`: top-1, top-5, loss, confusion, the most confident wrong answers  |
 | `many`      | `ManyRight`: of several labels an image                                  |
+| `points`    | `PointErrors`: how far points are off, in pixels and over the individual's scale |
+| `poses`     | the pictures whose points are farthest off, small enough for a page      |
 | `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
 from .intervals import bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
+from .points import PointErrors
 from .top1 import Top1
 
-__all__ = ["Batch", "Meter", "Top1", "bootstrapped", "evaluate", "outputs", "wilson"]
+__all__ = ["Batch", "Meter", "PointErrors", "Top1", "bootstrapped", "evaluate", "outputs", "wilson"]

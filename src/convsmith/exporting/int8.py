@@ -19,6 +19,7 @@ from .metadata import Metadata, attach, snippet
 __all__ = ["Quantised", "quantise"]
 
 Images = NDArray[np.float32]
+_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _INT8 = ("QLinearConv", "ConvInteger")
 
 
@@ -69,6 +70,7 @@ def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Me
                 _reader(name, images),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
+                nodes_to_exclude=_behind_the_last_product(ready),
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
@@ -86,6 +88,22 @@ def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Me
     eight = sum(ran[kind] for kind in _INT8)
     every = eight + sum(ran[kind] for kind in ("Conv", "FusedConv"))
     return Quantised(path, path.stat().st_size, source.stat().st_size, every, eight, metadata)
+
+
+def _behind_the_last_product(path: Path) -> list[str]:
+    """The nodes that make answers of what the last convolutions and products put out, such as points of maps: in eight bits
+    places would be told in steps of a 255th of the picture."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    needed: set[str] = set()  # tensors that some product behind them reads
+    behind = []
+    for node in reversed(graph.node):
+        if node.op_type in _PRODUCTS or needed.intersection(node.output):
+            needed.update(node.input)
+        else:
+            behind.append(node.name)
+    return behind
 
 
 def _reader(name: str, images: Sequence[Images]) -> object:

@@ -16,6 +16,8 @@ __all__ = ["NORMALISED", "PROBABILITIES", "RAW", "RESIZE", "Metadata", "attach",
 
 # How evaluation shows a picture to a network, in words for whoever does it again.
 RESIZE = "least size of its shape that covers the resolution, rounded down; bilinear, antialiased; then the centre"
+WHOLE = "largest size of its shape that fits the resolution, rounded; bilinear, antialiased; at the top left, filled up with black"
+_VIEWS = {"middle": RESIZE, "whole": WHOLE}
 # What a file takes: prepared images, or pictures as they lie in memory.
 NORMALISED, RAW = "float32 NCHW", "uint8 NHWC"
 PROBABILITIES = "probabilities"
@@ -28,6 +30,10 @@ class Metadata:
     scale from 0 to 1; `classes` is empty where the outputs have numbers only. `activation` makes probabilities of the
     outputs: softmax of one class an image, sigmoid of any number, none where they are that already. `input` is what the
     file takes; one that takes raw pictures has `mean` and `std` in itself. `convsmith` is the version that wrote it.
+
+    Of a network that finds points `classes` are their names, `bones` the pairs of them, as numbers from 0, to draw a line
+    between; its points are in pixels of what it was shown. `view` is `middle`, the centre of a picture, or `whole`, a
+    picture to its borders.
     """
 
     resolution: tuple[int, int]
@@ -39,6 +45,8 @@ class Metadata:
     activation: str = "softmax"
     resize: str = RESIZE
     input: str = NORMALISED
+    view: str = "middle"
+    bones: tuple[tuple[int, int], ...] = ()
     convsmith: str = field(default_factory=lambda: dict(this_machine().packages).get("convsmith", "unknown"))
 
     @property
@@ -66,6 +74,8 @@ def describe(given: Metadata) -> dict[str, str]:
         "outputs": json.dumps(given.outputs),
     }
     told |= {"input": given.input} if given.raw else {}
+    told |= {"view": given.view} if given.view != "middle" else {}
+    told |= {"bones": json.dumps(given.bones)} if given.bones else {}
     return told | ({"classes": json.dumps(given.classes, ensure_ascii=False)} if given.classes else {})
 
 
@@ -95,7 +105,8 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
             f"{source} does not say how its images are prepared: its metadata lacks {', '.join(missing)}. `convsmith export` "
             "writes files that do"
         )
-    if told["resize"] != RESIZE:
+    view = told.get("view", "middle")
+    if told["resize"] != _VIEWS.get(view):
         raise UserError(
             f"{source} asks for images resized in a way that this version does not know: {told['resize']!r} (written by "
             f"convsmith {told.get('convsmith', 'of an unknown version')})"
@@ -110,6 +121,7 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         names, outputs = (
             tuple(str(one) for one in json.loads(told.get(name, "[]"))) for name in ("classes", "outputs")
         )
+        bones = tuple((int(one), int(other)) for one, other in json.loads(told.get("bones", "[]")))
         channels = int(json.loads(told["channels"]))
     except (ValueError, TypeError) as error:
         raise UserError(f"the metadata of {source} is damaged: {error}") from None
@@ -123,9 +135,37 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         outputs=outputs or ("logits",),
         task=told.get("task", "classify"),
         activation=activation,
+        resize=told["resize"],
         input=taken,
+        view=view,
+        bones=bones,
         convsmith=told.get("convsmith", ""),
     )
+
+
+def _of_points(file: Path, given: Metadata) -> str:
+    label = "names[i]" if given.classes else "i"
+    prepared = "pixels[None]"
+    if not given.raw:
+        prepared = '((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")'
+    return f'''\
+import json, numpy, onnxruntime
+from PIL import Image, ImageOps
+
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
+told = net.get_modelmeta().custom_metadata_map
+{_told(given)}
+image = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("{"L" if given.channels == 1 else "RGB"}")
+w, h = image.size
+size = ((2 * high * w + h) // (2 * h), high) if h * wide >= w * high else (wide, (2 * wide * h + w) // (2 * w))
+shown = Image.new(image.mode, (wide, high))
+shown.paste(image.resize(size, Image.Resampling.BILINEAR))
+pixels = numpy.array(shown).reshape(high, wide, -1)
+points, likelihood = (one[0] for one in net.run(None, {{net.get_inputs()[0].name: {prepared}}}))
+points = (points + 0.5) * numpy.divide(image.size, size) - 0.5  # in the picture's own pixels
+for i, (x, y) in enumerate(points):
+    print({label}, round(float(x), 1), round(float(y), 1), round(float(likelihood[i]), 4))
+'''
 
 
 _ACTIVATIONS = {
@@ -137,6 +177,8 @@ _ACTIVATIONS = {
 def snippet(file: Path, given: Metadata) -> str:
     """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
     onnxruntime, NumPy and Pillow alone."""
+    if given.view == "whole":
+        return _of_points(file, given)
     label = "names[i]" if given.classes else "i"
     return f'''\
 import json, numpy, onnxruntime

@@ -94,6 +94,8 @@ def part_to_score(
     began = Source.of(run)
     now = began if data is None else source_of(data, Options(root=root, download=download))
     source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)
+    if now.what != began.what:  # other data is not divided as the run's own
+        source = replace(source, divide=None)
     asked = split or ("val" if data is None else None)
     if data is None and asked in OWN_PARTS:
         source.refuse_missing(f"`convsmith evaluate {run.path} PATH --split {asked}`, PATH for {{}}")
@@ -116,6 +118,9 @@ def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, wa
             part=part,
             root=None if source.root is None else Path(source.root),
             download=source.download,
+            divide=source.divide,
+            ruler=source.ruler,
+            category=source.category,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
     except NotDivided as error:

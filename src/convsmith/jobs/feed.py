@@ -30,6 +30,7 @@ from ..data.images import placed
 from ..errors import UserError, first_line
 from ..evals import evaluate
 from ..exporting import Metadata
+from ..exporting.metadata import RESIZE, WHOLE
 from ..model import Model, build
 from ..recipe import Recipe
 from ..resolve import load_weights, weights_of
@@ -239,6 +240,9 @@ def refuse_lone_images(spec: ArchSpec, recipe: Recipe, images: int, ranks: Ranks
 
 def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None = None) -> Metadata:
     """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
+    body = getattr(task, "body", None)
+    kind = "pose" if task is None and spec.head.decides else (task or Classify()).kind
+    bones: tuple[tuple[int, int], ...] = () if body is None else body.bones
     task, image = task or Classify(), spec.input
     return Metadata(
         image.sides,
@@ -246,8 +250,11 @@ def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None =
         image.std,
         tuple(classes),
         outputs=spec.head.outputs,
-        task=task.kind,
-        activation=task.activation,
+        task=kind,
+        activation="none" if spec.head.decides else task.activation,
+        resize=WHOLE if spec.head.whole else RESIZE,
+        view="whole" if spec.head.whole else "middle",
+        bones=bones,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,16 @@ from ..data.readers.dataset import Own, described, own_data
 from ..errors import UserError
 from ..ranges import above, at_least, check_numbers
 from ..recipe import Recipe
-from ..recipes import changed
+from ..recipes import changed, refuse_changes
 from ..recipes import recipe as named_recipe
 from ..runs import RunFolder
+from ..tasks import Task
 from .source import Source
 
-__all__ = ["Data", "Options", "base_recipe", "resolved_recipe", "source_again", "source_of"]
+__all__ = [
+    "Data", "Options", "base_recipe", "refuse_settings", "resolved_recipe", "source_again", "source_of",
+    "usual_recipe",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,19 @@ class Options:
     `pseudo_label`, of which `pseudo_ratio` images are drawn for each labelled one.
     """
 
-    recipe: str | Recipe | None = None  # without one finetune where there are weights to begin with, else quick
+    recipe: str | Recipe | None = (
+        None  # without one the task's: finetune or pose with weights, else quick or pose-scratch
+    )
     settings: tuple[str, ...] = ()
     val: str | Path | None = None
     root: str | Path | None = None
     download: bool = False
     val_share: float | None = None  # of each class, set aside where the data is not divided; None is a fifth
+    divide: str | Path | None = (
+        None  # pictures with points: individual, frame, a number, or a .csv of the frames of each part
+    )
+    ruler: str | None = None  # two points, as "nose,eye", whose distance is the scale of an individual
+    category: str | None = None  # the one of a COCO file that is wanted
     folds: int | None = None  # cross-validation: as many trainings, each validated on another part
     seed: int = 0
     workers: int = 0
@@ -81,7 +93,16 @@ def source_of(data: Data, options: Options) -> Source:
         own=own is not None,
         val_share=options.val_share,
         fold=None if options.folds is None else (0, _folds(options)),
+        divide=None if options.divide is None else _division(options.divide),
+        ruler=options.ruler,
+        category=options.category,
     )
+
+
+def _division(divide: str | Path) -> str:
+    """A way to divide; a list of frames by where it lies, in absolute terms."""
+    path = Path(divide).expanduser()
+    return str(path.resolve()) if path.suffix.lower() == ".csv" else str(divide)
 
 
 def _folds(options: Options) -> int:
@@ -108,6 +129,21 @@ def base_recipe(options: Options, usual: str) -> Recipe:
     return named_recipe(named) if isinstance(named, str) else named
 
 
-def resolved_recipe(options: Options) -> Recipe:
-    """The recipe of a training, with the options' changes."""
-    return changed(base_recipe(options, "quick" if options.weights is None else "finetune"), options.settings)
+def resolved_recipe(options: Options, usual: str) -> Recipe:
+    """The recipe that the options name, else the `usual` one, with the options' changes."""
+    return changed(base_recipe(options, usual), options.settings)
+
+
+def usual_recipe(task: Task, options: Options) -> str:
+    """The name of the recipe that a task is trained by where nobody says."""
+    scratch, tuned = task.recipes
+    return scratch if options.weights is None else tuned
+
+
+def refuse_settings(options: Options, usual: Sequence[str]) -> None:
+    """Raise `UserError`, before the data is known and so the task, where no recipe that may be meant can be changed so: the
+    one that the options name, else any of the `usual` ones, the likeliest first."""
+    if options.recipe is None:
+        refuse_changes(usual, options.settings)
+    else:
+        resolved_recipe(options, "")

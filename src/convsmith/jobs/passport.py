@@ -117,7 +117,7 @@ def _sheet(run: RunFolder, found: Robustness, base: RunFolder, other: Robustness
     spec = run.spec
     return Sheet(
         name=run.path.name,
-        network=f"{spec.name} at {spec.input.resolution} px",
+        network=f"{spec.name} at {spec.input.px} px",
         robustness=found,
         params=cost.params if cost else None,
         macs=cost.macs if cost else None,

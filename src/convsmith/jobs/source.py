@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import NAMES, Arrays, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, Skipped, load_data
+from ..data import NAMES, Arrays, Boxed, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, Skipped, load_data
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import DataError, UserError
@@ -33,7 +33,7 @@ class Source:
 
     `own`: it is a dataset that lives in Python and in no file. `what` then only describes it, and it has to be given again.
     `val_share` of each class is set aside where the data is not divided, None being the usual share; or `fold` (i, n), the
-    i-th of n parts, counted from 0.
+    i-th of n parts, counted from 0. `divide`, `ruler` and `category` are of points in pictures, as in `load_data`.
     """
 
     what: str
@@ -48,6 +48,9 @@ class Source:
     own: bool = field(default=False, metadata=LATER)
     val_share: float | None = field(default=None, metadata=LATER)
     fold: tuple[int, int] | None = field(default=None, metadata=LATER)
+    divide: str | None = field(default=None, metadata=LATER)
+    ruler: str | None = field(default=None, metadata=LATER)
+    category: str | None = field(default=None, metadata=LATER)
 
     @classmethod
     def of(cls, run: RunFolder) -> Source:
@@ -75,6 +78,8 @@ class Source:
         place: list[object] = [self.what, self.val, self.root, self.pseudo]
         if self.pseudo is not None:  # which of them are drawn depends on these
             place += [self.pseudo_ratio, self.seed]
+        if self.divide is not None or self.category is not None:
+            place += [self.divide, self.category]
         # What was set aside is held as well: every seed divides another way, and all of them share one cache.
         inputs = (images.train.inputs, images.val.inputs) if images.divided else (images.train.inputs,)
         digits = hashlib.sha256(repr(place).encode()).hexdigest()[:8]
@@ -96,6 +101,9 @@ class Source:
             seed=self.seed,
             val_fraction=self.val_share,
             fold=self.fold,
+            divide=self.divide,
+            ruler=self.ruler,
+            category=self.category,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
         for note in (*found.notes, *unread(found.skipped)):
@@ -104,7 +112,11 @@ class Source:
 
     def refuse_missing(self, remedy: str) -> None:
         """Raise DataError where a file or folder is not there any more; `remedy` says where its new place can be told."""
-        for option, place in (("--data", None if self.own or self.what in NAMES else self.what), ("--val", self.val)):
+        for option, place in (
+            ("--data", None if self.own or self.what in NAMES else self.what),
+            ("--val", self.val),
+            ("--divide", self.divide if self.divide and self.divide.endswith(".csv") else None),
+        ):
             if place is not None and not Path(place).exists():
                 raise DataError(
                     f"there is no data {place} any more; where it lies now is said by {remedy.format(option)}"
@@ -184,7 +196,7 @@ def contents(images: ImageData) -> str:
             case Encoded():
                 for i in range(len(inputs)):
                     digest.update(inputs.bytes_of(i))
-            case Files(paths=paths):
+            case Files(paths=paths) | Boxed(inputs=Files(paths=paths)):
                 for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
                     digest.update(f"{path.parent.name}/{path.name} {size}\0".encode(errors="surrogateescape"))

@@ -10,11 +10,13 @@ from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
 from .scaled_ws import ScaledWSConv2d, standardised
 from .squeeze import SqueezeExcite
+from .transposed import Doubling
 
 __all__ = [
     "Affine2d",
     "Conv2d",
     "ConvNorm",
+    "Doubling",
     "DropPath",
     "EvoNormB",
     "EvoNormKind",

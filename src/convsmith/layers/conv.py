@@ -67,6 +67,11 @@ def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
     return F.pad(x, (*wide, *high), value=value) if any((*high, *wide)) else x
 
 
+def spread(conv: nn.Conv2d) -> int:
+    """How many cells a square kernel reaches over, its gaps among them."""
+    return conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
+
+
 class SameConv2d(Conv2d):
     """`Conv2d` padded by TensorFlow's SAME rule, for weights that were trained with it.
 
@@ -76,7 +81,7 @@ class SameConv2d(Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == (1, 1):
             return super().forward(x)
-        x = pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
+        x = pad_same(x, spread(self), self.stride[0], 0.0)
         out: Tensor = F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
         return out
 

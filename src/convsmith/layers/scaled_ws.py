@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .conv import Conv2d, SameConv2d, pad_same
+from .conv import Conv2d, SameConv2d, pad_same, spread
 
 __all__ = ["ScaledWSConv2d", "standardised"]
 
@@ -37,6 +37,7 @@ class ScaledWSConv2d(nn.Conv2d):
         *,
         stride: int = 1,
         groups: int = 1,
+        dilation: int = 1,
         scale: float = 1.0,
         eps: float = 1e-4,
         floor: bool = True,
@@ -48,7 +49,8 @@ class ScaledWSConv2d(nn.Conv2d):
             outputs,
             kernel,
             stride=stride,
-            padding=kernel // 2,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
             groups=groups,
             padding_mode="circular" if circular else "zeros",
         )
@@ -67,7 +69,7 @@ class ScaledWSConv2d(nn.Conv2d):
         if weight.dtype is not x.dtype:  # in autocast
             weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
         if self.same and self.stride != (1, 1):
-            x = pad_same(x, self.kernel_size[0], self.stride[0], 0.0)
+            x = pad_same(x, spread(self), self.stride[0], 0.0)
             return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
         return self._conv_forward(x, weight, bias)
 
@@ -90,13 +92,13 @@ class ScaledWSConv2d(nn.Conv2d):
 
     def plain(self) -> Conv2d:
         """A convolution that holds the filters as they stand, for export: in evaluation the same to the bit."""
-        kernel = self.kernel_size[0]
         conv = (SameConv2d if self.same else Conv2d)(
             self.in_channels,
             self.out_channels,
-            kernel,
+            self.kernel_size[0],
             stride=self.stride[0],
-            padding=kernel // 2,
+            padding=self.padding,  # type: ignore[arg-type]
+            dilation=self.dilation[0],
             groups=self.groups,
             bias=self.bias is not None,
             padding_mode=self.padding_mode,

@@ -17,6 +17,7 @@ from .blocks.shortcut import Shortcut
 from .convs.plain import PlainConv
 from .convs.scaled_ws import Guard, ScaledWS
 from .heads.classifier import PooledClassifier
+from .heads.keypoints import Keypoints
 from .mixers.lambda_ import Lambda
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
@@ -42,6 +43,7 @@ __all__ = [
     "GroupNorm",
     "Guard",
     "Halving",
+    "Keypoints",
     "Lambda",
     "MBConv",
     "NFBottleneck",
@@ -78,4 +80,5 @@ PARTS: tuple[type[Part], ...] = (
     ConvStem,
     DeepStem,
     PooledClassifier,
+    Keypoints,
 )

@@ -25,11 +25,15 @@ def conv_norm(
     *,
     stride: int = 1,
     groups: int = 1,
+    dilation: int = 1,
     activate: bool = True,
     zero: bool = False,
 ) -> nn.Module:
     """A convolution in the network's style, then its normalisation and activation."""
-    conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups)
+    if dilation == 1:
+        conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups)
+    else:
+        conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups, dilation=dilation)
     return ConvNorm(conv, style.norm.build(c_out, activate=activate, zero=zero))
 
 

@@ -4,17 +4,27 @@
 | ----------- | --------------------------------------------------------------------- |
 | `recipe`    | `Recipe`, what it does to images, and the optimisers                  |
 | `schedules` | how the learning rate goes on after the warm-up                       |
-| `policies`  | the colour policies: RandAugment, AutoAugment, jitter                 |
+| `policies`  | policies: RandAugment, AutoAugment, jitter, and one for poses         |
 | `sized`     | numbers that depend on how big a network is                           |
 """
 
-from .policies import POLICIES, SUB_POLICIES, AutoAugment, ColourJitter, Operation, Policy, RandAugment, Untouched
-from .recipe import KINDS, OPTIMISERS, SGD, AdamW, Augment, Keep, Optimiser, Precision, Recipe, RMSPropTF
-from .schedules import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Steps
+from .policies import (
+    POLICIES,
+    SUB_POLICIES,
+    AutoAugment,
+    ColourJitter,
+    Operation,
+    Policy,
+    PoseAugment,
+    RandAugment,
+    Untouched,
+)
+from .recipe import KINDS, OPTIMISERS, SGD, AdamW, Augment, Keep, Norms, Optimiser, Precision, Recipe, RMSPropTF
+from .schedules import SCHEDULES, Constant, Cosine, Exponential, Linear, Schedule, Stairs, Steps
 from .sized import BySize, Size, settled
 
 __all__ = [
     "KINDS", "OPTIMISERS", "POLICIES", "SCHEDULES", "SGD", "SUB_POLICIES", "AdamW", "Augment", "AutoAugment",
-    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Keep", "Linear", "Operation", "Optimiser", "Policy",
-    "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Steps", "Untouched", "settled",
+    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Keep", "Linear", "Norms", "Operation", "Optimiser", "Policy",
+    "PoseAugment", "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Stairs", "Steps", "Untouched", "settled",
 ]  # fmt: skip

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, final
 
-from ..ranges import at_least, check_numbers
+from ..ranges import above, at_least, check_numbers
 from ..tagged import Tagged
 from .sized import BySize, every_size
 
-__all__ = ["POLICIES", "SUB_POLICIES", "AutoAugment", "ColourJitter", "Operation", "Policy", "RandAugment", "Untouched"]
+__all__ = [
+    "POLICIES", "SUB_POLICIES", "AutoAugment", "ColourJitter", "Operation", "Policy", "PoseAugment", "RandAugment",
+    "Untouched",
+]  # fmt: skip
 
 MOST_LAYERS, MOST_MAGNITUDE = 4, 100
+MOST_BLUR, MOST_SCALE = 99, 10
 
 
 class Operation(StrEnum):
@@ -112,7 +116,49 @@ class ColourJitter(Policy):
             at_least(f"augment.policy.{name}", getattr(self, name), 0, 1)
 
 
-POLICIES: tuple[type[Policy], ...] = (Untouched, RandAugment, AutoAugment, ColourJitter)
+@final
+@dataclass(frozen=True)
+class PoseAugment(Policy):
+    """For joints: the whole picture is turned, sized and shifted at once, then blurred, given holes, and lit otherwise.
+
+    It is drawn after the pipeline that DeepLabCut 2 has in imgaug (its pose_imgaug.py and pose_cfg.yaml): `turn`, up to so
+    many degrees either way, with `turn_chance`; `scale`, its share of the size in 0.5 to 1.25, here one for each picture, there one
+    a batch; `blur`, motion by 3 to so many pixels, with `blur_chance`, there always by 7; `drop`, the share of the rectangles of
+    a grid that turn black, with `drop_chance`, the grid having `drop_grid` cells for a pixel. DeepLabCut shrinks training
+    pictures to 0.8 of their size as well, and no others; `scale` 0.4 to 1 does that.
+
+    Ours: `shift` by up to a share of the sides with `shift_chance`, where it crops or pads by as much; the chance of it is its
+    own. `contrast` and `gain`, always, each a factor in 1 -+ itself, where it equalises histograms, embosses and warps.
+    """
+
+    kind: ClassVar[str] = "pose"
+    turn: float = 25.0
+    turn_chance: float = 0.4
+    scale: tuple[float, float] = (0.5, 1.25)
+    shift: float = 0.15
+    shift_chance: float = 0.4
+    blur: int = 7
+    blur_chance: float = 0.5
+    drop: float = 0.02
+    drop_grid: float = 0.3
+    drop_chance: float = 0.5
+    contrast: float = 0.2
+    gain: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("augment.policy.turn", self.turn, 0, 180)
+        for name in ("turn_chance", "shift", "shift_chance", "blur_chance", "drop", "drop_chance", "contrast", "gain"):
+            at_least(f"augment.policy.{name}", getattr(self, name), 0, 1)
+        at_least("augment.policy.blur", self.blur, 0, MOST_BLUR)
+        above("augment.policy.drop_grid", self.drop_grid, 0, 1)
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= MOST_SCALE:
+            raise ValueError(
+                f"augment.policy.scale is {self.scale}; it needs 0 < least <= most, and no more than {MOST_SCALE}"
+            )
+
+
+POLICIES: tuple[type[Policy], ...] = (Untouched, RandAugment, AutoAugment, ColourJitter, PoseAugment)
 
 Choice = tuple[Operation, float, int]
 _O = Operation

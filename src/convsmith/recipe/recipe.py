@@ -17,7 +17,19 @@ from .policies import POLICIES, Policy, Untouched
 from .schedules import SCHEDULES, Cosine, Schedule
 from .sized import BySize, every_size
 
-__all__ = ["KINDS", "OPTIMISERS", "SGD", "AdamW", "Augment", "Keep", "Optimiser", "Precision", "RMSPropTF", "Recipe"]
+__all__ = [
+    "KINDS",
+    "OPTIMISERS",
+    "SGD",
+    "AdamW",
+    "Augment",
+    "Keep",
+    "Norms",
+    "Optimiser",
+    "Precision",
+    "RMSPropTF",
+    "Recipe",
+]
 
 
 class Precision(StrEnum):
@@ -34,6 +46,14 @@ class Keep(StrEnum):
 
     LAST = "last"
     BEST = "best"
+
+
+class Norms(StrEnum):
+    """What norms that read a batch do in training: go by its statistics, as they were `trained`; or by those that they came
+    with, `frozen`, as in evaluation."""
+
+    TRAINED = "trained"
+    FROZEN = "frozen"
 
 
 @dataclass(frozen=True)
@@ -167,6 +187,9 @@ class Recipe:
     `frozen` trains the classifier alone, on features of a network in evaluation mode (a linear probe). `trunk_rate` is the
     rate of everything before the classifier as a share of the classifier's.
 
+    `norms` says by which statistics batch norm, and EvoNorm-B, go in training. Frozen they stay in evaluation mode, and their
+    scales and shifts are trained; a norm that comes without statistics, in a new head, goes by the batch's.
+
     `keep` says which epoch is handed over; the best is that of the best headline score on the validation images, of equal
     ones that of the lowest loss, of the moving average where there is one. Training ends after `patience` epochs without a
     better one; 0 waits for all.
@@ -199,6 +222,7 @@ class Recipe:
     trunk_rate: float = 1.0
     keep: Keep = field(default=Keep.LAST, metadata=LATER)
     patience: int = field(default=0, metadata=LATER)
+    norms: Norms = field(default=Norms.TRAINED, metadata=LATER)
 
     def __post_init__(self) -> None:
         check_numbers(self)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar, final
 
 from ..ranges import above, at_least, check_numbers
-from ..tagged import Tagged
+from ..tagged import LATER, Tagged
 
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Exponential", "Linear", "Schedule", "Steps"]
+__all__ = ["SCHEDULES", "Constant", "Cosine", "Exponential", "Linear", "Schedule", "Stairs", "Steps"]
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,24 @@ class Cosine(Schedule):
     """Half a cosine from 1 at the end of the warm-up to `end` at the step after the last (Loshchilov & Hutter, 2017):
 
     end + (1 - end) (1 + cos(pi p)) / 2,   p = (step - warmup) / (steps - warmup)
+
+    With a `length` in steps above 0 it takes as many from the end of the warm-up, however long the run is, and stays at `end`.
     """
 
     kind: ClassVar[str] = "cosine"
     end: float = 0.0
+    length: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least("schedule.end", self.end, 0, 1)
+        at_least("schedule.length", self.length, 0, 10**9)
 
     def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
-        falling = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+        passed = step - warmup
+        if self.length:
+            passed, steps = min(passed, self.length), warmup + self.length
+        falling = 0.5 * (1 + math.cos(math.pi * passed / max(1, steps - warmup)))
         return self.end + (1 - self.end) * falling if self.end else falling
 
 
@@ -123,6 +131,30 @@ class Steps(Schedule):
 
 @final
 @dataclass(frozen=True)
+class Stairs(Schedule):
+    """A share of the peak for so many steps, then another: `rows` are (the step, counted from 0, that it holds before; share),
+    and the last share goes on. With `of` above 0 these steps are of a run so long, and are stretched to this one's length."""
+
+    kind: ClassVar[str] = "stairs"
+    rows: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    of: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ends = [end for end, _ in self.rows]
+        if not ends or ends[0] <= 0 or any(a >= b for a, b in pairwise(ends)):
+            raise ValueError(f"schedule.rows need steps above 0 that rise; got {ends}")
+        for _, share in self.rows:
+            at_least("schedule.rows", share, 0, 1)
+        at_least("schedule.of", self.of, 0, 10**9)
+
+    def share(self, step: int, *, steps: int, warmup: int, per_epoch: int) -> float:
+        stretched = steps / self.of if self.of else 1.0
+        return next((share for end, share in self.rows if step < end * stretched - 1e-9), self.rows[-1][1])
+
+
+@final
+@dataclass(frozen=True)
 class Constant(Schedule):
     """The peak rate to the end."""
 
@@ -132,4 +164,4 @@ class Constant(Schedule):
         return 1.0
 
 
-SCHEDULES: tuple[type[Schedule], ...] = (Cosine, Linear, Exponential, Steps, Constant)
+SCHEDULES: tuple[type[Schedule], ...] = (Cosine, Linear, Exponential, Steps, Stairs, Constant)

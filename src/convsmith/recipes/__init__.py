@@ -13,12 +13,27 @@ from .differences import differences, flat
 from .finetune import finetune_grid
 from .paper import Paper
 from .papers import PAPERS
+from .pose import POSE, POSE_SCRATCH
 from .quick import QUICK
 from .settling import settle
 
-__all__ = ["PAPERS", "QUICK", "RECIPES", "Paper", "changed", "differences", "finetune_grid", "flat", "recipe", "settle"]
+__all__ = [
+    "PAPERS",
+    "POSE",
+    "POSE_SCRATCH",
+    "QUICK",
+    "RECIPES",
+    "Paper",
+    "changed",
+    "differences",
+    "finetune_grid",
+    "flat",
+    "recipe",
+    "refuse_changes",
+    "settle",
+]
 
-RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS))
+RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS), POSE, POSE_SCRATCH)
 
 
 def recipe(name: str) -> Recipe:
@@ -59,6 +74,20 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
         raise UserError(
             f"--set {' '.join(settings)}: {wrong}\n`convsmith recipes {base.name}` lists the fields with their values"
         ) from None
+
+
+def refuse_changes(names: Sequence[str], settings: Sequence[str]) -> None:
+    """Raise `UserError` where none of these recipes can be changed so, as `changed` does of the first of them."""
+    said: UserError | None = None
+    for name in names:
+        try:
+            changed(recipe(name), settings)
+        except UserError as error:
+            said = said or error
+        else:
+            return
+    if said is not None:
+        raise said
 
 
 def _value(text: str) -> Any:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from markupsafe import Markup
 
 from .. import plot
-from ..scores import Block, Confusion, Mistake, Mistakes, Table
+from ..scores import Block, Confusion, Mistake, Mistakes, Poses, Table
 from .format import plain
+from .posed import Posed, posed
 
 __all__ = [
     "Matrix",
@@ -82,7 +83,7 @@ class Rows:
     rows: tuple[tuple[str, ...], ...]
 
 
-Shown = Matrix | Pictures | Rows
+Shown = Matrix | Pictures | Posed | Rows
 
 
 def shown(block: Block, key: str, room: int) -> Shown:
@@ -94,6 +95,8 @@ def shown(block: Block, key: str, room: int) -> Shown:
             return Matrix(figure, block.per_class().rows, confused_pairs(block))
         case Mistakes():
             return Pictures(pictures(block, room), len(block.wrong))
+        case Poses():
+            return posed(block, shown_images([one.image for one in block.worst[:MOST_PICTURES]], room))
         case Table():
             rows = tuple(tuple("–" if cell is None else plain(cell) for cell in row) for row in block.rows)
             return Rows(block.title, block.columns, rows)
@@ -119,12 +122,17 @@ def confused_pairs(confusion: Confusion, most: int = 10) -> tuple[Pair, ...]:
 def pictures(mistakes: Mistakes, room: int) -> tuple[Picture, ...]:
     """Up to 24 wrong images. One whose picture does not fit into what is left of `room` bytes, or is no data URI, keeps
     its caption alone: a report is mailed, and loads nothing from elsewhere."""
-    found = []
-    for wrong in mistakes.wrong[:MOST_PICTURES]:
-        image = shown_image(wrong.image, room)
+    wrong = mistakes.wrong[:MOST_PICTURES]
+    images = shown_images([one.image for one in wrong], room)
+    return tuple(_picture(mistakes.classes, one, image) for one, image in zip(wrong, images, strict=True))
+
+
+def shown_images(uris: Sequence[str], room: int) -> Iterator[Markup]:
+    """What a page may show of pictures that share the `room`; empty for one that no longer fits."""
+    for uri in uris:
+        image = shown_image(uri, room)
         room -= len(image)
-        found.append(_picture(mistakes.classes, wrong, image))
-    return tuple(found)
+        yield image
 
 
 def shown_image(uri: str, room: int) -> Markup:

@@ -39,10 +39,11 @@ R = TypeVar("R", bound=Readable)
 
 @dataclass(frozen=True)
 class Input(Record):
-    """What goes in, as `spec.json` says."""
+    """What goes in, as `spec.json` says; without `width` it is a square."""
 
     resolution: int
     channels: int = 3
+    width: int | None = None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class Run:
     blocks: tuple[blocks.Shown, ...]
     figures: Figures
     ring: str
+    names_are: str
     samples: tuple[tuple[str, tuple[Markup, ...]], ...]
     files: tuple[links.FileLink, ...]
     usage: str
@@ -97,6 +98,7 @@ def _run(facts: RunFacts, folder: Path, at: Path, room: int) -> Run:
         blocks=tuple(blocks.shown(block, facts.folder, room) for block in scores.blocks) if scores else (),
         figures=_figures(facts),
         ring=view.ring(facts),
+        names_are=view.names_are(facts),
         samples=tuple(_samples(facts, room // 4)),
         files=links.files_of(folder, at),
         usage=links.usage(folder),
@@ -121,11 +123,19 @@ def _figures(facts: RunFacts) -> Figures:
         training.append(_svg(plot.loss_curves(epochs), name))
         if facts.headline:
             training.append(_svg(plot.score_curves(epochs, facts.headline), name))
+        training += [_svg(plot.score_curves(epochs, metric), name) for metric in _watched(facts)]
     return Figures(
         stages=_svg(plot.stage_costs(stages), name) if stages else none,
         training=tuple(training),
         latency=_svg(plot.latency_bars(rows), name) if rows else none,
     )
+
+
+def _watched(facts: RunFacts) -> Iterator[Metric]:
+    """Metrics beside the headline by which the epochs were validated, too."""
+    for metric in facts.scores.metrics[1:] if facts.scores else ():
+        if metric.name != "loss" and any(f"val_{metric.name}" in epoch.values for epoch in facts.epochs):
+            yield metric
 
 
 def _compared(runs: Sequence[Run]) -> Metric | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from .. import plot
+from ..units import plural
 from . import format as form
 
 __all__ = ["template"]
@@ -38,6 +39,7 @@ def _environment() -> jinja2.Environment:
         ms=form.ms,
         percent=form.percent,
         plain=form.plain,
+        plural=plural,
         rate=form.rate,
     )
     environment.globals.update(most_printed=plot.MOST_PRINTED)

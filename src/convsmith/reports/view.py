@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs import Limit, best_of
-from ..scores import Scores, Unit
+from ..scores import Confusion, Scores, Table, Unit
 from ..units import plural
 from .facts import RunFacts
 from .format import amount, count, ends, megabytes, ms, percent, when
@@ -22,6 +22,7 @@ __all__ = [
     "command",
     "distinct_names",
     "flat",
+    "names_are",
     "quality",
     "ring",
     "subtitle",
@@ -76,8 +77,10 @@ def quality(facts: RunFacts) -> Verdict | None:
     is_so = f"{score.title} {amount(score)}"
     if found:
         return Verdict("unfinished", f"{is_so}: look before you trust it", found)
-    looked = "Looked for: a score that one answer would reach, overfitting, few images, few steps an epoch, lopsided classes."
-    return Verdict("met", f"{is_so}, and no warning sign", (looked,))
+    classes = any(isinstance(block, Confusion) for block in facts.scores.blocks)
+    signs = ("a score that one answer would reach", "lopsided classes") if classes else ()
+    looked = ", ".join((*signs[:1], "overfitting", "few images", "few steps an epoch", *signs[1:]))
+    return Verdict("met", f"{is_so}, and no warning sign", (f"Looked for: {looked}.",))
 
 
 def ring(facts: RunFacts) -> str:
@@ -147,7 +150,7 @@ def _cards(facts: RunFacts) -> Iterator[Card]:
     image = "one image"
     if facts.spec:
         size = facts.spec.input
-        image = f"one image, {size.channels} × {size.resolution} × {size.resolution}"
+        image = f"one image, {size.channels} × {size.resolution} × {size.width or size.resolution}"
     if facts.macs is not None:
         yield Card(
             "MACs",
@@ -183,6 +186,14 @@ def beside(scores: Scores) -> tuple[str, ...]:
     rest = [metric for metric in scores.telling() if metric.interval is None and metric is not scores.headline]
     rest.sort(key=lambda metric: metric.unit is not Unit.NATS)
     return tuple(f"{_IN_WORDS.get(metric.name, metric.words)} {amount(metric)}" for metric in rest)
+
+
+def names_are(facts: RunFacts) -> str:
+    """What the names of the data are of: where a table of the evaluation has a row for each of them, it says so; else classes."""
+    for block in facts.scores.blocks if facts.scores and facts.data else ():
+        if isinstance(block, Table) and facts.data and tuple(row[0] for row in block.rows) == facts.data.classes:
+            return block.columns[0]
+    return "class"
 
 
 def subtitle(facts: RunFacts) -> tuple[str, ...]:

@@ -176,10 +176,11 @@ class Data(Record):
     changed: tuple[str, ...] = ()  # when a resumed run was forced to take other data
     test: int = 0  # images of a test part that are left alone
     notes: tuple[str, ...] = ()  # what who trained on it was told of it
+    individuals: tuple[int, ...] = ()  # to train on and to validate on, where it is known whose each image is
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = ("fingerprint", "contents", "changed", "test", "notes")
+        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals")
         return [name for name in own if not vars(self)[name]]
 
 

@@ -15,7 +15,7 @@ __all__ = ["write_tables"]
 
 def write_tables(scores: Scores, folder: Path) -> tuple[Path, ...]:
     """`classes.csv`, a row a class, and of a classifier `confusion.csv`: a row for each class that images are of, a column
-    for each that was answered. The files that were written."""
+    for each that was answered. Of points `body-parts.csv` and `individuals.csv`. The files that were written."""
     written = []
     for block in scores.blocks:
         match block:
@@ -25,7 +25,7 @@ def write_tables(scores: Scores, folder: Path) -> tuple[Path, ...]:
                 rows = [(name, *row) for name, row in zip(classes, matrix, strict=True)]
                 written += [_written(folder / "confusion.csv", (("class", *classes), *rows))]
             case Table(columns=columns, rows=own):
-                written += [_written(folder / "classes.csv", (columns, *own))]
+                written += [_written(folder / block.file, (columns, *own))]
             case _:
                 pass
     return tuple(written)

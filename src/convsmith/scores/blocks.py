@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self, final
 
 from ..tagged import Tagged
 
-__all__ = ["BLOCKS", "Block", "Confusion", "Mistake", "Mistakes", "Table"]
+__all__ = ["BLOCKS", "Block", "Confusion", "Mistake", "Mistakes", "Pose", "Poses", "Table", "found_in", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,17 @@ class Block(Tagged):
     @abc.abstractmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self | None:
         """The block that `scores.json` holds; None where it holds none. Raises ValueError or KeyError at a damaged one."""
+
+    @classmethod
+    def several(cls, blocks: Sequence[Self]) -> dict[str, object]:
+        """What blocks of this kind add to `scores.json` together; of most kinds an evaluation has one."""
+        return {key: value for one in blocks for key, value in one.to_record().items()}
+
+    @classmethod
+    def all_from(cls, record: Mapping[str, Any]) -> tuple[Self, ...]:
+        """All blocks of this kind that `scores.json` holds. Raises as `from_record`."""
+        one = cls.from_record(record)
+        return () if one is None else (one,)
 
 
 @final
@@ -124,15 +135,127 @@ class Table(Block):
     columns: tuple[str, ...]
     rows: tuple[tuple[str | float | None, ...], ...]
 
+    @property
+    def file(self) -> str:
+        """The name of its file as CSV, after what its rows are of.
+
+        >>> Table("", ("body part", "n"), ()).file
+        'body-parts.csv'
+        """
+        of = self.columns[0].replace(" ", "-")
+        return f"{of}{'es' if of.endswith('s') else 's'}.csv"
+
     def to_record(self) -> dict[str, object]:
-        rows = [list(row) for row in self.rows]
-        return {"table": {"title": self.title, "columns": list(self.columns), "rows": rows}}
+        return {"table": self._plain()}
+
+    @classmethod
+    def several(cls, blocks: Sequence[Self]) -> dict[str, object]:
+        """The first under the key that was there when an evaluation had one, the others beside it."""
+        more = [one._plain() for one in blocks[1:]]
+        return blocks[0].to_record() | ({"more_tables": more} if more else {})
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self | None:
-        if (one := record.get("table")) is None:
-            return None
+        return None if (one := record.get("table")) is None else cls._of(one)
+
+    @classmethod
+    def all_from(cls, record: Mapping[str, Any]) -> tuple[Self, ...]:
+        return (*super().all_from(record), *map(cls._of, record.get("more_tables", ())))
+
+    def _plain(self) -> dict[str, object]:
+        return {"title": self.title, "columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+
+    @classmethod
+    def _of(cls, one: Mapping[str, Any]) -> Self:
         return cls(str(one["title"]), tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]))
 
 
-BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table)
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A picture and the points that a network found in it, as (x, y) in the picture's own pixels; `true` are those that were
+    labelled, None where one was not.
+
+    `error` is the mean distance of the two, in the unit that its `Poses` names. `image` is a picture as a data URI, and
+    `place` the part of the picture that it shows, (left, top, right, bottom).
+    """
+
+    predicted: tuple[Point, ...]
+    true: tuple[Point | None, ...]
+    likelihood: tuple[float, ...]
+    error: float
+    individual: str = ""
+    image: str = ""
+    place: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    path: str | None = None
+    index: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Poses(Block):
+    """The pictures whose points are farthest off, the worst first. `names` are what the points are of, `bones` pairs of their
+    numbers; a prediction is sure from a likelihood of `cutoff` on. `unit` says what the errors are in: "px", or "" where they are
+    shares of the individual's scale."""
+
+    kind: ClassVar[str] = "poses"
+    bulky: ClassVar[tuple[str, ...]] = ("poses",)
+    names: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+    worst: tuple[Pose, ...]
+    unit: str = ""
+    cutoff: float = 0.6
+
+    def to_record(self) -> dict[str, object]:
+        worst = [asdict(one) for one in self.worst]
+        return {
+            "poses": {
+                "names": list(self.names),
+                "bones": [list(pair) for pair in self.bones],
+                "unit": self.unit,
+                "cutoff": self.cutoff,
+                "worst": worst,
+            }
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self | None:
+        if (one := record.get("poses")) is None:
+            return None
+        bones = tuple((int(a), int(b)) for a, b in one["bones"])
+        worst = tuple(map(_pose, one["worst"]))
+        return cls(tuple(map(str, one["names"])), bones, worst, str(one["unit"]), float(one["cutoff"]))
+
+
+def _pose(one: Mapping[str, Any]) -> Pose:
+    left, top, right, bottom = one["place"]
+    return Pose(
+        predicted=tuple((float(x), float(y)) for x, y in one["predicted"]),
+        true=tuple(None if at is None else (float(at[0]), float(at[1])) for at in one["true"]),
+        likelihood=tuple(map(float, one["likelihood"])),
+        error=float(one["error"]),
+        individual=str(one["individual"]),
+        image=str(one["image"]),
+        place=(float(left), float(top), float(right), float(bottom)),
+        path=one["path"],
+        index=one["index"],
+    )
+
+
+BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table, Poses)
+
+
+def found_in(record: Mapping[str, Any]) -> tuple[Block, ...]:
+    """All blocks that `scores.json` holds. Raises ValueError, KeyError or TypeError at a damaged one."""
+    return tuple(block for kind in BLOCKS for block in kind.all_from(record))
+
+
+def recorded(blocks: Iterable[Block]) -> dict[str, object]:
+    """What blocks add to `scores.json`."""
+    every, record = tuple(blocks), dict[str, object]()
+    for kind in BLOCKS:
+        if own := [block for block in every if isinstance(block, kind)]:
+            record |= kind.several(own)
+    return record

@@ -136,6 +136,9 @@ KNOWN = {
     "map": ("mean average precision", Unit.NONE, True),
     "exact": ("all labels right", Unit.SHARE, True),
     "f1": ("F1 of all labels", Unit.NONE, True),
+    "pck": ("PCK", Unit.SHARE, True),
+    "error": ("normalised error", Unit.NONE, False),
+    "pixels": ("pixel error", Unit.PIXELS, False),
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..shown import Shown
-from .blocks import BLOCKS, Block, Confusion, Mistakes
+from .blocks import Block, Confusion, Mistakes, found_in, recorded
 from .metrics import KNOWN, Metric, named
 
 __all__ = ["Scores"]
@@ -20,7 +20,7 @@ class Scores(Shown):
 
     The first metric is the headline: what searches, studies and gates go by. `settings` are the numbers that the metrics
     were made with, such as the k of a top-k. `of` says what the inputs are where they are not the run's own validation part:
-    "cifar/test".
+    "cifar/test". `notes` are sentences on how the numbers came about.
     """
 
     split: str
@@ -29,6 +29,7 @@ class Scores(Shown):
     settings: tuple[tuple[str, float], ...] = ()
     blocks: tuple[Block, ...] = ()
     of: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Metric:
@@ -61,7 +62,8 @@ class Scores(Shown):
         return "\n".join(self.lines())
 
     def lines(self, pad: int = 0) -> list[str]:
-        """A line for each telling metric with an interval and the headline, its label `pad` wide; then one for all the others."""
+        """A line for each telling metric with an interval and the headline, its label `pad` wide; then one for all the others,
+        and the notes."""
         n, lines, rest = f"n = {self.n}" + (f" of {self.of}" if self.of else ""), [], []
         for one in self.telling():
             said = f"{one.words:<{pad}} {one.text}"
@@ -71,7 +73,11 @@ class Scores(Shown):
                 lines.append(f"{said}  ({n})")
             else:
                 rest.append(f"{one.words} {one.text}")
-        return [*lines, ", ".join(rest)] if rest else lines
+        return [
+            *lines,
+            *([", ".join(rest)] if rest else []),
+            *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
+        ]
 
     def to_record(self) -> dict[str, object]:
         """`scores.json`: each metric flat under its name, with its interval; then all of them as a list, the headline first."""
@@ -81,8 +87,7 @@ class Scores(Shown):
             if one.interval is not None:
                 record[f"{one.name}_interval"] = list(one.interval)
         record |= dict(self.settings)
-        for block in self.blocks:
-            record |= block.to_record()
+        record |= recorded(self.blocks) | ({"notes": list(self.notes)} if self.notes else {})
         return record | {"settings": dict(self.settings), "metrics": [one.to_record() for one in self.metrics]}
 
     def short_record(self) -> dict[str, object]:
@@ -96,9 +101,9 @@ class Scores(Shown):
         try:
             metrics = tuple(map(Metric.from_record, record["metrics"])) if "metrics" in record else _of_0_1(record)
             settings = tuple(record.get("settings", {"k": record["k"]} if "k" in record else {}).items())
-            blocks = tuple(block for kind in BLOCKS if (block := kind.from_record(record)) is not None)
+            of, notes = str(record.get("of", "")), tuple(map(str, record.get("notes", ())))
             found = cls(
-                str(record.get("split", "val")), int(record["n"]), metrics, settings, blocks, str(record.get("of", ""))
+                str(record.get("split", "val")), int(record["n"]), metrics, settings, found_in(record), of, notes
             )
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ValueError(f"these are no scores: {error!r} is missing or of another type") from None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .kernels import Kernel
 
-__all__ = ["OTHERS", "convolutions", "described", "others"]
+__all__ = ["CONVOLUTIONS", "OTHERS", "convolutions", "described", "others"]
 
 Array = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ OTHERS = (
     "norm",
     "run",
 )
+CONVOLUTIONS = ("conv", "dilated", "transposed")
 _KINDS = {
     **dict.fromkeys(
         ("silu", "sigmoid", "hardsigmoid", "addcmul", "hardswish", "gelu", "tanh", "softplus"), "activation"
@@ -58,9 +59,11 @@ def described(shapes: Sequence[tuple[int, ...]]) -> Array:
     return np.asarray(rows, float).reshape(len(rows), 11)
 
 
-def convolutions(found: Mapping[Kernel, int]) -> tuple[list[tuple[int, ...]], Array]:
-    """The shapes of a network's convolutions and how often each is launched."""
-    convs = [(kernel.shape, times) for kernel, times in found.items() if kernel.kind == "conv"]
+def convolutions(
+    found: Mapping[Kernel, int], kinds: Collection[str] = CONVOLUTIONS
+) -> tuple[list[tuple[int, ...]], Array]:
+    """The shapes of a network's convolutions of these kinds and how often each is launched."""
+    convs = [(kernel.shape, times) for kernel, times in found.items() if kernel.kind in kinds]
     return [shape for shape, _ in convs], np.asarray([times for _, times in convs], float)
 
 
@@ -71,7 +74,7 @@ def others(found: Mapping[Kernel, int], *, fuses: bool) -> Array:
     sums["run"] = 1.0
     for kernel, times in found.items():
         sums["launch"] += times
-        if kernel.kind == "conv":
+        if kernel.kind in CONVOLUTIONS:
             continue
         plus, name = fuses and kernel.kind.startswith("+"), kernel.kind.lstrip("+")
         if plus and name == "norm":

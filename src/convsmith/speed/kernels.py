@@ -28,9 +28,10 @@ __all__ = ["Kernel", "kernels"]
 class Kernel:
     """One operation on one image.
 
-    `kind` is `conv` or the operation's name, with `+` before what follows a convolution directly. `shape` is that of a
-    convolution: (channels in, channels out, kernel, stride, groups, rows out, columns out), empty for others. `written`
-    and `read` count numbers of maps, not of weights.
+    `kind` is `conv`, `dilated`, `transposed` or the operation's name, with `+` before what follows a convolution directly.
+    `shape` is that of a convolution: (channels in, channels out, kernel, stride, groups, rows out, columns out), empty for
+    others; of a transposed one that of the plain one with as many multiply-adds, on the map that enters. `written` and
+    `read` count numbers of maps, not of weights.
     """
 
     kind: str
@@ -53,6 +54,8 @@ def kernels(spec: ArchSpec) -> Mapping[Kernel, int]:
 def _all(spec: ArchSpec) -> Mapping[Kernel, int]:
     style, total = replace(spec.style, drop_path=0.0), Counter[Kernel]()
     for node in plan(spec):
+        if node.times == 0:
+            continue
         if node.times != 1:
             raise UserError(
                 f"{node.path} runs {node.times} times for one image, all at once, which no calibration here knows the time "
@@ -110,9 +113,20 @@ class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _kernel(name: str, args: Any, maps: list[Tensor], out: Tensor, behind: bool) -> Kernel:
         read = sum(tensor.numel() for tensor in maps)
         if name == "convolution":
-            weight, stride, groups = args[1], args[3], args[8]
-            shape = (args[0].shape[1], weight.shape[0], weight.shape[2], stride[0], groups, *out.shape[2:])
-            return Kernel("conv", out.numel(), read, shape, out.numel() * weight[0].numel())
+            entering, weight, stride, dilation, transposed, groups = (
+                args[0],
+                args[1],
+                args[3],
+                args[5],
+                args[6],
+                args[8],
+            )
+            if transposed:
+                shape = (entering.shape[1], out.shape[1], weight.shape[2], 1, groups, *entering.shape[2:])
+                return Kernel("transposed", out.numel(), read, shape, entering.numel() * weight[0].numel())
+            shape = (entering.shape[1], weight.shape[0], weight.shape[2], stride[0], groups, *out.shape[2:])
+            kind = "conv" if max(dilation) == 1 else "dilated"
+            return Kernel(kind, out.numel(), read, shape, out.numel() * weight[0].numel())
         if name in ("addmm", "mm", "bmm", "baddbmm"):
             inner = args[0 if name != "addmm" else 1].shape[-1]
             return Kernel("product", out.numel(), read, (), out.numel() * inner)

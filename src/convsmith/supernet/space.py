@@ -61,8 +61,10 @@ class Space:
 
     def __post_init__(self) -> None:
         check_numbers(self, "space")
-        if self.base.input.width is not None:
-            raise UserError(f"{self.base.name} reads {self.base.input.px} px; a space is of networks for square images")
+        if self.base.input.width is not None and len(self.resolution) > 1:
+            raise UserError(
+                f"{self.base.name} reads {self.base.input.px} px; only square images may be of several sizes"
+            )
         if len(self.stages) != len(self.base.stages):
             raise UserError(f"{self.base.name} has {len(self.base.stages)} stages; got axes for {len(self.stages)}")
         for index, (stage, axes) in enumerate(zip(self.base.stages, self.stages, strict=True)):

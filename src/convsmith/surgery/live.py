@@ -156,12 +156,18 @@ def _without_norm(conv: nn.Conv2d) -> nn.Conv2d:
     depthwise = conv.groups > 1 and conv.groups == conv.in_channels
     square = conv.kernel_size[0] == conv.kernel_size[1]
     half = conv.kernel_size[0] // 2
-    regular = square and conv.dilation == (1, 1) and conv.padding == (half, half) and conv.padding_mode == "zeros"
+    reach = (half * conv.dilation[0], half * conv.dilation[1])
+    regular = square and len(set(conv.dilation)) == 1 and conv.padding == reach and conv.padding_mode == "zeros"
     if depthwise or not regular or conv.weight[0].numel() < 2:
         made = copy.deepcopy(conv)
     else:
         made = ScaledWSConv2d(
-            conv.in_channels, conv.out_channels, conv.kernel_size[0], stride=conv.stride[0], groups=conv.groups
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size[0],
+            stride=conv.stride[0],
+            groups=conv.groups,
+            dilation=conv.dilation[0],
         ).to(conv.weight)
         made.weight.data.copy_(conv.weight.data)
     made.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))

@@ -69,7 +69,7 @@ def _free(block: Block, spec: ArchSpec) -> Block:
     if isinstance(block, NFBottleneck):
         return block
     if isinstance(block, PreActBottleneck):
-        return NFBottleneck(kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut)
+        return NFBottleneck(kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut, dilation=block.dilation)
     raise UserError(
         f"a {block.kind} block of {spec.name} has no normaliser-free form as a spec: only pre-activation bottlenecks have. "
         "Convert the live network, whose scales are traced: --live"
@@ -78,5 +78,7 @@ def _free(block: Block, spec: ArchSpec) -> Block:
 
 def _normed(block: Block) -> Block:
     if isinstance(block, NFBottleneck):
-        return PreActBottleneck(kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut)
+        return PreActBottleneck(
+            kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut, dilation=block.dilation
+        )
     return block

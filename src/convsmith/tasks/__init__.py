@@ -5,6 +5,7 @@
 | `task`     | `Task`: what every task answers                                                       |
 | `classify` | `Classify`: one label an image                                                        |
 | `multi_label` | `MultiLabel`: any number of labels an image                                        |
+| `pose` | `Pose`: where the joints of a body are                                            |
 | `choosing` | `task_for`: the task that data asks for                                               |
 | `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
 """
@@ -12,8 +13,9 @@
 from .choosing import BALANCED, targets_for, task_for
 from .classify import Classify
 from .multi_label import MultiLabel
+from .pose import Pose
 from .task import Task, refuse_unread
 
-__all__ = ["BALANCED", "TASKS", "Classify", "MultiLabel", "Task", "refuse_unread", "targets_for", "task_for"]
+__all__ = ["BALANCED", "TASKS", "Classify", "MultiLabel", "Pose", "Task", "refuse_unread", "targets_for", "task_for"]
 
-TASKS: tuple[type[Task], ...] = (Classify, MultiLabel)
+TASKS: tuple[type[Task], ...] = (Classify, MultiLabel, Pose)

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
-from ..data import ImageData, Labels, ManyLabels, Targets
+from ..data import ImageData, Joints, Labels, ManyLabels, Targets
 from ..errors import DataError, UserError
 from .classify import Classify
 from .multi_label import MultiLabel
+from .pose import Pose
 from .task import Task
 
 __all__ = ["BALANCED", "targets_for", "task_for"]
 
 BALANCED = "balanced"
 
-# The task of each kind of targets: what a new kind of targets adds here.
-_OF: dict[type[Targets], type[Classify] | type[MultiLabel]] = {Labels: Classify, ManyLabels: MultiLabel}
+
+class _Made(NamedTuple):
+    """The task of one kind of targets, and how it is made for data and for what the classes weigh."""
+
+    kind: type[Task]
+    made: Callable[[ImageData, str], Task]
+
+
+def _classify(images: ImageData, weights: str) -> Task:
+    counts, n = images.counts[0].astype(float), len(images.train)
+    return _weighed(Classify, images, weights, lambda: n / (len(counts) * counts))
+
+
+def _many(images: ImageData, weights: str) -> Task:
+    counts, n = images.counts[0].astype(float), len(images.train)
+    return _weighed(MultiLabel, images, weights, lambda: (n - counts) / np.maximum(counts, 1))
+
+
+def _pose(images: ImageData, weights: str) -> Task:
+    if weights:
+        raise UserError(f"--class-weights weighs classes, and {images.name} has none: it has joints")
+    assert isinstance(images.train.targets, Joints)
+    return Pose(body=images.train.targets.body)
+
+
+# What a new kind of targets adds here.
+_OF: dict[type[Targets], _Made] = {
+    Labels: _Made(Classify, _classify),
+    ManyLabels: _Made(MultiLabel, _many),
+    Joints: _Made(Pose, _pose),
+}
 
 
 def task_for(images: ImageData, class_weights: str = "") -> Task:
@@ -26,28 +59,27 @@ def task_for(images: ImageData, class_weights: str = "") -> Task:
     labels, a label that m of n images have weighs (n - m) / m over its absence.
 
     Raises:
-        UserError: no such weights. DataError: targets that no task is of.
+        UserError: no such weights, or weights where there are no classes. DataError: targets that no task is of.
     """
-    kind = _OF.get(type(images.train.targets))
-    if kind is None:
+    found = _OF.get(type(images.train.targets))
+    if found is None:
         raise DataError(f"{images.name} has {type(images.train.targets).__name__}, which no task is of")
-    if not class_weights:
-        return kind()
-    if class_weights != BALANCED:
-        return _built(kind, _numbers(class_weights, images.classes))
-    counts, n = images.counts[0].astype(float), len(images.train)
-    weights = n / (len(counts) * counts) if kind is Classify else (n - counts) / np.maximum(counts, 1)
-    return _built(kind, tuple(round(float(weight), 6) for weight in weights))
+    return found.made(images, class_weights)
 
 
 def targets_for(task: Task) -> type[Targets]:
     """The kind of targets that a task is of."""
-    return next(targets for targets, kind in _OF.items() if isinstance(task, kind))
+    return next(targets for targets, one in _OF.items() if isinstance(task, one.kind))
 
 
-def _built(kind: type[Classify] | type[MultiLabel], weights: tuple[float, ...]) -> Task:
+def _weighed(
+    kind: type[Classify] | type[MultiLabel], images: ImageData, text: str, balanced: Callable[[], np.ndarray]
+) -> Task:
+    if not text:
+        return kind()
+    weights = balanced().round(6).tolist() if text == BALANCED else _numbers(text, images.classes)
     try:
-        return kind(weights=weights)
+        return kind(weights=tuple(weights))
     except ValueError as error:
         raise UserError(f"--class-weights: {error}") from None
 

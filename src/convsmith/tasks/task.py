@@ -33,9 +33,15 @@ class Task(Tagged):
     and how to tell what a network is worth."""
 
     headline: ClassVar[str]  # the name of the metric that networks are judged by
+    watched: ClassVar[tuple[str, ...]] = ()  # further metrics that each epoch is validated by
     running: ClassVar[str]  # the name of the score that `loss` sums over training inputs
     activation: ClassVar[str] = "softmax"  # what makes probabilities of a classifier's outputs
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
+    recipes: ClassVar[tuple[str, str]] = ("quick", "finetune")  # the usual ones: from nothing, and with weights
+    study: ClassVar[str] = "resnet-rs"  # the usual recipe of a ladder
+    base: ClassVar[str] = "efficientnet_b0"  # what is scaled where nobody says
+    space: ClassVar[str] = "t32"  # what is searched where nobody says
+    blank: ClassVar[bool] = True  # whether a new answering layer on pretrained ones begins at 0, not as it was drawn
 
     @abc.abstractmethod
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
@@ -60,13 +66,17 @@ class Task(Tagged):
         """
         return images, answers
 
+    def refuse(self, recipe: Recipe) -> None:
+        """Raise `UserError` where it cannot be learnt by the recipe. By default it can by every one."""
+
     def chance(self, names: Sequence[str]) -> float:
         """The loss of a guess, by which a supernet's training is watched. Refused where a task knows none."""
         raise UserError(f"a search cannot be watched for task '{self.kind}' yet: the loss of a guess is not known")
 
 
 def refuse_unread(task: Task, recipe: Recipe) -> None:
-    """Raise `UserError` where the recipe sets what the task would not read."""
+    """Raise `UserError` where the recipe sets what the task would not read, or what it must not."""
+    task.refuse(recipe)
     values = {
         "smoothing": recipe.smoothing,
         "mixup": recipe.mixup,

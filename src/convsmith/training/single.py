@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..recipe import Recipe
+from ..recipe import Norms, Recipe
 from .optim import answering
 from .step import Moment, Objective, summed
 
@@ -16,7 +16,8 @@ __all__ = ["Single"]
 class Single:
     """`model` trained in place towards `objective`, a task, by `recipe`.
 
-    A recipe that is `frozen` trains the head's last layer alone, on features as evaluation has them.
+    A recipe that is `frozen` trains the head's last layer alone, on features as evaluation has them; one whose `norms` are
+    leaves those norms in evaluation mode that `model` comes with statistics for.
     """
 
     def __init__(self, model: nn.Module, objective: Objective, recipe: Recipe) -> None:
@@ -25,6 +26,7 @@ class Single:
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and recipe.batch_norm_momentum:
                 module.momentum = recipe.batch_norm_momentum
+        self._kept = _with_statistics(model) if recipe.norms is Norms.FROZEN else ()
         if recipe.frozen:
             last = answering(model)
             for name, parameter in model.named_parameters():
@@ -43,8 +45,22 @@ class Single:
 
     def gradients(self, turn: nn.Module, images: Tensor, answers: Any, moment: Moment) -> Tensor:
         turn.train(not self._recipe.frozen)
+        for norm in self._kept:
+            norm.eval()
         with moment.cast():
             images, answers = self._objective.shown(images, answers, self._recipe, moment.epoch)
             seen = self._objective.loss(turn, images, answers, self._recipe)
         moment.descend(seen.loss)
         return summed(seen.loss, seen.score, len(answers))
+
+
+def _with_statistics(model: nn.Module) -> tuple[nn.Module, ...]:
+    """The norms that have statistics of batches, which are no more those that a norm begins with: mean 0 and variance 1."""
+    found = []
+    for module in model.modules():
+        own = dict(module.named_buffers(recurse=False))
+        if (variance := own.get("running_var")) is not None:
+            mean = own.get("running_mean")
+            if bool((variance != 1).any()) or (mean is not None and bool(mean.any())):
+                found.append(module)
+    return tuple(found)

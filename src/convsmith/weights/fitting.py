@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..families import names as family_names
 from ..families import spec as family_member
 from ..ledger import Numerics, published, weights_of
+from ..parts.heads.classifier import PooledClassifier
 from ..units import plural
 from .maps import Dialect, State, names, renamed, shapes
 from .origins import Origin
@@ -118,7 +119,7 @@ def _fresh(spec: ArchSpec, theirs: dict[str, str], state: State) -> tuple[str, .
     if not any(theirs[key] in state for key in named):
         return named
     own = shapes(spec)
-    given = {key: len(state[theirs[key]]) for key in named[:1] if theirs[key] in state}
+    given = {key: len(state[theirs[key]]) for key in _telling(spec) if theirs[key] in state}
     return named if any(rows != own[key][0] for key, rows in given.items()) else ()
 
 
@@ -148,6 +149,10 @@ def _left_out(origin: Origin, place: Found) -> list[str]:
 def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
+    if not isinstance(spec.head, PooledClassifier):
+        return [
+            f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"
+        ]
     what = "classifier" if fresh == _named(spec) else "head"
     return [f"the {what} is new, for {spec.head.n_names} classes"]
 
@@ -180,9 +185,15 @@ def _named(spec: ArchSpec) -> tuple[str, ...]:
     return tuple(key for key in shapes(spec) if key.startswith(spec.head.named))
 
 
+def _telling(spec: ArchSpec) -> tuple[str, ...]:
+    """The first of these keys that has rows for each name, if there is one."""
+    own, more = shapes(spec), shapes(spec.with_classes(spec.head.n_names + 1))
+    return tuple(key for key in _named(spec) if own[key][:1] != more[key][:1])[:1]
+
+
 def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpec:
     """`spec` with its head for as many names as the file's, told by the weights: they have rows for each name."""
-    for key in _named(spec)[:1]:
+    for key in _telling(spec):
         rows, own = state.get(theirs[key]), shapes(spec)[key][0]
         each, left = divmod(own, spec.head.n_names)
         if rows is not None and not left and not len(rows) % each:

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..arch import ArchSpec
 from ..errors import UserError
 from ..model import Model, build
+from ..parts.heads.classifier import PooledClassifier
 from .dialects import TABLE
 
 __all__ = ["Dialect", "dialects", "names", "renamed", "shapes", "to_timm"]
@@ -62,6 +63,9 @@ def names(spec: ArchSpec, dialect: Dialect) -> dict[str, str]:
     found = {}
     for key in shapes(spec):
         match = next(((m, template) for rule, template in compiled if (m := rule.fullmatch(key))), None)
+        if match is None and key.startswith("head.") and not isinstance(spec.head, PooledClassifier):
+            found[key] = key  # a head that no package has: in their files its weights have no name
+            continue
         if match is None:
             raise LookupError(f"{dialect} has no name for {key} of {spec.name}")
         found[key] = match[0].expand(match[1])
@@ -87,6 +91,8 @@ def to_timm(model: Model) -> State:
     'conv_stem.weight'
     """
     try:
+        if not isinstance(model.spec.head, PooledClassifier):
+            raise LookupError(f"its head, {model.spec.head.describe()}, is no classifier")
         theirs = names(model.spec, Dialect.TIMM)
     except LookupError as error:
         raise UserError(f"timm has no names for {model.spec.name}: {error}") from None

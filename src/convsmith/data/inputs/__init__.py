@@ -8,10 +8,12 @@
 | `joined`    | of several kinds, one after another                  |
 | `cached`    | decoded once, and mapped by all processes that train |
 | `items`     | of a dataset of the user's own                       |
+| `boxed`     | a box of each of others                              |
 | `corrupted` | of any of these, spoilt                              |
 """
 
 from .arrays import Arrays
+from .boxed import Boxed
 from .cached import Cached, Pixels
 from .corrupted import Corrupted
 from .encoded import Encoded
@@ -22,6 +24,7 @@ from .joined import Joined
 
 __all__ = [
     "Arrays",
+    "Boxed",
     "Cached",
     "Corrupted",
     "Encoded",

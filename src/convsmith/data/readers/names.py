@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import DataError, nearest
 from ..split import Split
-from ..targets import Labels, ManyLabels
+from ..targets import Joints, Labels, ManyLabels
 
 __all__ = ["listed", "matched", "renumbered", "worded"]
 
@@ -35,8 +35,9 @@ def renumbered(split: Split, names: tuple[str, ...], classes: tuple[str, ...], w
     _refuse_beyond(split, names, where)
     for name in names:
         if name not in classes:
+            what, whole = ("body part", "body parts") if split.targets.moved else ("class", "classes")
             raise DataError(
-                f"class '{name}' of {where} is not among the {len(classes)} training classes{nearest(name, classes)}"
+                f"{what} '{name}' of {where} is not among the {len(classes)} training {whole}{nearest(name, classes)}"
             )
     return _numbered(split, names, classes)
 
@@ -45,7 +46,8 @@ def matched(split: Split, names: tuple[str, ...], classes: tuple[str, ...], wher
     """`split` with labels that count through the `classes` of a network: by name, or in their order where the labels are
     numbers and the classes are not.
 
-    Names of which there is no image are passed over. Raises DataError that names the classes which the network does not know.
+    Names of which there is no image are passed over, as are body parts that the network does not know while it knows another.
+    Raises DataError that names the classes which the network does not know.
     """
     present = split.targets.counts(len(names)) > 0
     if not names:
@@ -53,6 +55,8 @@ def matched(split: Split, names: tuple[str, ...], classes: tuple[str, ...], wher
         first = () if numbered else classes
         names = (*first, *map(str, range(len(first), len(present))))
     _refuse_beyond(split, names, where)
+    if split.targets.moved and set(names) & set(classes):
+        return _numbered(split, names, classes)
     unknown = [name for name, some in zip(names, present, strict=False) if some and name not in classes]
     if unknown:
         raise DataError(
@@ -84,5 +88,7 @@ def _numbered(split: Split, names: tuple[str, ...], classes: tuple[str, ...]) ->
             known = [k for k, name in enumerate(names) if name in classes]
             wide[:, numbers[known]] = labels[:, known]
             return replace(split, targets=ManyLabels(wide))
+        case Joints():
+            return replace(split, targets=split.targets.in_order(classes))
         case _:
             return split

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import DataError
+from ...units import plural
 from ..moves import Move
 from .targets import Targets
 
@@ -68,10 +70,11 @@ class Points:
             self.shown[part], self.truth[part], self.zoom[part], self.scales[part], self.individuals[part]
         )  # fmt: skip
 
-    def to(self, device: torch.device) -> Points:
-        return Points(
-            self.shown.to(device), self.truth.to(device), self.zoom.to(device), self.scales.to(device), self.individuals
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Points:
+        shown, truth, zoom, scales = (
+            one.to(device, non_blocking=non_blocking) for one in (self.shown, self.truth, self.zoom, self.scales)
         )
+        return Points(shown, truth, zoom, scales, self.individuals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +141,55 @@ class Joints(Targets):
             zoom[k] = move.zoom
         single = [torch.from_numpy(one.astype(np.float32)) for one in (shown, truth, zoom, self.scales[indices])]
         return Points(single[0], single[1], single[2], single[3], tuple(self.individuals[i] for i in indices))
+
+    @property
+    def mirrors(self) -> bool:
+        """Only where it is known which points change places: else a left hand would be taught to be a right one."""
+        return bool(self.body.pairs)
+
+    def in_order(self, names: tuple[str, ...]) -> Joints:
+        """These points under `names`, in their order: NaN where one of them is not known here."""
+        own = self.body.names
+        at = {own.index(name): k for k, name in enumerate(names) if name in own}
+        xy = np.full((len(self), len(names), 2), np.nan)
+        xy[:, list(at.values())] = self.xy[:, list(at)]
+
+        def both(pairs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+            return tuple((at[one], at[other]) for one, other in pairs if one in at and other in at)
+
+        body = self.body
+        ruler = next(iter(both([body.ruler])), None) if body.ruler else None
+        return Joints(xy, Body(names, both(body.bones), both(body.pairs), ruler), self.scales, self.individuals)
+
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
+        if np.isnan(self.xy).all():
+            raise DataError(f"{where} has pictures, and not one point that is labelled to train on{lost}")
+        if len(self) < 2:
+            raise DataError(f"{where} has one picture to train on and to validate on{lost}; give it two or more")
+        return self.body.names
+
+    def foreign(self, classes: tuple[str, ...]) -> str:
+        return "" if self.body.names == classes else f"other body parts than training: {', '.join(self.body.names)}"
+
+    def oddities(self) -> tuple[str, ...]:
+        never = [name for name, n in zip(self.body.names, self.counts(0), strict=True) if not n]
+        without = np.isnan(self.scales)
+        lone = len({name for name, lacks in zip(self.individuals, without, strict=True) if lacks})
+        said = []
+        if never:
+            said.append(f"never labelled in the training pictures, and so nothing is learnt of: {', '.join(never)}")
+        if lone and self.body.ruler is not None:
+            one, other = (self.body.names[k] for k in self.body.ruler)
+            said.append(
+                f"{plural(lone, 'individual')} ({plural(int(without.sum()), 'training picture')}) without a scale, as {one} and "
+                f"{other} are never labelled together: their errors count in pixels only"
+            )
+        return tuple(said)
+
+    def samples(self, names: tuple[str, ...], most: int) -> dict[str, np.ndarray]:
+        """By individual."""
+        own = np.array(self.individuals)
+        return {name: np.flatnonzero(own == name) for name in list(dict.fromkeys(self.individuals))[:most]}
 
     def to_bytes(self) -> bytes:
         return f"{self.xy.shape} {self.body}".encode() + self.xy.astype(np.float64).tobytes()

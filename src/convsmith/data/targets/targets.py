@@ -54,6 +54,32 @@ class Targets(ABC):
         """Sixteen digits that change when one of them does."""
         return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether a mirrored image has targets that are known."""
+        return True
+
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
+        """The names of the classes, once these are known to be enough to train on. `lost` is what is said of images that could
+        not be read.
+
+        Raises:
+            DataError: they are not, and why.
+        """
+        return names
+
+    def foreign(self, classes: tuple[str, ...]) -> str:
+        """What is wrong with these for a network that was trained with such classes; empty where nothing is."""
+        return ""
+
+    def oddities(self) -> tuple[str, ...]:
+        """What who trains on them should know."""
+        return ()
+
+    def samples(self, names: tuple[str, ...], most: int) -> dict[str, np.ndarray]:
+        """The indices of what belongs together, by what it is called, for a page that shows some of each."""
+        return {}
+
     def counts(self, classes: int) -> np.ndarray:
         """How many images there are of each class, int64 ⟨classes⟩; empty where the targets are no classes."""
         return np.zeros(0, np.int64)

@@ -71,7 +71,7 @@ def search(
             if (before := recalled()) is not None and (Path(before) / "config.json").is_file():
                 watcher.note(f"started again by torchrun: going on with {before}")
                 return RunFolder.open(before), images
-            task = request.task(images)
+            task, _ = request.learnt(images)
             space, recipe, begin = request.settled(images)
             refuse_lone_images(space.smallest(), recipe, len(images.train), ranks)
             request.refuse_slow(space)
@@ -193,7 +193,7 @@ def _describe(
             workers=options.workers,
             command=given(),
             budgets=tuple(request.budgets),
-            how=to_data(request.how),
+            how=to_data(request.chosen(task)),
             task=None if task == Classify() else to_data(task),
             recipe=to_data(recipe),
             machine=this_machine(),

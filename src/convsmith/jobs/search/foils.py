@@ -15,6 +15,8 @@ from ...scaling import rule as named_rule
 from ...scores import named
 from ...units import Budget, plural
 from ...watcher import Watcher
+from ..feed import task_of
+from ..fitting import fitted_to
 from ..scale import scale
 from ..studies.trials import Trial, train_all
 from ..train.begin import regularised
@@ -43,13 +45,14 @@ def train_foils(
     Trained on the images that the supernet was trained on, for as many epochs of the same recipe; scored on the validation
     images, as the winners are. A winner that is smaller than a rule's smallest member has no foil of it, which is noted.
     """
-    seed, winners = run.seed, run.front.winners
+    seed, winners, task = run.seed, run.front.winners, task_of(run.config)
     asked: list[tuple[str, str, Trial]] = []
     for name in how.against:
         base, rule = parsed(name)
         for winner in winners:
             try:
-                found = scale(base, to=Budget(macs=winner.macs), rule=rule, classes=len(images.classes)).spec
+                member = fitted_to(resolve_spec(base), task, images)
+                found = scale(member, to=Budget(macs=winner.macs), rule=rule).spec
             except BudgetError as error:
                 watcher.note(f"nothing of {name} to hold {winner.budget} against: {error}")
                 continue
@@ -74,7 +77,7 @@ def train_foils(
             resolution=trial.spec.input.resolution,
             macs=cost(trial.spec).macs,
             params=cost(trial.spec).params,
-            score=counted(named("top1", own.top1), own.n),
+            score=counted(named(task.headline, own.top1), own.n),
             n=own.n,
             failed=own.failed,
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from ...arch import ArchSpec
 from ...data import check_channels
 from ...errors import UserError, first_line, nearest
 from ...machine import this_machine
@@ -41,7 +42,7 @@ class SearchOptions:
     alone for comparison.
     """
 
-    space: str = "t32"
+    space: str | None = None  # without one the task's: t32, of poses the networks within efficientnet_lite0
     labels_first: float = 0.0
     rounds: int = 6
     per_round: int = 16
@@ -70,16 +71,24 @@ class SearchOptions:
         return self.scorers or min(this_machine().cores, MOST_SCORERS)
 
 
-def space_of(name: str) -> Space:
-    """A space by its name (`t32`, `bignas`), or the networks within a model.
+def space_of(name: str, fit: Callable[[ArchSpec], ArchSpec] = lambda spec: spec) -> Space:
+    """A space by its name (`t32`, `bignas`), or the networks within a model; `fit` makes networks fit for the data.
 
-    These are from three quarters as wide, half as deep and five eighths as large in their images; larger kernels may be 3 or 5.
+    These are from three quarters as wide, half as deep and five eighths as large in their images; larger kernels may be 3 or
+    5. Where `fit` decides what is shown, all children are shown it at one size: what a teacher says of places is then said of
+    the student's.
     """
     if name in SPACES:
-        return SPACES[name]
+        space = SPACES[name]
+        base = fit(space.base)
+        sides = space.resolution if base.input == space.base.input else ()
+        return replace(space, base=base, resolution=sides, head=space.head if base.head.choice else ())
     try:
-        spec = resolve_spec(name)
+        own = resolve_spec(name)
+        spec = fit(own)
         check_channels(spec.input.channels)
+        if spec.input != own.input:
+            return space_from(spec, kernel=(3, 5))
         step = max(1, spec.input.resolution // 14)
         sides = tuple(round(share * spec.input.resolution / step) * step for share in (0.625, 0.75, 0.875))
         return space_from(spec, resolution=sides, kernel=(3, 5))

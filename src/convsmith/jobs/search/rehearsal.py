@@ -93,7 +93,7 @@ def rehearse_search(
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
     supernet = Supernet(space, seed=options.seed)
     watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")
-    task = request.task(images)
+    task, _ = request.learnt(images)
     sandwiches = Sandwich(supernet, task, recipe, seed=options.seed, labels_first=how.labels_first)
     watched = ends(supernet, task, recipe, chance=task.chance(parts.classes))
     prepare = normaliser(space.biggest(), where)

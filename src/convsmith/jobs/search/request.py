@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...costs import cost
 from ...data import ImageData, divided
 from ...errors import UserError
 from ...latency import Runtime
 from ...recipe import Recipe
-from ...recipes import changed, settle
+from ...recipes import settle
 from ...resolve import origin
 from ...resolve import spec as resolve_spec
 from ...supernet import SPACES, Space, refuse_recipe
-from ...tasks import Task, refuse_unread, task_for
+from ...tasks import TASKS, Task, refuse_unread, task_for
 from ...units import Budget
 from ...watcher import Watcher
 from ...weights import Fitted, fitted, onto
-from ..options import Data, Options, base_recipe, source_of
+from ..fitting import fitted_to
+from ..options import Data, Options, refuse_settings, resolved_recipe, source_of
 from ..source import Source
 from ..timing.stopwatch import Stopwatch
 from ..train.begin import regularised
@@ -39,11 +39,8 @@ class Request:
 
     source: Source
     budgets: Mapping[str, Budget]
-    recipe: Recipe
     how: SearchOptions
-    seed: int
-    class_weights: str = ""
-    weights: str | Path | None = None
+    options: Options
 
     @classmethod
     def of(cls, data: Data, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
@@ -57,8 +54,9 @@ class Request:
             raise UserError("--threads is of budgets in milliseconds, and none of these is; 5ms would be one")
         for name in how.against:
             parsed(name)
-        recipe = changed(base_recipe(options, "quick"), options.settings)
-        refuse_recipe(recipe)
+        refuse_settings(options, list(dict.fromkeys(kind.recipes[0] for kind in TASKS)))
+        if options.recipe is not None:
+            refuse_recipe(resolved_recipe(options, ""))
         if options.folds is not None:
             raise UserError("--folds is of a training: cross-validate the network that a search found, with `train`")
         if options.tensorboard:
@@ -67,13 +65,20 @@ class Request:
             raise UserError(
                 "a search learns from no pseudo-labels: children would be chosen by images that they labelled"
             )
-        return cls(source_of(data, options), budgets, recipe, how, options.seed, options.class_weights, options.weights)
+        return cls(source_of(data, options), budgets, how, options)
 
-    def task(self, images: ImageData) -> Task:
-        """What the networks are for. Refused where it does not read what the recipe sets."""
-        task = task_for(images, self.class_weights)
-        refuse_unread(task, self.recipe)
-        return task
+    def learnt(self, images: ImageData) -> tuple[Task, Recipe]:
+        """What the networks are for, and the recipe, with its tables by size. Refused where the task does not read what the
+        recipe sets, or a supernet cannot be trained by it."""
+        task = task_for(images, self.options.class_weights)
+        recipe = resolved_recipe(self.options, task.recipes[0])
+        refuse_recipe(recipe)
+        refuse_unread(task, recipe)
+        return task, recipe
+
+    def chosen(self, task: Task) -> SearchOptions:
+        """How is searched, with the task's own space where none was named."""
+        return replace(self.how, space=self.how.space or task.space)
 
     def settled(self, images: ImageData) -> tuple[Space, Recipe, Fitted | None]:
         """The space of networks for these classes, the recipe in numbers for the biggest, which alone is regularised, and the
@@ -83,30 +88,32 @@ class Request:
             UserError: no network of the space meets a budget, the space leaves no choice, too few images to choose by, or
                 weights of another network.
         """
-        space = space_of(self.how.space).with_classes(len(images.classes))
+        task, recipe = self.learnt(images)
+        name = self.how.space or task.space
+        space = space_of(name, lambda spec: fitted_to(spec, task, images))
         begin = None
-        if self.weights is not None:
-            space, begin = self._begun(space)
+        if self.options.weights is not None:
+            space, begin = self._begun(name, space, task, images)
         if space.size() == 1 or cost(space.smallest()) == cost(space.biggest()):
             raise UserError(f"{space.base.name}'s space leaves no choice: train that network by itself")
         _refuse_impossible(space, self.budgets.values())
-        if not len(in_three(images, self.seed).val):
+        if not len(in_three(images, self.options.seed).val):
             raise UserError(
                 f"{images.name} has one training image a class: a search holds some out to choose by, and needs two at least"
             )
-        recipe = settle(self.recipe, space.biggest())
+        recipe = settle(recipe, space.biggest())
         return replace(space, base=regularised(space.base, recipe)), recipe, begin
 
-    def _begun(self, space: Space) -> tuple[Space, Fitted]:
+    def _begun(self, name: str, space: Space, task: Task, images: ImageData) -> tuple[Space, Fitted]:
         """The weights of the model whose networks are searched, for the biggest of them, and the space as they need it."""
-        if self.how.space in SPACES:
+        if name in SPACES:
             raise UserError(
-                f"no package has weights of the networks of {self.how.space}: --space MODEL searches within a network, such as "
+                f"no package has weights of the networks of {name}: --space MODEL searches within a network, such as "
                 "resnet18, and that can begin with its weights"
             )
-        assert self.weights is not None
-        own = resolve_spec(self.how.space).with_classes(space.base.head.n_names)
-        fit = fitted(own, origin(self.weights, own.name), classes=own.head.n_names)
+        assert self.options.weights is not None
+        own = fitted_to(resolve_spec(name), task, images)
+        fit = fitted(own, origin(self.options.weights, own.name), classes=own.head.n_names)
         as_trained = replace(space.base, input=fit.spec.input).with_style(
             norm=fit.spec.style.norm, conv=fit.spec.style.conv
         )

@@ -17,16 +17,18 @@ from ...errors import UserError
 from ...files import write_json, write_text
 from ...machine import this_machine
 from ...recipe import Recipe
-from ...recipes import changed, differences
+from ...recipes import differences
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
+from ...scores import named
 from ...shown import Shown
-from ...tasks import task_for
+from ...tasks import TASKS, refuse_unread, task_for
 from ...units import plural
 from ...watcher import Watcher
 from ..feed import Feed
-from ..options import Data, Options, base_recipe, source_of
+from ..fitting import fitted_to, refuse_norms
+from ..options import Data, Options, refuse_settings, resolved_recipe, source_of
 from ..timing.steps import seconds_a_step
 from ..train.begin import regularised
 from .ladder import Effect, Rung, Step, climbed, effects, factors, ladder
@@ -40,17 +42,19 @@ TRIED = 8
 
 @dataclass(frozen=True, repr=False)
 class Climbed(Shown):
-    """A finished study: its steps, each step's top-1 by seed, what they say, and where the page is."""
+    """A finished study: its steps, each step's headline score by seed, what they say, and where the page is; `words` name
+    the score."""
 
     steps: tuple[Step, ...]
     scores: tuple[dict[int, float], ...]
     rungs: tuple[Rung, ...]
     effects: tuple[Effect, ...]
     report: Path
+    words: str = "top-1"
 
     def __str__(self) -> str:
         each = (
-            f"{step.name}: top-1 {mean(own.values()):.2%} of {len(own)}"
+            f"{step.name}: {self.words} {mean(own.values()):.2%} of {len(own)}"
             for step, own in zip(self.steps, self.scores, strict=True)
         )
         return "\n".join((f"a ladder of {plural(len(self.steps), 'step')}, {self.report}", *each))
@@ -77,13 +81,15 @@ def planned(
     watcher: Watcher,
 ) -> tuple[ImageData, ArchSpec, Recipe, Sequence[Step]]:
     """The data, the network for its classes, the recipe at the top and the steps of a study: all before anything is trained."""
-    base = base_recipe(options, "resnet-rs")
-    recipe = changed(base, options.settings)
+    refuse_settings(options, list(dict.fromkeys(kind.study for kind in TASKS)))
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
     images = source_of(data, options).load(watcher, own_data(data))
-    spec = spec.with_classes(len(images.classes))
-    spec = spec if resolution is None else spec.with_resolution(resolution)
+    task = task_for(images)
+    recipe = resolved_recipe(options, task.study)
+    refuse_unread(task, recipe)
+    refuse_norms(recipe, weights=False)
+    spec = fitted_to(spec, task, images, resolution)
     steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
     return images, spec, recipe, steps
 
@@ -123,7 +129,7 @@ def climb(
     Raises:
         UserError: fewer than one seed, or a training that diverged, by its step; the others are kept.
     """
-    options, watcher = options or Options(recipe="resnet-rs"), watcher or Watcher()
+    options, watcher = options or Options(), watcher or Watcher()
     if seeds < 1:
         raise UserError(f"a study needs at least one seed; got {seeds}")
     images, spec, recipe, steps = planned(
@@ -137,6 +143,7 @@ def climb(
         if outcome.failed:
             raise UserError(f"'{steps[at // seeds].name}' under seed {at % seeds}: {outcome.failed}")
     scores = [{seed: outcomes[seeds * at + seed].top1 for seed in range(seeds)} for at in range(len(steps))]
+    words = named(task_for(images).headline, 0.0).words
     rungs = climbed([step.name for step in steps], scores)
     found = effects(steps, scores) if study_factors else ()
 
@@ -144,7 +151,7 @@ def climb(
         StudyView(
             title=f"{'Factors' if study_factors else 'Ladder'} of {recipe.name}: {spec.name} on {images.name}",
             heading="The eight corners" if study_factors else "What each step adds",
-            caption="Mean top-1 over the seeds with its 95 % interval."
+            caption=f"Mean {words} over the seeds with its 95 % interval."
             + ("" if study_factors else " Each step holds all above it; gains whose interval holds 0 are grey."),
             subtitle=(
                 plural(seeds, "seed"),
@@ -169,7 +176,7 @@ def climb(
     )
     for name, text in ({"study.html": page} | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
         write_text(out / name, text)
-    made = Climbed(tuple(steps), tuple(scores), rungs, tuple(found), out / "study.html")
+    made = Climbed(tuple(steps), tuple(scores), rungs, tuple(found), out / "study.html", words)
     write_json(out / "study.json", made.to_record())
     return made
 

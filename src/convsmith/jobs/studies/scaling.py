@@ -27,6 +27,7 @@ from ...shown import Shown
 from ...tasks import Classify, task_for
 from ...units import Budget, Cost, plural
 from ...watcher import Watcher
+from ..fitting import fitted_to, refuse_norms
 from ..options import Options, base_recipe
 from ..train.begin import regularised
 from .trials import Outcome, Trial, train_all
@@ -153,7 +154,8 @@ def planned(
     """The decisions of a study: which base, how it is trained, how many networks."""
     options = options or Options()
     if not isinstance(task_for(images), Classify):
-        raise UserError(f"{images.name} has many labels an image; fit-scaling's law is of a share of right answers")
+        what = {"multi-label": "many labels an image", "pose": "joints"}.get(task_for(images).kind, "no classes")
+        raise UserError(f"{images.name} has {what}; fit-scaling's law is of a share of right answers")
     if rule not in SHARES:
         raise UserError(f"fit-scaling fits {' or '.join(sorted(SHARES))}; got '{rule}'")
     for name in against:
@@ -164,9 +166,10 @@ def planned(
     if seeds < 1:
         raise UserError(f"--seeds must be at least 1; got {seeds}")
     recipe = base_recipe(options, "quick")
-    spec = resolve_spec(base).with_classes(len(images.classes))
+    spec = resolve_spec(base)
     check_channels(spec.input.channels)
-    spec = spec if resolution is None else spec.with_resolution(resolution)
+    spec = fitted_to(spec, task_for(images), images, resolution)
+    refuse_norms(recipe, weights=False)
     recipe = settle(changed(recipe, options.settings), spec)
     return Plan(rule, regularised(spec, recipe), recipe, trials, seeds, front, options.seed, tuple(against))
 

@@ -21,6 +21,7 @@ from ...errors import UserError
 from ...files import write_text
 from ...locks import at_work
 from ...recipe import Keep, Recipe
+from ...scores import Unit
 from ...watcher import Watcher
 from ..feed import Feed, normaliser, refuse_lone_images, validation_batches
 from ..source import fingerprint
@@ -45,7 +46,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial gave: top-1 and loss on the `n` validation images of the last epoch, or why it failed."""
+    """What a trial gave: the headline, a share, and the loss on the `n` validation images of the last epoch, or why it failed."""
 
     top1: float
     loss: float
@@ -137,6 +138,10 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path) -> Outcome:
                 os._exit(1)
         meter = task.meter(images.classes, pictures=0)
         found = evaluate(model, validation(), meter, prepare=normalise, device=where)
+        if found.headline.unit is not Unit.SHARE:
+            raise UserError(
+                f"a study goes by shares, and the {found.headline.words} of these pictures is none: no individual has a scale"
+            )
         outcome = Outcome(found.headline.value, found["loss"], found.n)
     except UserError as error:
         outcome = Outcome(0.0, 0.0, 0, failed=str(error))

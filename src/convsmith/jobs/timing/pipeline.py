@@ -22,6 +22,7 @@ from ...threads import in_threads
 from ...units import plural
 from ...watcher import Watcher
 from ..feed import Feed
+from ..fitting import fitted_to
 from ..source import Source
 from .steps import Repeated, seconds_a_step
 
@@ -98,13 +99,13 @@ def examine_data(
     watcher = watcher or Watcher()
     found = Source(str(data)).load(watcher)
     task = task_for(found)
-    spec = task.fitted(resolve_spec(model), found.classes)
+    spec = fitted_to(resolve_spec(model), task, found)
     chosen = settle(named_recipe(recipe) if isinstance(recipe, str) else recipe, spec)
-    side, channels, batch = spec.input.resolution, spec.input.channels, min(chosen.batch, len(found.train))
+    channels, batch = spec.input.channels, min(chosen.batch, len(found.train))
     steps = max(2, images // batch)
 
     def per_image(augment: Augment, workers: int) -> float:
-        feed = train_batches(found.train, sides=(side, side), channels=channels, batch=batch, augment=augment, seed=0,
+        feed = train_batches(found.train, sides=spec.input.sides, channels=channels, batch=batch, augment=augment, seed=0,
                              first_step=0, last_step=steps + 1, workers=workers)  # fmt: skip
         seen, began = 0, 0.0
         for at, one in enumerate(feed):
@@ -120,7 +121,7 @@ def examine_data(
     with unwarned():
         for i in order:
             try:
-                found.train.inputs.decode(int(i), channels=channels, least=2 * side)
+                found.train.inputs.decode(int(i), channels=channels, least=2 * max(spec.input.sides))
             except OSError:
                 continue
             read += 1
@@ -129,7 +130,7 @@ def examine_data(
     with in_threads(1):
         both = per_image(chosen.augment, 0)
     supplied = 1e3 / per_image(chosen.augment, workers)
-    watcher.stage("step", f"{spec.name} at {side} px")
+    watcher.stage("step", f"{spec.name} at {spec.input.px} px")
     recipe_here = replace(chosen, batch=batch)
     step = _step(spec, task, recipe_here, Feed(spec, found, recipe_here, 0, 0))
     return DataTimes(

@@ -27,7 +27,7 @@ from ...runs import Config, RunFolder, Stage, now
 from ...scaling import ResNetRS, Solution, regime
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
-from ...tasks import Classify, Task, refuse_unread, task_for
+from ...tasks import TASKS, Classify, Task, refuse_unread, task_for
 from ...training import joined, recalled, remember, world_here
 from ...units import Budget
 from ...watcher import Watcher
@@ -35,13 +35,14 @@ from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
 from ..feed import refuse_lone_images
-from ..options import Data, Options, resolved_recipe, source_of
+from ..fitting import fitted_to, refuse_norms
+from ..options import Data, Options, refuse_settings, resolved_recipe, source_of, usual_recipe
 from ..scale import met, scale
 from ..source import Source, data_record
 from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
-BASE = "efficientnet_b0"  # what `design` scales where nothing else is asked for
+BASE = Classify.base  # what `design` scales where nothing else is asked for
 
 __all__ = [
     "BASE",
@@ -95,26 +96,28 @@ def design_job(
             "then `torchrun ... -m convsmith train spec.json DATA`"
         )
     device(options.device)  # one that is not here is told before anything is read
-    recipe, source = resolved_recipe(options), source_of(data, options)
-    chosen = resolve_spec(base or base_of(options.weights) or BASE)
-    check_channels(chosen.input.channels)
-    refuse_unreadable(chosen)
+    refuse_settings(options, _usual(options))
+    source, named = source_of(data, options), base or base_of(options.weights)
+    if named is not None:  # what is wrong with it is told before anything is read
+        _usable(named)
     budget = to if isinstance(to, Budget) else Budget.parse(to)
     line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
+    task, recipe = _learnt(images, options)
+    chosen = _usable(named or task.base)
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
-    task = task_for(images, options.class_weights)
-    refuse_unread(task, recipe)
 
     def fit(spec: ArchSpec) -> ArchSpec:
-        return task.fitted(spec, images.classes)
+        return fitted_to(spec, task, images)
 
     begin, named = None, chosen.name
+    refuse_norms(recipe, weights=options.weights is not None)
     if options.weights is None:
         found = scale(fit(chosen), to=budget, rule=line, watcher=watcher)
     else:
-        if base is None and rule is None and str(options.weights) == AUTO:
+        # Published networks are ranked by what they cost at their own sides, which pictures that are shown whole change.
+        if base is None and rule is None and str(options.weights) == AUTO and images.sides is None:
             weighted = picked(budget, fit, watcher)
         else:
             weighted = scaled(chosen, options.weights, budget, line, fit, watcher)
@@ -166,14 +169,12 @@ def train_job(
 ) -> Job:
     """Load the data and fit the network's classifier to it: the part of `train` before anything is written."""
     device(options.device)  # one that is not here is told before anything is read
-    recipe, source = resolved_recipe(options), source_of(data, options)
-    spec = resolve_spec(model)
-    check_channels(spec.input.channels)
-    refuse_unreadable(spec)
+    refuse_settings(options, _usual(options))
+    spec, source = _usable(model), source_of(data, options)
     images = source.load(watcher, own_data(data))
-    task = task_for(images, options.class_weights)
-    refuse_unread(task, recipe)
-    spec = task.fitted(spec, images.classes)
+    task, recipe = _learnt(images, options)
+    refuse_norms(recipe, weights=options.weights is not None)
+    spec = fitted_to(spec, task, images)
     begin = None
     target = target_of(model)
     if target.run is not None and target.trained and options.weights is None:
@@ -183,8 +184,9 @@ def train_job(
         begin = fitted(spec, origin(options.weights, spec.name), classes=len(images.classes))
         spec = begin.spec  # padding, epsilon and how images are normalised are the weights'
         say_weights(options.weights, begin, watcher)
-    spec = spec if resolution is None else spec.with_resolution(resolution)
-    watcher.stage("choose", f"{spec.name} at {spec.input.resolution} px: {cost(spec)}")
+    if resolution is not None:
+        spec = fitted_to(spec, task, images, resolution)
+    watcher.stage("choose", f"{spec.name} at {spec.input.px} px: {cost(spec)}")
     if said := cramped(spec):
         watcher.note(said)
     recipe = settle(recipe, spec)
@@ -203,6 +205,27 @@ def train_job(
         task=task,
         own=own_data(data),
     )
+
+
+def _usual(options: Options) -> list[str]:
+    """The recipes that may be meant where none is named: of every task's."""
+    return list(dict.fromkeys(kind.recipes[options.weights is not None] for kind in TASKS))
+
+
+def _usable(model: str | Path | ArchSpec) -> ArchSpec:
+    """The network, where it takes pictures and its parts can be read again."""
+    spec = resolve_spec(model)
+    check_channels(spec.input.channels)
+    refuse_unreadable(spec)
+    return spec
+
+
+def _learnt(images: ImageData, options: Options) -> tuple[Task, Recipe]:
+    """What is learnt, and by which recipe. Refused where the task does not read what the recipe sets."""
+    task = task_for(images, options.class_weights)
+    recipe = resolved_recipe(options, usual_recipe(task, options))
+    refuse_unread(task, recipe)
+    return task, recipe
 
 
 def cramped(spec: ArchSpec) -> str:
@@ -260,7 +283,7 @@ def named(job: Job) -> str:
     the base where it is not the usual one."""
     if job.found is None:
         return f"{job.images.name}-{job.spec.name}"
-    base = () if job.base == BASE else (job.base or "",)
+    base = () if job.base == job.task.base else (job.base or "",)
     return "-".join((job.images.name, *base, str(job.found.budget).replace("-macs", "").replace(",", "-")))
 
 

@@ -150,16 +150,17 @@ def _train(
     validation = validation_batches(spec, images.val)
     model = build(spec, seed=seed)
     if run.has("initial.safetensors"):
-        # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing.
+        # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing; or
+        # the head of another task.
         missing, _ = model.load_state_dict(load_file(run.file("initial.safetensors")), strict=False)
         for name, parameter in model.named_parameters():
-            if name in missing and name.startswith(spec.head.named):
+            if task.blank and name in missing and name.startswith(spec.head.named):
                 nn.init.zeros_(parameter)
 
     def evaluated(network: nn.Module) -> dict[str, float]:
         meter = task.meter(images.classes, pictures=0)
         scores = evaluate(network, validation(), meter, prepare=normalise, device=where)
-        return {f"val_{name}": scores[name] for name in dict.fromkeys((task.headline, "loss"))}
+        return {f"val_{name}": scores[name] for name in dict.fromkeys((scores.headline.name, *task.watched, "loss"))}
 
     shared = "" if ranks.alone else f", in {ranks.world} processes"
     lengths = f"{plural(recipe.epochs, 'epoch')} of {plural(feed.steps_per_epoch, 'step')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, final
 
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from ...arch import Block, Choices, Node, Style
 from ...layers import Residual
 from ...ranges import at_least
+from ...tagged import LATER
 from ..units import conv_norm, odd
 from .shortcut import Shortcut, shortcut
 
@@ -26,11 +27,13 @@ class BasicBlock(Block):
     kernel: int = 3
     groups: int = 1
     shortcut: Shortcut = Shortcut.CONV
+    dilation: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         odd("basic.kernel", self.kernel)
         at_least("basic.groups", self.groups, 1)
+        at_least("basic.dilation", self.dilation, 1)
 
     @property
     def choices(self) -> Choices:
@@ -39,13 +42,28 @@ class BasicBlock(Block):
     def varied(self, kernel: int, expand: float) -> Self:
         return replace(self, kernel=kernel)
 
+    def dilated(self, times: int) -> Self:
+        return replace(self, dilation=self.dilation * times)
+
     def build(self, node: Node, style: Style) -> nn.Module:
         if node.c_in % self.groups or node.c_out % self.groups:
             raise ValueError(f"{node.path}: widths {node.c_in} and {node.c_out} do not split into {self.groups} groups")
         zero = style.zero_last
+        first, groups = self.dilation // node.traded, self.groups
         branch = OrderedDict(
-            conv1=conv_norm(style, node.c_in, node.c_out, self.kernel, stride=node.stride, groups=self.groups),
-            conv2=conv_norm(style, node.c_out, node.c_out, self.kernel, groups=self.groups, activate=False, zero=zero),
+            conv1=conv_norm(
+                style, node.c_in, node.c_out, self.kernel, stride=node.stride, groups=groups, dilation=first
+            ),
+            conv2=conv_norm(
+                style,
+                node.c_out,
+                node.c_out,
+                self.kernel,
+                groups=groups,
+                dilation=self.dilation,
+                activate=False,
+                zero=zero,
+            ),
         )
         return Residual(
             nn.Sequential(branch),
@@ -55,4 +73,5 @@ class BasicBlock(Block):
         )
 
     def describe(self) -> str:
-        return f"basic k{self.kernel}" + (f" g{self.groups}" if self.groups > 1 else "")
+        words = [f"basic k{self.kernel}"] + [f"g{self.groups}"] * (self.groups > 1)
+        return " ".join(words + [f"d{self.dilation}"] * (self.dilation > 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, final
 
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from ...arch import Block, Choices, Mixer, Node, Style
 from ...layers import Residual
 from ...ranges import above, at_least
+from ...tagged import LATER
 from ..squeeze import SE
 from ..units import conv_norm, mixed, odd
 from .shortcut import Shortcut, shortcut
@@ -36,12 +37,14 @@ class Bottleneck(Block):
     shortcut: Shortcut = Shortcut.CONV
     se: SE | None = None
     mixer: Mixer | None = None
+    dilation: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         odd("bottleneck.kernel", self.kernel)
         above("bottleneck.ratio", self.ratio, 0)
         at_least("bottleneck.groups", self.groups, 1)
+        at_least("bottleneck.dilation", self.dilation, 1)
 
     @property
     def choices(self) -> Choices:
@@ -49,6 +52,9 @@ class Bottleneck(Block):
 
     def varied(self, kernel: int, expand: float) -> Self:
         return replace(self, kernel=kernel, ratio=expand)
+
+    def dilated(self, times: int) -> Self:
+        return self if self.mixer is not None else replace(self, dilation=self.dilation * times)
 
     def with_mixer(self, mixer: Mixer | None) -> Self:
         return replace(self, mixer=mixer)
@@ -58,7 +64,10 @@ class Bottleneck(Block):
         middle = -(-max(1, round(node.c_out * self.ratio)) // self.groups) * self.groups
         branch: OrderedDict[str, nn.Module] = OrderedDict(reduce=conv_norm(style, node.c_in, middle, 1))
         if self.mixer is None:
-            branch["conv"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=self.groups)
+            dilation = self.dilation // node.traded
+            branch["conv"] = conv_norm(
+                style, middle, middle, self.kernel, stride=node.stride, groups=self.groups, dilation=dilation
+            )
         else:
             branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, sides=node.sides)
         branch["restore"] = conv_norm(style, middle, node.c_out, 1, activate=False, zero=style.zero_last)
@@ -74,4 +83,5 @@ class Bottleneck(Block):
     def describe(self) -> str:
         words = ["bottleneck", f"k{self.kernel}" if self.mixer is None else self.mixer.describe()]
         words += [f"g{self.groups}"] * (self.groups > 1 and self.mixer is None)
+        words += [f"d{self.dilation}"] * (self.dilation > 1 and self.mixer is None)
         return " ".join(words if self.se is None else [*words, self.se.describe()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, final
 
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from ...arch import Block, Choices, Node, Style
 from ...layers import Gained, Residual, ScaledWSConv2d
 from ...ranges import above, at_least
+from ...tagged import LATER
 from ..squeeze import SE
 from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
@@ -39,12 +40,14 @@ class NFBottleneck(Block):
     shortcut: Shortcut = Shortcut.CONV
     skip_init: bool = True
     beta_first: bool = False
+    dilation: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         odd("nf_bottleneck.kernel", self.kernel)
         above("nf_bottleneck.ratio", self.ratio, 0)
         at_least("nf_bottleneck.alpha", self.alpha, 0)
+        at_least("nf_bottleneck.dilation", self.dilation, 1)
 
     def variance(self, before: float, *, keeps: bool) -> float:
         return (before if keeps else 1.0) + self.alpha**2
@@ -56,11 +59,15 @@ class NFBottleneck(Block):
     def varied(self, kernel: int, expand: float) -> Self:
         return replace(self, kernel=kernel, ratio=expand)
 
+    def dilated(self, times: int) -> Self:
+        return replace(self, dilation=self.dilation * times)
+
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(1, round(node.c_out * self.ratio))
+        dilation = self.dilation // node.traded
         branch: OrderedDict[str, nn.Module] = OrderedDict(
             reduce=conv_norm(style, node.c_in, middle, 1),
-            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride),
+            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride, dilation=dilation),
             restore=style.conv.build(middle, node.c_out, 1, bias=True),
         )
         if self.se is not None:
@@ -71,7 +78,7 @@ class NFBottleneck(Block):
         )
 
     def describe(self) -> str:
-        words = ["nf bottleneck", f"k{self.kernel}"]
+        words = ["nf bottleneck", f"k{self.kernel}", *[f"d{self.dilation}"] * (self.dilation > 1)]
         return " ".join(words if self.se is None else [*words, self.se.describe()])
 
 
@@ -92,6 +99,7 @@ class NFRegNetBlock(Block):
     skip_init: bool = True
     beta_first: bool = False
     nearest: bool = False
+    dilation: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,6 +107,7 @@ class NFRegNetBlock(Block):
         above("nf_regnet.expand", self.expand, 0)
         at_least("nf_regnet.group_width", self.group_width, 1)
         at_least("nf_regnet.alpha", self.alpha, 0)
+        at_least("nf_regnet.dilation", self.dilation, 1)
 
     def variance(self, before: float, *, keeps: bool) -> float:
         return (before if keeps else 1.0) + self.alpha**2
@@ -110,13 +119,18 @@ class NFRegNetBlock(Block):
     def varied(self, kernel: int, expand: float) -> Self:
         return replace(self, kernel=kernel, expand=expand)
 
+    def dilated(self, times: int) -> Self:
+        return replace(self, dilation=self.dilation * times)
+
     def build(self, node: Node, style: Style) -> nn.Module:
         wish = int(node.c_in * self.expand) + (self.group_width // 2 if self.nearest else 0)
         groups = max(1, wish // self.group_width)
         middle = groups * self.group_width
+        dilation = self.dilation // node.traded
+        more = {"dilation": dilation} if dilation > 1 else {}
         branch: OrderedDict[str, nn.Module] = OrderedDict(
             reduce=conv_norm(style, node.c_in, middle, 1),
-            conv=style.conv.build(middle, middle, self.kernel, stride=node.stride, groups=groups, bias=True),
+            conv=style.conv.build(middle, middle, self.kernel, stride=node.stride, groups=groups, bias=True, **more),
         )
         if self.se is not None:
             branch["se"] = self.se.build(middle, of=middle)
@@ -129,6 +143,7 @@ class NFRegNetBlock(Block):
 
     def describe(self) -> str:
         words = ["nf regnet", f"k{self.kernel}", f"e{self.expand:g}", f"g{self.group_width}"]
+        words += [f"d{self.dilation}"] * (self.dilation > 1)
         return " ".join(words if self.se is None else [*words, self.se.describe()])
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, final
 
 from torch import nn
 
 from ...arch import Block, Choices, Node, Style
 from ...layers import Residual
-from ...ranges import above
+from ...ranges import above, at_least
+from ...tagged import LATER
 from ..units import conv_norm, odd, opening
 from .shortcut import Shortcut, bare_shortcut
 
@@ -30,11 +31,13 @@ class PreActBottleneck(Block):
     kernel: int = 3
     ratio: float = 0.25
     shortcut: Shortcut = Shortcut.CONV
+    dilation: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         odd("preact_bottleneck.kernel", self.kernel)
         above("preact_bottleneck.ratio", self.ratio, 0)
+        at_least("preact_bottleneck.dilation", self.dilation, 1)
 
     @property
     def choices(self) -> Choices:
@@ -43,11 +46,15 @@ class PreActBottleneck(Block):
     def varied(self, kernel: int, expand: float) -> Self:
         return replace(self, kernel=kernel, ratio=expand)
 
+    def dilated(self, times: int) -> Self:
+        return replace(self, dilation=self.dilation * times)
+
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(1, round(node.c_out * self.ratio))
+        dilation = self.dilation // node.traded
         branch = OrderedDict(
             reduce=conv_norm(style, node.c_in, middle, 1),
-            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride),
+            conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride, dilation=dilation),
             restore=style.conv.build(middle, node.c_out, 1),
         )
         return Residual(
@@ -58,4 +65,4 @@ class PreActBottleneck(Block):
         )
 
     def describe(self) -> str:
-        return f"preact bottleneck k{self.kernel}"
+        return f"preact bottleneck k{self.kernel}" + (f" d{self.dilation}" if self.dilation > 1 else "")

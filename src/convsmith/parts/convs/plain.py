@@ -21,12 +21,28 @@ class PlainConv(Conv):
     kind: ClassVar[str] = "conv"
 
     def build(
-        self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        dilation: int = 1,
     ) -> nn.Module:
         kind = SameConv2d if self.padding is Padding.SAME else Conv2d
         mode: Literal["circular", "zeros"] = "circular" if self.padding is Padding.CIRCULAR else "zeros"
         return kind(
-            c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=bias, padding_mode=mode
+            c_in,
+            c_out,
+            kernel,
+            stride=stride,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
+            padding_mode=mode,
         )
 
     def describe(self) -> str:

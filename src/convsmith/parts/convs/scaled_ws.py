@@ -44,16 +44,27 @@ class ScaledWS(Conv):
         above("scaled_ws.eps", self.eps, 0, 1)
 
     def build(
-        self, c_in: int, c_out: int, kernel: int, *, stride: int = 1, groups: int = 1, bias: bool = True
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int = 1,
     ) -> nn.Module:
         if groups == c_in and c_in > 1:
-            return PlainConv(padding=self.padding).build(c_in, c_out, kernel, stride=stride, groups=groups, bias=True)
+            return PlainConv(padding=self.padding).build(
+                c_in, c_out, kernel, stride=stride, groups=groups, bias=True, dilation=dilation
+            )
         return ScaledWSConv2d(
             c_in,
             c_out,
             kernel,
             stride=stride,
             groups=groups,
+            dilation=dilation,
             scale=RELEASED[self.gain_of],
             eps=self.eps,
             floor=self.guard is Guard.FLOOR,

@@ -1,0 +1,90 @@
+"""The pictures whose points are farthest off, small enough for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from ..scores import Pose
+
+__all__ = ["Kept", "kept", "worst_of"]
+
+# The long side of a picture on a page, in pixels, and how well a JPEG of it is kept.
+_SIDE, _QUALITY = 208, 80
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Kept:
+    """A picture before it is drawn; `move` says where its pixels lie, None where they are the picture's own."""
+
+    index: int
+    error: float
+    points: np.ndarray
+    truth: np.ndarray
+    likelihood: np.ndarray
+    individual: str
+    pixels: Tensor
+    move: Any
+
+    def drawn(self, where: Callable[[int], str | None]) -> Pose:
+        pixels = _unpadded(self.pixels.cpu().permute(1, 2, 0).numpy())
+        height, width = pixels.shape[:2]
+        corners = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]])
+        (left, top), (right, bottom) = corners if self.move is None else self.move.back(corners)
+        return Pose(
+            predicted=tuple(map(_point, self.points)),
+            true=tuple(None if np.isnan(at).any() else _point(at) for at in self.truth),
+            likelihood=tuple(round(float(one), 3) for one in self.likelihood),
+            error=float(self.error),
+            individual=self.individual,
+            image=_thumbnail(pixels),
+            place=(float(left), float(top), float(right), float(bottom)),
+            path=where(self.index),
+            index=self.index,
+        )
+
+
+def kept(found: Any, errors: np.ndarray, batch: Any, most: int) -> list[Kept]:
+    """The worst pictures of a batch by the mean of their `errors` ⟨N,K⟩: no others are copied."""
+    some = np.flatnonzero(~np.isnan(errors).all(axis=1))
+    means = np.nanmean(errors[some], axis=1)
+    chosen = np.lexsort((found.indices[some], -means))[:most]
+    moves = batch.moves or (None,) * len(found)
+    return [
+        Kept(
+            int(found.indices[i]), float(mean), found.points[i], found.truth[i], found.likelihood[i],
+            str(found.individuals[i]), batch.images[int(i)].clone(), moves[i],
+        )
+        for i, mean in zip(some[chosen], means[chosen], strict=True)
+    ]  # fmt: skip
+
+
+def worst_of(pictures: Sequence[Kept], most: int) -> list[Kept]:
+    return sorted(pictures, key=lambda one: (-one.error, one.index))[:most]
+
+
+def _point(at: np.ndarray) -> tuple[float, float]:
+    return round(float(at[0]), 2), round(float(at[1]), 2)
+
+
+def _unpadded(pixels: np.ndarray) -> np.ndarray:
+    """Without the black columns at the right and rows at the bottom, with which a picture is filled up to a network's input."""
+    lit = pixels.max(axis=2) > 0
+    rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
+    return pixels[: rows[-1] + 1, : columns[-1] + 1] if len(rows) else pixels
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    """A JPEG data URI."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+    picture.thumbnail((_SIDE, _SIDE))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
