@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from poses import BODY, dots
 from torch import Tensor, nn
 
 import convsmith as cs
 from convsmith.arch import Image
 from convsmith.data import Batch, eval_batches
+from convsmith.data.readers.pseudo import PseudoLabels, with_pseudo
 from convsmith.errors import DataError, UserError
 from convsmith.evals import evaluate
 from convsmith.jobs.feed import Feed, normaliser
@@ -35,8 +35,9 @@ from convsmith.recipes import POSE, POSE_SCRATCH, recipe
 from convsmith.runs import RunFolder
 from convsmith.supernet import Sandwich, Supernet
 from convsmith.tasks import Pose
-from convsmith.training import Single, fit
+from convsmith.training import Moment, Single, fit
 from convsmith.watcher import Watcher
+from poses import BODY, dots
 
 CPU = torch.device("cpu")
 SMALL = "mobilenetv2_035"
@@ -109,8 +110,6 @@ def test_what_a_pose_has_no_use_for_is_refused_in_a_line(tmp_path: Path) -> None
 
 
 def test_pseudo_labels_are_refused() -> None:
-    from convsmith.data.readers.pseudo import PseudoLabels, with_pseudo
-
     made = PseudoLabels("x", BODY.names, (("a.png", "nose", 1.0),), "teacher", 0.5, None, 1, 0)
     with pytest.raises(DataError, match="one class for each image, and those of dots have joints"):
         with_pseudo(dots(), made, ratio=1.0, seed=0)
@@ -206,8 +205,6 @@ def test_frozen_norms_keep_the_statistics_that_came_with_weights() -> None:
         weights = norms[0].weight.clone()
         feed = Feed(spec, data, POSE, 0, 0)
         optim = torch.optim.SGD(model.parameters(), lr=0.1)
-        from convsmith.training import Moment
-
         batch = next(iter(feed.batches(0, 1)))
         single.gradients(model, normaliser(spec, CPU)(batch.images), batch.answers, Moment(0, 1, 0, CPU))
         optim.step()
@@ -265,8 +262,6 @@ def test_a_supernet_of_poses_takes_a_sandwich() -> None:
     task = Pose(body=BODY)
     supernet = Supernet(space, seed=0)
     sandwich = Sandwich(supernet, task, how, seed=0)
-    from convsmith.training import Moment
-
     batch = next(iter(Feed(space.biggest(), data, how, 0, 0).batches(0, 1)))
     images = normaliser(space.biggest(), CPU)(batch.images)
     sums = sandwich.gradients(supernet.model, images, batch.answers, Moment(0, 10, 0, CPU))
