@@ -103,8 +103,7 @@ class Animal:
         nose, eye = _from(poll, bowed, build["head"]), _from(poll, bowed + 0.32, 0.30 * build["head"])
 
         legs = [self._leg(front, near, phase + own, elbow if front else stifle, ground) for own, front, near in _LEGS]
-        far = [cone for leg_, near in zip(legs, (one[2] for one in _LEGS), strict=True) if not near for cone in leg_[2]]
-        close = [cone for leg_, near in zip(legs, (one[2] for one in _LEGS), strict=True) if near for cone in leg_[2]]
+        far, close = legs[0][2] + legs[1][2], legs[2][2] + legs[3][2]
         body = self._trunk(withers, croup, shoulder, hip, tailbase, phase) + self._head(chest, poll, nose, eye, bowed)
         xy = np.array([
             nose, eye, withers, croup, tailbase, shoulder, elbow, stifle,
@@ -150,10 +149,8 @@ class Animal:
         end = _from(tailbase, -math.pi / 2 - 0.3 + swing, 0.62 * self._build["leg"])
         middle = _from(tailbase, -math.pi / 2 - 0.75 + swing / 2, 0.3 * self._build["leg"])
         belly, light = _shaded(coat, 0.84), _shaded(coat, 1.04)
-        front, rear = (
-            (withers[0] - 0.05 * trunk, withers[1] + 0.52 * girth),
-            (hip[0] + 0.02 * trunk, croup[1] + 0.5 * girth),
-        )
+        front = (withers[0] - 0.05 * trunk, withers[1] + 0.52 * girth)
+        rear = (hip[0] + 0.02 * trunk, croup[1] + 0.5 * girth)
         cones = [
             Cone(tailbase, middle, 0.10 * girth, 0.14 * girth, mane),
             Cone(middle, end, 0.14 * girth, 0.06 * girth, mane),
@@ -166,10 +163,7 @@ class Animal:
         ]  # fmt: skip
         if draw.chance("patches", 0.3):
             for k in range(draw.whole("number of patches", 4, 9)):
-                along, down = (
-                    draw.between(f"patch {k}, along", 0.02, 0.98),
-                    draw.between(f"patch {k}, down", -0.22, 0.2),
-                )
+                along, down = draw.between(f"patch {k}, along", 0.02, 0.98), draw.between(f"patch {k}, down", -0.2, 0.2)
                 spot = (front[0] + along * (rear[0] - front[0]), front[1] + down * girth)
                 radius = draw.between(f"patch {k}", 0.09, 0.22) * girth
                 end = (spot[0] + 0.8 * radius, spot[1] + 0.3 * radius)
