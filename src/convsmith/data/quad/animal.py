@@ -14,7 +14,7 @@ import numpy as np
 
 from .draws import Draw, Identity
 
-__all__ = ["BONES", "NAMES", "RULER", "Animal", "Colour", "Cone"]
+__all__ = ["BONES", "NAMES", "RULER", "Animal", "Colour", "Cone", "Pose"]
 
 NAMES = (
     *("nose", "eye", "withers", "croup", "tailbase", "shoulder", "elbow", "stifle"),
@@ -57,6 +57,23 @@ class Cone:
         return math.hypot(x - ax - t * along, y - ay - t * down) < self.r + t * (self.s - self.r)
 
 
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """The points of an animal in a frame, float64 ⟨16,2⟩, its off legs, and what is drawn after them."""
+
+    xy: np.ndarray
+    far: list[Cone]
+    near: list[Cone]
+
+    def hidden(self) -> np.ndarray:
+        """Whether each point is behind another part of the animal, which only off legs can be: bool ⟨16⟩."""
+        off = [name.startswith("off") for name in NAMES]
+        return np.array([
+            is_off and any(cone.covers((x, y)) for cone in self.near)
+            for is_off, (x, y) in zip(off, self.xy.tolist(), strict=True)
+        ])  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Animal:
     """An individual, of which `pose` gives each frame. `ground` is the row of its hooves, `across` the middle of its trunk."""
@@ -81,9 +98,8 @@ class Animal:
         mane = _rgb(hue, 0.3, draw.between("mane", 0.06, 0.3) if draw.chance("dark mane", 0.65) else 0.85)
         return coat, mane
 
-    def pose(self, frame: int, across: float, ground: float) -> tuple[np.ndarray, list[Cone], np.ndarray]:
-        """The points float64 ⟨16,2⟩ of a frame, the cones in the order that they are drawn in, and whether each point is
-        hidden behind what is drawn after it, bool ⟨16⟩."""
+    def pose(self, frame: int, across: float, ground: float) -> Pose:
+        """How it stands in a frame."""
         build, walk = self._build, Draw(self.seed, "walk", self.who.walk)
         phase = walk.between("start", 0, 2 * math.pi) + walk.between("rate", 0.2, 0.35) * frame
         trunk, leg, girth = build["trunk"], build["leg"], build["girth"]
@@ -109,10 +125,7 @@ class Animal:
             nose, eye, withers, croup, tailbase, shoulder, elbow, stifle,
             *legs[2][:2], *legs[0][:2], *legs[3][:2], *legs[1][:2],
         ])  # fmt: skip
-        hidden = np.zeros(len(NAMES), bool)
-        for k in (10, 11, 14, 15):
-            hidden[k] = any(cone.covers((xy[k, 0], xy[k, 1])) for cone in body + close)
-        return xy, far + body + close, hidden
+        return Pose(xy, far, body + close)
 
     def _leg(self, front: bool, near: bool, phase: float, top: Spot, ground: float) -> tuple[Spot, Spot, list[Cone]]:
         """The middle joint of a leg, its hoof, and its cones from the top down. Off legs are set back, darker and behind."""
