@@ -134,7 +134,7 @@ def test_a_source_brings_the_same_back(tmp_path: Path) -> None:
     assert fingerprint(one) == fingerprint(other) and contents(one) == contents(other)
     assert fingerprint(source_of(root, Options(divide="frame")).load(Watcher())) != fingerprint(one)
     path.unlink()
-    with pytest.raises(DataError, match=r"there is no data .*l\.csv any more"):
+    with pytest.raises(DataError, match=r"the list .*l\.csv, by which the data was divided"):
         source.refuse_missing("{}")
 
 
