@@ -141,7 +141,7 @@ def _tell(found: Robustness, json: bool) -> None:
     from ..reports import in_words
 
     if json:
-        emit({key: value for key, value in found.to_record().items() if key != "worst"})
+        emit({key: value for key, value in found.to_record().items() if key not in ("worst", "poses")})
         return
     rows = [
         [name.replace("_", " "), *(found.cell(name, level).text for level in found.severities)] for name in found.names
