@@ -107,9 +107,7 @@ def test_individuals_without_a_scale_count_in_pixels_alone_and_are_told() -> Non
     found = scored(by_hand(), (told(other + [[[8, 6], [0, 0]]]), batch_of(other, ["b"], [NAN], first=2)))
     assert found["error"] == pytest.approx(0.7 / 3, abs=1e-7) and found["pck"] == pytest.approx(2 / 3)
     assert found["pixels"] == pytest.approx((1 + 4 + 2 + 10 + 0) / 5, abs=1e-6)
-    assert any(
-        "1 picture of 1 individual without a scale, b first: in pixels alone" in one for one in found.notes
-    )
+    assert any("1 picture of 1 individual without a scale, b first: in pixels alone" in one for one in found.notes)
 
 
 def test_without_any_scale_the_headline_is_in_pixels() -> None:
