@@ -89,7 +89,7 @@ class Supernet:
         may be held as bytes.
         """
         model = self.extract(spec)
-        calibrate(model, _Prepared(batches, prepare, spec.input.resolution, _device(model)), layerwise=layerwise)
+        calibrate(model, _Prepared(batches, prepare, spec.input.sides, _device(model)), layerwise=layerwise)
         return model
 
 
@@ -113,36 +113,41 @@ class Child:
         given = self.views()
         for name, place in self._network.written.items():
             given[name] = torch.ones_like(place.held, device=images.device)
-        images = resized(images, self.spec.input.resolution)
+        images = resized(images, self.spec.input.sides)
         with _lent(self._network.places, given):
             out: Tensor = self._network.module(images)
         return out
 
 
 class _Prepared(Sequence[Tensor]):
-    """Batches as a network of side `side` is shown them, each made anew when it is asked for."""
+    """Batches as a network of `sides` is shown them, each made anew when it is asked for."""
 
     def __init__(
-        self, batches: Sequence[Tensor], prepare: Callable[[Tensor], Tensor], side: int, device: torch.device
+        self,
+        batches: Sequence[Tensor],
+        prepare: Callable[[Tensor], Tensor],
+        sides: tuple[int, int],
+        device: torch.device,
     ) -> None:
-        self._batches, self._prepare, self._side, self._device = batches, prepare, side, device
+        self._batches, self._prepare, self._sides, self._device = batches, prepare, sides, device
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, at: int) -> Tensor:  # type: ignore[override]
-        return resized(self._prepare(self._batches[at].to(self._device)), self._side)
+        return resized(self._prepare(self._batches[at].to(self._device)), self._sides)
 
 
 def _device(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def resized(images: Tensor, side: int) -> Tensor:
-    """Images at another side, by antialiased bilinear interpolation, as evaluation resizes them."""
-    if images.shape[-1] == side:
+def resized(images: Tensor, sides: int | tuple[int, int]) -> Tensor:
+    """Images at other sides, one number for squares, by antialiased bilinear interpolation, as evaluation resizes them."""
+    sides = (sides, sides) if isinstance(sides, int) else sides
+    if images.shape[-2:] == sides:
         return images
-    return F.interpolate(images, size=side, mode="bilinear", antialias=True)
+    return F.interpolate(images, size=sides, mode="bilinear", antialias=True)
 
 
 # ---- networks without storage --------------------------------------------------------------------------------------
