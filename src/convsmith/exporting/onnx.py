@@ -128,8 +128,9 @@ def export_onnx(
         if not relative <= tolerance:
             tolerance = max(tolerance, min(_ROUNDINGS * _rounding(reference, images, doubted), _MOST))
         if not relative <= tolerance and math.isfinite(tolerance):
+            what = "number" if _decides(model) else "logit"
             raise ExportDiffers(
-                f"{path.name} differs from the model by {difference:.3g}, {relative:.3g} of the largest {'number' if _decides(model) else 'logit'}; allowed is "
+                f"{path.name} differs from the model by {difference:.3g}, {relative:.3g} of the largest {what}; allowed is "
                 f"{tolerance:.3g}, which is more than rounding does"
             )
         if raw_input and metadata is not None:
