@@ -113,7 +113,14 @@ class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _kernel(name: str, args: Any, maps: list[Tensor], out: Tensor, behind: bool) -> Kernel:
         read = sum(tensor.numel() for tensor in maps)
         if name == "convolution":
-            entering, weight, stride, dilation, transposed, groups = args[0], args[1], args[3], args[5], args[6], args[8]
+            entering, weight, stride, dilation, transposed, groups = (
+                args[0],
+                args[1],
+                args[3],
+                args[5],
+                args[6],
+                args[8],
+            )
             if transposed:
                 shape = (entering.shape[1], out.shape[1], weight.shape[2], 1, groups, *entering.shape[2:])
                 return Kernel("transposed", out.numel(), read, shape, entering.numel() * weight[0].numel())

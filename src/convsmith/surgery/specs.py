@@ -69,9 +69,7 @@ def _free(block: Block, spec: ArchSpec) -> Block:
     if isinstance(block, NFBottleneck):
         return block
     if isinstance(block, PreActBottleneck):
-        return NFBottleneck(
-            kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut, dilation=block.dilation
-        )
+        return NFBottleneck(kernel=block.kernel, ratio=block.ratio, shortcut=block.shortcut, dilation=block.dilation)
     raise UserError(
         f"a {block.kind} block of {spec.name} has no normaliser-free form as a spec: only pre-activation bottlenecks have. "
         "Convert the live network, whose scales are traced: --live"

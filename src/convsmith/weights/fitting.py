@@ -150,7 +150,9 @@ def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
     if not isinstance(spec.head, PooledClassifier):
-        return [f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"]
+        return [
+            f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"
+        ]
     what = "classifier" if fresh == _named(spec) else "head"
     return [f"the {what} is new, for {spec.head.n_names} classes"]
 

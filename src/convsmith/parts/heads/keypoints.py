@@ -18,7 +18,7 @@ from ...tagged import LATER
 from ..units import conv_norm, opening
 from .classifier import PooledClassifier
 
-__all__ = ["Keypoints", "KeypointMaps", "keypoints_for", "posed"]
+__all__ = ["KeypointMaps", "Keypoints", "keypoints_for", "posed"]
 
 _READS = 2 * STRIDE  # the total stride that doubling makes the maps' stride of
 # Networks whose features are their classifier's 1x1 convolution in DeepLabCut, not its last block's.
@@ -98,7 +98,9 @@ class Keypoints(Head):
         last = maps[-1]
         if last.stride != _READS:
             hint = f"give it spec.at_stride({_READS})" if last.stride > _READS else "take a stage with a stride more"
-            raise UserError(f"keypoints read a last map of total stride {_READS}, and this one has {last.stride}: {hint}")
+            raise UserError(
+                f"keypoints read a last map of total stride {_READS}, and this one has {last.stride}: {hint}"
+            )
         read = last.shape
         nodes: list[Node] = []
         reads = (last.path,)
@@ -112,7 +114,14 @@ class Keypoints(Head):
             earlier = self._earlier(maps)
             shape = earlier.shape
             nodes.append(
-                Node("head.intermediate", Maps(self.joints), (shape,), (_doubled(shape, self.joints),), (earlier.path,), 0)
+                Node(
+                    "head.intermediate",
+                    Maps(self.joints),
+                    (shape,),
+                    (_doubled(shape, self.joints),),
+                    (earlier.path,),
+                    0,
+                )
             )
         return nodes, ()
 
