@@ -158,7 +158,10 @@ def test_a_wrong_spec_file_is_told_field_by_field(capsys: pytest.CaptureFixture[
     (tmp_path / "mine.json").write_text(json.dumps(data))
     code, _, err = run(capsys, "show", str(tmp_path / "mine.json"))
     assert code == 2
-    assert "stages[0].block.kernal: no such field; allowed are kernel, groups, shortcut; did you mean 'kernel'?" in err
+    assert (
+        "stages[0].block.kernal: no such field; allowed are kernel, groups, shortcut, dilation; did you mean 'kernel'?"
+        in err
+    )
 
 
 # ---- stdout and stderr that are not there ----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"jobs.source", "jobs.feed", "jobs.fitting"},
     {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},
     {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.predict", "jobs.pseudo"},
-    {"jobs.train", "jobs.robustness"},
+    {"jobs.train", "jobs.robustness", "jobs.ood", "jobs.points"},
     {"jobs.studies", "jobs.passport"},
     {"jobs.search"},
     {"jobs.folders"},

@@ -14,7 +14,7 @@ import convsmith as cs
 from convsmith.cli.app import main
 from convsmith.data import folded
 from convsmith.errors import DataError, UserError
-from convsmith.evals.intervals import student, wilson
+from convsmith.evals.intervals import across, student, wilson
 from convsmith.jobs.options import Options
 from convsmith.jobs.source import Source
 from convsmith.jobs.studies import folds as studying
@@ -47,6 +47,15 @@ def scores(top1: float, n: int) -> Scores:
     return Scores("val", n, (named("top1", top1), named("loss", 1.0)))
 
 
+def test_several_runs_are_told_by_their_mean_and_its_standard_error() -> None:
+    """As Horse-10's three divisions are: 0.9, 0.8 and 0.5 have a standard deviation of 0.2082."""
+    (headline, error), (loss, none) = across([scores(0.9, 10), scores(0.8, 10), scores(0.5, 12)])
+    assert headline.value == pytest.approx(2.2 / 3) and headline.interval is None
+    assert error == pytest.approx(0.20816660 / np.sqrt(3)) and (loss.value, none) == (1.0, 0.0)
+    assert across([]) == () and across([scores(0.9, 10)])[0][1] is None
+    assert across([scores(0.9, 10), Scores("val", 9, (named("loss", 2.0),))])[0][0].name == "loss"
+
+
 def test_the_mean_has_students_interval_and_the_pool_wilsons() -> None:
     found = CrossValidation((scores(0.9, 10), scores(0.8, 10), scores(0.5, 12)))
     assert found.n == 32 and found.mean.value == pytest.approx(2.2 / 3)
@@ -56,6 +65,8 @@ def test_the_mean_has_students_interval_and_the_pool_wilsons() -> None:
     assert record["values"] == [0.9, 0.8, 0.5] and record["folds"] == 3 and record["mean"]["name"] == "top1"
     many = Scores("val", 9, (named("map", 0.5),))
     assert many.headline.unit is Unit.NONE and CrossValidation((many, many)).pooled is None
+    points = Scores("val", 9, (named("pck", 0.5, (0.4, 0.6)),))  # a share of the points in nine pictures, not of nine
+    assert CrossValidation((points, points)).pooled is None
     equal = CrossValidation((scores(0.5, 10), scores(0.5, 10)))
     assert equal.mean.interval is None and equal.pooled is not None and equal.pooled.interval is not None
     assert "in each of 2 folds" in equal.lines()[0] and "[]" not in "".join(equal.lines())

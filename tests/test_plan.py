@@ -344,6 +344,11 @@ def test_children_with_a_neck_are_views_and_counted() -> None:
     assert supernet.model.neck.out.conv.weight.grad is not None
 
 
-def test_a_space_is_of_square_images() -> None:
-    with pytest.raises(UserError, match="regions reads 32x48 px; a space is of networks for square images"):
-        replace(space(), base=replace(space().base, input=Image(32, width=48)))
+def test_children_of_an_oblong_space_keep_its_ratio_and_share_its_weights() -> None:
+    oblong = replace(space(), base=replace(space().base, input=Image(32, width=48)))
+    supernet, child = Supernet(oblong, seed=0), oblong.smallest()
+    assert child.input.sides == (24, 36) and oblong.spec(oblong.genes(child)) == child
+    images = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    alone = supernet.extract(child).train()
+    shown = torch.nn.functional.interpolate(images, size=child.input.sides, mode="bilinear", antialias=True)
+    torch.testing.assert_close(supernet.child(child)(images)[0], alone(shown)[0], rtol=1e-4, atol=1e-5)

@@ -16,7 +16,8 @@ from convsmith.data.inputs import Arrays
 from convsmith.data.targets import Body, Joints
 from convsmith.evals import PointErrors
 from convsmith.reports import RunFacts, render, render_index, view
-from convsmith.reports.blocks import Posed, shown
+from convsmith.reports.blocks import shown
+from convsmith.reports.posed import Posed
 from convsmith.scores import Poses, Scores
 
 BODY = Body(("nose", "eye", "hoof", "tail"), bones=((0, 1), (1, 2), (2, 3)), ruler=(0, 1))
@@ -113,7 +114,7 @@ def test_cards_and_curves_are_of_the_metrics_there_are(run: Path) -> None:
 
 
 def test_points_are_drawn_as_deeplabcut_draws_them(scores: Scores) -> None:
-    """A plus where one is labelled, a dot for a sure prediction, a cross for an unsure one; no line to what is not labelled."""
+    """A plus where one is labelled, a dot for a sure prediction, a cross for an unsure one."""
     poses = next(block for block in scores.blocks if isinstance(block, Poses))
     found = shown(poses, "k", 10**6)
     assert isinstance(found, Posed) and len(found.pictures) == len(poses.worst) == 12

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,3 +145,11 @@ def test_what_quad30_is_not_divided_by_is_refused() -> None:
             load_data("quad30", divide=divide)
     with pytest.raises(DataError, match="'ear' is no body part of quad30"):
         load_data("quad30", ruler="nose,ear")
+
+
+def test_the_shift_of_one_factor_in_the_documentation_works() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "pose.md").read_text(encoding="utf-8")
+    block = next(one for one in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "quad_split" in one)
+    names: dict[str, Any] = {}
+    exec(compile(block, "pose.md", "exec"), names)
+    assert len(names["other_coats"]) == 400 and {one.coat for one in names["other_coats"].inputs.who} == {29}

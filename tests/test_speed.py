@@ -18,6 +18,7 @@ from convsmith.jobs.timing import profile as profiling
 from convsmith.jobs.timing.calibrate import Steady, calibration, place, this_device
 from convsmith.jobs.timing.profile import Network, _shape, networks_for, timed
 from convsmith.latency import Runtime, Subject, Timing, summarise
+from convsmith.parts import posed
 from convsmith.speed import Device, DeviceModel, Observed, kernels, members
 from convsmith.speed.features import OTHERS, convolutions, others
 from convsmith.watcher import Watcher
@@ -176,3 +177,15 @@ def test_channels_that_a_layout_pads_are_not_the_network_s() -> None:
     }
     own = {"conv2d_2": ([8, 16, 1, 1], 1)}
     assert _shape("conv2d_2_nchwc_kernel_time", noted, own) == (16, 8, 1, 1, 1, 32, 32)
+
+
+def test_a_prediction_is_wider_where_kernels_are_not_in_the_calibration(model: DeviceModel) -> None:
+    """Dilated and transposed convolutions are taken for plain ones of as many multiply-adds, which they may not be."""
+    pose = replace(posed(spec("resnet18"), 5).with_resolution(96), name="pose")
+    plain = spec("resnet18").with_resolution(96)
+    kinds, own = ({kernel.kind for kernel in kernels(one)} for one in (pose, plain))
+    assert kinds - own == {"transposed", "dilated"}
+    assert sum(kernel.macs * times for kernel, times in kernels(pose).items()) == cost(pose).macs
+    one, other = model.predict(pose), model.predict(plain)
+    assert one.high / one.low > 1.1 * other.high / other.low
+    assert one.low < one.ms < one.high

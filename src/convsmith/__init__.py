@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         GhostBottleneck,
         GroupNorm,
         Halving,
+        Keypoints,
         Lambda,
         MBConv,
         NFBottleneck,
@@ -87,6 +88,8 @@ if TYPE_CHECKING:
         PreActBottleneck,
         ScaledWS,
         Shortcut,
+        keypoints_for,
+        posed,
     )
     from .progress import Progress
     from .recipe import (
@@ -144,8 +147,8 @@ _HOME = {
     "machine": "this_machine",
     "model": "Model",
     "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
-    "EvoNormKind GhostBottleneck GroupNorm Halving Lambda MBConv NFBottleneck NFRegNetBlock NoNorm "
-    "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut",
+    "EvoNormKind GhostBottleneck GroupNorm Halving Keypoints Lambda MBConv NFBottleneck NFRegNetBlock NoNorm "
+    "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut keypoints_for posed",
     "progress": "Progress",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "registry": "register",
@@ -197,6 +200,7 @@ __all__ = [
     "Head",
     "Image",
     "InverseCompound",
+    "Keypoints",
     "Lambda",
     "MBConv",
     "Map",
@@ -261,6 +265,7 @@ __all__ = [
     "from_json",
     "gain",
     "grown",
+    "keypoints_for",
     "ladder",
     "measure",
     "names",
@@ -268,6 +273,7 @@ __all__ = [
     "passport",
     "pick",
     "plan",
+    "posed",
     "predict",
     "pseudo_label",
     "published",

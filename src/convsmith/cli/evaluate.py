@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from ..errors import UserError
-from .options import DATA, DATA_HELP, ROBUSTNESS, Device, Download, Json, Out, Root, Run, Seed
+from .options import DATA, DATA_HELP, OUTPUT, ROBUSTNESS, Device, Download, Json, Out, Root, Run, Seed
 from .output import emit, out, table, watching
 
 if TYPE_CHECKING:
-    from ..runs import Robustness
+    from ..runs import Domains, Robustness
 
 __all__ = ["evaluate"]
 
@@ -39,18 +40,34 @@ def evaluate(
         tuple[int, ...],
         Parameter(help="How strongly: 1 to 5, all five by default.", consume_multiple=True, group=ROBUSTNESS),
     ] = (),
+    ood: Annotated[
+        bool,
+        Parameter(
+            help="Out of domain: its test part, or DATA, beside its validation part, with the ratio of the two.",
+            group=ROBUSTNESS,
+        ),
+    ] = False,
     adapt: Annotated[
         bool, Parameter(help="Norms take their statistics from the corrupted images.", group=ROBUSTNESS)
     ] = False,
     seed: Annotated[Seed, Parameter(help="Seed of what corruptions draw.", group=ROBUSTNESS)] = 0,
+    deeplabcut: Annotated[
+        Path | None, Parameter(help="A folder for the predictions and errors as DeepLabCut's own files.", group=OUTPUT)
+    ] = None,
     device: Device = None,
-    out_folder: Annotated[Out, Parameter(help="A folder for classes.csv and, of a classifier, confusion.csv.")] = None,
+    out_folder: Annotated[
+        Out, Parameter(help="A folder for tables: of the classes, or of the body parts and individuals.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Top-1 and top-5 of RUN with 95 % intervals, on its own validation images, or on every image of DATA.
+    """The scores of RUN with 95 % intervals, on its own validation images, or on every image of DATA.
 
-    With --corrupt: what is left under the fifteen common corruptions at five severities; `passport` makes a page of it.
+    With --corrupt: what is left under the fifteen common corruptions at five severities; `passport` makes a page of it. With
+    --ood: what is left on other individuals, places or cameras.
     """
+    asked = {"--corrupt": corrupt is not None, "--ood": ood, "--deeplabcut": deeplabcut is not None}
+    if sum(asked.values()) > 1:
+        raise UserError(f"{' and '.join(name for name, given in asked.items() if given)} are asked for one at a time")
     if corrupt is not None:
         if out_folder is not None:
             raise UserError(
@@ -67,6 +84,28 @@ def evaluate(
         return
     if severity or adapt or seed:
         raise UserError("--severity, --adapt and --seed are of --corrupt, which is not given")
+    if ood:
+        from ..jobs.ood import out_of_domain
+
+        domains = out_of_domain(
+            run, data, split=split, root=root, download=download, device=device, out=out_folder, watcher=watching()
+        )
+        _tell_domains(domains, json)
+        return
+    if deeplabcut is not None:
+        if split is not None or out_folder is not None:
+            raise UserError("--deeplabcut writes its own tables of all parts: leave out --split and --out")
+        from ..jobs.points import write_deeplabcut
+
+        written = write_deeplabcut(
+            run, deeplabcut, data, root=root, download=download, device=device, watcher=watching()
+        )
+        if json:
+            emit({"files": [str(path) for path in written]})
+            return
+        for path in written:
+            out.print(str(path), soft_wrap=True, markup=False)
+        return
     from ..jobs.evaluate import evaluate as evaluated
 
     scores = evaluated(
@@ -79,12 +118,30 @@ def evaluate(
         out.print(line, markup=False)
 
 
+def _tell_domains(found: Domains, json: bool) -> None:
+    """A row a metric, then the sentences."""
+    from ..runs.ood import ratio
+
+    if json:
+        emit(found.to_record() | {"beyond": found.beyond.short_record()})
+        return
+    rows = []
+    for within, beyond in found.pairs:
+        share = ratio(within, beyond)
+        cells = [f"{one.text} [{one.interval_text}]" if one.interval else one.text for one in (within, beyond)]
+        rows.append([within.words, *cells, "–" if share is None else f"{share:.2f}"])
+    title = f"within: {found.within.n:,} pictures; out of domain: {found.beyond.n:,}; intervals of 95 %"
+    out.print(table(title, "<metric within out_of_domain ratio", rows))
+    for line in found.lines():
+        out.print(line, soft_wrap=True, markup=False)
+
+
 def _tell(found: Robustness, json: bool) -> None:
     """A row a corruption, then the paragraph."""
     from ..reports import in_words
 
     if json:
-        emit({key: value for key, value in found.to_record().items() if key != "worst"})
+        emit({key: value for key, value in found.to_record().items() if key not in ("worst", "poses")})
         return
     rows = [
         [name.replace("_", " "), *(found.cell(name, level).text for level in found.severities)] for name in found.names

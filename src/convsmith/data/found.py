@@ -16,7 +16,7 @@ from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
 from .readers.npz import read_npz
 from .readers.parts import WHOLE, Part, Parts
 from .readers.points.coco import annotations_in, read_coco
-from .readers.points.deeplabcut import project_at, read_csv, read_project
+from .readers.points.deeplabcut import project_at, read_project, read_table_alone, table_in
 from .readers.points.lists import in_listed_parts, read_list
 from .readers.points.quads import QUADS, read_quads
 from .readers.points.tables import begins_as_table
@@ -84,12 +84,14 @@ def read_points(path: Path, how: How) -> Callable[[], Part] | None:
     if path.is_dir():
         if (root := project_at(path)) is not None:
             return partial(read_project, root, how.ruler)
+        if (table := table_in(path)) is not None:
+            return partial(read_table_alone, table, how.ruler)
         file = annotations_in(path)
     else:
         file = path if path.suffix.lower() == ".json" else None
     if file is not None:
         return partial(read_coco, file, how.category, how.ruler)
-    return partial(read_csv, path, how.ruler) if is_table(path) and begins_as_table(path) else None
+    return partial(read_table_alone, path, how.ruler) if is_table(path) and begins_as_table(path) else None
 
 
 def _divided(read: Callable[[], Part], how: How, name: str) -> Parts:

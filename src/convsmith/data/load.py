@@ -78,9 +78,7 @@ def load_data(
     if found.divided and "train" not in found.parts:
         raise DataError(f"{what} has a part '{next(iter(found.parts))}' with classes but no 'train' beside it")
     first = found.parts["train" if found.divided else WHOLE]()
-    second = _to_validate(
-        found, first.classes, None if val is None else existing(val), How(ruler=ruler, category=category)
-    )
+    second = _to_validate(found, first, None if val is None else existing(val), How(ruler=ruler, category=category))
     if second is not None and not (val_fraction is None and fold is None):
         option = "--val-share" if fold is None else "--folds"
         raise DataError(f"{found.name} is validated on {second.name}: {option} divides data that has no such part")
@@ -96,7 +94,7 @@ def load_data(
         skipped = skipped + second.skipped + lost
         notes += (*(said for said in second.notes if said not in notes), *odd)
         note = f"{second.name}, as it is"
-        _check_validation(held_out, train, classes, second.name, lost)
+        _check_validation(held_out, classes, second.name, lost)
     notes += (*train.targets.oddities(), *copies(train, held_out))
     test = None if val is None and "val" not in found.parts else found.parts.get("test")
     n, said = (0, "") if test is None else _left_alone(test, found.name)
@@ -120,14 +118,19 @@ def _unreported(done: int, total: int) -> None:
     pass
 
 
-def _to_validate(found: Found, classes: tuple[str, ...], apart: Path | None, how: How) -> Part | None:
-    """What is validated on, with labels in the numbers of `classes`: the file or folder `apart`, or the data's own part."""
+def _to_validate(found: Found, first: Part, apart: Path | None, how: How) -> Part | None:
+    """What is validated on, with labels in the numbers of what is trained on, `first`: the file or folder `apart`, or the data's
+    own part."""
+    classes = first.classes
     if apart is not None:
         part = replace(_undivided(apart, how), name=str(apart))
     elif own := next((name for name in ("val", "test") if name in found.parts), None):
         part = found.parts[own]()
     else:
         return None
+    if (moved := part.split.targets.moved) != first.split.targets.moved:
+        points, labels = (part.name, found.name) if moved else (found.name, part.name)
+        raise DataError(f"{points} has points in its pictures, and {labels} has labels")
     if not part.classes or not classes or part.classes == classes:
         return part
     return replace(part, split=renumbered(part.split, part.classes, classes, part.name))
@@ -218,15 +221,10 @@ def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skip
     return split.targets.sound(names, where, lost)
 
 
-def _check_validation(
-    split: Split, train: Split, classes: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]
-) -> None:
+def _check_validation(split: Split, classes: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> None:
     if len(split) == 0:
         lost = f"; {len(skipped)} unreadable ones were skipped" if skipped else ""
         raise DataError(f"there are no validation images in {where}{lost}")
-    if split.targets.moved != train.targets.moved:
-        points, labels = (where, "what is trained on") if split.targets.moved else ("what is trained on", where)
-        raise DataError(f"{points} has points in its pictures, and {labels} has labels")
     if wrong := split.targets.foreign(classes):
         raise DataError(f"{where} has {wrong}")
 

@@ -10,9 +10,9 @@
 | `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
-from .intervals import bootstrapped, wilson
+from .intervals import across, bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
 from .top1 import Top1
 
-__all__ = ["Batch", "Meter", "PointErrors", "Top1", "bootstrapped", "evaluate", "outputs", "wilson"]
+__all__ = ["Batch", "Meter", "PointErrors", "Top1", "across", "bootstrapped", "evaluate", "outputs", "wilson"]

@@ -9,9 +9,9 @@ from statistics import NormalDist, fmean, stdev
 
 import numpy as np
 
-from ..scores import Metric, Unit
+from ..scores import Metric, Scores, Unit
 
-__all__ = ["bootstrapped", "counted", "student", "wilson"]
+__all__ = ["across", "bootstrapped", "counted", "standard_error", "student", "wilson"]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -65,6 +65,26 @@ def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, f
     mean = fmean(values)
     reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * stdev(values) / sqrt(len(values))
     return mean - reach, mean + reach
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Of the mean of a few equally sure numbers: s / sqrt(n), s with n - 1 in its denominator; None for fewer than two.
+
+    >>> round(standard_error([1.0, 2.0, 3.0]), 4)
+    0.5774
+    """
+    return stdev(values) / sqrt(len(values)) if len(values) > 1 else None
+
+
+def across(runs: Sequence[Scores]) -> tuple[tuple[Metric, float | None], ...]:
+    """Each metric that all runs have, with its mean over them as its value and without an interval, and the standard error of that
+    mean: how networks are told that were trained on several divisions of the data, as on Horse-10's three."""
+    found = []
+    for metric in runs[0].metrics if runs else ():
+        values = [one[metric.name] for one in runs if any(metric.name == own.name for own in one.metrics)]
+        if len(values) == len(runs):
+            found.append((replace(metric, value=fmean(values), interval=None), standard_error(values)))
+    return tuple(found)
 
 
 def bootstrapped(values: np.ndarray, groups: np.ndarray | None = None, draws: int = 1000) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import errno
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -128,8 +128,9 @@ def export_onnx(
         if not relative <= tolerance:
             tolerance = max(tolerance, min(_ROUNDINGS * _rounding(reference, images, doubted), _MOST))
         if not relative <= tolerance and math.isfinite(tolerance):
+            what = "number" if _decides(model) else "logit"
             raise ExportDiffers(
-                f"{path.name} differs from the model by {difference:.3g}, {relative:.3g} of the largest {'number' if _decides(model) else 'logit'}; allowed is "
+                f"{path.name} differs from the model by {difference:.3g}, {relative:.3g} of the largest {what}; allowed is "
                 f"{tolerance:.3g}, which is more than rounding does"
             )
         if raw_input and metadata is not None:
@@ -257,17 +258,19 @@ def _difference(
 
 @torch.no_grad()
 def _doubted(reference: nn.Module, images: torch.Tensor) -> list[np.ndarray]:
-    """Which numbers of each output name another place when the images change by a hundred-thousandth: two places score
-    alike there, and rounding decides. A network of whose numbers it is more than a tenth cannot be compared.
+    """Which numbers of each output name another place when the images change by a hundred-thousandth, or in float64: two
+    places score alike there, and rounding decides. A network of whose numbers it is more than a tenth cannot be compared.
 
     Raises:
         ExportError: such a network.
     """
 
-    def asked(factor: float) -> list[np.ndarray]:
-        return [out.numpy() for out in tree_leaves(reference(images * factor))]
+    def asked(network: nn.Module, shown: torch.Tensor) -> list[np.ndarray]:
+        return [out.numpy() for out in tree_leaves(network(shown))]
 
-    own, others = asked(1.0), [asked(1 + step) for step in (-_NUDGE, _NUDGE)]
+    own, others = asked(reference, images), [asked(reference, images * (1 + step)) for step in (-_NUDGE, _NUDGE)]
+    with suppress(RuntimeError):  # of a network that is made for float32 alone
+        others.append(asked(copy.deepcopy(reference).double(), images.double()))
     doubted = [
         np.any([np.abs(other[at] - one) > _JUMP * np.abs(one).max() for other in others], axis=0)
         for at, one in enumerate(own)

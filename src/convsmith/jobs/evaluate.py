@@ -9,6 +9,7 @@ from ..ambient import undisturbed
 from ..data import NotDivided, Split, load_to_score
 from ..data.readers.dataset import Own, own_data
 from ..data.readers.names import listed
+from ..data.targets import Joints
 from ..errors import DataError, UserError
 from ..files import check_writable
 from ..resolve import device as chosen_device
@@ -22,7 +23,7 @@ from .feed import score_on, task_of, trained
 from .options import Data, Options, source_of
 from .source import Source, unchanged, unread
 
-__all__ = ["SPLITS", "Part", "evaluate", "part_to_score"]
+__all__ = ["SPLITS", "Part", "evaluate", "owners", "part_to_score"]
 
 SPLITS = ("val", "train", "test", "all")
 # Those that a run makes of data that is not divided.
@@ -45,7 +46,7 @@ def evaluate(
 
     `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
     val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
-    `out` is a folder for a table of the classes and of the confusion as CSV.
+    `out` is a folder for tables as CSV: of the classes and of the confusion, or of the body parts and of the individuals.
     Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it.
 
     Raises:
@@ -75,6 +76,11 @@ class Part:
     @property
     def said(self) -> str:
         return self.name or f"its own part {self.part}"
+
+
+def owners(split: Split) -> tuple[str, ...]:
+    """Whom each picture is of; empty where that is not known."""
+    return split.groups or (split.targets.individuals if isinstance(split.targets, Joints) else ())
 
 
 def part_to_score(

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from ..ambient import undisturbed
+from ..corruptions import CORRUPTIONS
 from ..errors import UserError
 from ..evals import bootstrapped
 from ..files import write_json, write_text
 from ..machine import this_machine
 from ..reports import Sheet, render_passport
 from ..resolve import trained_run
-from ..runs import Robustness, RunFolder
+from ..runs import Domains, Robustness, RunFolder
 from ..scores import Metric
 from ..watcher import Watcher
 from .feed import is_of_weights
+from .ood import out_of_domain
 from .options import Data
 from .robustness import robustness
 
@@ -42,6 +44,10 @@ class Passport:
                 "corrupted": sheet.robustness.mean().to_record(),
                 "groups": {group: sheet.robustness.mean(group).to_record() for group in sheet.robustness.groups},
                 "against": None if sheet.against is None else sheet.against.to_record(),
+                "against_by_group": {group: one.to_record() for group, one in sheet.by_group},
+                "out_of_domain": None
+                if sheet.domains is None
+                else sheet.domains.to_record() | {"beyond": sheet.domains.beyond.short_record()},
                 "params": sheet.params,
                 "macs": sheet.macs,
                 "bytes": sheet.bytes,
@@ -84,7 +90,8 @@ def passport(
     base = found[0] if reference is None else _among(found, Path(reference))
     watcher = watcher or Watcher()
     scored = {run.path: _scored(run, data, split, device, watcher) for run in found}
-    sheets = tuple(_sheet(run, scored[run.path], base, scored[base.path]) for run in found)
+    domains = {run.path: _domains(run, device, watcher) if data is None and split is None else None for run in found}
+    sheets = tuple(_sheet(run, scored[run.path], base, scored[base.path], domains[run.path]) for run in found)
     several = len(found) > 1
     page = Path(out) if out is not None else (found[0].path.parent if several else found[0].path) / "passport.html"
     name = base.path.name if several else ""
@@ -111,7 +118,18 @@ def _scored(run: RunFolder, data: Data | None, split: str | None, device: str | 
     return robustness(run, data, split=split, device=device, watcher=watcher)
 
 
-def _sheet(run: RunFolder, found: Robustness, base: RunFolder, other: Robustness) -> Sheet:
+def _domains(run: RunFolder, device: str | None, watcher: Watcher) -> Domains | None:
+    """Its score out of its domain: what was found of these weights before, or where its own data has pictures of others."""
+    if is_of_weights(run, "ood.json"):
+        return run.domains
+    own = run.data
+    return (
+        out_of_domain(run, device=device, watcher=watcher) if own.test and own.to_record().get("individuals") else None
+    )
+
+
+def _sheet(run: RunFolder, found: Robustness, base: RunFolder, other: Robustness, domains: Domains | None) -> Sheet:
+    own = run.path == base.path
     cost = run.config.cost
     row = run.latency.rows[0] if run.has("latency.json") and run.latency.rows else None
     spec = run.spec
@@ -123,18 +141,32 @@ def _sheet(run: RunFolder, found: Robustness, base: RunFolder, other: Robustness
         macs=cost.macs if cost else None,
         bytes=run.exported.bytes if run.has("export.json") else None,
         ms=row.median_ms if row else None,
-        against=None if run.path == base.path else _difference(run, found, base, other),
+        against=None if own else _difference(run, found, base, other),
+        by_group=tuple(
+            (group, one)
+            for group in (() if own else found.groups)
+            if (one := _difference(run, found, base, other, group)) is not None
+        ),
+        domains=domains,
     )
 
 
-def _difference(run: RunFolder, found: Robustness, base: RunFolder, other: Robustness) -> Metric | None:
-    """The mean of a run less that of the reference, picture by picture; None where that cannot be said."""
+def _difference(
+    run: RunFolder, found: Robustness, base: RunFolder, other: Robustness, over: str = "all"
+) -> Metric | None:
+    """The mean of a run over a group less that of the reference, picture by picture; None where that cannot be said."""
     files = [one.file("robustness.npz") for one in (run, base)]
-    if found.pictures != other.pictures or len(found.cells) != len(other.cells) or not all(map(Path.is_file, files)):
+    tried = [(cell.corruption, cell.severity) for cell in found.cells]
+    alike = tried == [(cell.corruption, cell.severity) for cell in other.cells] and found.clean.name == other.clean.name
+    if found.pictures != other.pictures or not alike or not all(map(Path.is_file, files)):
         return None
+    of_group = {known.name for known in CORRUPTIONS if over in ("all", known.group)}
+    chosen = np.array([name in of_group for name, _ in tried])
     each = []
+    owners = None
     for path in files:
         with np.load(path) as saved:
-            each.append(saved["cells"].mean(0))
+            each.append(saved["cells"][chosen].mean(0))
+            owners = saved.get("owners")
     gain = each[0] - each[1]
-    return replace(found.clean, value=float(gain.mean()), interval=bootstrapped(gain))
+    return replace(found.clean, value=float(gain.mean()), interval=bootstrapped(gain, owners))

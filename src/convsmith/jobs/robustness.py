@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +24,13 @@ from ..files import whole
 from ..model import Model
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
-from ..runs import Cell, Mean, Robustness, RunFolder, Worst
-from ..scores import Mistakes, Scores
+from ..runs import Cell, Mean, Robustness, RunFolder, Worst, WorstPose
+from ..scores import Mistakes, Poses, Scores
 from ..supernet import calibrate
 from ..tasks import Task
 from ..units import duration, plural
 from ..watcher import Watcher
-from .evaluate import Part, part_to_score
+from .evaluate import Part, owners, part_to_score
 from .feed import EVAL_BATCH, normaliser, record_of_weights, task_of, trained
 from .options import Data
 
@@ -56,6 +57,8 @@ def robustness(
 ) -> Robustness:
     """What is left of a trained run's score on corrupted pictures, written as `robustness.json`; clean ones are scored, too.
 
+    Whatever is asked of the pictures stays as it is: labels are not moved where a corruption moves what they are of a little.
+
     Args:
         data, split: what is scored, as `evaluate` takes it.
         corrupt: names of corruptions, or of groups of them; all fifteen where there are none.
@@ -79,7 +82,8 @@ def robustness(
     watcher.stage("corrupt", _planned(len(part.split), names, severities, time.monotonic() - began, trial, seed))
     cells: list[Cell] = []
     rows: list[np.ndarray | None] = []
-    worst: list[Worst] = []
+    worst: list[Worst | WorstPose] = []
+    of = _numbered(owners(part.split))
     pairs = [(name, level) for name in names for level in severities]
     for done, (name, level) in enumerate(pairs, start=1):
         spoilt = replace(part.split, inputs=Corrupted(part.split.inputs, name, level, seed))
@@ -94,8 +98,11 @@ def robustness(
         pictures=_pictures(part.split),
         clean=clean.headline,
         cells=tuple(cells),
-        means=tuple(_means(cells, rows)),
-        worst=tuple(_surest(worst)),
+        means=tuple(_means(cells, rows, of)),
+        worst=tuple(_surest([one for one in worst if isinstance(one, Worst)])),
+        poses=tuple(_farthest([one for one in worst if isinstance(one, WorstPose)])),
+        bones=next((block.bones for block in clean.blocks if isinstance(block, Poses)), ()),
+        individuals=0 if of is None else int(of.max()) + 1,
         classes=run.data.classes,
         seed=seed,
         adapted=adapt,
@@ -104,7 +111,8 @@ def robustness(
     record_of_weights(run, "robustness.json", record.to_record())
     if right is not None:
         with whole(run.file("robustness.npz")) as path, path.open("wb") as file:
-            np.savez_compressed(file, clean=right, cells=np.stack([row for row in rows if row is not None]))
+            arrays: dict[str, Any] = {"clean": right, "cells": np.stack([row for row in rows if row is not None])}
+            np.savez_compressed(file, **arrays, **({} if of is None else {"owners": of}))
     return record
 
 
@@ -175,25 +183,50 @@ def _planned(n: int, names: Sequence[str], severities: Sequence[int], clean_s: f
     return f"{len(names)} corruptions x {len(severities)} severities, {sets * n:,} pictures, {duration(seconds)}"
 
 
-def _means(cells: Sequence[Cell], rows: Sequence[np.ndarray | None]) -> Iterator[Mean]:
+def _numbered(whose: Sequence[str]) -> np.ndarray | None:
+    """Individuals as numbers from 0, over which to draw; None where there are not two or more."""
+    names, numbers = np.unique(np.array(whose, dtype=str), return_inverse=True)
+    return numbers if len(names) > 1 else None
+
+
+def _means(cells: Sequence[Cell], rows: Sequence[np.ndarray | None], of: np.ndarray | None) -> Iterator[Mean]:
     group_of = {known.name: known.group for known in CORRUPTIONS}
     for over in ("all", *GROUPS):
         own = [place for place, cell in enumerate(cells) if over in ("all", group_of[cell.corruption])]
         if not own:
             continue
         each = [row for place in own if (row := rows[place]) is not None]
-        interval = bootstrapped(np.mean(each, axis=0)) if each else None
+        interval = bootstrapped(np.mean(each, axis=0), of) if each else None
         yield Mean(over, float(np.mean([cells[place].score for place in own])), interval)
 
 
-def _worst(found: Scores, right: np.ndarray | None, name: str, level: int) -> Iterator[Worst]:
-    """The surest mistake among those pictures that are right without corruption."""
+def _worst(found: Scores, clean: np.ndarray | None, name: str, level: int) -> Iterator[Worst | WorstPose]:
+    """The surest mistake, or the pose that is farthest off, among those pictures that are right without corruption: of poses, no
+    worse than their mean."""
+    if clean is None:
+        return
+    good = clean >= clean.mean() if found.headline.more_is_better else clean <= clean.mean()
     for block in found.blocks:
-        if isinstance(block, Mistakes) and right is not None:
-            for mistake in block.wrong:
-                if mistake.index is not None and mistake.index < len(right) and right[mistake.index]:
-                    yield Worst(name, level, mistake)
-                    return
+        match block:
+            case Mistakes():
+                mistakes = (Worst(name, level, one) for one in block.wrong if _holds(clean, one.index))
+                yield from islice(mistakes, 1)
+            case Poses():
+                yield from islice((WorstPose(name, level, one) for one in block.worst if _holds(good, one.index)), 1)
+            case _:
+                pass
+
+
+def _holds(right: np.ndarray, index: int | None) -> bool:
+    return index is not None and index < len(right) and bool(right[index])
+
+
+def _farthest(worst: Sequence[WorstPose]) -> Iterator[WorstPose]:
+    """Of each corruption one, the farthest off."""
+    for known in CORRUPTIONS:
+        own = [one for one in worst if one.corruption == known.name]
+        if own:
+            yield max(own, key=lambda one: one.pose.error)
 
 
 def _surest(worst: Sequence[Worst]) -> Iterator[Worst]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import NAMES, Arrays, Boxed, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, Skipped, load_data
+from ..data.how import How
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..errors import DataError, UserError
@@ -112,15 +113,14 @@ class Source:
 
     def refuse_missing(self, remedy: str) -> None:
         """Raise DataError where a file or folder is not there any more; `remedy` says where its new place can be told."""
-        for option, place in (
-            ("--data", None if self.own or self.what in NAMES else self.what),
-            ("--val", self.val),
-            ("--divide", self.divide if self.divide and self.divide.endswith(".csv") else None),
-        ):
+        for option, place in (("--data", None if self.own or self.what in NAMES else self.what), ("--val", self.val)):
             if place is not None and not Path(place).exists():
                 raise DataError(
                     f"there is no data {place} any more; where it lies now is said by {remedy.format(option)}"
                 )
+        listed = How(self.divide).list_
+        if listed is not None and not listed.is_file():
+            raise DataError(f"the list {listed}, by which the data was divided, is not there any more: put it back")
 
 
 def unread(skipped: Sequence[Skipped]) -> list[str]:

@@ -17,7 +17,7 @@ from .blocks.shortcut import Shortcut
 from .convs.plain import PlainConv
 from .convs.scaled_ws import Guard, ScaledWS
 from .heads.classifier import PooledClassifier
-from .heads.keypoints import Keypoints
+from .heads.keypoints import Keypoints, keypoints_for, posed
 from .mixers.lambda_ import Lambda
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
@@ -54,6 +54,8 @@ __all__ = [
     "PreActBottleneck",
     "ScaledWS",
     "Shortcut",
+    "keypoints_for",
+    "posed",
 ]
 
 PARTS: tuple[type[Part], ...] = (

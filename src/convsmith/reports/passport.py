@@ -11,10 +11,11 @@ from markupsafe import Markup
 from .. import plot
 from ..corruptions import CORRUPTIONS
 from ..plot import BLUE, GREY, INK, ORANGE, axis_of, blank
-from ..runs import Robustness
+from ..runs import Domains, Robustness, WorstPose
 from ..scores import Metric, Unit
-from .blocks import shown_image
+from .blocks import shown_image, shown_images
 from .format import amount, ends, percent
+from .posed import PosedPicture, posed
 from .templates import template
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Sheet", "in_words", "render_passport"]
 
+# Of a page that is mailed, what the pictures of one run may take.
+ROOM = 400_000
 _LINES = ((BLUE, "-"), (ORANGE, "-"), (INK, "-"), (GREY, "-"), (BLUE, "--"), (ORANGE, "--"), (INK, "--"), (GREY, "--"))
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One run of a passport. `against` is its mean less that of the reference, picture by picture; None of the reference
-    itself and where the pictures differ."""
+    """One run of a passport. `against` is its mean less that of the reference, picture by picture, `by_group` that of each group
+    of corruptions; None and empty of the reference itself and where the pictures differ. `domains` are its scores out of its
+    domain and within, where there are pictures of that."""
 
     name: str
     network: str
@@ -38,17 +42,30 @@ class Sheet:
     bytes: int | None = None
     ms: float | None = None
     against: Metric | None = None
+    by_group: tuple[tuple[str, Metric], ...] = ()
+    domains: Domains | None = None
 
     @property
     def words(self) -> str:
-        return in_words(self.robustness)
+        return in_words(self.robustness, self.domains)
+
+    @property
+    def poses(self) -> tuple[tuple[WorstPose, PosedPicture], ...]:
+        """The worst pictures with points, drawn."""
+        found = self.robustness
+        images = shown_images([one.pose.image for one in found.poses], ROOM)
+        return tuple(zip(found.poses, posed(found.posed, images).pictures, strict=True))
 
 
-def in_words(found: Robustness) -> str:
-    """A paragraph: what is left on average, what costs most and least, and what the worst does."""
+def in_words(found: Robustness, domains: Domains | None = None) -> str:
+    """A paragraph: what is left on average, what costs most and least, what the worst does, and beside it what is left out of the
+    domain."""
     clean, mean = found.clean, found.mean()
-    of_clean = clean.unit is Unit.SHARE and clean.value
-    share = f", {percent(mean.value / clean.value, 0)} of what it does on clean ones" if of_clean else ""
+    share = ""
+    if clean.value and clean.unit is Unit.SHARE:
+        share = f", {percent(mean.value / clean.value, 0)} of what it does on clean ones"
+    elif clean.value and not clean.more_is_better:
+        share = f", {mean.value / clean.value:.2f} times what it is on clean ones"
     between = f" [{ends(mean)}]" if mean.interval else ""
     said = [
         f"On {found.n:,} clean pictures of {found.data} its {clean.words} is {amount(clean)}; corrupted, it is "
@@ -57,12 +74,14 @@ def in_words(found: Robustness) -> str:
     if len(found.groups) > 1:
         hardest, easiest = (pick(found.groups, key=lambda group: found.mean(group).worth) for pick in (min, max))
         said.append(
-            f"{hardest.capitalize()} costs most (it leaves {amount(found.mean(hardest))}), {easiest} least "
-            f"({amount(found.mean(easiest))})."
+            f"{hardest.capitalize()} costs most ({'it leaves ' if clean.more_is_better else ''}{amount(found.mean(hardest))}), "
+            f"{easiest} least ({amount(found.mean(easiest))})."
         )
     worst = min(found.cells, key=lambda cell: found.cell(cell.corruption, cell.severity).worth)
     left = found.cell(worst.corruption, worst.severity)
     said.append(f"The worst single one is {_spaced(worst.corruption)} at severity {worst.severity}: {amount(left)}.")
+    if domains is not None:
+        said.append(f"Clean pictures from out of its domain: {domains.sentence}")
     if found.adapted:
         said.append("Its norms took their statistics from the corrupted pictures of each set.")
     if not found.whole:
@@ -83,6 +102,7 @@ def render_passport(sheets: Sequence[Sheet], *, reference: str = "", machine: st
         group_of={known.name: known.group for known in CORRUPTIONS},
         same=len({sheet.robustness.pictures for sheet in sheets}) == 1,
         reference=reference,
+        beyond=any(sheet.domains is not None for sheet in sheets),
         curves=Markup(plot.svg(severity_curves(sheets, groups), key="curves")),
         shown_image=shown_image,
         shade=shade,

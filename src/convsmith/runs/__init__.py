@@ -3,18 +3,19 @@
 from .kinds import Kind, kind_of
 from .lines import Epoch, Fall, Line, Look, epochs_of, line
 from .notes import OF_DATA, OF_RESULTS, Known, best_of, notes_on, stopped_early
+from .ood import Domains
 from .overview import Overview, overviews
 from .record import Readable, Record, loaded, parsed, read, value
 from .records import Config, Data, Export, Int8, Latency, Limit, Row, Samples, Skipped, Stage, met
-from .robustness import Cell, Mean, Robustness, Worst
+from .robustness import Cell, Mean, Robustness, Worst, WorstPose
 from .run import RunFolder, now
 from .search_records import Foil, Foils, Front, FrontRow, Scored
 from .tables import write_tables
 
 __all__ = [
-    "OF_DATA", "OF_RESULTS", "Cell", "Config", "Data", "Epoch", "Export", "Fall", "Foil", "Foils", "Front",
+    "OF_DATA", "OF_RESULTS", "Cell", "Config", "Data", "Domains", "Epoch", "Export", "Fall", "Foil", "Foils", "Front",
     "FrontRow", "Int8", "Kind", "Known", "Latency", "Limit", "Line", "Look", "Mean", "Overview", "Readable",
-    "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage", "Worst", "best_of", "epochs_of",
-    "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed", "read", "stopped_early", "value",
+    "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage", "Worst", "WorstPose", "best_of",
+    "epochs_of", "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed", "read", "stopped_early", "value",
     "write_tables",
 ]  # fmt: skip

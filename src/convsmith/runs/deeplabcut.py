@@ -8,6 +8,7 @@ below it. Sources: DeepLabCut's user guide, and the names and columns that its `
 from __future__ import annotations
 
 import csv
+import importlib
 import importlib.util
 import io
 from collections.abc import Iterable, Sequence
@@ -87,21 +88,19 @@ def _named(place: Path, ending: str) -> Path:
 
 
 def _write_h5(points: Points, path: Path) -> Path:
-    import pandas
-
+    pandas = importlib.import_module("pandas")
     columns = pandas.MultiIndex.from_product(
         [[points.scorer], points.names, ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
     )
     frame = pandas.DataFrame(points.values, index=_index(points.rows), columns=columns)
     with whole(path) as draft:
-        frame.to_hdf(draft, key="df_with_missing", format="table", mode="w")
+        frame.to_hdf(draft, key="df_with_missing", mode="w")
     return path
 
 
 def _index(rows: Sequence[str | int]) -> object:
     """Of pictures of a project the three parts of their paths, as newer versions have it; else as it is."""
-    import pandas
-
+    pandas = importlib.import_module("pandas")
     parts = [tuple(str(row).split("/")) for row in rows]
     return pandas.MultiIndex.from_tuples(parts) if parts and all(len(part) == 3 for part in parts) else list(rows)
 

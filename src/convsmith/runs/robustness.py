@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 from ..corruptions import CORRUPTIONS, GROUPS
-from ..scores import Interval, Metric, Mistake
+from ..scores import Interval, Metric, Mistake, Pose, Poses, Unit
 from .record import Record
 
-__all__ = ["Cell", "Mean", "Robustness", "Worst"]
+__all__ = ["Cell", "Mean", "Robustness", "Worst", "WorstPose"]
 
 
 @final
@@ -46,12 +46,24 @@ class Worst(Record):
 
 
 @final
+@dataclass(frozen=True)
+class WorstPose(Record):
+    """The picture in which the points were farthest off under a corruption, of those that are no worse than most when clean."""
+
+    corruption: str
+    severity: int
+    pose: Pose
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class Robustness(Record):
     """What corruptions leave of the score of `n` pictures of `data`.
 
     `own`: they are the run's own validation images. `clean` is the headline without corruption. `adapted`: norms took their
     statistics from the corrupted pictures. `pictures` are sixteen digits that two runs share which were shown the same.
+    `individuals` is how many of them the intervals are a bootstrap over, 0 where it is over the pictures. Of points, `poses` are
+    the worst pictures and `bones` the lines between their `classes`.
     """
 
     data: str
@@ -65,7 +77,19 @@ class Robustness(Record):
     seed: int = 0
     adapted: bool = False
     own: bool = False
+    individuals: int = 0
+    poses: tuple[WorstPose, ...] = ()
+    bones: tuple[tuple[int, int], ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    def left_out(self) -> Iterable[str]:
+        return [name for name in ("individuals", "poses", "bones") if not vars(self)[name]]
+
+    @property
+    def posed(self) -> Poses:
+        """The worst pictures as an evaluation has them, in the order of `poses`."""
+        unit = "px" if self.clean.unit is Unit.PIXELS else ""
+        return Poses(self.classes, self.bones, tuple(one.pose for one in self.poses), unit)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from ..scores import Scores
 from .kinds import Kind, kind_of, no_run
 from .lines import Epoch, Line, epochs_of, line
 from .notes import Known, Rule, notes_on
+from .ood import Domains
 from .record import Readable, loaded, read
 from .records import Config, CrossValidated, Data, Export, Int8, Latency, OwnParts
 from .robustness import Robustness
@@ -215,6 +216,11 @@ class RunFolder:
     @property
     def robustness(self) -> Robustness:
         return self._record("robustness.json", Robustness)
+
+    @property
+    def domains(self) -> Domains:
+        """Its score within its domain beside that out of it."""
+        return self._record("ood.json", Domains)
 
     def write_scores(self, scores: Scores) -> None:
         self.write("scores.json", scores.to_record())

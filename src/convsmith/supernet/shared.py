@@ -120,7 +120,7 @@ class Child:
 
 
 class _Prepared(Sequence[Tensor]):
-    """Batches as a network of these `sides` is shown them, each made anew when it is asked for."""
+    """Batches as a network of `sides` is shown them, each made anew when it is asked for."""
 
     def __init__(
         self,
@@ -143,9 +143,9 @@ def _device(model: nn.Module) -> torch.device:
 
 
 def resized(images: Tensor, sides: int | tuple[int, int]) -> Tensor:
-    """Images of other sides, by antialiased bilinear interpolation, as evaluation resizes them."""
+    """Images at other sides, one number for squares, by antialiased bilinear interpolation, as evaluation resizes them."""
     sides = (sides, sides) if isinstance(sides, int) else sides
-    if tuple(images.shape[-2:]) == sides:
+    if images.shape[-2:] == sides:
         return images
     return F.interpolate(images, size=sides, mode="bilinear", antialias=True)
 

@@ -61,9 +61,10 @@ class Space:
 
     def __post_init__(self) -> None:
         check_numbers(self, "space")
-        if self.base.input.width is not None and len(self.resolution) > 1:
+        if self.base.head.decides and len(self.resolution) > 1:
             raise UserError(
-                f"{self.base.name} reads {self.base.input.px} px; only square images may be of several sizes"
+                f"resolution: {self.base.name} finds places in what it is shown, and children that are shown it at other sizes "
+                f"would not find the same ones: it may be one value; got {self.resolution}"
             )
         if len(self.stages) != len(self.base.stages):
             raise UserError(f"{self.base.name} has {len(self.base.stages)} stages; got axes for {len(self.stages)}")
@@ -173,6 +174,17 @@ class Space:
         for index in moved:
             genes[index] = rng.choice([value for value in self.axes[index].values if value != genes[index]])
         return self._spec(genes)
+
+    def over(self, base: ArchSpec) -> Space:
+        """The same choices around another base of as many stages, such as one with another head: without those that it has
+        not, and at its own resolution alone where it finds places."""
+        one = base.head.decides or base.input != self.base.input
+        return replace(
+            self,
+            base=base,
+            resolution=() if one else self.resolution,
+            head=self.head if base.head.choice else (),
+        )
 
     def with_classes(self, classes: int) -> Space:
         """The same choices for another number of classes."""

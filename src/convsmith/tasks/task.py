@@ -76,7 +76,6 @@ class Task(Tagged):
 
 def refuse_unread(task: Task, recipe: Recipe) -> None:
     """Raise `UserError` where the recipe sets what the task would not read, or what it must not."""
-    task.refuse(recipe)
     values = {
         "smoothing": recipe.smoothing,
         "mixup": recipe.mixup,
@@ -87,3 +86,4 @@ def refuse_unread(task: Task, recipe: Recipe) -> None:
     if unread:
         settings = " ".join(f"--set {name}={NEUTRAL[name]:g}" for name in unread)
         raise UserError(f"task '{task.kind}' does not read the recipe's {', '.join(unread)}; give {settings}")
+    task.refuse(recipe)

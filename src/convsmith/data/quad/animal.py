@@ -14,7 +14,7 @@ import numpy as np
 
 from .draws import Draw, Identity
 
-__all__ = ["BONES", "NAMES", "RULER", "Animal", "Colour", "Cone"]
+__all__ = ["BONES", "NAMES", "RULER", "Animal", "Colour", "Cone", "Pose"]
 
 NAMES = (
     *("nose", "eye", "withers", "croup", "tailbase", "shoulder", "elbow", "stifle"),
@@ -57,6 +57,23 @@ class Cone:
         return math.hypot(x - ax - t * along, y - ay - t * down) < self.r + t * (self.s - self.r)
 
 
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """The points of an animal in a frame, float64 ⟨16,2⟩, its off legs, and what is drawn after them."""
+
+    xy: np.ndarray
+    far: list[Cone]
+    near: list[Cone]
+
+    def hidden(self) -> np.ndarray:
+        """Whether each point is behind another part of the animal, which only off legs can be: bool ⟨16⟩."""
+        off = [name.startswith("off") for name in NAMES]
+        return np.array([
+            is_off and any(cone.covers((x, y)) for cone in self.near)
+            for is_off, (x, y) in zip(off, self.xy.tolist(), strict=True)
+        ])  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Animal:
     """An individual, of which `pose` gives each frame. `ground` is the row of its hooves, `across` the middle of its trunk."""
@@ -81,9 +98,8 @@ class Animal:
         mane = _rgb(hue, 0.3, draw.between("mane", 0.06, 0.3) if draw.chance("dark mane", 0.65) else 0.85)
         return coat, mane
 
-    def pose(self, frame: int, across: float, ground: float) -> tuple[np.ndarray, list[Cone], np.ndarray]:
-        """The points float64 ⟨16,2⟩ of a frame, the cones in the order that they are drawn in, and whether each point is
-        hidden behind what is drawn after it, bool ⟨16⟩."""
+    def pose(self, frame: int, across: float, ground: float) -> Pose:
+        """How it stands in a frame."""
         build, walk = self._build, Draw(self.seed, "walk", self.who.walk)
         phase = walk.between("start", 0, 2 * math.pi) + walk.between("rate", 0.2, 0.35) * frame
         trunk, leg, girth = build["trunk"], build["leg"], build["girth"]
@@ -103,17 +119,13 @@ class Animal:
         nose, eye = _from(poll, bowed, build["head"]), _from(poll, bowed + 0.32, 0.30 * build["head"])
 
         legs = [self._leg(front, near, phase + own, elbow if front else stifle, ground) for own, front, near in _LEGS]
-        far = [cone for leg_, near in zip(legs, (one[2] for one in _LEGS), strict=True) if not near for cone in leg_[2]]
-        close = [cone for leg_, near in zip(legs, (one[2] for one in _LEGS), strict=True) if near for cone in leg_[2]]
+        far, close = legs[0][2] + legs[1][2], legs[2][2] + legs[3][2]
         body = self._trunk(withers, croup, shoulder, hip, tailbase, phase) + self._head(chest, poll, nose, eye, bowed)
         xy = np.array([
             nose, eye, withers, croup, tailbase, shoulder, elbow, stifle,
             *legs[2][:2], *legs[0][:2], *legs[3][:2], *legs[1][:2],
         ])  # fmt: skip
-        hidden = np.zeros(len(NAMES), bool)
-        for k in (10, 11, 14, 15):
-            hidden[k] = any(cone.covers((xy[k, 0], xy[k, 1])) for cone in body + close)
-        return xy, far + body + close, hidden
+        return Pose(xy, far, body + close)
 
     def _leg(self, front: bool, near: bool, phase: float, top: Spot, ground: float) -> tuple[Spot, Spot, list[Cone]]:
         """The middle joint of a leg, its hoof, and its cones from the top down. Off legs are set back, darker and behind."""
@@ -150,10 +162,8 @@ class Animal:
         end = _from(tailbase, -math.pi / 2 - 0.3 + swing, 0.62 * self._build["leg"])
         middle = _from(tailbase, -math.pi / 2 - 0.75 + swing / 2, 0.3 * self._build["leg"])
         belly, light = _shaded(coat, 0.84), _shaded(coat, 1.04)
-        front, rear = (
-            (withers[0] - 0.05 * trunk, withers[1] + 0.52 * girth),
-            (hip[0] + 0.02 * trunk, croup[1] + 0.5 * girth),
-        )
+        front = (withers[0] - 0.05 * trunk, withers[1] + 0.52 * girth)
+        rear = (hip[0] + 0.02 * trunk, croup[1] + 0.5 * girth)
         cones = [
             Cone(tailbase, middle, 0.10 * girth, 0.14 * girth, mane),
             Cone(middle, end, 0.14 * girth, 0.06 * girth, mane),
@@ -166,10 +176,7 @@ class Animal:
         ]  # fmt: skip
         if draw.chance("patches", 0.3):
             for k in range(draw.whole("number of patches", 4, 9)):
-                along, down = (
-                    draw.between(f"patch {k}, along", 0.02, 0.98),
-                    draw.between(f"patch {k}, down", -0.22, 0.2),
-                )
+                along, down = draw.between(f"patch {k}, along", 0.02, 0.98), draw.between(f"patch {k}, down", -0.2, 0.2)
                 spot = (front[0] + along * (rear[0] - front[0]), front[1] + down * girth)
                 radius = draw.between(f"patch {k}", 0.09, 0.22) * girth
                 end = (spot[0] + 0.8 * radius, spot[1] + 0.3 * radius)

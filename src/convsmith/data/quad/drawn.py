@@ -15,7 +15,7 @@ from torch import Tensor
 from ..inputs import Inputs, as_channels
 from ..pictures import Cut, cut_out
 from ..targets import Body, Joints
-from .animal import BONES, NAMES, RULER, Animal, Cone
+from .animal import BONES, NAMES, RULER, Animal, Cone, Pose
 from .draws import Identity
 from .scene import SIZE, TWICE, Scene
 
@@ -56,9 +56,10 @@ def joints_of(quads: Quads, names: Sequence[str], *, hidden: bool = True, body: 
     `hidden` neither is what stands behind another part of the animal. Nothing is drawn for it."""
     xy = np.empty((len(quads), len(NAMES), 2))
     for i, who in enumerate(quads.who):
-        points, _, behind = _film(who, quads.seed).pose(int(quads.frames[i]))
+        pose = _film(who, quads.seed).pose(int(quads.frames[i]))
+        points = pose.xy
         outside = (points < -0.5).any(1) | (points[:, 0] > SIZE[1] - 0.5) | (points[:, 1] > SIZE[0] - 0.5)
-        points[outside if hidden else outside | behind] = np.nan
+        points[outside if hidden else outside | pose.hidden()] = np.nan
         xy[i] = points
     return Joints.of(xy, body, names)
 
@@ -70,15 +71,16 @@ class _Film:
     animal: Animal
     scene: Scene
 
-    def pose(self, frame: int) -> tuple[np.ndarray, list[Cone], np.ndarray]:
+    def pose(self, frame: int) -> Pose:
         return self.animal.pose(frame, self.scene.across(frame), self.scene.ground)
 
     def frame(self, frame: int) -> np.ndarray:
-        xy, cones, _ = self.pose(frame)
+        pose = self.pose(frame)
+        xy = pose.xy
         picture = self.scene.behind(frame)
         drawing = ImageDraw.Draw(picture)
         self.scene.shadow(drawing, float(xy[2:4, 0].mean()), 1.15 * float(xy[2, 0] - xy[4, 0]))
-        for cone in cones:
+        for cone in pose.far + pose.near:
             _draw(drawing, cone)
         return self.scene.taken(frame, picture)
 

@@ -157,13 +157,14 @@ def with_pseudo(images: ImageData, pseudo: PseudoLabels, *, ratio: float, seed: 
     """
     if not ratio > 0:
         raise DataError(f"--pseudo-ratio must be above 0; got {ratio}")
+    if not isinstance(images.train.targets, Labels):
+        have = "joints" if images.train.targets.moved else "any number of classes"
+        raise DataError(f"pseudo-labels are one class for each image, and those of {images.name} have {have}")
     unknown = sorted({name for _, name, _ in pseudo.rows} - set(images.classes))
     if unknown:
         raise DataError(f"the pseudo-labels have classes that {images.name} has not: {listed(unknown)}")
     if not pseudo.rows:
         raise DataError("the file of pseudo-labels keeps no image: lower the threshold")
-    if not isinstance(images.train.targets, Labels):
-        raise DataError("pseudo-labels are one class for each image, and these images may be of several")
     source, rng = unlabelled(pseudo.source), np.random.default_rng(seed)
     index = _rows_found(pseudo, source)
     labels = np.array([images.classes.index(name) for _, name, _ in pseudo.rows], np.int64)

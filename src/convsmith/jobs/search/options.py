@@ -91,7 +91,7 @@ def space_of(name: str, fit: Callable[[ArchSpec], ArchSpec] = lambda spec: spec)
             return space_from(spec, kernel=(3, 5))
         step = max(1, spec.input.resolution // 14)
         sides = tuple(round(share * spec.input.resolution / step) * step for share in (0.625, 0.75, 0.875))
-        return space_from(spec, resolution=sides, kernel=(3, 5))
+        return space_from(spec, resolution=() if spec.head.decides else sides, kernel=(3, 5))
     except UserError as error:
         said = " ".join(str(error).splitlines()[:2]) if first_line(error).endswith(":") else first_line(error)
         hint = "" if "did you mean" in said else nearest(name, SPACES)

@@ -12,14 +12,14 @@ from ...ambient import undisturbed
 from ...codec import to_data
 from ...data.readers.dataset import own_data
 from ...errors import UserError
-from ...evals.intervals import counted, student
+from ...evals.intervals import across, counted, student, wilson
 from ...files import write_text
 from ...machine import this_machine
 from ...reports.scaling import ScalingPage, render_scaling
 from ...reports.tables import Cell, Table
 from ...resolve import device
 from ...runs import OF_DATA, OF_RESULTS, RunFolder
-from ...scores import Metric, Scores, Unit
+from ...scores import Metric, Scores, Unit, said
 from ...training import Ranks, world_here
 from ...watcher import Watcher
 from ..options import Data, source_again
@@ -51,9 +51,9 @@ class CrossValidation:
 
     @property
     def pooled(self) -> Metric | None:
-        """The headline over all images together, where it is a share of them."""
+        """The headline over all images together, where it is a share of them: not of what is in them, as of points."""
         headline = self.folds[0].headline
-        if headline.unit is not Unit.SHARE:
+        if headline.unit is not Unit.SHARE or not all(map(_of_images, self.folds)):
             return None
         right = sum(one.headline.value * one.n for one in self.folds)
         return counted(replace(headline, value=right / self.n, interval=None), self.n)
@@ -84,6 +84,12 @@ class CrossValidation:
             "values": self.values(),
             "pooled": None if pooled is None else pooled.to_record(),
         }
+
+
+def _of_images(scores: Scores) -> bool:
+    """Whether a headline counts whole images: its interval, if it has one, is Wilson's of so many."""
+    share = scores.headline
+    return share.interval in (None, wilson(round(share.value * scores.n), scores.n))
 
 
 @undisturbed()
@@ -178,7 +184,10 @@ def write_folds(run: RunFolder, out: Path | None = None) -> Path:
             Table(
                 "Each fold",
                 ("fold", *(found.folds[0].metric(name).words for name in names), "images"),
-                tuple(_row(run.fold(at).path.name, one, names) for at, one in enumerate(found.folds)),
+                (
+                    *(_row(run.fold(at).path.name, one, names) for at, one in enumerate(found.folds)),
+                    _together(found, names),
+                ),
             ),
         ),
         notes=(
@@ -193,6 +202,14 @@ def write_folds(run: RunFolder, out: Path | None = None) -> Path:
     place = out or run.file("report.html")
     write_text(place, html)
     return place
+
+
+def _together(found: CrossValidation, names: Sequence[str]) -> tuple[str | Cell, ...]:
+    """The mean of each metric with its standard error."""
+    cells: dict[str, str] = {}
+    for metric, error in across(found.folds):
+        cells[metric.name] = metric.text if error is None else f"{metric.text} ± {said(error, metric.unit)}"
+    return "mean ± standard error", *(cells.get(name, "–") for name in names), f"{found.n:,}"
 
 
 def _row(name: str, scores: Scores, names: Sequence[str]) -> tuple[str | Cell, ...]:

@@ -18,8 +18,8 @@ _LEFT = re.compile(r"left|(?<![a-z])l(?![a-z])", re.IGNORECASE)
 def body_of(
     names: tuple[str, ...], bones: Sequence[tuple[int, int]], ruler: str | None, where: str
 ) -> tuple[Body, tuple[str, ...]]:
-    """The body of these points, and what is said of its ruler where nobody named one: nose and eye (the first of two), else the ends of the first
-    bone, else the first two points.
+    """The body of these points, and what is said of its ruler where nobody named one: nose and eye (the first of two), else
+    the ends of the first bone, else the first two points.
 
     Raises:
         DataError: `ruler` is not two of the names.

@@ -19,19 +19,32 @@ from ..parts import Part
 from .bodies import body_of
 from .tables import Table, read_labels
 
-__all__ = ["project_at", "read_csv", "read_project"]
+__all__ = ["project_at", "read_project", "read_table_alone", "table_in"]
 
 _LABELED, _CONFIG, _LABELS = "labeled-data", "config.yaml", "CollectedData_"
 
 
 def project_at(path: Path) -> Path | None:
-    """The project that a folder is, or that it lies in as its labeled-data or as a video's folder of that; else None."""
-    if (path / _CONFIG).is_file() or (path / _LABELED).is_dir():
+    """The project that a folder is, or of which it is the folder labeled-data; None where it is neither."""
+    whole = path.resolve()
+    if _is_project(path):
         return path
-    for inner, above in ((path, path.parent), (path.parent, path.parent.parent)):
-        if inner.resolve().name == _LABELED and (above.resolve() / _CONFIG).is_file():
-            return above.resolve() if inner == path else None
-    return path.resolve().parent if path.resolve().name == _LABELED and any(path.glob(f"*/{_LABELS}*")) else None
+    return whole.parent if whole.name == _LABELED and _is_project(whole.parent) else None
+
+
+def table_in(folder: Path) -> Path | None:
+    """The labels of a folder that holds the frames of one video."""
+    return next(iter(sorted(folder.glob(f"{_LABELS}*.csv")) or sorted(folder.glob(f"{_LABELS}*.h5"))), None)
+
+
+def _is_project(path: Path) -> bool:
+    """Whether labels lie in it, or its config.yaml names body parts: other folders have a file of that name, too."""
+    if any((path / _LABELED).glob(f"*/{_LABELS}*")):
+        return True
+    try:
+        return b"bodyparts:" in (path / _CONFIG).read_bytes()
+    except OSError:
+        return False
 
 
 def read_project(root: Path, ruler: str | None) -> Part:
@@ -58,7 +71,7 @@ def read_project(root: Path, ruler: str | None) -> Part:
     return _part(root, rows, xy, names, bones, ruler, notes)
 
 
-def read_csv(path: Path, ruler: str | None) -> Part:
+def read_table_alone(path: Path, ruler: str | None) -> Part:
     """The frames of one table, whose paths are looked for from its folder upwards, and beside it."""
     table = read_labels(path)
     rows = [(frame, path.parent) for frame in table.frames]

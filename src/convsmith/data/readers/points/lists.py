@@ -24,7 +24,7 @@ _COLUMNS = {
     "val": ("testindices_withindomain", "within", "val", "valid", "validation"),
     "test": ("testindices_acrossdomain", "across", "ood", "out-of-domain", "test"),
 }
-_SAID = {"train": "", "val": "within the domain", "test": "out of the domain"}
+_SAID = {"val": "within the domain", "test": "out of the domain"}
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def in_listed_parts(whole: Callable[[], Part], found: Listed, where: str) -> Par
         split = part.split.take(np.array([place[frame] for frame in frames if frame in place], np.int64))
         mine = set(frames)
         skipped = tuple(lost for lost in part.skipped if _key(lost.path) in mine)
-        which = f", {_SAID[name]}" if _SAID[name] else ""
+        which = f", {_SAID[name]}" if name in _SAID else ""
         notes = (*part.notes, *said) if name == "train" else ()
-        return Part(split, part.classes, f"the {name} frames of {found.path.name}{which}", skipped, notes)
+        return Part(split, part.classes, f"the part {name} of {found.path.name}{which}", skipped, notes)
 
     return {name: partial(one, name) for name in PARTS if found.frames.get(name)}
 

@@ -75,9 +75,9 @@ def read_quads(name: str, how: How) -> Parts:
     return {
         "train": partial(read, lambda k, half: np.flatnonzero(inside(k) & half), ""),
         "val": partial(read, lambda k, half: np.flatnonzero(inside(k) & ~half),
-                       f"the other half of the frames of division {division}'s {TRAINED} individuals, within the domain"),
+                       f"division {division}'s part within the domain, the other half of its {TRAINED} individuals' frames"),
         "test": partial(read, lambda k, half: np.flatnonzero(~inside(k)),
-                        f"the {INDIVIDUALS - TRAINED} other individuals of division {division}, out of the domain"),
+                        f"division {division}'s part out of the domain, all frames of the {INDIVIDUALS - TRAINED} others"),
     }  # fmt: skip
 
 

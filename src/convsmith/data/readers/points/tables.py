@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import DataError, UserError
-from ....firstbytes import read_text
+from ....firstbytes import no_file, read_text
 from .header import Header
 
 __all__ = ["Table", "begins_as_table", "read_labels"]
@@ -55,6 +55,8 @@ def read_labels(path: Path) -> Table:
 def begins_as_table(path: Path) -> bool:
     """Whether a .csv is one of DeepLabCut's."""
     try:
+        if no_file(path):
+            return False
         with path.open("rb") as file:
             return file.read(16).removeprefix(b"\xef\xbb\xbf").lstrip(b'"').startswith(b"scorer")
     except OSError:
