@@ -112,7 +112,9 @@ def robustness(
     if right is not None:
         with whole(run.file("robustness.npz")) as path, path.open("wb") as file:
             arrays: dict[str, Any] = {"clean": right, "cells": np.stack([row for row in rows if row is not None])}
-            np.savez_compressed(file, **arrays, **({} if of is None else {"owners": of}))
+            if of is not None:
+                arrays["owners"] = of
+            np.savez_compressed(file, **arrays)
     return record
 
 
