@@ -78,10 +78,10 @@ def _two_digits(number: float) -> str:
 def plural(number: int, word: str) -> str:
     """So many of a thing.
 
-    >>> plural(1, "epoch"), plural(30, "epoch"), plural(1_797, "image"), plural(2, "class"), plural(4, "child")
-    ('1 epoch', '30 epochs', '1,797 images', '2 classes', '4 children')
+    >>> plural(1, "epoch"), plural(30, "epoch"), plural(1_797, "image"), plural(2, "class"), plural(4, "sandwich")
+    ('1 epoch', '30 epochs', '1,797 images', '2 classes', '4 sandwiches')
     """
-    ending = "ren" if word.endswith("child") else "es" if word.endswith(("s", "x", "ch")) else "s"
+    ending = "ren" if word.endswith("child") else "es" if word.endswith(("s", "x", "tch", "wich")) else "s"
     return f"{number:,} {word}{ending if number != 1 else ''}"
 
 
