@@ -18,6 +18,7 @@ from convsmith.data.moves import Move
 from convsmith.data.targets import Body, Joints
 from convsmith.evals import PointErrors, bootstrapped
 from convsmith.evals.points import frame_first
+from convsmith.evals.poses import Kept, worst_of
 from convsmith.layers.score_maps import encoded, map_side
 from convsmith.runs import write_tables
 from convsmith.scores import Poses, Scores, Table
@@ -230,3 +231,19 @@ def test_unlikely_points_count_and_are_told() -> None:
     found = scored((unsure, batch))
     assert found["pck"] == scored(by_hand())["pck"]
     assert any(note.startswith("0% of the predictions have a likelihood of 0.6") for note in found.notes)
+
+
+def test_the_worst_pictures_are_not_all_of_one_individual() -> None:
+    """Of each the two worst come first, in whatever batches they are counted, and are shown by their error."""
+
+    def picture(i: int) -> Kept:
+        none = np.zeros((0, 2))
+        who = "a" if i < 6 else "bc"[i % 2]
+        return Kept(i, float(20 - i), none, none, np.zeros(0), who, torch.zeros(3, 1, 1), None)
+
+    every = [picture(i) for i in range(10)]
+    assert [one.index for one in worst_of(every, 7)] == [0, 1, 2, 6, 7, 8, 9]
+    kept: list[Kept] = []
+    for one in reversed(every):
+        kept = worst_of([*kept, one], 7)
+    assert [one.index for one in kept] == [0, 1, 2, 6, 7, 8, 9]

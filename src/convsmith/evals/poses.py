@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ __all__ = ["Kept", "kept", "worst_of"]
 
 # The long side of a picture on a page, in pixels, and how well a JPEG of it is kept.
 _SIDE, _QUALITY = 208, 80
+# Pictures of one individual that are shown before others' are.
+_ALIKE = 2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,10 +55,11 @@ class Kept:
 
 
 def kept(found: Any, errors: np.ndarray, batch: Any, most: int) -> list[Kept]:
-    """The worst pictures of a batch by the mean of their `errors` ⟨N,K⟩: no others are copied."""
+    """The worst pictures of a batch by the mean of their `errors` ⟨N,K⟩, as `worst_of` chooses: no others are copied."""
     some = np.flatnonzero(~np.isnan(errors).all(axis=1))
     means = np.nanmean(errors[some], axis=1)
-    chosen = np.lexsort((found.indices[some], -means))[:most]
+    who = [str(one) for one in found.individuals[some]]
+    chosen = _chosen(who, means.tolist(), found.indices[some].tolist(), most)
     moves = batch.moves or (None,) * len(found)
     return [
         Kept(
@@ -67,7 +71,21 @@ def kept(found: Any, errors: np.ndarray, batch: Any, most: int) -> list[Kept]:
 
 
 def worst_of(pictures: Sequence[Kept], most: int) -> list[Kept]:
-    return sorted(pictures, key=lambda one: (-one.error, one.index))[:most]
+    """The worst `most`, the worst first: of an individual the two worst come before a third of any, since neighbouring frames of
+    one fail alike."""
+    chosen = _chosen(
+        [one.individual for one in pictures], [one.error for one in pictures], [one.index for one in pictures], most
+    )
+    return sorted((pictures[i] for i in chosen), key=lambda one: (-one.error, one.index))
+
+
+def _chosen(individuals: list[str], errors: list[float], indices: list[int], most: int) -> list[int]:
+    seen: Counter[str] = Counter()
+    ranked = []
+    for i in sorted(range(len(errors)), key=lambda i: (-errors[i], indices[i])):
+        ranked.append((seen[individuals[i]] >= _ALIKE, i))
+        seen[individuals[i]] += 1
+    return [i for _, i in sorted(ranked, key=lambda pair: pair[0])][:most]
 
 
 def _point(at: np.ndarray) -> tuple[float, float]:
