@@ -15,8 +15,10 @@ from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.families import bignas
 from convsmith.families import spec as member
+from convsmith.jobs.fitting import in_aspect
 from convsmith.parts import BasicBlock, Bottleneck, EvoNorm, GhostBottleneck, GroupNorm, Lambda, PreActBottleneck
-from convsmith.supernet import BIGNAS, T32, Axes, Supernet, check, space_from
+from convsmith.parts.heads.keypoints import posed
+from convsmith.supernet import BIGNAS, P16, T32, Axes, Supernet, check, space_from
 from convsmith.supernet.shared import resized
 from specs import blocks
 from supernets import SOUND, TINY, family, noise, stirred, undropped
@@ -123,3 +125,11 @@ def test_a_network_whose_head_has_no_width_keeps_it() -> None:
     bare, wide = member("resnet18").head, member("efficientnet_b0").head
     assert (bare.choice, wide.choice) == (0, 1280)
     assert bare.with_choice(64) == bare and wide.with_choice(64).choice == 64
+
+
+def test_the_space_for_points_is_had_at_the_pictures_aspect() -> None:
+    """The numbers that docs/supernet.md tells of it."""
+    base = posed(P16.base, 16)
+    space = P16.over(replace(base, input=in_aspect(base.input, (112, 192))))
+    ends = [cost(one).macs for one in (space.smallest(), space.biggest())]
+    assert [round(macs / 1e6) for macs in ends] == [17, 112] and P16.size() == 497_664

@@ -7,10 +7,11 @@ from .selection import Selected, best_within, coarse_to_fine, moved, nondominate
 from .shared import Child, Supernet
 from .slicing import check
 from .space import Axes, Axis, Genes, Space
-from .spaces import BIGNAS, SPACES, T32, space_from
+from .spaces import BIGNAS, P16, SPACES, T32, space_from
 
 __all__ = [
     "BIGNAS",
+    "P16",
     "SPACES",
     "T32",
     "Axes",

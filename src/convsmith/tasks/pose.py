@@ -53,7 +53,7 @@ class Pose(Task):
     recipes: ClassVar[tuple[str, str]] = ("pose-scratch", "pose")
     study: ClassVar[str] = "pose-scratch"
     base: ClassVar[str] = "efficientnet_lite0"  # quick on CPUs, and its weights come in packages
-    space: ClassVar[str] = "efficientnet_lite0"
+    space: ClassVar[str] = "p16"
     blank: ClassVar[bool] = (
         False  # the same first head, whether a network has weights or not: what is compared is them alone
     )

@@ -42,7 +42,7 @@ class SearchOptions:
     alone for comparison.
     """
 
-    space: str | None = None  # without one the task's: t32, of poses the networks within efficientnet_lite0
+    space: str | None = None  # without one the task's: t32, of poses p16
     labels_first: float = 0.0
     rounds: int = 6
     per_round: int = 16
@@ -72,7 +72,7 @@ class SearchOptions:
 
 
 def space_of(name: str, fit: Callable[[ArchSpec], ArchSpec] = lambda spec: spec) -> Space:
-    """A space by its name (`t32`, `bignas`), or the networks within a model; `fit` makes networks fit for the data.
+    """A space by its name (`t32`, `p16`, `bignas`), or the networks within a model; `fit` makes networks fit for the data.
 
     These are from three quarters as wide, half as deep and five eighths as large in their images; larger kernels may be 3 or
     5. Where `fit` decides what is shown, all children are shown it at one size: what a teacher says of places is then said of
