@@ -126,6 +126,7 @@ def test_a_film_is_answered_frame_by_frame(file: Path, tmp_path: Path) -> None:
     for one, other in zip(found, alone, strict=True):
         assert isinstance(one, Located) and isinstance(other, Located)
         np.testing.assert_allclose(one.likelihood, other.likelihood, atol=1e-5)
+    assert [one.index for one in predict(file, str(path))] == list(range(10)), "a path will do"
     made = Film(out)
     assert (made.sides, made.rate, len(list(made))) == (film.sides, film.rate, 10)
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...arch import ArchSpec
+from ...data.films import Film, is_film
 from ...data.given import Images
 from ...model import Model
 from ...runs import RunFolder
@@ -43,8 +44,9 @@ def predict(
 
     `model` is a finished run or its folder, a file that `export` wrote, a network with `weights` (as `create` takes them), or
     a live one. `images` are files, folders and patterns, Pillow's pictures, uint8 arrays and tensors, one or many
-    (`data.given.unpacked`); each is shown to the network as `evaluate` shows it. `classes` names the outputs of a network that
-    has no names for them; without, they are numbers. Nothing but a batch of images and the answers is held in memory.
+    (`data.given.unpacked`), or the path of one film, for its frames; each is shown to the network as `evaluate` shows it.
+    `classes` names the outputs of a network that has no names for them; without, they are numbers. Nothing but a batch of
+    images and the answers is held in memory.
 
     A large JPEG is decoded no finer than the network needs; a picture or an array that was made from it is whole, and its
     probabilities may differ in the third decimal.
@@ -53,6 +55,8 @@ def predict(
         UserError: nothing trained to ask, no images, images of a kind that is none, or none that could be read.
     """
     predictor = opened(model, classes=classes, weights=weights, device=device, threads=threads)
+    if isinstance(images, str | Path) and is_film(images):
+        images = iter(Film(Path(images)))
     rows: list[Answer] = []
     unreadable: list[Unreadable] = []
     for one in predictor.stream(images, top=top, batch=batch, watcher=watcher):
