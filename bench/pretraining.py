@@ -356,7 +356,7 @@ def merge(runs: Path) -> None:
     ], note=(
         f"{MODEL} on {DATA}, recipe pose-scratch{changed} in both arms; steps of {BATCH} pictures, one thread, "
         f"{seconds / 3600:.1f} hours of CPU in {len(found.rows)} runs. Errors are in scales of the individual. Means over "
-        "splits, of means over seeds, ± standard error over splits; ratios are of pairs of runs, with Student's interval over splits. "
+        "splits, of means over seeds, ± standard error over splits; ratios are of pairs, with Student's interval over splits. "
         f"Corrupted: the mean of {', '.join(CORRUPTIONS)} at severity {SEVERITY}. Flat cartoons: the direction of a gap, not its "
         "size on real animals."
     ), raw={"runs": list(found.rows)})  # fmt: skip
