@@ -17,7 +17,19 @@ NAMES = (
 )
 # Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.
 # `gpu` is for a machine that has one.
-STUDIES = ("throughput", "predict", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu")
+STUDIES = (
+    "throughput",
+    "predict",
+    "ladder",
+    "transfer",
+    "pseudo",
+    "small_batch",
+    "tiny_against",
+    "supernet",
+    "gpu",
+    "pretraining",
+    "openfield",
+)
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}
 

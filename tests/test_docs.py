@@ -94,7 +94,7 @@ def test_the_readme_s_output_is_real(command: str, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    "page", sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+    "page", sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 )
 def test_links_inside_the_documentation_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
