@@ -1,6 +1,6 @@
 """Images a second of training from JPEG files, end to end: our feed and loop against timm's loader and loop.
 
-    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--workers 0 1 2] [--rounds N]
+    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--workers 0 1 2] [--rounds N] [--steps N]
 
 TRAIN.npz holds small JPEGs (`jpeg`, `offset`, `label`), FOLDER larger ones; both are laid out as a folder of classes in a
 temporary place. The same network, batch, number of workers, crops (8 to 100 % of the area) and mirroring on both sides, plain
@@ -84,9 +84,9 @@ SETTINGS = (Setting(32, 64, 20), Setting(96, 32, 12), Setting(224, 16, 6))
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def small_files(npz: Path, folder: Path) -> None:
+def small_files(npz: Path, folder: Path, most: int | None) -> None:
     arrays = np.load(npz)
-    jpeg, offset, label = arrays["jpeg"], arrays["offset"], arrays["label"]
+    jpeg, offset, label = arrays["jpeg"], arrays["offset"], arrays["label"][:most]
     for name in np.unique(label):
         (folder / str(name)).mkdir(parents=True)
     for i, name in enumerate(label):
@@ -281,7 +281,9 @@ def rows_of(
         found = alternated(sides | {"timm": Side(False, what, setting, folder, cache, workers)}, n)
         where = f"{what}{' alone' * (what == 'reading')} at {setting.side} px, {workers} worker{'s' * (workers != 1)}"
         goal = ("1.2 or more", 1.2) if what == "training" else ()
-        rows += [compared(f"{where}{kind}", found[kind], found["timm"], setting, *goal) for kind in kinds]
+        made = [compared(f"{where}{kind}", found[kind], found["timm"], setting, *goal) for kind in kinds]
+        print(*(row.cells() for row in made), sep="\n", flush=True)
+        rows += made
     found = alternated({who: Side(who == "ours", "step", setting, folder, cache) for who in ("ours", "timm")}, n)
     what = f"the step alone at {setting.side} px"
     rows.append(compared(what, found["ours"], found["timm"], setting, "never below 1.0", 1.0))
@@ -295,24 +297,27 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[one.side for one in SETTINGS])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="of training; reading alone has none")
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--steps", type=int, help="a sample, for a trial of the script; its numbers are not to be kept")
+    parser.add_argument("--images", type=int, help="of TRAIN at the most, for a trial as well")
     asked = parser.parse_args()
+    settings = [one for one in SETTINGS if one.side in asked.sides]
+    if asked.steps:
+        settings = [replace(one, steps=asked.steps, idle=1) for one in settings]
     rows, notes = [], []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        small_files(asked.train, scratch / "small")
+        small_files(asked.train, scratch / "small", asked.images)
         large_files(asked.photos, scratch / "large")
-        for setting in SETTINGS:
-            if setting.side in asked.sides:
-                folder = scratch / ("small" if setting.side == 32 else "large")
-                found, note = rows_of(setting, folder, scratch, asked.rounds, asked.workers)
-                rows += found
-                notes += [note] if note else []
-                print(*(row.cells() for row in found), sep="\n", flush=True)
-    batches = ", ".join(f"{one.batch} at {one.side} px" for one in SETTINGS if one.side in asked.sides)
+        for setting in settings:
+            folder = scratch / ("small" if setting.side == 32 else "large")
+            found, note = rows_of(setting, folder, scratch, asked.rounds, asked.workers)
+            rows += found
+            notes += [note] if note else []
+    batches = ", ".join(f"{one.batch} at {one.side} px" for one in settings)
     note = (
         f"{NAME} on {torch.get_num_threads()} threads (all cores), batches of {batches}; timm {timm.__version__}, bilinear, no "
         f"colour jitter; a process a side; n counts rounds. 32 px: CIFAR's JPEGs, which we hold decoded; "
-        f"96 and 224 px: photographs of short side 256, held whole by the cache; {'; '.join(notes)}"
+        f"96 and 224 px: photographs of short side 256, held whole by the cache{''.join(f'; {one}' for one in notes)}"
     )
     save("throughput", "Training from JPEG files", "timm", rows, note)
 
