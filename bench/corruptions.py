@@ -1,11 +1,11 @@
 """Milliseconds a picture of the fifteen common corruptions, ours beside the package that people use for them.
 
-    python bench/corruptions.py [--peer SITE_PACKAGES] [--rounds N] [--side PIXELS]
+    python bench/corruptions.py [--peer SITE_PACKAGES] [--rounds N] [--side PIXELS] [--trial]
 
 SITE_PACKAGES is the folder of packages of a second environment of the same Python that holds `imagecorruptions`
-(`imagecorruptions-imaug`, its fork that current versions can import), so that OpenCV, Numba and scikit-image need not be in
-ours. It is looked into last: NumPy, SciPy and Pillow are one version for both sides. Where the package cannot be imported,
-ours is timed alone and the note says so.
+(`imagecorruptions-imaug`, the fork that works with current SciPy and scikit-image), so that OpenCV, Numba and scikit-image need
+not be in ours. It is looked into last: NumPy, SciPy and Pillow are one version for both sides. Where the package cannot be
+imported, ours is timed alone and the note says so. A `--trial` writes no result.
 
 A round is one call on one picture, at severity 3 or at each of 1 to 5, by both sides in an order drawn anew; the next round
 takes the next picture. What is done once a process is done before the first counted round: the package's compiled loops, our
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import types
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-import scipy.ndimage
+import scipy
 
 from common import Row, rounds, save, spread
 from convsmith.corruptions import CORRUPTIONS, SEVERITIES, corrupted
@@ -53,44 +52,16 @@ def pictures(side: int) -> list[np.ndarray]:
 
 
 def peer(folder: Path | None) -> tuple[Corrupt | None, str]:
-    """The package's function, or None, and what to say of it.
-
-    The original imports two modules that are gone from current SciPy and setuptools: stand-ins give it what it takes from
-    them, which is a function and the place of its own files.
-    """
+    """The package's function, or None, and what to say of it."""
     if folder is not None:
         sys.path.append(str(folder))
     try:
         import imagecorruptions
-    except ModuleNotFoundError as error:
-        if error.name == "imagecorruptions":
-            return None, alone(error)
-        stand_in()
-        try:
-            import imagecorruptions
-        except ImportError as other:
-            return None, alone(other)
-    except ImportError as error:
-        return None, alone(error)
+    except ImportError as error:  # the original asks for modules that SciPy and setuptools no longer have
+        return None, f"not timed, as imagecorruptions cannot be imported here ({error})"
     package = imagecorruptions.corrupt
-    beside = ", ".join(f"{name} {found}" for name in BESIDE if (found := version_of(name)))
-    named = next(f"{name} {found}" for name in PEERS if (found := version_of(name)))
-    return lambda picture, name, severity: package(picture, severity, name), f"{named} with {beside}"
-
-
-def alone(error: ImportError) -> str:
-    return f"not timed, as imagecorruptions cannot be imported here ({error})"
-
-
-def stand_in() -> None:
-    """The two modules of before, as far as the package uses them."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "imagecorruptions"]:
-        del sys.modules[name]
-    interpolation = types.ModuleType("scipy.ndimage.interpolation")
-    interpolation.zoom, interpolation.map_coordinates = scipy.ndimage.zoom, scipy.ndimage.map_coordinates
-    resources = types.ModuleType("pkg_resources")
-    resources.resource_filename = lambda package, path: str(Path(sys.modules[package].__file__).parent / path)
-    sys.modules |= {interpolation.__name__: interpolation, resources.__name__: resources}
+    named = ", ".join(f"{name} {found}" for name in (*PEERS, *BESIDE) if (found := version_of(name)))
+    return lambda picture, name, severity: package(picture, severity, name), named
 
 
 def version_of(package: str) -> str:
@@ -130,6 +101,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, help="packages of the environment that holds imagecorruptions")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--trial", action="store_true")
     asked = parser.parse_args()
     theirs, said = peer(asked.peer)
     shown, rows = pictures(asked.side), []
@@ -142,11 +114,11 @@ def main() -> None:
             print(*rows[-1].cells(), sep=" | ", flush=True)
     note = (
         f"Milliseconds a picture of {asked.side} x {asked.side} in colour, median (p10-p90), in one process with the libraries' "
-        f"usual threads; the ratio is of times: below 1 ours is faster. The other side: {said}. SciPy {scipy.__version__} and "
-        f"Pillow {PIL.__version__} for both. Its frosts are read from files in every call, ours are drawn once a process, before the "
-        "first round; ours takes its seed from the picture's own pixels in every call."
+        f"usual threads; the ratio is of times: below 1 ours is faster. The other side: {said}. For both: SciPy "
+        f"{scipy.__version__}, Pillow {PIL.__version__}. Its frosts are read from files in every call, ours are drawn once a "
+        "process, before the first round; ours takes its seed from the picture's own pixels in every call."
     )
-    save("corruptions", "Common corruptions", "imagecorruptions", rows, note)
+    save("corruptions", "Common corruptions", "imagecorruptions", rows, note, trial=asked.trial)
 
 
 if __name__ == "__main__":

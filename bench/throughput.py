@@ -1,6 +1,9 @@
 """Images a second of training from JPEG files, end to end: our feed and loop against timm's loader and loop.
 
-    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--workers 0 1 2] [--rounds N] [--steps N]
+    python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--workers 0 1 2] [--rounds N]
+                               [--steps N] [--images N]
+
+With `--steps` or `--images` it is a trial of the script, and no result is written.
 
 TRAIN.npz holds small JPEGs (`jpeg`, `offset`, `label`), FOLDER larger ones; both are laid out as a folder of classes in a
 temporary place. The same network, batch, number of workers, crops (8 to 100 % of the area) and mirroring on both sides, plain
@@ -26,6 +29,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import timm
@@ -210,7 +214,15 @@ class Side:
         raise AssertionError(self.what)
 
 
-def served(side: Side, line: Connection) -> None:
+class Measured(Protocol):
+    """A side to take turns with: `made`, in a process of its own, is one step of it."""
+
+    @property
+    def setting(self) -> Setting: ...
+    def made(self) -> Callable[[], object]: ...
+
+
+def served(side: Measured, line: Connection) -> None:
     """A side's process: at each word, some steps, and their milliseconds in answer."""
     loop.CHECKPOINT_EVERY = math.inf  # timm's script writes none inside an epoch either
     step, setting = side.made(), side.setting
@@ -228,7 +240,7 @@ def served(side: Side, line: Connection) -> None:
         line.send(timed(lambda: steps(setting.steps)) / setting.steps)
 
 
-def alternated(sides: Mapping[str, Side], n: int) -> dict[str, Latency]:
+def alternated(sides: Mapping[str, Measured], n: int) -> dict[str, Latency]:
     """Some steps of each in turn, in an order drawn anew for each of `n` rounds."""
     rng, samples, lines, processes = np.random.default_rng(0), {name: [] for name in sides}, {}, []
     spawn = multiprocessing.get_context("spawn")
@@ -237,7 +249,8 @@ def alternated(sides: Mapping[str, Side], n: int) -> dict[str, Latency]:
         processes.append(spawn.Process(target=served, args=(side, theirs_)))
         processes[-1].start()
         theirs_.close()  # so that a side that ends is an error here, and not a wait
-        lines[name].recv()
+    for line in lines.values():
+        line.recv()
     for _ in range(n):
         for name in rng.permutation(list(sides)):
             lines[name].send(True)
@@ -297,8 +310,8 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[one.side for one in SETTINGS])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="of training; reading alone has none")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--steps", type=int, help="a sample, for a trial of the script; its numbers are not to be kept")
-    parser.add_argument("--images", type=int, help="of TRAIN at the most, for a trial as well")
+    parser.add_argument("--steps", type=int, help="in a sample, for a trial")
+    parser.add_argument("--images", type=int, help="of TRAIN, for a trial")
     asked = parser.parse_args()
     settings = [one for one in SETTINGS if one.side in asked.sides]
     if asked.steps:
@@ -319,7 +332,7 @@ def main() -> None:
         f"colour jitter; a process a side; n counts rounds. 32 px: CIFAR's JPEGs, which we hold decoded; "
         f"96 and 224 px: photographs of short side 256, held whole by the cache{''.join(f'; {one}' for one in notes)}"
     )
-    save("throughput", "Training from JPEG files", "timm", rows, note)
+    save("throughput", "Training from JPEG files", "timm", rows, note, trial=bool(asked.steps or asked.images))
 
 
 if __name__ == "__main__":
