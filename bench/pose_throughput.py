@@ -9,8 +9,8 @@ a `Dataset` that opens a PNG by Pillow and resizes it with its points by torchvi
 with all else off, theirs by `RandomAffine`. Ours holds frames once they are decoded, as it does where all fit into 256 MiB;
 `read anew` has that switched off. Every side is a process of its own, as in bench/throughput.py.
 
-FILM is drawn and written again (`answers_of_film`), against the network alone on the same frames, decoded and resized before. A `--trial` writes
-no result.
+FILM is drawn and written again (`answers_of_film`), against the network alone on the same frames, decoded and resized before.
+A `--trial` writes no result.
 """
 
 from __future__ import annotations
