@@ -16,19 +16,10 @@ NAMES = (
     *("signal_figures", "surgery", "int8_nf", "sandwich", "children", "collapse", "kills", "search_kills"),
 )
 # Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.
-# `gpu` is for a machine that has one.
+# `gpu` is for a machine that has one, `corruptions` for one that has the package to compare with.
 STUDIES = (
-    "throughput",
-    "predict",
-    "ladder",
-    "transfer",
-    "pseudo",
-    "small_batch",
-    "tiny_against",
-    "supernet",
-    "gpu",
-    "pretraining",
-    "openfield",
+    *("throughput", "predict", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu"),
+    *("corruptions", "pose_throughput", "pretraining", "openfield"),
 )
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}

@@ -99,8 +99,17 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def save(name: str, title: str, reference: str, rows: Sequence[Row], note: str = "", raw: object = None) -> None:
-    """Write `results/NAME.json` and print the table; `raw` is what a picture of it is drawn from."""
+def save(
+    name: str,
+    title: str,
+    reference: str,
+    rows: Sequence[Row],
+    note: str = "",
+    raw: object = None,
+    *,
+    trial: bool = False,
+) -> None:
+    """Write `results/NAME.json`, but of a `trial` nothing, and print the table; `raw` is what a picture of it is drawn from."""
     machine = this_machine()
     record = {
         "name": name,
@@ -116,8 +125,9 @@ def save(name: str, title: str, reference: str, rows: Sequence[Row], note: str =
     }
     if raw is not None:
         record["raw"] = raw
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if not trial:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(table(record))
 
 

@@ -1,6 +1,9 @@
 """Images a second of training from JPEG files, end to end: our feed and loop against timm's loader and loop.
 
     python bench/throughput.py TRAIN.npz --photos FOLDER [--sides 32 96 224] [--workers 0 1 2] [--rounds N]
+                               [--steps N] [--images N]
+
+With `--steps` or `--images` it is a trial of the script, and no result is written.
 
 TRAIN.npz holds small JPEGs (`jpeg`, `offset`, `label`), FOLDER larger ones; both are laid out as a folder of classes in a
 temporary place. The same network, batch, number of workers, crops (8 to 100 % of the area) and mirroring on both sides, plain
@@ -26,6 +29,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import timm
@@ -84,9 +88,9 @@ SETTINGS = (Setting(32, 64, 20), Setting(96, 32, 12), Setting(224, 16, 6))
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def small_files(npz: Path, folder: Path) -> None:
+def small_files(npz: Path, folder: Path, most: int | None) -> None:
     arrays = np.load(npz)
-    jpeg, offset, label = arrays["jpeg"], arrays["offset"], arrays["label"]
+    jpeg, offset, label = arrays["jpeg"], arrays["offset"], arrays["label"][:most]
     for name in np.unique(label):
         (folder / str(name)).mkdir(parents=True)
     for i, name in enumerate(label):
@@ -210,7 +214,15 @@ class Side:
         raise AssertionError(self.what)
 
 
-def served(side: Side, line: Connection) -> None:
+class Measured(Protocol):
+    """A side to take turns with: `made`, in a process of its own, is one step of it."""
+
+    @property
+    def setting(self) -> Setting: ...
+    def made(self) -> Callable[[], object]: ...
+
+
+def served(side: Measured, line: Connection) -> None:
     """A side's process: at each word, some steps, and their milliseconds in answer."""
     loop.CHECKPOINT_EVERY = math.inf  # timm's script writes none inside an epoch either
     step, setting = side.made(), side.setting
@@ -228,7 +240,7 @@ def served(side: Side, line: Connection) -> None:
         line.send(timed(lambda: steps(setting.steps)) / setting.steps)
 
 
-def alternated(sides: Mapping[str, Side], n: int) -> dict[str, Latency]:
+def alternated(sides: Mapping[str, Measured], n: int) -> dict[str, Latency]:
     """Some steps of each in turn, in an order drawn anew for each of `n` rounds."""
     rng, samples, lines, processes = np.random.default_rng(0), {name: [] for name in sides}, {}, []
     spawn = multiprocessing.get_context("spawn")
@@ -237,7 +249,8 @@ def alternated(sides: Mapping[str, Side], n: int) -> dict[str, Latency]:
         processes.append(spawn.Process(target=served, args=(side, theirs_)))
         processes[-1].start()
         theirs_.close()  # so that a side that ends is an error here, and not a wait
-        lines[name].recv()
+    for line in lines.values():
+        line.recv()
     for _ in range(n):
         for name in rng.permutation(list(sides)):
             lines[name].send(True)
@@ -281,7 +294,9 @@ def rows_of(
         found = alternated(sides | {"timm": Side(False, what, setting, folder, cache, workers)}, n)
         where = f"{what}{' alone' * (what == 'reading')} at {setting.side} px, {workers} worker{'s' * (workers != 1)}"
         goal = ("1.2 or more", 1.2) if what == "training" else ()
-        rows += [compared(f"{where}{kind}", found[kind], found["timm"], setting, *goal) for kind in kinds]
+        made = [compared(f"{where}{kind}", found[kind], found["timm"], setting, *goal) for kind in kinds]
+        print(*(row.cells() for row in made), sep="\n", flush=True)
+        rows += made
     found = alternated({who: Side(who == "ours", "step", setting, folder, cache) for who in ("ours", "timm")}, n)
     what = f"the step alone at {setting.side} px"
     rows.append(compared(what, found["ours"], found["timm"], setting, "never below 1.0", 1.0))
@@ -295,26 +310,29 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[one.side for one in SETTINGS])
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="of training; reading alone has none")
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--steps", type=int, help="in a sample, for a trial")
+    parser.add_argument("--images", type=int, help="of TRAIN, for a trial")
     asked = parser.parse_args()
+    settings = [one for one in SETTINGS if one.side in asked.sides]
+    if asked.steps:
+        settings = [replace(one, steps=asked.steps, idle=1) for one in settings]
     rows, notes = [], []
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        small_files(asked.train, scratch / "small")
+        small_files(asked.train, scratch / "small", asked.images)
         large_files(asked.photos, scratch / "large")
-        for setting in SETTINGS:
-            if setting.side in asked.sides:
-                folder = scratch / ("small" if setting.side == 32 else "large")
-                found, note = rows_of(setting, folder, scratch, asked.rounds, asked.workers)
-                rows += found
-                notes += [note] if note else []
-                print(*(row.cells() for row in found), sep="\n", flush=True)
-    batches = ", ".join(f"{one.batch} at {one.side} px" for one in SETTINGS if one.side in asked.sides)
+        for setting in settings:
+            folder = scratch / ("small" if setting.side == 32 else "large")
+            found, note = rows_of(setting, folder, scratch, asked.rounds, asked.workers)
+            rows += found
+            notes += [note] if note else []
+    batches = ", ".join(f"{one.batch} at {one.side} px" for one in settings)
     note = (
         f"{NAME} on {torch.get_num_threads()} threads (all cores), batches of {batches}; timm {timm.__version__}, bilinear, no "
         f"colour jitter; a process a side; n counts rounds. 32 px: CIFAR's JPEGs, which we hold decoded; "
-        f"96 and 224 px: photographs of short side 256, held whole by the cache; {'; '.join(notes)}"
+        f"96 and 224 px: photographs of short side 256, held whole by the cache{''.join(f'; {one}' for one in notes)}"
     )
-    save("throughput", "Training from JPEG files", "timm", rows, note)
+    save("throughput", "Training from JPEG files", "timm", rows, note, trial=bool(asked.steps or asked.images))
 
 
 if __name__ == "__main__":
