@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -65,6 +65,11 @@ class Task(Tagged):
         What it draws comes from torch's global generator, which the loop seeds for every step.
         """
         return images, answers
+
+    @classmethod
+    def settable(cls) -> dict[str, bool | int | float]:
+        """The fields that a user sets by name, `--set task.FIELD=VALUE`, with their defaults; others come from the data."""
+        return {one.name: one.default for one in fields(cls) if isinstance(one.default, bool | int | float)}
 
     def refuse(self, recipe: Recipe) -> None:
         """Raise `UserError` where it cannot be learnt by the recipe. By default it can by every one."""

@@ -70,7 +70,7 @@ class Request:
     def learnt(self, images: ImageData) -> tuple[Task, Recipe]:
         """What the networks are for, and the recipe, with its tables by size. Refused where the task does not read what the
         recipe sets, or a supernet cannot be trained by it."""
-        task = task_for(images, self.options.class_weights)
+        task = task_for(images, self.options.class_weights, self.options.task_settings)
         recipe = resolved_recipe(self.options, task.recipes[0])
         refuse_recipe(recipe)
         refuse_unread(task, recipe)

@@ -85,7 +85,7 @@ def planned(
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
     images = source_of(data, options).load(watcher, own_data(data))
-    task = task_for(images)
+    task = task_for(images, settings=options.task_settings)
     recipe = resolved_recipe(options, task.study)
     refuse_unread(task, recipe)
     refuse_norms(recipe, weights=False)
@@ -137,7 +137,11 @@ def climb(
     )
 
     watcher.stage("train", f"{plural(len(steps), 'step')} of {plural(seeds, 'seed')}")
-    trials = [Trial(regularised(step.spec, step.recipe), step.recipe, seed) for step in steps for seed in range(seeds)]
+    trials = [
+        Trial(regularised(step.spec, step.recipe), step.recipe, seed, options.task_settings)
+        for step in steps
+        for seed in range(seeds)
+    ]
     outcomes = train_all(trials, images, out, workers=workers, cluster=cluster, watcher=watcher)
     for at, outcome in enumerate(outcomes):
         if outcome.failed:
