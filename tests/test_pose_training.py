@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from convsmith.jobs.feed import Feed, normaliser
 from convsmith.jobs.fitting import fitted_to, in_aspect
 from convsmith.jobs.options import Options
 from convsmith.jobs.search.options import SearchOptions
-from convsmith.jobs.search.request import Request
+from convsmith.jobs.search.request import Request, in_three
 from convsmith.jobs.source import Source
 from convsmith.jobs.studies.climb import planned as ladder_of
 from convsmith.jobs.studies.scaling import planned as scaling_of
@@ -74,7 +75,9 @@ def test_what_is_shown_has_the_pictures_aspect(
     assert in_aspect(Image(own[0], width=own[1]), sides, height).sides == shown
 
 
-def test_every_verb_makes_the_network_fit_for_pose_and_pictures(tmp_path: Path) -> None:
+def test_every_verb_makes_the_network_fit_for_pose_and_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, options = dots(), Options(parent=tmp_path)
     expected = fitted_to(cs.spec(SMALL), Pose(body=BODY), data)
     assert expected.input.sides == (48, 64) and expected.head.outputs == ("points", "likelihood")
@@ -91,6 +94,12 @@ def test_every_verb_makes_the_network_fit_for_pose_and_pictures(tmp_path: Path) 
     space, how, _ = (request := Request.of("dots", "60M-macs", options, SearchOptions())).settled(data)
     assert request.chosen(Pose()).space == "efficientnet_lite0" and how.name == "pose-scratch"
     assert {child.input.sides for child in (space.smallest(), space.biggest())} == {(48, 64)}
+    dots_alone = replace(data, val=replace(data.val, targets=replace(data.val.targets, scales=np.full(8, np.nan))))
+    monkeypatch.setattr(Source, "load", lambda self, watcher, own=None: dots_alone)
+    with pytest.raises(
+        UserError, match="a ladder compares shares, and networks on dots are judged by pixel error: .*--ruler A,B"
+    ):
+        ladder_of(SMALL, "dots", resolution=None, study_factors=False, grow=2.0, options=options, watcher=Watcher())
     with pytest.raises(UserError, match="dots has joints; fit-scaling's law is of a share of right answers"):
         scaling_of(base=SMALL, rule="compound", images=data)
 
@@ -301,6 +310,19 @@ def test_training_and_evaluation_mean_the_same_loss() -> None:
     found = evaluate(lambda images: maps, [batch], task.meter(BODY.names), prepare=lambda x: x, device=CPU)
     assert found["loss"] == pytest.approx(trained.loss.item(), rel=1e-6) and found.headline.name == task.headline
     assert found["pck"] == pytest.approx(trained.score.item() / 8, rel=1e-6)
+
+
+@pytest.mark.parametrize(("animals", "shared"), [(5, False), (4, False), (3, True), (1, True)])
+def test_children_are_chosen_on_individuals_that_the_supernet_has_not_seen(animals: int, shared: bool) -> None:
+    """Where there are four or more; of three, one held out would be a third of all that can be learnt from."""
+    data = dots()
+    names = tuple(f"animal {i % animals}" for i in range(len(data.train)))
+    data = replace(data, train=replace(data.train, groups=names))
+    parts = in_three(data, seed=0)
+    known, asked = set(parts.train.groups), set(parts.val.groups)
+    assert asked and bool(known & asked) is shared and known | asked == set(names)
+    assert len(parts.train) + len(parts.val) == len(data.train) and len(parts.val) <= len(data.train) / 4
+    assert in_three(data, seed=0).val.groups == parts.val.groups
 
 
 def test_a_supernet_of_poses_takes_a_sandwich() -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..arch import ArchSpec
+from ..data import Targets
 from ..errors import UserError
 from ..evals import Meter
 from ..recipe import Recipe
@@ -65,6 +66,10 @@ class Task(Tagged):
         What it draws comes from torch's global generator, which the loop seeds for every step.
         """
         return images, answers
+
+    def headline_of(self, targets: Targets) -> str:
+        """The name of the metric that networks are judged by on these."""
+        return self.headline
 
     @classmethod
     def settable(cls) -> dict[str, bool | int | float]:

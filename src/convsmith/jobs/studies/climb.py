@@ -21,7 +21,7 @@ from ...recipes import differences
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
-from ...scores import named
+from ...scores import Unit, named
 from ...shown import Shown
 from ...tasks import TASKS, refuse_unread, task_for
 from ...units import plural
@@ -89,6 +89,12 @@ def planned(
     recipe = resolved_recipe(options, task.study)
     refuse_unread(task, recipe)
     refuse_norms(recipe, weights=False)
+    judged = named(task.headline_of(images.val.targets), 0.0)
+    if judged.unit is not Unit.SHARE:
+        raise UserError(
+            f"a ladder compares shares, and networks on {images.name} are judged by {judged.words}: no individual to validate on "
+            "has a scale. --ruler A,B names two body parts whose distance is one"
+        )
     spec = fitted_to(spec, task, images, resolution)
     steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
     return images, spec, recipe, steps
