@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from convsmith.data import Arrays, Body, Joints, Split, load_data, load_to_score
 from convsmith.data.dividing import set_aside
+from convsmith.data.how import How
 from convsmith.data.readers.points.lists import read_list
 from convsmith.errors import DataError, UserError
+from convsmith.jobs.evaluate import Part, part_to_score
 from convsmith.jobs.options import Options, source_of
 from convsmith.jobs.source import Source, contents, data_record, fingerprint
 from convsmith.watcher import Watcher
@@ -158,3 +161,26 @@ def test_what_a_run_keeps_of_it(tmp_path: Path) -> None:
     assert found.sides is not None and found.sides[1] == 30
     pictures = strip(found)
     assert set(pictures) == set(found.train.groups) and all(len(own) == 4 for own in pictures.values())
+
+
+def test_data_that_is_given_to_a_run_is_read_as_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`evaluate RUN DATA --divide LIST --ruler A,B`: what is said of DATA goes before what the run's own was read by."""
+    root = write_project(tmp_path / "p", {"a": 4, "b": 4})
+    path = listed(tmp_path / "l.csv", frames_of("a", [0, 1]), frames_of("a", [2, 3]), frames_of("b", [0]))
+    began, names = source_of(root, Options(ruler="nose,tail")), ("nose", "eye", "tail")
+    run = SimpleNamespace(config=SimpleNamespace(task={"kind": "pose"}), data=SimpleNamespace(classes=names), path="r")
+    monkeypatch.setattr(Source, "of", lambda run: began)
+
+    def read(data: object, how: How | None, split: str | None = None) -> Part:
+        return part_to_score(run, data, split=split, how=how, watcher=Watcher())  # type: ignore[arg-type]
+
+    plain = read(root, None)
+    assert plain.part == "all" and len(plain.split) == 8
+    assert [len(read(root, How(divide=str(path)), part).split) for part in ("train", "val", "test")] == [2, 2, 1]
+    ruled = read(root, How(ruler="nose,eye")).split.targets
+    assert isinstance(ruled, Joints) and not np.array_equal(ruled.scales, plain.split.targets.scales)  # type: ignore[attr-defined]
+    assert ruled.body.ruler == (0, 1)
+    with pytest.raises(UserError, match="--divide and --ruler: of DATA, which is not given"):
+        read(None, How(divide="frame", ruler="nose,eye"))
+    with pytest.raises(DataError, match="only quad30 has numbered divisions"):
+        read(root, How(divide="2"))

@@ -26,6 +26,7 @@ FLOORS: list[set[str]] = [
         "evolution",
         "corruptions",
         "progress",
+        "settings",
     },
     {"layers", "threads", "ambient"},
     {"parts"},

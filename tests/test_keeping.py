@@ -145,8 +145,9 @@ def known(
 ) -> Known:
     base: dict[str, object] = {"recipe": {"batch": 64, "epochs": 30}, "weights": False}
     data = Data(
-        name="d", classes=("a", "b"), train=train, val=val, per_class=per_class, test=int(bool(more.pop("test", 0)))
-    )
+        name="d", classes=("a", "b"), train=train, val=val, per_class=per_class, test=int(bool(more.pop("test", 0))),
+        points=bool(more.pop("points", False)), individuals=more.pop("individuals", ()),  # type: ignore[arg-type]
+    )  # fmt: skip
     return Known(data, **base | more)  # type: ignore[arg-type]
 
 
@@ -160,6 +161,10 @@ def known(
     (known(1999, weights=True), []),
     (known(per_class=((48, 12), (5, 1))), []),
     (known(per_class=((50, 12), (5, 1))), ["10 to 1 between classes: 50 images of 'a' to train on, 5 of 'b'"]),
+    (known(points=True, val=24, weights=True, individuals=(9, 3)), []),
+    (known(points=True, per_class=((50, 12), (5, 1)), individuals=(9, 2)),
+     ["'b' is labelled in 5 images to train on, 'a' in 50: what is not labelled is learnt to be nowhere; --set task.mask",
+      "validated on images of 2 individuals: a score says little of others"]),
     (known(scores=scored((12, 0), (1, 0))),
      ["always answering 'a' gives 92.3%; top-1 92.31% is no better", "'a' is the answer to 100%"]),
     (known(scores=scored((11, 1), (0, 1))), ["always answering 'a' gives 92.3%; top-1 92.31% is no better"]),

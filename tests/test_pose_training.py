@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import convsmith as cs
 from convsmith.arch import Image
-from convsmith.data import Batch, eval_batches
+from convsmith.data import Batch, eval_batches, load_data
 from convsmith.data.readers.pseudo import PseudoLabels, with_pseudo
 from convsmith.errors import DataError, UserError
 from convsmith.evals import evaluate
@@ -22,10 +23,11 @@ from convsmith.jobs.feed import Feed, normaliser
 from convsmith.jobs.fitting import fitted_to, in_aspect
 from convsmith.jobs.options import Options
 from convsmith.jobs.search.options import SearchOptions
-from convsmith.jobs.search.request import Request
+from convsmith.jobs.search.request import Request, in_three
 from convsmith.jobs.source import Source
 from convsmith.jobs.studies.climb import planned as ladder_of
 from convsmith.jobs.studies.scaling import planned as scaling_of
+from convsmith.jobs.studies.trials import Trial
 from convsmith.jobs.train.begin import Job, design_job, start, train_job
 from convsmith.layers import EvoNormB, EvoNormKind
 from convsmith.model import build
@@ -34,7 +36,7 @@ from convsmith.recipe import Norms
 from convsmith.recipes import POSE, POSE_SCRATCH, recipe
 from convsmith.runs import RunFolder
 from convsmith.supernet import Sandwich, Supernet
-from convsmith.tasks import Pose
+from convsmith.tasks import Pose, task_for
 from convsmith.training import Moment, Single, fit
 from convsmith.watcher import Watcher
 from poses import BODY, dots
@@ -73,7 +75,9 @@ def test_what_is_shown_has_the_pictures_aspect(
     assert in_aspect(Image(own[0], width=own[1]), sides, height).sides == shown
 
 
-def test_every_verb_makes_the_network_fit_for_pose_and_pictures(tmp_path: Path) -> None:
+def test_every_verb_makes_the_network_fit_for_pose_and_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, options = dots(), Options(parent=tmp_path)
     expected = fitted_to(cs.spec(SMALL), Pose(body=BODY), data)
     assert expected.input.sides == (48, 64) and expected.head.outputs == ("points", "likelihood")
@@ -90,6 +94,12 @@ def test_every_verb_makes_the_network_fit_for_pose_and_pictures(tmp_path: Path) 
     space, how, _ = (request := Request.of("dots", "60M-macs", options, SearchOptions())).settled(data)
     assert request.chosen(Pose()).space == "efficientnet_lite0" and how.name == "pose-scratch"
     assert {child.input.sides for child in (space.smallest(), space.biggest())} == {(48, 64)}
+    dots_alone = replace(data, val=replace(data.val, targets=replace(data.val.targets, scales=np.full(8, np.nan))))
+    monkeypatch.setattr(Source, "load", lambda self, watcher, own=None: dots_alone)
+    with pytest.raises(
+        UserError, match=r"a ladder compares shares, and networks on dots are judged by pixel error: .*--ruler A,B"
+    ):
+        ladder_of(SMALL, "dots", resolution=None, study_factors=False, grow=2.0, options=options, watcher=Watcher())
     with pytest.raises(UserError, match="dots has joints; fit-scaling's law is of a share of right answers"):
         scaling_of(base=SMALL, rule="compound", images=data)
 
@@ -107,6 +117,52 @@ def test_what_a_pose_has_no_use_for_is_refused_in_a_line(tmp_path: Path) -> None
             job(tmp_path, **settings)
     assert job(tmp_path, settings=("augment.policy.turn=10",)).recipe.augment.policy.turn == 10
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_set_of_the_task_is_in_every_verbs_task(tmp_path: Path) -> None:
+    """And in the run's file, where it is more than usual: a run without settings is written as it was."""
+    given = ("task.radius=12", " task.gaussian=true", "epochs=2", "task.threshold=0.2")
+    wanted = Pose(radius=12.0, gaussian=True, threshold=0.2, body=BODY)
+    options = Options(parent=tmp_path, settings=given)
+    assert train_job(SMALL, "dots", None, options, Watcher()).task == wanted
+    assert train_job(SMALL, "dots", None, options, Watcher()).recipe == replace(POSE_SCRATCH, epochs=2)
+    assert design_job("dots", "60M-macs", None, None, options, Watcher()).task == wanted
+    task, how = Request.of("dots", "60M-macs", options, SearchOptions()).learnt(dots())
+    assert task == wanted and how.epochs == 2
+    ladder_of(SMALL, "dots", resolution=None, study_factors=False, grow=2.0, options=options, watcher=Watcher())
+    assert task_for(dots(), settings=()) == Pose(body=BODY)
+    spec = fitted_to(cs.spec(SMALL), wanted, dots())
+    plain, other = (Trial(spec, POSE_SCRATCH, 0, *rest) for rest in ((), (given[:1],)))
+    assert plain.key("data") != other.key("data")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("task.radus=12", r"fields of tasks are gaussian, .*, threshold; did you mean 'radius'\?"),
+        ("task.radius=wide", 'radius: "wide": input should be a valid number'),
+        ("task.radius=-1", "task.radius must be above 0"),
+        ("task.gaussian=perhaps", "gaussian"),
+        ("task.body=1", "the fields of tasks are gaussian"),
+        ("task.radius", "write field=value"),
+        ("task.=3", "the fields of tasks are gaussian"),
+    ],
+)
+def test_wrong_settings_of_the_task_are_one_line(tmp_path: Path, setting: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as told:
+        job(tmp_path, settings=(setting,))
+    assert "\n" not in str(told.value)
+
+
+def test_classifiers_have_nothing_to_set() -> None:
+    with pytest.raises(
+        UserError, match="a task 'classify' has nothing to set; what its classes weigh is --class-weights"
+    ):
+        task_for(load_data("digits"), settings=("task.radius=12",))
+    with pytest.raises(UserError, match="nothing to set"):
+        scaling_of(
+            base=SMALL, rule="compound", images=load_data("digits"), options=Options(settings=("task.radius=12",))
+        )
 
 
 def test_pseudo_labels_are_refused() -> None:
@@ -254,6 +310,19 @@ def test_training_and_evaluation_mean_the_same_loss() -> None:
     found = evaluate(lambda images: maps, [batch], task.meter(BODY.names), prepare=lambda x: x, device=CPU)
     assert found["loss"] == pytest.approx(trained.loss.item(), rel=1e-6) and found.headline.name == task.headline
     assert found["pck"] == pytest.approx(trained.score.item() / 8, rel=1e-6)
+
+
+@pytest.mark.parametrize(("animals", "shared"), [(5, False), (4, False), (3, True), (1, True)])
+def test_children_are_chosen_on_individuals_that_the_supernet_has_not_seen(animals: int, shared: bool) -> None:
+    """Where there are four or more; of three, one held out would be a third of all that can be learnt from."""
+    data = dots()
+    names = tuple(f"animal {i % animals}" for i in range(len(data.train)))
+    data = replace(data, train=replace(data.train, groups=names))
+    parts = in_three(data, seed=0)
+    known, asked = set(parts.train.groups), set(parts.val.groups)
+    assert asked and bool(known & asked) is shared and known | asked == set(names)
+    assert len(parts.train) + len(parts.val) == len(data.train) and len(parts.val) <= len(data.train) / 4
+    assert in_three(data, seed=0).val.groups == parts.val.groups
 
 
 def test_a_supernet_of_poses_takes_a_sandwich() -> None:

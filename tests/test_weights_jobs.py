@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import convsmith as cs
 from convsmith.cli.app import main
 from convsmith.data import load_data
-from convsmith.jobs.options import Options, resolved_recipe
+from convsmith.jobs.options import Options, resolved_recipe, usual_recipe
 from convsmith.jobs.search.options import SearchOptions
 from convsmith.jobs.search.request import Request
 from convsmith.jobs.search.stages import begin_with
@@ -21,6 +21,7 @@ from convsmith.jobs.train.begin import design_job, train_job
 from convsmith.jobs.train.weighted import base_of
 from convsmith.ledger import fetchable, weights_of
 from convsmith.recipes.quick import QUICK
+from convsmith.tasks import Classify
 from convsmith.training.loop import _diverged
 from convsmith.watcher import Watcher
 
@@ -108,7 +109,9 @@ def test_the_base_is_the_network_whose_weights_are_named(at_hand: list[str]) -> 
 
 
 def test_without_weights_the_recipe_is_quick() -> None:
-    assert resolved_recipe(Options()).name == "quick" and resolved_recipe(Options(weights="w")).name == "finetune"
+    usual = {weights: usual_recipe(Classify(), Options(weights=weights)) for weights in (None, "w")}
+    assert usual == {None: "quick", "w": "finetune"}
+    assert all(resolved_recipe(Options(weights=one), name).name == name for one, name in usual.items())
 
 
 def test_train_takes_what_is_published_of_its_model(at_hand: list[str]) -> None:

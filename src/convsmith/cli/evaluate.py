@@ -26,6 +26,18 @@ def evaluate(
         Literal["val", "train", "test", "all"] | None,
         Parameter(help="Which part; of DATA that is not divided, all by default, otherwise val.", group=DATA),
     ] = None,
+    divide: Annotated[
+        str | None,
+        Parameter(
+            help="DATA with points: the number of one of quad30's divisions, or a .csv of the parts.", group=DATA
+        ),
+    ] = None,
+    ruler: Annotated[
+        str | None, Parameter(help="DATA with points: two body parts whose distance is a scale: nose,eye.", group=DATA)
+    ] = None,
+    category: Annotated[
+        str | None, Parameter(help="The category of a COCO .json of key points that is wanted.", group=DATA)
+    ] = None,
     root: Root = None,
     download: Download = False,
     corrupt: Annotated[
@@ -68,6 +80,9 @@ def evaluate(
     asked = {"--corrupt": corrupt is not None, "--ood": ood, "--deeplabcut": deeplabcut is not None}
     if sum(asked.values()) > 1:
         raise UserError(f"{' and '.join(name for name, given in asked.items() if given)} are asked for one at a time")
+    from ..data.how import How
+
+    how = How(divide, ruler, category)
     if corrupt is not None:
         if out_folder is not None:
             raise UserError(
@@ -78,7 +93,7 @@ def evaluate(
 
         found = robustness(
             run, data, corrupt=corrupt, severity=severity or SEVERITIES, split=split, adapt=adapt, seed=seed, root=root,
-            download=download, device=device, watcher=watching(),
+            download=download, how=how, device=device, watcher=watching(),
         )  # fmt: skip
         _tell(found, json)
         return
@@ -88,7 +103,15 @@ def evaluate(
         from ..jobs.ood import out_of_domain
 
         domains = out_of_domain(
-            run, data, split=split, root=root, download=download, device=device, out=out_folder, watcher=watching()
+            run,
+            data,
+            split=split,
+            root=root,
+            download=download,
+            how=how,
+            device=device,
+            out=out_folder,
+            watcher=watching(),
         )
         _tell_domains(domains, json)
         return
@@ -98,7 +121,7 @@ def evaluate(
         from ..jobs.points import write_deeplabcut
 
         written = write_deeplabcut(
-            run, deeplabcut, data, root=root, download=download, device=device, watcher=watching()
+            run, deeplabcut, data, root=root, download=download, how=how, device=device, watcher=watching()
         )
         if json:
             emit({"files": [str(path) for path in written]})
@@ -109,7 +132,7 @@ def evaluate(
     from ..jobs.evaluate import evaluate as evaluated
 
     scores = evaluated(
-        run, data, split=split, root=root, download=download, device=device, out=out_folder, watcher=watching()
+        run, data, split=split, root=root, download=download, how=how, device=device, out=out_folder, watcher=watching()
     )
     if json:
         emit(scores.to_record())

@@ -122,7 +122,7 @@ Classes = Annotated[int | None, Parameter(help="Another number of classes.", val
 Weights = Annotated[
     str | None,
     Parameter(
-        help="Begin with these: a file, a run, timm:NAME, tv:NAME, or auto: what is published. Other classes get a new "
+        help="Begin with these: a file, a run, timm:NAME, tv:NAME, lite:NAME, or auto: what is published. Other classes get a new "
         "classifier.",
         group=NETWORK,
     ),

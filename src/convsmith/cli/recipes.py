@@ -42,14 +42,20 @@ def recipes(
         return
     chosen = named(name)
     notes = papers[name].notes if name in papers else ()
+    from ..settings import TASKS_OWN
+    from ..tasks import TASKS
+
+    own = {
+        TASKS_OWN + field: value for kind in TASKS if name in kind.recipes for field, value in kind.settable().items()
+    }
     if json:
-        emit({"recipe": to_data(chosen), "source": sources[name], "notes": list(notes)})
+        emit({"recipe": to_data(chosen), "task": own, "source": sources[name], "notes": list(notes)})
         return
     out.print(
         table(
             f"[bold]{name}[/]: {sources[name]}",
             "<field <value",
-            [[field, _said(value)] for field, value in flat(to_data(chosen, whole=True))],
+            [[field, _said(value)] for field, value in (*flat(to_data(chosen, whole=True)), *own.items())],
         )
     )
     for note in notes:

@@ -55,7 +55,11 @@ class Learning:
     ] = None
     settings: Annotated[
         tuple[str, ...],
-        Parameter(name="--set", help="Change the recipe: --set optimiser.momentum=0.8.", group=TRAINING),
+        Parameter(
+            name="--set",
+            help="Change the recipe: --set optimiser.momentum=0.8; or the task: --set task.radius=12.",
+            group=TRAINING,
+        ),
     ] = ()
     val_share: Annotated[
         float | None,
@@ -91,12 +95,13 @@ class Learning:
     def options(self) -> Options:
         """These as the jobs take them."""
         from ..recipes import refuse_changes
+        from ..settings import in_two
 
         short = {"epochs": self.epochs, "batch": self.batch, "rate": self.lr}
         shorts = (f"{field}={value}" for field, value in short.items() if value is not None)
         settings = (*self.settings, *shorts)
         # What is wrong is told before torch is imported; which recipe is the usual one is known when the data is.
-        refuse_changes((self.recipe,) if self.recipe else USUAL, settings)
+        refuse_changes((self.recipe,) if self.recipe else USUAL, in_two(settings)[0])
         from ..jobs.options import Options
 
         return Options(

@@ -87,6 +87,7 @@ class ImageData:
                 "mirror": self.mirror,
             }
             | self._whose()
+            | ({"points": True} if self.train.targets.moved else {})
             | ({"notes": list(self.notes)} if self.notes else {})
         )
 

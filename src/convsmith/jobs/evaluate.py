@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..ambient import undisturbed
 from ..data import NotDivided, Split, load_to_score
+from ..data.how import How
 from ..data.readers.dataset import Own, own_data
 from ..data.readers.names import listed
 from ..data.targets import Joints
@@ -38,6 +39,7 @@ def evaluate(
     split: str | None = None,
     root: str | Path | None = None,
     download: bool = False,
+    how: How | None = None,
     device: str | None = None,
     out: str | Path | None = None,
     watcher: Watcher | None = None,
@@ -47,7 +49,9 @@ def evaluate(
     `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
     val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
     `out` is a folder for tables as CSV: of the classes and of the confusion, or of the body parts and of the individuals.
-    Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it.
+    Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it. `how` says of
+    pictures with points how `data` is divided, which distance is a scale and which category is wanted; what it leaves out is
+    as it was of the run's own data, but for the division of other data.
 
     Raises:
         DataError: classes that the run does not know, no such part, or nothing to score.
@@ -55,7 +59,7 @@ def evaluate(
     run, watcher = trained_run(run), watcher or Watcher()
     if out is not None:
         check_writable(Path(out) / "classes.csv")
-    found = part_to_score(run, data, split=split, root=root, download=download, watcher=watcher)
+    found = part_to_score(run, data, split=split, root=root, download=download, how=how, watcher=watcher)
     watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.said}")
     task, where = task_of(run.config), chosen_device(device)
     scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
@@ -90,6 +94,7 @@ def part_to_score(
     split: str | None,
     root: str | Path | None = None,
     download: bool = False,
+    how: How | None = None,
     watcher: Watcher,
 ) -> Part:
     """The part of a run's own data, or of `data`, that `evaluate` is asked for. Raises as `evaluate`."""
@@ -97,11 +102,17 @@ def part_to_score(
         raise UserError(f"split '{split}' is none of {', '.join(SPLITS)}")
     if data is None and (root is not None or download):
         raise UserError("--root and --download are of DATA, which is not given: a run knows where its own data lies")
+    if data is None and how is not None and how.given:
+        raise UserError(
+            f"{' and '.join(how.given)}: of DATA, which is not given: a run's own data is read as it was in training"
+        )
     began = Source.of(run)
     now = began if data is None else source_of(data, Options(root=root, download=download))
     source = replace(began, what=now.what, own=now.own, root=now.root, download=now.download)
     if now.what != began.what:  # other data is not divided as the run's own
         source = replace(source, divide=None)
+    if how is not None:
+        source = replace(source, **{name: value for name, value in vars(how).items() if value is not None})
     asked = split or ("val" if data is None else None)
     if data is None and asked in OWN_PARTS:
         source.refuse_missing(f"`convsmith evaluate {run.path} PATH --split {asked}`, PATH for {{}}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..ambient import undisturbed
 from ..data import Split
+from ..data.how import How
 from ..errors import DataError
 from ..files import check_writable, write_text
 from ..resolve import device as chosen_device
@@ -34,6 +35,7 @@ def out_of_domain(
     split: str | None = None,
     root: str | Path | None = None,
     download: bool = False,
+    how: How | None = None,
     device: str | None = None,
     out: str | Path | None = None,
     watcher: Watcher | None = None,
@@ -58,7 +60,7 @@ def out_of_domain(
         )
     within = part_to_score(run, None, split="val", watcher=watcher)
     chosen = split or ("test" if data is None else None)
-    beyond = part_to_score(run, data, split=chosen, root=root, download=download, watcher=watcher)
+    beyond = part_to_score(run, data, split=chosen, root=root, download=download, how=how, watcher=watcher)
     scores = [_scored(run, part, device, watcher) for part in (within, beyond)]
     found = Domains(scores[0], scores[1], tuple(_doubts(run, within.split, beyond.split)))
     if data is None and split is None:

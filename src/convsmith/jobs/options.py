@@ -13,7 +13,8 @@ from ..recipe import Recipe
 from ..recipes import changed, refuse_changes
 from ..recipes import recipe as named_recipe
 from ..runs import RunFolder
-from ..tasks import Task
+from ..settings import in_two
+from ..tasks import Task, refuse_task_settings
 from .source import Source
 
 __all__ = [
@@ -26,7 +27,8 @@ __all__ = [
 class Options:
     """What every training job may be told: the options of the command line, by the same names where nothing else is said.
 
-    `recipe` is a name or a value, and `settings` change it as `--set` does: `("batch=32", "mixup=0.2")`. `val` is a second
+    `recipe` is a name or a value, and `settings` change it as `--set` does: `("batch=32", "mixup=0.2")`; those that begin
+    with `task.` change the task, `"task.radius=12"`. `val` is a second
     folder, `.npz` or `.csv` to validate on; without it `val_share` of each class is set aside. `root` is where a named data
     set lies, and `download` allows it to be fetched. `workers` processes read images; with 0 this one does. The run's folder
     is `name`, made up where it is None, in `parent` (`--runs`). `weights` are those to begin with. `pseudo` is a file of
@@ -66,6 +68,14 @@ class Options:
         at_least("workers", self.workers, 0)
         at_least("cache_side", self.cache_side, 0)
         above("pseudo_ratio", self.pseudo_ratio, 0)
+
+    @property
+    def recipe_settings(self) -> tuple[str, ...]:
+        return in_two(self.settings)[0]
+
+    @property
+    def task_settings(self) -> tuple[str, ...]:
+        return in_two(self.settings)[1]
 
 
 # A name, a path, or a dataset of the user's own: with a length and items that are (PIL image or uint8 tensor, label); a pair
@@ -131,7 +141,7 @@ def base_recipe(options: Options, usual: str) -> Recipe:
 
 def resolved_recipe(options: Options, usual: str) -> Recipe:
     """The recipe that the options name, else the `usual` one, with the options' changes."""
-    return changed(base_recipe(options, usual), options.settings)
+    return changed(base_recipe(options, usual), options.recipe_settings)
 
 
 def usual_recipe(task: Task, options: Options) -> str:
@@ -142,8 +152,9 @@ def usual_recipe(task: Task, options: Options) -> str:
 
 def refuse_settings(options: Options, usual: Sequence[str]) -> None:
     """Raise `UserError`, before the data is known and so the task, where no recipe that may be meant can be changed so: the
-    one that the options name, else any of the `usual` ones, the likeliest first."""
+    one that the options name, else any of the `usual` ones, the likeliest first; or where no task has such a field."""
+    refuse_task_settings(options.task_settings)
     if options.recipe is None:
-        refuse_changes(usual, options.settings)
+        refuse_changes(usual, options.recipe_settings)
     else:
         resolved_recipe(options, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..ambient import undisturbed
+from ..data.how import How
 from ..data.images import placed
 from ..errors import DataError, UserError
 from ..evals import PointErrors
@@ -34,6 +35,7 @@ def write_deeplabcut(
     cutoff: float = PCUTOFF,
     root: str | Path | None = None,
     download: bool = False,
+    how: How | None = None,
     device: str | None = None,
     watcher: Watcher | None = None,
 ) -> tuple[Path, ...]:
@@ -48,7 +50,8 @@ def write_deeplabcut(
     run, watcher = trained_run(run), watcher or Watcher()
     names = ("train", "val", "test") if run.data.test else ("train", "val")
     parts = {
-        name: part_to_score(run, data, split=name, root=root, download=download, watcher=watcher) for name in names
+        name: part_to_score(run, data, split=name, root=root, download=download, how=how, watcher=watcher)
+        for name in names
     }
     watcher.stage("evaluate", f"{plural(sum(len(part.split) for part in parts.values()), 'picture')} for DeepLabCut")
     found = {name: _found(run, part, device) for name, part in parts.items()}

@@ -17,6 +17,7 @@ import torch
 from ..ambient import undisturbed
 from ..corruptions import CORRUPTIONS, GROUPS, SEVERITIES
 from ..data import Batch, Corrupted, Split, eval_batches
+from ..data.how import How
 from ..data.images import placed
 from ..errors import UserError, nearest
 from ..evals import bootstrapped, evaluate
@@ -52,6 +53,7 @@ def robustness(
     seed: int = 0,
     root: str | Path | None = None,
     download: bool = False,
+    how: How | None = None,
     device: str | None = None,
     watcher: Watcher | None = None,
 ) -> Robustness:
@@ -71,7 +73,7 @@ def robustness(
     """
     names, severities = asked(corrupt), _severities(severity)
     run, watcher = trained_run(run), watcher or Watcher()
-    part = part_to_score(run, data, split=split, root=root, download=download, watcher=watcher)
+    part = part_to_score(run, data, split=split, root=root, download=download, how=how, watcher=watcher)
     watcher.stage("evaluate", f"{plural(len(part.split), 'clean picture')} of {part.said}")
     model, task = trained(run, run.spec), task_of(run.config)
     if adapt and not any(name.endswith("running_var") for name, _ in model.named_buffers()):

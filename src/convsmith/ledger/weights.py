@@ -54,8 +54,8 @@ class Weights:
 
     @property
     def source(self) -> str:
-        """What `--weights` calls the package's default for this network; empty where it is a file to be pointed to."""
-        short = {"timm": "timm", "torchvision": "tv"}.get(self.package)
+        """What `--weights` calls the package's default for this network."""
+        short = {"timm": "timm", "torchvision": "tv", "efficientnet-lite": "lite"}.get(self.package)
         return f"{short}:{self.model}" if short else ""
 
 
@@ -74,7 +74,7 @@ def weights_of(name: str, *, package: str | None = None) -> tuple[Weights, ...]:
 
 
 def fetchable(name: str | None = None) -> tuple[Weights, ...]:
-    """The weights that `--weights` can name, timm's and torchvision's: of the network `name`, or of all."""
+    """The weights that `--weights` can name, timm's, torchvision's and the Lite packages': of the network `name`, or of all."""
     rows = weights_of(name) if name is not None else (row for rows in _table().values() for row in rows)
     return tuple(row for row in rows if row.tag and row.source)
 

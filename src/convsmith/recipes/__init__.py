@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..recipe import KINDS, Recipe
+from ..settings import parted
 from .differences import differences, flat
 from .finetune import finetune_grid
 from .paper import Paper
@@ -51,10 +51,8 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
     """
     data: Any = to_data(base)
     for setting in settings:
-        path, sign, text = setting.partition("=")
-        if not sign or not path.strip():
-            raise UserError(f"--set {setting}: write field=value, for example --set epochs=10")
-        *parents, last = path.strip().split(".")
+        path, value = parted(setting)
+        *parents, last = path.split(".")
         here = data
         for name in parents:
             if not isinstance(here, dict) or not isinstance(here.get(name), dict):
@@ -66,7 +64,7 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
         if last == "kind":
             # Another kind has other fields; keeping the old ones would refuse every change of kind.
             here.clear()
-        here[last] = _value(text.strip())
+        here[last] = value
     try:
         return from_data(Recipe, data, KINDS, source="--set")
     except UserError as error:
@@ -88,10 +86,3 @@ def refuse_changes(names: Sequence[str], settings: Sequence[str]) -> None:
             return
     if said is not None:
         raise said
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # no JSON, or more digits or brackets than Python reads
-        return text

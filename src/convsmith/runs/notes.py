@@ -22,6 +22,7 @@ MOST_DROPPED = 0.1  # of the images to train on
 LOPSIDED = 10  # times as many images of one class as of another
 FEW_TO_VALIDATE = 100  # with fewer, the 95 % interval of a share may be wider than twenty points
 FEW_TO_TRAIN = 2000
+FEW_INDIVIDUALS = 3  # to validate on
 NEARLY_ALWAYS = 0.95
 MUCH_BETTER = 0.03
 RISEN = 1.1  # times the least validation loss
@@ -93,6 +94,11 @@ def _lopsided(known: Known) -> str:
     if not counts or max(counts.values()) < LOPSIDED * min(counts.values()):
         return ""
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if known.data.points:
+        return (
+            f"'{least}' is labelled in {plural(counts[least], 'image')} to train on, '{most}' in {counts[most]}: what is not "
+            "labelled is learnt to be nowhere; --set task.mask_absent=true leaves it out"
+        )
     return (
         f"{counts[most] / counts[least]:.0f} to 1 between classes: {plural(counts[most], 'image')} of '{most}' to train on, "
         f"{counts[least]} of '{least}'; --class-weights balanced gives them the same say"
@@ -101,9 +107,18 @@ def _lopsided(known: Known) -> str:
 
 def _few_to_validate(known: Known) -> str:
     n = known.data.val
-    if not 0 < n < FEW_TO_VALIDATE:
+    if (
+        not 0 < n < FEW_TO_VALIDATE or known.data.points
+    ):  # points are counted one by one, and an interval goes by individuals
         return ""
     return f"{plural(n, 'validation image')}: the 95 % interval of a score is up to {100 * 1.96 / math.sqrt(n):.0f} points wide"
+
+
+def _few_individuals(known: Known) -> str:
+    n = known.data.individuals[1] if len(known.data.individuals) > 1 else 0
+    if not 0 < n < FEW_INDIVIDUALS:
+        return ""
+    return f"validated on images of {plural(n, 'individual')}: a score says little of others, and its interval knows of no more"
 
 
 def _few_to_train(known: Known) -> str:
@@ -180,7 +195,7 @@ def _better_before(known: Known) -> str:
     return f"epoch {best.epoch} validated at {then.text} and the last, which is kept, at {now.text}: --keep best keeps the best"
 
 
-OF_DATA: tuple[Rule, ...] = (_few_steps, _dropped, _lopsided, _few_to_validate, _few_to_train)
+OF_DATA: tuple[Rule, ...] = (_few_steps, _dropped, _lopsided, _few_to_validate, _few_individuals, _few_to_train)
 OF_RESULTS: tuple[Rule, ...] = (_below_majority, _one_answer, _kept, _stopped, _overfits, _better_before)
 
 

@@ -177,10 +177,13 @@ class Data(Record):
     test: int = 0  # images of a test part that are left alone
     notes: tuple[str, ...] = ()  # what who trained on it was told of it
     individuals: tuple[int, ...] = ()  # to train on and to validate on, where it is known whose each image is
+    points: bool = (
+        False  # what are called classes are names of points, and `per_class` counts the pictures that show them
+    )
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals")
+        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals", "points")
         return [name for name in own if not vars(self)[name]]
 
 

@@ -10,12 +10,15 @@
 | `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
 """
 
-from .choosing import BALANCED, targets_for, task_for
+from .choosing import BALANCED, refuse_task_settings, targets_for, task_for
 from .classify import Classify
 from .multi_label import MultiLabel
 from .pose import Pose
 from .task import Task, refuse_unread
 
-__all__ = ["BALANCED", "TASKS", "Classify", "MultiLabel", "Pose", "Task", "refuse_unread", "targets_for", "task_for"]
+__all__ = [
+    "BALANCED", "TASKS", "Classify", "MultiLabel", "Pose", "Task", "refuse_task_settings", "refuse_unread", "targets_for",
+    "task_for",
+]  # fmt: skip
 
 TASKS: tuple[type[Task], ...] = (Classify, MultiLabel, Pose)

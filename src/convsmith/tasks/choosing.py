@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..codec import from_data, to_data
 from ..data import ImageData, Joints, Labels, ManyLabels, Targets
-from ..errors import DataError, UserError
+from ..errors import DataError, UserError, nearest
+from ..settings import TASKS_OWN, parted
 from .classify import Classify
 from .multi_label import MultiLabel
 from .pose import Pose
 from .task import Task
 
-__all__ = ["BALANCED", "targets_for", "task_for"]
+__all__ = ["BALANCED", "refuse_task_settings", "targets_for", "task_for"]
 
 BALANCED = "balanced"
 
@@ -51,20 +53,56 @@ _OF: dict[type[Targets], _Made] = {
 }
 
 
-def task_for(images: ImageData, class_weights: str = "") -> Task:
-    """The task that these targets are of.
+def task_for(images: ImageData, class_weights: str = "", settings: Sequence[str] = ()) -> Task:
+    """The task that these targets are of, with its fields as `settings` say, `"task.radius=12"`.
 
     `class_weights` is `balanced`, which gives every class the same say however many images it has, or a number for each
     class in their order, joined by commas. Balanced, a class with m of n images weighs n / (classes m); where images have many
     labels, a label that m of n images have weighs (n - m) / m over its absence.
 
     Raises:
-        UserError: no such weights, or weights where there are no classes. DataError: targets that no task is of.
+        UserError: no such weights, or weights where there are no classes; no such field, or no value for it. DataError: targets
+            that no task is of.
     """
     found = _OF.get(type(images.train.targets))
     if found is None:
         raise DataError(f"{images.name} has {type(images.train.targets).__name__}, which no task is of")
-    return found.made(images, class_weights)
+    return _changed(found.made(images, class_weights), settings)
+
+
+def refuse_task_settings(settings: Sequence[str]) -> None:
+    """Raise `UserError` where no task has such a field: what can be told before the data is known."""
+    every = {name for one in _OF.values() for name in one.kind.settable()}
+    for setting in settings:
+        _refuse_unknown(setting, every, "the fields of tasks are")
+
+
+def _changed(task: Task, settings: Sequence[str]) -> Task:
+    data: dict[str, Any] = to_data(task)
+    known = type(task).settable()
+    for setting in settings:
+        if not known:
+            raise UserError(
+                f"--set {setting}: a task '{task.kind}' has nothing to set; what its classes weigh is --class-weights"
+            )
+        name = _refuse_unknown(setting, known, f"the fields of task '{task.kind}' are")
+        data[name] = parted(setting)[1]
+    if not settings:
+        return task
+    kind = type(task)
+    try:
+        return from_data(kind, data, (kind,), source="--set")
+    except UserError as error:
+        wrong = str(error).removeprefix(f"--set is not a valid {kind.__name__}:").strip()
+        raise UserError(f"--set {' '.join(settings)}: {wrong}") from None
+
+
+def _refuse_unknown(setting: str, known: Iterable[str], said: str) -> str:
+    """The field that a setting names, where it is one of those known."""
+    name = parted(setting)[0].removeprefix(TASKS_OWN)
+    if name not in known:
+        raise UserError(f"--set {setting}: {said} {', '.join(sorted(known))}{nearest(name, known)}")
+    return name
 
 
 def targets_for(task: Task) -> type[Targets]:

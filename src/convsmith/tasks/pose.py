@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..arch import ArchSpec
-from ..data import Body, Points
+from ..data import Body, Joints, Points, Targets
 from ..errors import UserError
 from ..evals import PointErrors
 from ..layers.score_maps import STRIDE, decoded, encoded, map_side
@@ -73,6 +74,12 @@ class Pose(Task):
 
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
         return posed(spec, len(names))
+
+    def headline_of(self, targets: Targets) -> str:
+        if not isinstance(targets, Joints):
+            return self.headline
+        labelled = ~np.isnan(targets.xy[..., 0]).all(axis=1)
+        return self.headline if np.isfinite(targets.scales[labelled]).any() else "pixels"
 
     def refuse(self, recipe: Recipe) -> None:
         if recipe.augment.mirror and not self.body.pairs:

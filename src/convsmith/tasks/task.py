@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from ..arch import ArchSpec
+from ..data import Targets
 from ..errors import UserError
 from ..evals import Meter
 from ..recipe import Recipe
@@ -65,6 +66,15 @@ class Task(Tagged):
         What it draws comes from torch's global generator, which the loop seeds for every step.
         """
         return images, answers
+
+    def headline_of(self, targets: Targets) -> str:
+        """The name of the metric that networks are judged by on these."""
+        return self.headline
+
+    @classmethod
+    def settable(cls) -> dict[str, bool | int | float]:
+        """The fields that a user sets by name, `--set task.FIELD=VALUE`, with their defaults; others come from the data."""
+        return {one.name: one.default for one in fields(cls) if isinstance(one.default, bool | int | float)}
 
     def refuse(self, recipe: Recipe) -> None:
         """Raise `UserError` where it cannot be learnt by the recipe. By default it can by every one."""

@@ -1,4 +1,4 @@
-"""Where weights come from: a file, timm, torchvision, or a pinned file of a model hub.
+"""Where weights come from: a file, timm, torchvision, a package of weights, or a pinned file of a model hub.
 
 A state dict does not say how the network that it was trained in pads, what its normalisations' epsilon is, or how images
 were normalised. What comes from a package brings these along as `Numerics`; of a bare file the ledger says what the package
@@ -22,6 +22,7 @@ from ..errors import UserError, first_line, nearest
 from ..ledger import Numerics
 from .files import flat, read
 from .hubs import quiet, refuse_unreachable
+from .packages import file_of, packaged
 
 __all__ = ["Origin", "obtain"]
 
@@ -41,9 +42,10 @@ class Origin:
 def obtain(weights: str | Path) -> Origin:
     """The weights that `weights` names.
 
-    A `.safetensors` file, one of torch's (`.pth`, `.pt`, `.bin`; tensors only), a run folder, `timm:NAME`, `tv:NAME`, or
-    `hub:OWNER/REPO@COMMIT`, where COMMIT is the full 40 digits: a branch may change, a commit may not. The last three
-    download to their packages' own caches when asked, and only then; what is in these is read without a network.
+    A `.safetensors` file, one of torch's (`.pth`, `.pt`, `.bin`; tensors only), a run folder, `timm:NAME`, `tv:NAME`,
+    `lite:NAME`, or `hub:OWNER/REPO@COMMIT`, where COMMIT is the full 40 digits: a branch may change, a commit may not. timm,
+    torchvision and the hub download to their own caches when asked, and only then; what is in these is read without a network.
+    `lite:efficientnet_lite0` is the file in an installed Python package.
 
     Raises:
         UserError: no such thing, a damaged file, no network, a package that is not installed.
@@ -55,6 +57,9 @@ def obtain(weights: str | Path) -> Origin:
         return _torchvision(name)
     if source == "hub":
         return _hub(name)
+    if source == "lite":
+        row = packaged(name)
+        return Origin(f"lite:{name}", read(file_of(row)), row.numerics)
     path = Path(weights)
     if path.is_dir():
         path = path / "model.safetensors"

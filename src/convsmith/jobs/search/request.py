@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...costs import cost
-from ...data import ImageData, divided
+from ...data import ImageData
+from ...data.dividing import set_aside
+from ...data.how import BY_FRAME, BY_INDIVIDUAL
 from ...errors import UserError
 from ...latency import Runtime
 from ...recipe import Recipe
@@ -29,8 +31,10 @@ from .options import SearchOptions, named_budgets, space_of
 
 __all__ = ["Request", "in_three"]
 
-# Of each class, the share of training images that the supernet never sees: children are chosen by them.
+# Of each class, or of the individuals, the share of training images that the supernet never sees: children are chosen by them.
 HELD_OUT = 0.1
+# With fewer individuals, one held out takes more than a quarter of what could be learnt from.
+INDIVIDUALS = 4
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Request:
     def learnt(self, images: ImageData) -> tuple[Task, Recipe]:
         """What the networks are for, and the recipe, with its tables by size. Refused where the task does not read what the
         recipe sets, or a supernet cannot be trained by it."""
-        task = task_for(images, self.options.class_weights)
+        task = task_for(images, self.options.class_weights, self.options.task_settings)
         recipe = resolved_recipe(self.options, task.recipes[0])
         refuse_recipe(recipe)
         refuse_unread(task, recipe)
@@ -147,6 +151,8 @@ def _refuse_impossible(space: Space, budgets: Iterable[Budget]) -> None:
 
 
 def in_three(images: ImageData, seed: int) -> ImageData:
-    """Training images without those held out, and these as its validation part."""
-    kept, out = divided(images.train, HELD_OUT, seed)
+    """Training images without those held out, and these as its validation part: of other individuals, where there are four or
+    more, since children that are chosen on the neighbours of what they learnt from are chosen for knowing these."""
+    by = BY_INDIVIDUAL if len(set(images.train.groups)) >= INDIVIDUALS else BY_FRAME
+    kept, out, _ = set_aside(images.train, HELD_OUT, None, seed, by)
     return replace(images, train=kept, val=out)

@@ -21,7 +21,7 @@ from ...recipes import differences
 from ...reports.bars import Bar
 from ...reports.study import StudyRow, StudyView, render_study
 from ...resolve import spec as resolve_spec
-from ...scores import named
+from ...scores import Unit, named
 from ...shown import Shown
 from ...tasks import TASKS, refuse_unread, task_for
 from ...units import plural
@@ -85,10 +85,16 @@ def planned(
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
     images = source_of(data, options).load(watcher, own_data(data))
-    task = task_for(images)
+    task = task_for(images, settings=options.task_settings)
     recipe = resolved_recipe(options, task.study)
     refuse_unread(task, recipe)
     refuse_norms(recipe, weights=False)
+    judged = named(task.headline_of(images.val.targets), 0.0)
+    if judged.unit is not Unit.SHARE:
+        raise UserError(
+            f"a ladder compares shares, and networks on {images.name} are judged by {judged.words}: no individual to validate on "
+            "has a scale. --ruler A,B names two body parts whose distance is one"
+        )
     spec = fitted_to(spec, task, images, resolution)
     steps = factors(spec, recipe, grow=grow) if study_factors else ladder(spec, recipe)
     return images, spec, recipe, steps
@@ -137,7 +143,11 @@ def climb(
     )
 
     watcher.stage("train", f"{plural(len(steps), 'step')} of {plural(seeds, 'seed')}")
-    trials = [Trial(regularised(step.spec, step.recipe), step.recipe, seed) for step in steps for seed in range(seeds)]
+    trials = [
+        Trial(regularised(step.spec, step.recipe), step.recipe, seed, options.task_settings)
+        for step in steps
+        for seed in range(seeds)
+    ]
     outcomes = train_all(trials, images, out, workers=workers, cluster=cluster, watcher=watcher)
     for at, outcome in enumerate(outcomes):
         if outcome.failed:

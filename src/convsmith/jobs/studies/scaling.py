@@ -156,6 +156,7 @@ def planned(
     if not isinstance(task_for(images), Classify):
         what = {"multi-label": "many labels an image", "pose": "joints"}.get(task_for(images).kind, "no classes")
         raise UserError(f"{images.name} has {what}; fit-scaling's law is of a share of right answers")
+    task = task_for(images, settings=options.task_settings)
     if rule not in SHARES:
         raise UserError(f"fit-scaling fits {' or '.join(sorted(SHARES))}; got '{rule}'")
     for name in against:
@@ -168,9 +169,9 @@ def planned(
     recipe = base_recipe(options, "quick")
     spec = resolve_spec(base)
     check_channels(spec.input.channels)
-    spec = fitted_to(spec, task_for(images), images, resolution)
+    spec = fitted_to(spec, task, images, resolution)
     refuse_norms(recipe, weights=False)
-    recipe = settle(changed(recipe, options.settings), spec)
+    recipe = settle(changed(recipe, options.recipe_settings), spec)
     return Plan(rule, regularised(spec, recipe), recipe, trials, seeds, front, options.seed, tuple(against))
 
 

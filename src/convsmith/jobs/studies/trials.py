@@ -32,15 +32,16 @@ __all__ = ["Outcome", "Trial", "train_all"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: a network, how it is trained, and its seed."""
+    """One training: a network, how it is trained, its seed, and what is set of the task, as `--set` has it."""
 
     spec: ArchSpec
     recipe: Recipe
     seed: int
+    task: tuple[str, ...] = ()
 
     def key(self, data: str) -> str:
         """The name of its result: a hash of all that the result depends on. The spec's own name does not count."""
-        text = "\0".join((to_json(replace(self.spec, name="")), to_json(self.recipe), data, str(self.seed)))
+        text = "\0".join((to_json(replace(self.spec, name="")), to_json(self.recipe), data, str(self.seed), *self.task))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -122,7 +123,7 @@ def train_one(trial: Trial, images: ImageData, checkpoint: Path) -> Outcome:
     torch.set_num_threads(1)
     where = device()
     normalise, validation = normaliser(trial.spec, where), validation_batches(trial.spec, images.val)
-    model, task = build(trial.spec, seed=trial.seed), task_for(images)
+    model, task = build(trial.spec, seed=trial.seed), task_for(images, settings=trial.task)
     try:
         for record in fit(
             Single(model, task, trial.recipe),

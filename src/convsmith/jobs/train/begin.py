@@ -222,7 +222,7 @@ def _usable(model: str | Path | ArchSpec) -> ArchSpec:
 
 def _learnt(images: ImageData, options: Options) -> tuple[Task, Recipe]:
     """What is learnt, and by which recipe. Refused where the task does not read what the recipe sets."""
-    task = task_for(images, options.class_weights)
+    task = task_for(images, options.class_weights, options.task_settings)
     recipe = resolved_recipe(options, usual_recipe(task, options))
     refuse_unread(task, recipe)
     return task, recipe
