@@ -187,7 +187,8 @@ class Same:
 
 
 def test_a_batch_of_eight_is_learnt(tmp_path: Path) -> None:
-    """From random weights in sixty steps: measured, the loss falls from 0.75 to below 0.1 and the error below a quarter."""
+    """From random weights in sixty steps. Measured with seeds 0, 1 and 2: the loss falls from 0.70 to 0.013 at most, and every
+    joint is found; the bounds leave it four times as much, and two joints of the 23."""
     data = dots()
     task, part = Pose(radius=8.0, body=BODY), data.train.take(torch.arange(8).numpy())
     spec = fitted_to(cs.spec(SMALL), task, data)
@@ -204,8 +205,8 @@ def test_a_batch_of_eight_is_learnt(tmp_path: Path) -> None:
     model.train()  # by the statistics of the batch: sixty steps are few for running ones
     with torch.no_grad():
         found = task.loss(model, normaliser(spec, CPU)(batch.images), batch.answers, how)
-    assert losses[0] > 0.6 and losses[-1] < losses[0] / 4
-    assert found.score / 8 > 0.6
+    assert losses[0] > 0.6 and losses[-1] < 0.05
+    assert found.score / 8 > 0.9
 
 
 def digest(*tensors: Tensor) -> str:

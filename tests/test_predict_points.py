@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -142,6 +143,35 @@ def test_the_command(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     (table,) = folder.glob("walkconvsmith_animal.csv")
     head = [row[:2] for row in csv.reader(table.read_text().splitlines())][:3]
     assert head == [["scorer", "convsmith_animal"], ["bodyparts", "0"], ["coords", "x"]]
+
+
+def test_what_is_printed_as_json_names_all_files(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where HDF5 cannot be written, which is told beside it; a dot in a run's name stays."""
+    monkeypatch.setattr("convsmith.runs.deeplabcut.has_h5", lambda: False)
+    named = tmp_path / "animal-width0.75.onnx"
+    named.write_bytes(file.read_bytes())
+    Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
+    places = ["--pictures", str(tmp_path / "drawn"), "--deeplabcut", str(tmp_path / "tables")]
+    assert main(["predict", str(named), str(tmp_path / "a.png"), *places, "--json"]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert "HDF5 needs pandas" in told.err and found["file"] is None
+    table = tmp_path / "tables" / "convsmith_animal-width0.75.csv"
+    assert found["files"] == [str(tmp_path / "drawn"), str(table)] and table.is_file()
+
+
+def test_a_drawing_that_fails_at_the_last_frame_is_told(file: Path, tmp_path: Path) -> None:
+    from convsmith.data.films import Film
+
+    def full(frame: object, found: Located) -> None:
+        if found.index == 9:
+            raise OSError("no space left")
+
+    film = Film(film_of(tmp_path / "walk.mp4"))
+    with pytest.raises(OSError, match="no space left"):
+        list(answers_of_film(opened(file, classes=NAMES), film, batch=4, draw=full))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

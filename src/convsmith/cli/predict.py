@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..files import check_writable
 from ..units import plural
 from .options import COUNT, NETWORK, Batch, Device, Json, Out
-from .output import emit, out, watching
+from .output import emit, err, out, watching
 from .places import writable
 from .predicted import FIRST, SHOWN, Answers, LabelAnswers, PointAnswers, rows_into
 
@@ -68,7 +68,7 @@ def predict(
     predictor = opened(model, weights=weights, device=device, threads=threads)
     if any(place is not None for place in (pictures, film, deeplabcut)):
         points_of(predictor)
-    answers = _answers(predictor, top, cutoff)
+    answers = _answers(predictor, top, cutoff, "frames" if films else "images")
     source = Film(Path(films[0])) if films else None
     draw = None if pictures is None else pictures_into(pictures, points_of(predictor), cutoff=cutoff)
     kept: list[Any] = []
@@ -101,6 +101,7 @@ def predict(
                 "predictions": [one.to_record() for one in kept],
                 "unreadable": [one.to_record() for one in unreadable],
                 "file": None if out_file is None else str(out_file),
+                "files": written,
             }
         )
         return
@@ -128,11 +129,11 @@ def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff
         check_writable(pictures / "picture.png")
 
 
-def _answers(predictor: Predictor, top: int, cutoff: float) -> Answers:
+def _answers(predictor: Predictor, top: int, cutoff: float, what: str) -> Answers:
     from ..jobs.predict.reading import Points
 
     if isinstance(predictor.reading, Points):
-        return PointAnswers(predictor.reading.names, cutoff)
+        return PointAnswers(predictor.reading.names, cutoff, what)
     return LabelAnswers(min(top, predictor.outputs))
 
 
@@ -151,7 +152,8 @@ def _deeplabcut(predictor: Predictor, found: list[Any], film: Path | None, folde
 
     from ..runs.deeplabcut import Points, has_h5, write_points
 
-    scorer = f"convsmith_{Path(predictor.label).stem}"
+    # A run may be called resnet18-width0.75: only the ending of a file is none of its name.
+    scorer = f"convsmith_{Path(predictor.label).name.removesuffix('.onnx')}"
     rows = tuple(one.index if one.path is None else one.path for one in found)
     points = Points(
         scorer,
@@ -163,5 +165,5 @@ def _deeplabcut(predictor: Predictor, found: list[Any], film: Path | None, folde
     stem = "" if film is None else film.stem
     places = write_points(points, folder / f"{stem}{scorer}")
     if not has_h5():
-        out.print("written as CSV alone: HDF5 needs pandas and tables (pip install pandas tables)", style="dim")
+        err.print("written as CSV alone: HDF5 needs pandas and tables (pip install 'convsmith[pose]')", style="dim")
     return [str(place) for place in places]

@@ -71,10 +71,10 @@ class LabelAnswers:
 
 
 class PointAnswers:
-    """Points with likelihoods; those from `cutoff` on are sure."""
+    """Points with likelihoods; those from `cutoff` on are sure. `what` they are in: images, or frames."""
 
-    def __init__(self, names: tuple[str, ...], cutoff: float) -> None:
-        self._names, self._cutoff = names, cutoff
+    def __init__(self, names: tuple[str, ...], cutoff: float, what: str = "images") -> None:
+        self._names, self._cutoff, self._what = names, cutoff, what
         self._sure = [0] * len(names)
         self._likelihood = [0.0] * len(names)
 
@@ -96,7 +96,7 @@ class PointAnswers:
                 [name, str(sure), f"{sure / n:.1%}", f"{total / n:.2f}"]
                 for name, sure, total in zip(self._names, self._sure, self._likelihood, strict=True)
             ]
-            out.print(table(f"{n} images", "<point sure share mean_likelihood", rows))
+            out.print(table(f"{n} {self._what}", "<point sure share mean_likelihood", rows))
             out.print(f"sure: a likelihood of {self._cutoff:g} or more (--cutoff)", style="dim")
             out.print()
         if n <= FIRST:

@@ -138,5 +138,7 @@ def _encoder(
             under_way.append(beside.submit(encode, frames, found))
 
         yield add
+        for one in under_way:  # what went wrong with the last frames
+            one.result()
         for one in under_way:
             one.result()
