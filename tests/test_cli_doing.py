@@ -199,7 +199,7 @@ def test_another_package_s_word_for_an_option_is_answered_by_ours(
     [
         (lambda: cs.create("resnet18", num_classes=3), "create() has no argument 'num_classes'; did you mean 'classes'?"),
         (lambda: cs.spec("resnet18", img_size=64), "spec() has no argument 'img_size'; did you mean 'resolution'?"),
-        (lambda: cs.train("resnet18", "digits", lr=1), "train() has no argument 'lr'"),
+        (lambda: cs.train("resnet18", "digits", momentum=0.9), "train() has no argument 'momentum'"),
         (lambda: cs.train("resnet18", "digits", options=cs.Options(settings=("ema=0.9",))), "did you mean 'average'?"),
     ],
 )  # fmt: skip

@@ -48,7 +48,7 @@ def test_a_study_keeps_every_training_and_trains_only_what_is_missing(data: Path
 
 
 def test_a_step_that_diverges_is_named(data: Path, tmp_path: Path) -> None:
-    wild = Options(recipe="resnet-rs", settings=("epochs=1", "batch=16", "rate=1e12", "warmup=0"))
+    wild = Options(recipe="resnet-rs", settings=("epochs=1", "batch=16", "rate=1e6", "warmup=0"))
     with pytest.raises(UserError, match="'baseline' under seed 0: "):
         climb("mobilenetv2_035", data, out=tmp_path / "study", seeds=1, resolution=16, options=wild)
 

@@ -309,7 +309,8 @@ def test_a_file_that_does_not_say_how_its_images_are_prepared_is_refused(
         ({"std": "fast"}, "is damaged"),
         ({"resolution": "[8, 8]"}, r"is damaged: it says \(8, 8\)"),
         ({"resize": "nearest"}, "does not know: 'nearest'"),
-        ({"task": "pose", "outputs": '["points", "likelihood"]'}, "is for the task 'pose'"),
+        ({"task": "pose", "outputs": '["points", "likelihood"]'}, "is damaged: it says points, likelihood"),
+        ({"task": "depth", "outputs": '["depth"]'}, "is for the task 'depth'"),
         ({"activation": "tanh"}, "makes probabilities by 'tanh', which this version does not know"),
         ({"classes": '["a", "b"]'}, "has 10 outputs, and 2 classes"),
     ):

@@ -85,7 +85,7 @@ class Film:
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         av = _av()
         try:
-            container = av.open(str(self.path))
+            container = av.open(str(self.path), "r")
         except (av.FFmpegError, OSError) as error:
             with self.path.open("rb") as file:
                 what = disguise(file.read(HEAD), "video")

@@ -142,6 +142,8 @@ class Stairs(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         ends = [end for end, _ in self.rows]
+        for end in ends:
+            at_least("schedule.rows", end, 0, 10**9)
         if not ends or ends[0] <= 0 or any(a >= b for a, b in pairwise(ends)):
             raise ValueError(f"schedule.rows need steps above 0 that rise; got {ends}")
         for _, share in self.rows:

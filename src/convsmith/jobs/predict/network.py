@@ -111,6 +111,11 @@ def _file(path: Path, classes: Sequence[str], threads: int) -> Predictor:
         raise UserError(
             f"the metadata of {path} is damaged: it says {says.resolution}, the network takes {tuple(shape)}"
         )
+    if len(runtime.get_outputs()) != len(says.outputs):
+        raise UserError(
+            f"the metadata of {path} is damaged: it says {', '.join(says.outputs)}, and the network puts out "
+            f"{', '.join(one.name for one in runtime.get_outputs())}"
+        )
     given, ready = runtime.get_inputs()[0].name, Normalise(says.mean, says.std)
     says = replace(says, classes=tuple(classes)) if classes else says
 
