@@ -26,7 +26,8 @@ from .reading import Asked, Reading
 __all__ = ["BATCH", "Predictor"]
 
 BATCH = 64
-_READERS = 8  # threads that decode, at the most
+_READERS = 8  # threads that decode and resize, at the most
+_LARGE = 2**17  # numbers in an array that takes a thread some time to resize
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +143,14 @@ class Predictor:
                 raise
             return image
 
-        files = any(not isinstance(one, np.ndarray) for one in given)
+        # Of small arrays, one thread is done before a second has begun.
+        large = any(not isinstance(one, np.ndarray) or one.size > _LARGE for one in given)
         images_, _ = shown(
             picture,
             len(given),
             sides=sides,
             channels=self.says.channels,
-            threads=min(_READERS, self.threads, len(given)) if files else 1,
+            threads=min(_READERS, self.threads, len(given)) if large else 1,
             whole=self.reading.whole,
         )
         return _Chunk(given, images_, moves, reasons)
