@@ -17,6 +17,7 @@ from convsmith.errors import UserError
 from convsmith.layers.score_maps import STDEV, decoded, encoded, map_side
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK
+from convsmith.settings import OF_TASKS
 from convsmith.tasks import TASKS, Pose, refuse_unread, targets_for, task_for
 
 BODY = Body(("nose", "eye", "tail"), ruler=(0, 1))
@@ -159,3 +160,8 @@ def test_what_a_pose_cannot_learn_by_is_refused() -> None:
     with pytest.raises(UserError, match=r"--set augment.mirror=0, or pairs"):
         refuse_unread(Pose(body=BODY), flipped)
     refuse_unread(Pose(body=replace(BODY, pairs=((0, 1),))), flipped)
+
+
+def test_recipes_of_tasks_with_settings_are_known_without_torch() -> None:
+    found = {name for kind in TASKS if kind.settable() for name in kind.recipes}
+    assert found == OF_TASKS

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.colors import to_rgb
@@ -687,3 +688,13 @@ def test_a_label_stands_where_it_covers_no_point() -> None:
     right = [Point(8e6, 0.5), *(Point(2e6 * (1 + 0.02 * step), 0.9 + 0.005 * step) for step in range(1, 9))]
     (label,) = front_of_children([*right, winner], [winner], [winner], metric=TOP1).axes[0].texts
     assert label.get_ha() == "right" or label.xyann[1] < 0
+
+
+def test_a_drawing_by_itself_is_a_picture(tmp_path: Path) -> None:
+    """A viewer takes an SVG for a picture by its namespace, which pages need not name."""
+    figure = plot.confusion([[3, 1], [0, 4]], ["a", "b"])
+    plot.save(figure, tmp_path / "confusion.svg")
+    root = ElementTree.parse(tmp_path / "confusion.svg").getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    for path in (Path(__file__).parents[1] / "docs").glob("*.svg"):
+        assert ElementTree.parse(path).getroot().tag == root.tag, path.name

@@ -8,9 +8,11 @@ from typing import Any
 
 from .errors import UserError
 
-__all__ = ["TASKS_OWN", "in_two", "parted", "read"]
+__all__ = ["OF_TASKS", "TASKS_OWN", "in_two", "parted", "read"]
 
 TASKS_OWN = "task."
+# Recipes of tasks that have something to set. The tasks themselves know, and asking them takes torch.
+OF_TASKS = frozenset({"pose", "pose-scratch"})
 
 
 def in_two(settings: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -42,12 +42,7 @@ def recipes(
         return
     chosen = named(name)
     notes = papers[name].notes if name in papers else ()
-    from ..settings import TASKS_OWN
-    from ..tasks import TASKS
-
-    own = {
-        TASKS_OWN + field: value for kind in TASKS if name in kind.recipes for field, value in kind.settable().items()
-    }
+    own = _own(name)
     if json:
         emit({"recipe": to_data(chosen), "task": own, "source": sources[name], "notes": list(notes)})
         return
@@ -60,6 +55,19 @@ def recipes(
     )
     for note in notes:
         out.print(f"differs: {note}", soft_wrap=True, markup=False)
+
+
+def _own(name: str) -> dict[str, Any]:
+    """What can be set of the task that a recipe is for, with its value."""
+    from ..settings import OF_TASKS, TASKS_OWN
+
+    if name not in OF_TASKS:
+        return {}
+    from ..tasks import TASKS
+
+    return {
+        TASKS_OWN + field: value for kind in TASKS if name in kind.recipes for field, value in kind.settable().items()
+    }
 
 
 def _said(value: Any) -> str:

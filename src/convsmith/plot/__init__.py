@@ -6,7 +6,7 @@
 | `figures` | the figures of a run's report                         |
 """
 
-from .canvas import BLUE, GREY, INK, ORANGE, SOFT, axis_of, blank, png, round_numbers, save, short, svg
+from .canvas import BLUE, GREY, INK, ORANGE, SOFT, alone, axis_of, blank, png, round_numbers, save, short, svg
 from .figures import MOST_PRINTED, confusion, latency_bars, loss_curves, score_against_macs, score_curves, stage_costs
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "MOST_PRINTED",
     "ORANGE",
     "SOFT",
+    "alone",
     "axis_of",
     "blank",
     "confusion",

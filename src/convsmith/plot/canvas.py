@@ -32,6 +32,7 @@ __all__ = [
     "ORANGE",
     "SOFT",
     "WIDTH",
+    "alone",
     "axis_of",
     "blank",
     "png",
@@ -102,9 +103,14 @@ def save(figure: Figure, path: Path) -> None:
     if path.suffix == ".png":
         png(figure, path)
     elif path.suffix == ".svg":
-        write_text(path, svg(figure, key=path.stem))
+        write_text(path, alone(svg(figure, key=path.stem)))
     else:
         raise UserError(f"a picture is a .svg or a .png; got {path.name}")
+
+
+def alone(drawing: str) -> str:
+    """An SVG that was drawn for a page, as a file by itself: without its namespace it would be no picture."""
+    return drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
 
 
 @contextmanager

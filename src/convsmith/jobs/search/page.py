@@ -75,7 +75,7 @@ def write_page(run: RunFolder, out: Path | None = None) -> Path:
         )
     page, drawn = render_scaling(_page(run, out.parent, found, shipped, names, captions), drawings)
     carded = with_cards(drawn["front"], [_card(i, row, names) for i, row in enumerate(found.front, 1)])
-    for file, text in ((out, page.replace(drawn["front"], carded)), (run.file("front.svg"), carded)):
+    for file, text in ((out, page.replace(drawn["front"], carded)), (run.file("front.svg"), plot.alone(carded))):
         write_text(file, text)
     plot.png(drawings["front"], run.file("front.png"))
     return out

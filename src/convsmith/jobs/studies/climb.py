@@ -16,6 +16,7 @@ from ...data.readers.dataset import own_data
 from ...errors import UserError
 from ...files import write_json, write_text
 from ...machine import this_machine
+from ...plot import alone
 from ...recipe import Recipe
 from ...recipes import differences
 from ...reports.bars import Bar
@@ -184,7 +185,7 @@ def climb(
             machine=this_machine().line,
         )
     )
-    for name, text in ({"study.html": page} | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
+    for name, text in ({"study.html": page} | {f"{name}.svg": alone(svg) for name, svg in drawn.items()}).items():
         write_text(out / name, text)
     made = Climbed(tuple(steps), tuple(scores), rungs, tuple(found), out / "study.html", words)
     write_json(out / "study.json", made.to_record())

@@ -37,7 +37,7 @@ def written(study: Fitted, out: Path, *, command: str = "", workers: int = 1) ->
     }
     page, drawn = render_scaling(_page(study, {n: captions[n] for n in drawings}, command, workers), drawings)
     texts = {"study.html": page, "rule.json": rule_to_json(study.rule), "study.json": _json(study)}
-    for name, text in (texts | {f"{name}.svg": svg for name, svg in drawn.items()}).items():
+    for name, text in (texts | {f"{name}.svg": plot.alone(svg) for name, svg in drawn.items()}).items():
         write_text(out / name, text)
     for name, figure in drawings.items():
         plot.png(figure, out / f"{name}.png")
