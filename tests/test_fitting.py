@@ -115,7 +115,7 @@ def test_a_study_of_digits_ends_in_a_rule_that_scale_reads(
         base="mobilenetv1_025",
         rule=name,
         images=images,
-        trials=4,
+        trials=4 if name == "tiny" else 5,  # rounding leaves a triple out
         seeds=1,
         front=1.0,
         resolution=32,

@@ -92,7 +92,7 @@ def test_every_verb_makes_the_network_fit_for_pose_and_pictures(
     )
     assert spec == expected and top == POSE_SCRATCH and steps[-1].spec.head == expected.head
     space, how, _ = (request := Request.of("dots", "60M-macs", options, SearchOptions())).settled(data)
-    assert request.chosen(Pose()).space == "efficientnet_lite0" and how.name == "pose-scratch"
+    assert request.chosen(Pose()).space == "p16" and how.name == "pose-scratch"
     assert {child.input.sides for child in (space.smallest(), space.biggest())} == {(48, 64)}
     dots_alone = replace(data, val=replace(data.val, targets=replace(data.val.targets, scales=np.full(8, np.nan))))
     monkeypatch.setattr(Source, "load", lambda self, watcher, own=None: dots_alone)

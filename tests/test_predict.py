@@ -495,8 +495,9 @@ def test_the_verb_speaks_json_and_writes_a_table(
     assert main(["predict", str(run.path), str(odd), str(broken), "--top", "3", "--out", str(file), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     found = cs.predict(run, odd, top=3)
-    assert record.keys() == {"model", "images", "predictions", "unreadable", "file"}
-    assert record["images"] == 13 and len(record["unreadable"]) == 3 and record["file"] == str(file)
+    assert record.keys() == {"model", "images", "predictions", "unreadable", "file", "files"}
+    assert record["images"] == 13 and len(record["unreadable"]) == 3
+    assert record["file"] == str(file) and record["files"] == [str(file)]
     assert [one["label"] for one in record["predictions"]] == [one.label for one in found]
     rows = list(csv.DictReader(file.read_text().splitlines()))
     assert list(rows[0]) == ["file", "label", "probability", "label2", "probability2", "label3", "probability3"]

@@ -185,7 +185,7 @@ def candidates(plan: Plan, watcher: Watcher | None = None) -> list[tuple[Compoun
     if plan.rule == "tiny":
         return [*sampled(plan.base, plan.trials, rng, cost)]
     made: list[tuple[Compound | Point, ArchSpec]] = []
-    for rule in apart(8 * plan.trials, rng):
+    for rule in apart(2 * plan.trials, rng):
         if len(made) == plan.trials:
             break
         try:
