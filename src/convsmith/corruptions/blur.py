@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
-from scipy.ndimage import gaussian_filter
-from scipy.signal import fftconvolve
 
 from .pixels import as_picture, blurred_along, padded, zoomed
 
@@ -14,6 +12,8 @@ __all__ = ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur"]
 
 def _disc(radius: float, alias: float) -> np.ndarray:
     """A disc that sums to 1, its steps smoothed by a small Gaussian: float32 ⟨K,K⟩."""
+    from scipy.ndimage import gaussian_filter  # not above: who asks for names alone need not wait for SciPy
+
     soft = 1 if radius <= 8 else 2  # the Gaussian is 3 x 3 or 5 x 5
     half = int(radius) + soft
     rows, columns = np.mgrid[-half : half + 1, -half : half + 1]
@@ -23,6 +23,8 @@ def _disc(radius: float, alias: float) -> np.ndarray:
 
 def defocus_blur(x: np.ndarray, rng: Generator, radius: float, alias: float) -> np.ndarray:
     """Each point of light becomes a disc."""
+    from scipy.signal import fftconvolve
+
     kernel = _disc(radius, alias)
     return fftconvolve(padded(x, len(kernel) // 2), kernel[:, :, None], mode="valid", axes=(0, 1))
 
@@ -44,6 +46,8 @@ def glass_blur(x: np.ndarray, rng: Generator, sigma: float, reach: int, rounds: 
 
 
 def _smoothed(x: np.ndarray, sigma: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
     return gaussian_filter(x, (sigma, sigma, 0), mode="nearest", truncate=4)
 
 

@@ -7,7 +7,6 @@ from io import BytesIO
 import numpy as np
 from numpy.random import Generator
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from .pixels import as_picture
 
@@ -28,6 +27,8 @@ def elastic_transform(
     Lengths are shares of the picture: a displacement is uniform within `reach` of the height, smoothed by a Gaussian of
     `sigma` of each side, times `strength`; three points a third of the picture apart move by up to `corners`.
     """
+    from scipy.ndimage import gaussian_filter
+
     sides = np.array(x.shape[:2], dtype=np.float64)
     places = np.indices(x.shape[:2], np.float32)
     fields = strength * reach * x.shape[0] * (2 * rng.random(places.shape, dtype=np.float32) - 1)
