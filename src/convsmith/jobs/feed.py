@@ -240,9 +240,7 @@ def refuse_lone_images(spec: ArchSpec, recipe: Recipe, images: int, ranks: Ranks
 
 def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None = None) -> Metadata:
     """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
-    body = getattr(task, "body", None)
     kind = "pose" if task is None and spec.head.decides else (task or Classify()).kind
-    bones: tuple[tuple[int, int], ...] = () if body is None else body.bones
     task, image = task or Classify(), spec.input
     return Metadata(
         image.sides,
@@ -254,7 +252,7 @@ def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None =
         activation="none" if spec.head.decides else task.activation,
         resize=WHOLE if spec.head.whole else RESIZE,
         view="whole" if spec.head.whole else "middle",
-        bones=bones,
+        bones=task.bones,
     )
 
 

@@ -72,6 +72,10 @@ class Pose(Task):
         at_least("task.offset_weight", self.offset_weight, 0)
         above("task.threshold", self.threshold, 0)
 
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        return self.body.bones
+
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
         return posed(spec, len(names))
 

@@ -76,6 +76,11 @@ class Task(Tagged):
         """The fields that a user sets by name, `--set task.FIELD=VALUE`, with their defaults; others come from the data."""
         return {one.name: one.default for one in fields(cls) if isinstance(one.default, bool | int | float)}
 
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of its names, as numbers from 0, to draw a line between; of classes there are none."""
+        return ()
+
     def refuse(self, recipe: Recipe) -> None:
         """Raise `UserError` where it cannot be learnt by the recipe. By default it can by every one."""
 
