@@ -180,6 +180,7 @@ def test_a_drawing_that_fails_at_the_last_frame_is_told(file: Path, tmp_path: Pa
         (["--film", "x.mp4"], "IMAGES is none"),
         (["--cutoff", "2"], "between 0 and 1"),
         (["other.mp4", "--film", "x.mp4"], "one film at a time"),
+        (["--top", "3"], "how many classes are told, and"),
     ],
 )
 def test_wrong_words(
@@ -204,3 +205,5 @@ def test_a_classifier_draws_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     asked = ["predict", tmp_path / "c.onnx", tmp_path / "a.png", "--pictures", tmp_path / "drawn"]
     assert main([str(word) for word in asked]) == 2
     assert "no points to draw" in capsys.readouterr().err
+    assert main([str(word) for word in (*asked[:3], "--cutoff", "0.5")]) == 2
+    assert "a likelihood of points" in capsys.readouterr().err

@@ -289,12 +289,14 @@ class Head(Part):
     names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
     borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
     `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
+    `purpose` is the kind of task that it is for where nobody says.
     """
 
     outputs: ClassVar[tuple[str, ...]]
     named: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool] = False
     decides: ClassVar[bool] = False
+    purpose: ClassVar[str] = "classify"
 
     @property
     def every(self) -> bool:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
+TOP = 5
+
 
 def predict(
     model: Annotated[
@@ -28,7 +30,9 @@ def predict(
     images: Annotated[list[str], Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'; or one film.")],
     /,
     *,
-    top: Annotated[int, Parameter(help="How many classes of each image.", validator=COUNT)] = 5,
+    top: Annotated[
+        int | None, Parameter(help="Of classes: how many are told of each image; 5 where not given.", validator=COUNT)
+    ] = None,
     out_file: Annotated[Out, Parameter(help="A .csv with a row for each image that could be read.")] = None,
     pictures: Annotated[
         Path | None, Parameter(help="Of points: a folder for the images with what was found drawn in.")
@@ -37,7 +41,9 @@ def predict(
     deeplabcut: Annotated[
         Path | None, Parameter(help="Of points: a folder for DeepLabCut's own table of them.")
     ] = None,
-    cutoff: Annotated[float, Parameter(help="Of points: the likelihood from which one is sure.")] = 0.6,
+    cutoff: Annotated[
+        float | None, Parameter(help="Of points: the likelihood from which one is sure; 0.6 where not given.")
+    ] = None,
     weights: Annotated[
         str | None,
         Parameter(help="For a network by name or spec: a file, timm:NAME, tv:NAME; labels are numbers.", group=NETWORK),
@@ -56,7 +62,7 @@ def predict(
     """
     from ..data.films import Film, is_film
     from ..jobs.predict import Unreadable, opened
-    from ..jobs.predict.drawn import answers_of_film, pictures_into, points_of
+    from ..jobs.predict.drawn import CUTOFF, answers_of_film, pictures_into, points_of
 
     writable(out_file)
     if out_file is not None and out_file.suffix != ".csv":
@@ -68,6 +74,8 @@ def predict(
     predictor = opened(model, weights=weights, device=device, threads=threads)
     if any(place is not None for place in (pictures, film, deeplabcut)):
         points_of(predictor)
+    _refuse_unread(predictor, top, cutoff)
+    top, cutoff = top or TOP, CUTOFF if cutoff is None else cutoff
     answers = _answers(predictor, top, cutoff, "frames" if films else "images")
     source = Film(Path(films[0])) if films else None
     draw = None if pictures is None else pictures_into(pictures, points_of(predictor), cutoff=cutoff)
@@ -116,8 +124,8 @@ def predict(
         out.print(f"wrote {place}", soft_wrap=True, markup=False)
 
 
-def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float) -> None:
-    if not 0 <= cutoff <= 1:
+def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float | None) -> None:
+    if cutoff is not None and not 0 <= cutoff <= 1:
         raise UserError(f"--cutoff is a likelihood between 0 and 1; got {cutoff:g}")
     if film is not None:
         if not films:
@@ -127,6 +135,17 @@ def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff
         writable(film)
     if pictures is not None:
         check_writable(pictures / "picture.png")
+
+
+def _refuse_unread(predictor: Predictor, top: int | None, cutoff: float | None) -> None:
+    """Raise `UserError` for an option that answers of this kind do not read."""
+    from ..jobs.predict.reading import Points
+
+    if isinstance(predictor.reading, Points):
+        if top is not None:
+            raise UserError(f"--top is how many classes are told, and {predictor.label} finds points")
+    elif cutoff is not None:
+        raise UserError(f"--cutoff is a likelihood of points, and {predictor.label} tells classes")
 
 
 def _answers(predictor: Predictor, top: int, cutoff: float, what: str) -> Answers:

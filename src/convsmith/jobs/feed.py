@@ -240,7 +240,7 @@ def refuse_lone_images(spec: ArchSpec, recipe: Recipe, images: int, ranks: Ranks
 
 def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None = None) -> Metadata:
     """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
-    kind = "pose" if task is None and spec.head.decides else (task or Classify()).kind
+    kind = spec.head.purpose if task is None else task.kind
     task, image = task or Classify(), spec.input
     return Metadata(
         image.sides,

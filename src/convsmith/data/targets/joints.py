@@ -85,6 +85,7 @@ class Joints(Targets):
     """
 
     moved: ClassVar[bool] = True
+    noun: ClassVar[str] = "joints"
 
     xy: np.ndarray
     body: Body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ __all__ = ["Labels", "ManyLabels"]
 @dataclass(frozen=True, eq=False)
 class Labels(Targets):
     """One class for each image: its number, int64 ⟨n⟩."""
+
+    noun: ClassVar[str] = "one label an image"
 
     labels: np.ndarray
 
@@ -73,6 +76,8 @@ class Labels(Targets):
 @dataclass(frozen=True, eq=False)
 class ManyLabels(Targets):
     """Any number of classes for each image: whether it is of each, bool ⟨n, classes⟩."""
+
+    noun: ClassVar[str] = "many labels an image"
 
     labels: np.ndarray
 

@@ -27,9 +27,10 @@ class Answers(Protocol):
 @dataclass(frozen=True, eq=False)
 class Targets(ABC):
     """A sequence of what should come out, one for each image. `moved`: whether it lies somewhere in the picture, and goes
-    where the picture's pixels go."""
+    where the picture's pixels go; `noun`: what they are, in messages."""
 
     moved: ClassVar[bool] = False
+    noun: ClassVar[str]
 
     @abstractmethod
     def __len__(self) -> int: ...
