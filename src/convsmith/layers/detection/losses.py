@@ -43,8 +43,8 @@ def anchor_losses(
 
 
 def region_losses(scores: Tensor, deltas: Tensor, labels: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the box head's `scores` ⟨S,n+1⟩ and `deltas` ⟨S,4(n+1)⟩, with the `labels` ⟨S⟩ (0 of nothing) and the encoded truths `wanted`
-    ⟨S,4⟩:
+    """Of the box head's `scores` ⟨S,n+1⟩ and `deltas` ⟨S,4(n+1)⟩, with the `labels` ⟨S⟩ (0 of nothing) and the encoded truths
+    `wanted` ⟨S,4⟩:
 
         classes = 1/S Σ CE(scores, label),   boxes = 1/S Σ_{label > 0} Σ_4 smoothL1(the label's deltas - wanted)
     """
@@ -56,7 +56,7 @@ def region_losses(scores: Tensor, deltas: Tensor, labels: Tensor, wanted: Tensor
 
 
 def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """The mean over positives and cells of BCE(logits of the label ⟨P,S,S⟩, `targets` ⟨P,S,S⟩ in 0..1): `logits` ⟨P,n+1,S,S⟩ of other
-    classes are left alone. 0 of no positives."""
+    """The mean over positives and cells of BCE(logits of the label ⟨P,S,S⟩, `targets` ⟨P,S,S⟩ in 0..1): of `logits` ⟨P,n+1,S,S⟩
+    those of other classes are left alone. 0 of no positives."""
     own = logits[torch.arange(len(labels), device=labels.device), labels]
     return F.binary_cross_entropy_with_logits(own, targets, reduction="sum") / max(own.numel(), 1)

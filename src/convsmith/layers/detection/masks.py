@@ -26,8 +26,10 @@ def from_crops(crops: Tensor, boxes: Tensor, regions: Tensor, side: int) -> Tens
 
 
 def from_pictures(masks: Tensor, regions: Tensor, truth: Tensor, side: int, *, aligned: bool = True) -> Tensor:
-    """Targets ⟨P,side,side⟩ for `regions` ⟨P,4⟩ of `masks` ⟨T,height,width⟩ on the canvas, each region of mask `truth` ⟨P⟩: RoIAlign
-    with as many points in a bin as pixels. `aligned` False is half a pixel off, as torchvision trains."""
+    """Targets ⟨P,side,side⟩ for `regions` ⟨P,4⟩ of `masks` ⟨T,height,width⟩ on the canvas, each region of mask `truth` ⟨P⟩.
+
+    It is RoIAlign with as many points in a bin as pixels; `aligned` False is half a pixel off, as torchvision trains.
+    """
     from torchvision.ops import roi_align
 
     rois = torch.cat((truth[:, None].to(regions.dtype), regions), dim=1)
