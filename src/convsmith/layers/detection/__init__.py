@@ -1,0 +1,9 @@
+"""The mathematics of Mask R-CNN (He et al., 2017), apart from its convolutions."""
+
+from .anchors import Anchors
+from .detections import Detections, detected
+from .passes import Head, find, learn
+from .proposals import proposals
+from .settings import Geometry, Settings
+
+__all__ = ["Anchors", "Detections", "Geometry", "Head", "Settings", "detected", "find", "learn", "proposals"]
