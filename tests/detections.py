@@ -7,11 +7,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 
 from convsmith.evals.matching import Found
+from convsmith.layers.detection import Detections
 from convsmith.rle import encoded, from_string, of_runs, to_string
 
 # Their modules, and their evaluator.
@@ -91,7 +94,7 @@ def as_found(one: Any) -> Found:
 
 
 def random_scene(rng: np.random.Generator, image_id: int, classes: int = 4) -> tuple[Truth, Found]:
-    """Rectangles of all sizes, some of them crowds, and detections that hit, miss, double and mistake them; some scores are equal."""
+    """Rectangles of all sizes, some of them crowds, and detections that hit, miss and double; some scores are equal."""
     size, n = (160, 220), int(rng.integers(0, 7))
     corner = rng.uniform(0, (150, 100), (n, 2))
     boxes = np.concatenate([corner, np.minimum(corner + rng.uniform(6, 120, (n, 2)), (220, 160))], 1).round(1)
@@ -147,3 +150,35 @@ def by_library(library: str, truths: Sequence[Any], detections: Sequence[Found],
 def _wide(box: np.ndarray) -> list[float]:
     x1, y1, x2, y2 = box.tolist()
     return [x1, y1, x2 - x1, y2 - y1]
+
+
+def shown(own: Sequence[Found], moves: Sequence[Any], *, masks: bool) -> Detections:
+    """As a network puts it out that was shown the pictures through `moves`; masks fill their boxes."""
+    most = max(len(one) for one in own)
+    boxes, scores = np.zeros((len(own), most, 4)), np.zeros((len(own), most))
+    labels = np.zeros((len(own), most), np.int64)
+    for i, (one, move) in enumerate(zip(own, moves, strict=True)):
+        n = len(one)
+        corners = move.points(one.boxes.reshape(-1, 2, 2) - 0.5) + 0.5
+        boxes[i, :n] = np.concatenate([corners.min(1), corners.max(1)], 1)
+        scores[i, :n], labels[i, :n] = one.scores, one.labels
+    full = torch.ones(len(own), most, 28, 28) if masks else None
+    return Detections(torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(labels), full)
+
+
+def as_batch(truths: Sequence[Truth], moves: Sequence[Any], indices: Sequence[int], rng: np.random.Generator) -> Any:
+    """A batch of coloured noise that shows them."""
+    images = torch.from_numpy(rng.integers(0, 256, (len(truths), 3, 100, 120), np.uint8))
+    answers = SimpleNamespace(truth=tuple(truths))
+    return SimpleNamespace(images=images, answers=answers, indices=torch.tensor(indices), moves=tuple(moves))
+
+
+# A hit, and one of each kind of mistake: double, wrong class, badly placed, background; the last truth is missed.
+ONE_SCENE = (
+    truth([[10, 10, 50, 50], [60, 10, 100, 50], [110, 10, 150, 50], [10, 110, 50, 150]], [1, 2, 1, 1]),
+    found(
+        [[10, 10, 50, 50], [10, 10, 50, 48], [60, 10, 100, 50], [130, 10, 170, 50], [100, 150, 140, 190]],
+        [0.9, 0.8, 0.7, 0.6, 0.5],
+        [1, 1, 1, 1, 1],
+    ),
+)

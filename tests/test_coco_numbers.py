@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detections import LIBRARIES, Truth, as_found, by_library, found, random_scene, truth
 
 from convsmith.evals.coco import NUMBERS, AveragePrecision, average_precision
 from convsmith.evals.matching import Found
 from convsmith.rle import of_runs, runs_of, to_string
+from detections import LIBRARIES, Truth, as_found, by_library, found, random_scene, truth
 
 ONE, TWO, ELSEWHERE = [10.0, 10, 50, 50], [100.0, 100, 140, 140], [60.0, 10, 100, 50]
 # A square of side 40 moved by 10 along x overlaps itself by 30/50; by 40/3, half.
@@ -114,7 +114,9 @@ def test_what_changes_nothing() -> None:
     def mirrored(boxes: np.ndarray, width: int) -> np.ndarray:
         return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
 
-    flipped = [truth(mirrored(one.boxes, 220), one.labels, crowd=one.crowd, areas=one.areas, masks=[]) for one in truths]
+    flipped = [
+        truth(mirrored(one.boxes, 220), one.labels, crowd=one.crowd, areas=one.areas, masks=[]) for one in truths
+    ]
     theirs = [Found(mirrored(one.boxes, 220), one.scores, one.labels) for one in own]
     shuffled = [one.take(rng.permutation(len(one))) for one in own]
     raised = [Found(one.boxes, one.scores**3 - 4, one.labels) for one in own]
@@ -193,7 +195,9 @@ def read_hundred(folder: Path) -> tuple[list[Truth], dict[str, list[Found]]]:
             shapes = tuple(runs_of(one["segmentation"]["counts"], size) for one in mine) if kind == "mask" else None
             boxes = corners([one.get("bbox", [0, 0, 0, 0]) for one in mine])
             scores = np.array([one["score"] for one in mine], np.float64)
-            own[kind].append(Found(boxes, scores, np.array([label[one["category_id"]] for one in mine], np.int64), shapes))
+            own[kind].append(
+                Found(boxes, scores, np.array([label[one["category_id"]] for one in mine], np.int64), shapes)
+            )
     return truths, own
 
 
@@ -219,7 +223,9 @@ def test_a_redrawn_picture_counts_as_often_as_it_is_drawn() -> None:
     rng = np.random.default_rng(7)
     truths, own = zip(*(random_scene(rng, i) for i in range(30)), strict=True)
     # Equal scores: a picture behind another would change what comes first among them.
-    own = tuple(Found(one.boxes, one.scores + 1e-3 * i + 1e-6 * np.arange(len(one)), one.labels) for i, one in enumerate(own))
+    own = tuple(
+        Found(one.boxes, one.scores + 1e-3 * i + 1e-6 * np.arange(len(one)), one.labels) for i, one in enumerate(own)
+    )
     scored = average_precision(truths, own, 5)
     assert scored.redrawn(np.ones(30, int)) == pytest.approx(scored["ap"], abs=1e-12)
     for _ in range(5):

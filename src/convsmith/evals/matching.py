@@ -60,8 +60,8 @@ class Truth(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a detector finds in a picture, in its own pixels: `boxes` ⟨D,4⟩ as (x1, y1, x2, y2), `scores` ⟨D⟩, `labels` ⟨D⟩ from 1, and
-    `masks` as the lengths of their runs (`rle`), None where there are boxes only."""
+    """What a detector finds in a picture, in its own pixels: `boxes` ⟨D,4⟩ as (x1, y1, x2, y2), `scores` ⟨D⟩, `labels` ⟨D⟩ from 1,
+    and `masks` as the lengths of their runs (`rle`), None where there are boxes only."""
 
     boxes: np.ndarray
     scores: np.ndarray
