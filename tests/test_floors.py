@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
         "corruptions",
         "progress",
         "settings",
+        "rle",
     },
     {"layers", "threads", "ambient"},
     {"parts"},

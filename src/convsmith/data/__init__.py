@@ -37,7 +37,7 @@ from .moves import Move
 from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score
 from .split import Split
-from .targets import Answers, Body, Joints, Labels, ManyLabels, Points, Targets
+from .targets import Answers, Body, Instances, Joints, Labels, ManyLabels, Objects, Points, Targets, Truth
 from .transform import Transform
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Files",
     "ImageData",
     "Inputs",
+    "Instances",
     "Items",
     "Joined",
     "Joints",
@@ -63,12 +64,14 @@ __all__ = [
     "Move",
     "Normalise",
     "NotDivided",
+    "Objects",
     "Points",
     "Skipped",
     "Split",
     "Targets",
     "ToScore",
     "Transform",
+    "Truth",
     "check_channels",
     "divided",
     "eval_batches",

@@ -224,7 +224,7 @@ def _batch(split: Split, indices: np.ndarray, images: Tensor, kept: np.ndarray, 
     """The batch of the images `indices[kept]`; `move` of a position in `indices` is asked only for targets that move."""
     found = indices[kept]
     moves = tuple(move(j) for j in kept.tolist()) if split.targets.moved else ()
-    answers = split.targets.answers(found, moves)
+    answers = split.targets.answers(found, moves, (images.shape[2], images.shape[3]))
     return Batch(images, answers, torch.from_numpy(found), len(indices) - len(kept), moves)
 
 

@@ -141,6 +141,16 @@ KNOWN = {
     "pixels": ("pixel error", Unit.PIXELS, False),
 }
 
+# COCO's twelve numbers, of masks and of boxes.
+_COCO = {
+    "ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "AP of small", "ap_medium": "AP of medium", "ap_large": "AP of large",
+    "ar1": "AR of 1", "ar10": "AR of 10", "ar100": "AR of 100", "ar_small": "AR of small", "ar_medium": "AR of medium",
+    "ar_large": "AR of large",
+}  # fmt: skip
+KNOWN |= {
+    f"{of}_{name}": (f"{of} {label}", Unit.SHARE, True) for of in ("mask", "box") for name, label in _COCO.items()
+}
+
 
 def named(name: str, value: float, interval: Interval | None = None) -> Metric:
     """The metric of a bare name; of one that is not known, a number without a unit."""

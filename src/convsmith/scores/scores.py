@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..shown import Shown
-from .blocks import Block, Confusion, Mistakes, found_in, recorded
+from .blocks import Block, Confusion, Mistakes
+from .kinds import found_in, recorded
 from .metrics import KNOWN, Metric, named
 
 __all__ = ["Scores"]

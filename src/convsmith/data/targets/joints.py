@@ -131,7 +131,7 @@ class Joints(Targets):
             sum((one.individuals for one in every), ()),
         )
 
-    def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Points:
+    def answers(self, indices: np.ndarray, moves: Sequence[Move], sides: tuple[int, int] | None = None) -> Points:
         """The joints where the pictures' pixels went; in a mirror image, left and right have changed names."""
         truth = self.xy[indices]
         shown, zoom = np.empty_like(truth), np.empty(len(truth))

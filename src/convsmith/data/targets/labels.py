@@ -34,7 +34,7 @@ class Labels(Targets):
     def joined(self, *others: Labels) -> Labels:
         return Labels(np.concatenate([self.labels, *(one.labels for one in others)]))
 
-    def answers(self, indices: np.ndarray, moves: Sequence[Move] = ()) -> Tensor:
+    def answers(self, indices: np.ndarray, moves: Sequence[Move] = (), sides: tuple[int, int] | None = None) -> Tensor:
         """int64 ⟨N⟩."""
         return torch.from_numpy(self.labels[indices])
 
@@ -90,7 +90,7 @@ class ManyLabels(Targets):
     def joined(self, *others: ManyLabels) -> ManyLabels:
         return ManyLabels(np.concatenate([self.labels, *(one.labels for one in others)]))
 
-    def answers(self, indices: np.ndarray, moves: Sequence[Move] = ()) -> Tensor:
+    def answers(self, indices: np.ndarray, moves: Sequence[Move] = (), sides: tuple[int, int] | None = None) -> Tensor:
         """float32 ⟨N, classes⟩ of 0 and 1."""
         return torch.from_numpy(self.labels[indices].astype(np.float32))
 

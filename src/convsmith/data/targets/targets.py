@@ -44,8 +44,9 @@ class Targets(ABC):
         """These, and behind them those of `others`."""
 
     @abstractmethod
-    def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Answers:
-        """Those at `indices` as a batch. `moves` has one for each image, or none at all where the targets are not `moved`."""
+    def answers(self, indices: np.ndarray, moves: Sequence[Move], sides: tuple[int, int] | None = None) -> Answers:
+        """Those at `indices` as a batch. `moves` has one for each image, or none at all where the targets are not `moved`;
+        `sides` are the height and the width of what is shown, None where nothing is cut off."""
 
     @abstractmethod
     def to_bytes(self) -> bytes:
