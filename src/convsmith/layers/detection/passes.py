@@ -76,7 +76,8 @@ def learn(
     *,
     dense: bool = False,
 ) -> dict[str, Tensor]:
-    """The five losses, each a mean over the batch: "objectness", "anchors", "classes", "boxes" and, of a head with masks, "masks".
+    """The five losses, each a mean over the batch: "objectness", "anchors", "classes", "boxes" and, of a head with masks, "masks";
+    and "right", the share of the regions trained on that hold something whose likeliest class is theirs, 0 where none does.
 
     The truths of each image are `boxes` ⟨n_i,4⟩ on the canvas, `labels` ⟨n_i⟩ 1..n and `masks`, 0 or 1: ⟨n_i,112,112⟩ over
     each truth's own box, or with `dense` ⟨n_i,height,width⟩ over the canvas. Truths are regions too. Every network is run even
@@ -97,6 +98,7 @@ def learn(
     with _exactly(maps[0]):
         of_classes, of_boxes = region_losses(_single(classes), _single(moves), label, wanted)
         found = {"objectness": objectness, "anchors": of_anchors, "classes": of_classes, "boxes": of_boxes}
+        found["right"] = ((classes.argmax(1) == label) & (label > 0)).sum() / (label > 0).sum().clamp_min(1)
         if head.mask is None or masks is None:
             return found
         positive = [(region[own > 0], truth[own > 0]) for region, own, _, truth in chosen]
