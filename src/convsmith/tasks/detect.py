@@ -24,8 +24,10 @@ __all__ = ["Detect", "measured"]
 
 # From these sides of the canvas on, a detector that is made of a classifier is so wide and reads so many regions.
 _MEASURES = ((512, 256, 1000), (256, 128, 300), (0, 64, 150))
-# What a small canvas shows is small: below this side anchors have half the size.
+# Below this side of the canvas a detector is made small: two linear layers for boxes, two convolutions for masks, and as what is
+# shown is small as well, anchors of half the size.
 _SMALL = 512
+_LIGHT = {"box_convs": 0, "box_fcs": 2, "mask_convs": 2, "scale": 4.0, "side": 112.0}
 
 
 @final
@@ -35,11 +37,11 @@ class Detect(Task):
 
         loss = objectness + anchors + classes + boxes [+ masks]
 
-    as `layers.detection.losses` has them, in torchvision's form. Of each image `anchor_samples` anchors and `region_samples` regions
-    are trained on; papers take 256 and 512 of pictures of 1024 pixels, here regions are 128, since heads are what a detector of
-    a small trunk spends its time on: `--set task.region_samples=512`. The running score is the share of the regions that hold
-    something whose likeliest class is theirs. `masks`: whether outlines are learnt and found, which data without them does
-    not allow.
+    as `layers.detection.losses` has them, in torchvision's form. Of each image `anchor_samples` anchors and `region_samples`
+    regions are trained on; papers take 256 and 512 of pictures of 1024 pixels, here regions are 64, since heads are what a
+    detector of a small trunk spends its time on: `--set task.region_samples=512`. The running score is the share of the regions
+    that hold something whose likeliest class is theirs. `masks`: whether outlines are learnt and found, which data without
+    them does not allow.
     """
 
     kind: ClassVar[str] = "detect"
@@ -55,7 +57,7 @@ class Detect(Task):
 
     masks: bool = True
     anchor_samples: int = 256
-    region_samples: int = 128
+    region_samples: int = 64
 
     def __post_init__(self) -> None:
         check_numbers(self, "task")
@@ -93,10 +95,8 @@ class Detect(Task):
 
 
 def measured(spec: ArchSpec) -> dict[str, Any]:
-    """The fields of a detector made to the measure of its canvas: 256 wide and with 1000 regions, as papers have it, from 512 px
-    on; half as wide below, and a quarter below 256 px, with 300 and 150 regions. Widths, linear layers and regions go together.
-    """
+    """The fields of a detector made to the measure of its canvas: 256 wide, with 1000 regions and the papers' heads from 512 px on;
+    half as wide below, and a quarter below 256 px, with 300 and 150 regions and small heads."""
     side = min(spec.input.sides)
     width, regions = next((width, regions) for least, width, regions in _MEASURES if side >= least)
-    small = {"scale": 4.0, "side": 112.0} if side < _SMALL else {}
-    return {"width": width, "fc_width": 4 * width, "regions": regions, **small}
+    return {"width": width, "fc_width": 4 * width, "regions": regions, **(_LIGHT if side < _SMALL else {})}

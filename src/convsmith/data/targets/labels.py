@@ -21,8 +21,6 @@ __all__ = ["Labels", "ManyLabels"]
 class Labels(Targets):
     """One class for each image: its number, int64 ⟨n⟩."""
 
-    noun: ClassVar[str] = "one label an image"
-
     labels: np.ndarray
 
     def __len__(self) -> int:
@@ -77,7 +75,7 @@ class Labels(Targets):
 class ManyLabels(Targets):
     """Any number of classes for each image: whether it is of each, bool ⟨n, classes⟩."""
 
-    noun: ClassVar[str] = "many labels an image"
+    said: ClassVar[str] = "many labels an image"
 
     labels: np.ndarray
 

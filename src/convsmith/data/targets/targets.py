@@ -27,10 +27,12 @@ class Answers(Protocol):
 @dataclass(frozen=True, eq=False)
 class Targets(ABC):
     """A sequence of what should come out, one for each image. `moved`: whether it lies somewhere in the picture, and goes
-    where the picture's pixels go; `noun`: what they are, in messages."""
+    where the picture's pixels go."""
 
     moved: ClassVar[bool] = False
-    noun: ClassVar[str]
+    said: ClassVar[str] = "labels"  # what data has that has such
+    sought: ClassVar[str] = "gives each image classes"  # what a network does that is trained on such
+    names: ClassVar[tuple[str, str]] = ("class", "classes")  # what its names are of, one and several
 
     @abstractmethod
     def __len__(self) -> int: ...

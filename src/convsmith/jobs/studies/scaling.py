@@ -155,7 +155,7 @@ def planned(
     options = options or Options()
     if not isinstance(task_for(images), Classify):
         raise UserError(
-            f"{images.name} has {images.train.targets.noun}; fit-scaling's law is of a share of right answers"
+            f"{images.name} has {images.train.targets.said}; fit-scaling's law is of a share of right answers"
         )
     task = task_for(images, settings=options.task_settings)
     if rule not in SHARES:
