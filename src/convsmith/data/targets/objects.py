@@ -252,14 +252,17 @@ def _sampled(rle: bytes, size: tuple[int, int], box: np.ndarray, move: Move) -> 
     """The mask over a box of what is shown, uint8 ⟨112,112⟩, by the picture's pixel that each point falls into; None where no
     pixel of it is met."""
     middles = (np.arange(CROP) + 0.5) / CROP
-    x, y = box[0] + middles * (box[2] - box[0]), box[1] + middles * (box[3] - box[1])
-    points = move.back(np.stack(np.broadcast_arrays(x[None, :], y[:, None]), -1) - 0.5)
-    column, row = np.floor(points + 0.5).astype(np.int64).transpose(2, 0, 1)
+    x, y = box[0] + middles * (box[2] - box[0]) - 0.5, (box[1] + middles * (box[3] - box[1]) - 0.5)[:, None]
+    # A row and a column of numbers, which is all there is to an upright move, are a hundredth of the points.
+    column, row = (
+        np.floor((along * x if along else 0.0) + (down * y if down else 0.0) + (origin + 0.5)).astype(np.int64)
+        for along, down, origin in move.rows
+    )
     within = (column >= 0) & (row >= 0) & (column < size[1]) & (row < size[0])
     if not within.any():
         return None
-    left, top = int(column[within].min()), int(row[within].min())
-    right, bottom = int(column[within].max()) + 1, int(row[within].max()) + 1
+    left, top = max(0, int(column.min())), max(0, int(row.min()))
+    right, bottom = min(size[1], int(column.max()) + 1), min(size[0], int(row.max()) + 1)
     part = decoded_part(rle, size, (top, left, bottom - top, right - left))
     crop = part[np.clip(row - top, 0, bottom - top - 1), np.clip(column - left, 0, right - left - 1)] & within
     return crop.astype(np.uint8) if crop.any() else None
