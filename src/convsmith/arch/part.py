@@ -276,7 +276,8 @@ class Head(Part):
     names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
     borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
     `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
-    `purpose` is the kind of task that it is for where nobody says.
+    `purpose` is the kind of task that it is for where nobody says. `behind` are the beginnings of the keys of all that is no
+    part of the trunk and learns at a rate of its own, where that is more than `named`.
     """
 
     outputs: ClassVar[tuple[str, ...]]
@@ -284,6 +285,7 @@ class Head(Part):
     whole: ClassVar[bool] = False
     decides: ClassVar[bool] = False
     purpose: ClassVar[str] = "classify"
+    behind: ClassVar[tuple[str, ...]] = ()
 
     @property
     def every(self) -> bool:

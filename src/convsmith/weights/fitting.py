@@ -16,7 +16,7 @@ from ..families import spec as family_member
 from ..ledger import Numerics, published, weights_of
 from ..parts.heads.classifier import PooledClassifier
 from ..units import plural
-from .maps import Dialect, State, names, renamed, shapes
+from .maps import BEHIND, Dialect, State, names, renamed, shapes
 from .origins import Origin
 from .places import Found, found
 
@@ -111,8 +111,8 @@ def onto(fit: Fitted, spec: ArchSpec) -> Fitted:
 
 
 def _fresh(spec: ArchSpec, theirs: dict[str, str], state: State) -> tuple[str, ...]:
-    """The keys to leave as built: a classifier for other names than the file's, or as much of the head as it lacks."""
-    named, head = _named(spec), tuple(key for key in theirs if key.startswith("head."))
+    """The keys to leave as built: a classifier for other names than the file's, or as much of neck and head as it lacks."""
+    named, head = _named(spec), tuple(key for key in theirs if key.startswith(BEHIND))
     held = [key for key in head if theirs[key] in state and not key.endswith("num_batches_tracked")]
     if not held:
         return head
@@ -150,6 +150,8 @@ def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
     if not isinstance(spec.head, PooledClassifier):
+        if spec.neck is not None and fresh[0].startswith(BEHIND[0]):
+            return [f"new are the neck, a {spec.neck.describe()}, and the head, {spec.head.describe()}"]
         return [
             f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"
         ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..arch import ArchSpec
-from .maps import Dialect, State, dialects, names
+from .maps import BEHIND, Dialect, State, dialects, names
 
 __all__ = ["Found", "found"]
 
@@ -54,11 +54,11 @@ def found(spec: ArchSpec, state: State) -> Found:
 
 
 def _trunk(spec: ArchSpec, dialect: Dialect) -> set[str]:
-    """The names of all weights before the head; counts of batches, which old files lack, are none."""
+    """The names of all weights before neck and head; counts of batches, which old files lack, are none."""
     return {
         theirs
         for ours, theirs in names(spec, dialect).items()
-        if not ours.startswith("head.") and not ours.endswith("num_batches_tracked")
+        if not ours.startswith(BEHIND) and not ours.endswith("num_batches_tracked")
     }
 
 

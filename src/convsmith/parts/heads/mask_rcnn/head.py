@@ -43,6 +43,8 @@ class MaskRCNN(Head):
     named: ClassVar[tuple[str, ...]] = ("head.box.scores.", "head.box.deltas.", "head.mask.logits.")
     whole: ClassVar[bool] = True
     decides: ClassVar[bool] = True
+    purpose: ClassVar[str] = "detect"
+    behind: ClassVar[tuple[str, ...]] = ("neck.", "head.")
     classes: int
     scale: float = 8.0
     octaves: int = 1
@@ -98,8 +100,8 @@ class MaskRCNN(Head):
             scale=self.scale,
             octaves=self.octaves,
             ratios=self.ratios,
-            candidates=(2000, self.regions),
-            regions=(2000 if theirs else 1000, self.regions),
+            candidates=(2 * self.regions, self.regions),  # 2000 and 1000 in papers
+            regions=(2 * self.regions if theirs else self.regions, self.regions),
             # torchvision takes no regions from the subsampled map
             pooled=len(strides) - 1 if theirs and len(strides) > 1 else None,
             level=self.level,
