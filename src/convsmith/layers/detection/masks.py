@@ -22,7 +22,7 @@ def from_crops(crops: Tensor, boxes: Tensor, regions: Tensor, side: int) -> Tens
     start = (regions[:, :2] - boxes[:, :2]) / size * crops.shape[-1] - 0.5
     end = (regions[:, 2:] - boxes[:, :2]) / size * crops.shape[-1] - 0.5
     across, down = (_bins(start[:, axis], end[:, axis], side, crops.shape[-1]) for axis in (0, 1))
-    return torch.bmm(torch.bmm(down, crops.to(regions.dtype)), across.transpose(1, 2))
+    return torch.bmm(torch.bmm(down, crops.to(regions.dtype)), across.transpose(1, 2)).clamp(0, 1)
 
 
 def from_pictures(masks: Tensor, regions: Tensor, truth: Tensor, side: int, *, aligned: bool = True) -> Tensor:

@@ -33,8 +33,8 @@ def pooled(maps: Sequence[Tensor], regions: Sequence[Tensor], side: int, setting
 
     A region is divided into side x side bins, a bin is the mean of samples x samples points of the map between its cells
     (He et al., 2017). In the exact geometry cell i's value stands at (i + 1/2) stride; in torchvision's at i stride, half a
-    cell off, and a region below one cell is read as one. Cells beyond the map count as its border up to one cell, then as 0.
-    Positions are computed in single precision.
+    cell off, and a region below one cell is read as one. Up to a cell beyond the outermost values the map goes on as it ends,
+    farther out it is 0; regions lie on the canvas, and so within reach. Positions are computed in single precision.
     """
     from torchvision.ops import roi_align
 
