@@ -167,7 +167,7 @@ def test_classifiers_have_nothing_to_set() -> None:
 
 def test_pseudo_labels_are_refused() -> None:
     made = PseudoLabels("x", BODY.names, (("a.png", "nose", 1.0),), "teacher", 0.5, None, 1, 0)
-    with pytest.raises(DataError, match="one class for each image, and those of dots have joints"):
+    with pytest.raises(DataError, match="one class for each image, and those of dots have points"):
         with_pseudo(dots(), made, ratio=1.0, seed=0)
 
 

@@ -35,9 +35,7 @@ def evaluate(
     ruler: Annotated[
         str | None, Parameter(help="DATA with points: two body parts whose distance is a scale: nose,eye.", group=DATA)
     ] = None,
-    category: Annotated[
-        str | None, Parameter(help="The category of a COCO .json of key points that is wanted.", group=DATA)
-    ] = None,
+    category: Annotated[str | None, Parameter(help="The category of a COCO .json that is wanted.", group=DATA)] = None,
     root: Root = None,
     download: Download = False,
     corrupt: Annotated[

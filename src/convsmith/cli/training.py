@@ -80,8 +80,13 @@ class Learning:
         str | None,
         Parameter(help="Two body parts whose distance is an individual's scale, such as nose,eye.", group=DATA),
     ] = None
-    category: Annotated[
-        str | None, Parameter(help="The category of a COCO .json of key points that is wanted.", group=DATA)
+    category: Annotated[str | None, Parameter(help="The category of a COCO .json that is wanted.", group=DATA)] = None
+    task: Annotated[
+        Literal["detect", "pose"] | None,
+        Parameter(
+            help="What a COCO .json with key points is read for: pose by default, detect for its boxes and masks.",
+            group=DATA,
+        ),
     ] = None
     root: Root = None
     download: Download = False
@@ -112,6 +117,7 @@ class Learning:
             divide=self.divide,
             ruler=self.ruler,
             category=self.category,
+            task=self.task,
             root=self.root,
             download=self.download,
             seed=self.seed,

@@ -21,6 +21,7 @@ from ..recipe import (
     AutoAugment,
     BySize,
     ColourJitter,
+    JitterAugment,
     Operation,
     Policy,
     PoseAugment,
@@ -29,10 +30,11 @@ from ..recipe import (
 )
 from ..recipe.policies import MOST_LAYERS
 from . import operations, posed
+from .jittered import Jitter
 from .moves import Move
 from .operations import brightened, contrasted, operated, saturated
 
-__all__ = ["DRAWS", "altered", "box", "followed", "moved"]
+__all__ = ["DRAWS", "altered", "box", "followed", "jitter", "moved"]
 
 # How many numbers one image may use: 0-3 crop, 4 mirror, 5 erase or not, 6-9 where, 10 the noise, from 11 the policy.
 _POLICY = 11
@@ -68,11 +70,12 @@ def box(
 def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
     """The batch, uint8 (n, channels, height, width), changed in place; `draws` is (n, DRAWS).
 
-    First the mirror, then the policy, then the eraser.
+    First the mirror, then the policy, then the eraser. What `jitter` has made of pictures is mirrored already.
     """
-    for i in np.flatnonzero(draws[:, 4] < augment.mirror):
-        images[i] = images[i].flip(-1)
-    if not isinstance(augment.policy, Untouched):
+    if not isinstance(augment.policy, JitterAugment):
+        for i in np.flatnonzero(draws[:, 4] < augment.mirror):
+            images[i] = images[i].flip(-1)
+    if not isinstance(augment.policy, Untouched | JitterAugment):
         for image, own in zip(images, draws, strict=True):
             pixels = image.permute(1, 2, 0).numpy()
             pixels[...] = followed(augment.policy, pixels, own[_POLICY:])
@@ -83,6 +86,8 @@ def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
 
 def moved(augment: Augment, draws: np.ndarray, height: int, width: int) -> Move:
     """Where the pixels of an image of this size go in `altered`, by the image's own `draws`."""
+    if isinstance(augment.policy, JitterAugment):
+        return Move.identity()
     move = Move.flipped(width) if draws[4] < augment.mirror else Move.identity()
     if isinstance(augment.policy, PoseAugment):
         return move.then(posed.moved(augment.policy, draws[_POLICY:], height, width))
@@ -93,6 +98,12 @@ def moved(augment: Augment, draws: np.ndarray, height: int, width: int) -> Move:
             )
         )
     return move
+
+
+def jitter(augment: Augment, draws: np.ndarray, picture: tuple[int, int], sides: tuple[int, int]) -> Jitter:
+    """What a `JitterAugment` does to a picture of this height and width, by the image's own `draws`."""
+    assert isinstance(augment.policy, JitterAugment)
+    return Jitter.drawn(augment.policy, draws[_POLICY:], draws[4] < augment.mirror, picture, sides)
 
 
 def followed(policy: Policy, image: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -135,7 +146,7 @@ def _chosen(policy: Policy, draws: np.ndarray, height: int, width: int) -> Itera
             for (operation, chance, level), own in zip(pair, draws[1:7].reshape(2, 3), strict=True):
                 if own[0] < chance:
                     yield _Chosen(operation, level, own[1:], _AUTO_REACH, scale)
-        case Untouched() | ColourJitter():
+        case Untouched() | ColourJitter() | JitterAugment():
             return
         case other:
             raise TypeError(f"no augmentation for {other!r}")

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ..errors import DataError
-from ..recipe import Augment
-from .augment import DRAWS, altered, box, moved
+from ..recipe import Augment, JitterAugment
+from .augment import DRAWS, altered, box, jitter, moved
 from .beside import beside
 from .inputs import Arrays, Boxed, Corrupted, Encoded, Files, Inputs, Items, Joined
 from .moves import Move
@@ -79,7 +79,8 @@ def steps_per_epoch(n: int, batch: int) -> int:
 
 def least_side(augment: Augment, sides: Sides) -> int:
     """The short side below which an image would leave the smallest crop fewer pixels than a network of `sides` has."""
-    return math.ceil(math.sqrt(sides[0] * sides[1]) / math.sqrt(augment.crop[0]))
+    enlarged = augment.policy.scale[1] if isinstance(augment.policy, JitterAugment) else 1.0
+    return math.ceil(enlarged * math.sqrt(sides[0] * sides[1]) / math.sqrt(augment.crop[0]))
 
 
 def train_batches(
@@ -102,7 +103,7 @@ def train_batches(
     i-th of n consecutive parts of every batch, the same images as in the whole; it may be empty.
     """
     check_channels(channels)
-    if not augment.crops:
+    if not (augment.crops or isinstance(augment.policy, JitterAugment)):
         split = held(split, sides=sides, workers=workers, channels=channels)
     stream = _Stream(split, sides, channels, batch, augment, seed, part)
     return _loaded(stream, range(first_step, last_step), workers)
@@ -162,18 +163,27 @@ class _Stream:
         i, n = self.part
         indices = indices[len(indices) * i // n : len(indices) * (i + 1) // n]
         draws = uniform(self.seed, epoch, indices, DRAWS)
-        if self.augment.crops:
+        if self._made is not None:
+            made, threads = self._made, _threads(self.split.inputs)
             images, kept = _stacked(
-                len(indices),
-                lambda j: self._cropped(indices[j], draws[j]),
-                self.sides,
-                self.channels,
-                threads=_threads(self.split.inputs),
+                len(indices), lambda j: made(indices[j], draws[j]), self.sides, self.channels, threads=threads
             )
         else:
             images, kept = _shown(self.split, indices, self.sides, self.channels, crop=1.0)
         images = altered(self.augment, images, draws[kept])
         return _batch(self.split, indices, images, kept, lambda j: self._move(indices[j], draws[j]))
+
+    @property
+    def _made(self) -> Callable[[int, np.ndarray], Tensor] | None:
+        """What makes a batch of one of an image and its numbers; None where all are shown as evaluation shows them."""
+        if isinstance(self.augment.policy, JitterAugment):
+            return self._jittered
+        return self._cropped if self.augment.crops else None
+
+    def _jittered(self, i: int, draws: np.ndarray) -> Tensor:
+        done = jitter(self.augment, draws, self.split.inputs.size(i), self.sides)
+        image = self.split.inputs.decode(i, channels=self.channels, least=2 * min(done.size))
+        return torch.from_numpy(done.pixels(image.permute(1, 2, 0).numpy()))[None].permute(0, 3, 1, 2)
 
     def _cropped(self, i: int, draws: np.ndarray) -> Tensor:
         least = least_side(self.augment, self.sides)
@@ -188,6 +198,10 @@ class _Stream:
     def _move(self, i: int, draws: np.ndarray) -> Move:
         """Where the pixels of image `i` lie in its picture, from the numbers that its pixels are made by."""
         inputs = self.split.inputs
+        if isinstance(self.augment.policy, JitterAugment):
+            done = jitter(self.augment, draws, inputs.size(i), self.sides)
+            height, width = inputs.size(i, least=2 * min(done.size))
+            return inputs.origin(i, height, width).then(done.move((height, width)))
         if self.augment.crops:
             height, width = inputs.size(i, least=least_side(self.augment, self.sides))
             shown = inputs.origin(i, height, width).then(Move.crop_resize(self._box(draws, height, width), self.sides))

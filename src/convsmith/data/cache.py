@@ -229,7 +229,8 @@ def _mark(inputs: Files | Encoded, i: int) -> str:
         found = os.stat(inputs.paths[i])
     except OSError:
         return inputs.paths[i]
-    return f"{inputs.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
+    mark = f"{inputs.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
+    return mark if inputs.is_upright(i) else f"{mark}\0stored"
 
 
 def _over(inputs: Inputs, pixels: Pixels, number: dict[Hashable, int], least: int) -> Inputs:
@@ -250,7 +251,8 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
         try:
             own = image.inputs
             source = own.paths[image.i] if isinstance(own, Files) else own.bytes_of(image.i)
-            pixels = decoded(source, channels=0, least=_least(side))
+            upright = isinstance(own, Encoded) or own.is_upright(image.i)
+            pixels = decoded(source, channels=0, least=_least(side), upright=upright)
         except OSError:
             return np.zeros((0, 0, 0), np.uint8)
         if min(pixels.shape[:2]) <= side:

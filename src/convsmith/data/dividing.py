@@ -8,6 +8,7 @@ from ..errors import DataError
 from ..units import plural
 from .how import BY_FRAME
 from .split import Split
+from .targets import Objects
 
 __all__ = ["divided", "folded", "set_aside"]
 
@@ -58,8 +59,10 @@ def set_aside(
         return train, val, f"by individual: {len(set(val.groups))} of {who}{part} ({said}), {drawn}"
     whole = f"{share:.0%}" if fold is None else f"part {fold[0] + 1} of {fold[1]}"
     if split.targets.moved and fold is not None and fold[1] > len(split):
-        raise DataError(f"--folds {fold[1]}: there are {plural(len(split), 'frame')}")
+        raise DataError(f"--folds {fold[1]}: there are {plural(len(split), 'image')}")
     train, val = divided(split, share, seed) if fold is None else folded(split, *fold, seed)
+    if isinstance(split.targets, Objects):
+        return train, val, f"{whole} of the images of each class, and of those without objects, {drawn}"
     if not split.targets.moved:
         return train, val, f"{whole} of each class, {drawn}"
     known = "there is one individual, so " if who == 1 and divide != BY_FRAME else ""

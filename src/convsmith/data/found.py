@@ -14,6 +14,8 @@ from .readers.dataset import Own, own_data, parts_of, read_dataset
 from .readers.folder import read_folder
 from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
 from .readers.npz import read_npz
+from .readers.objects.layout import objects_at
+from .readers.objects.scenes import DIGIT_SCENES, read_scenes
 from .readers.parts import WHOLE, Part, Parts
 from .readers.points.coco import annotations_in, read_coco
 from .readers.points.deeplabcut import project_at, read_project, read_table_alone, table_in
@@ -22,9 +24,9 @@ from .readers.points.quads import QUADS, read_quads
 from .readers.points.tables import begins_as_table
 from .readers.table import read_table
 
-__all__ = ["NAMES", "Found", "existing", "find", "is_table", "read_points"]
+__all__ = ["NAMES", "Found", "existing", "find", "is_table", "read_objects_or_points"]
 
-NAMES = ("digits", *QUADS, *TORCHVISION_SETS)
+NAMES = ("digits", DIGIT_SCENES, *QUADS, *TORCHVISION_SETS)
 
 
 USUAL = How()  # nothing is said
@@ -60,12 +62,16 @@ def find(
         DataError: there is no such data, or it cannot be read; or it has labels, and something was said of points.
     """
     if isinstance(what, str) and what in QUADS:
+        how.refuse_of_points(what)
         return Found(what, read_quads(what, how))
+    if what == DIGIT_SCENES:
+        how.refuse_of_objects(DIGIT_SCENES)
+        return Found(DIGIT_SCENES, read_scenes(), mirror=False)
     if isinstance(what, str | Path) and what != "digits" and what not in TORCHVISION_SETS:
         path = existing(what)
-        if (read := read_points(path, how)) is not None:
-            name = path.resolve().name if path.is_dir() else path.stem
-            return Found(name, _divided(read, how, name))
+        name = path.resolve().name if path.is_dir() else path.stem
+        if (parts := _objects_or_points(path, how)) is not None:
+            return Found(name, parts)
     how.refuse_of_labels(str(what) if isinstance(what, str | Path) else name_of(parts_of(what)[0]))
     if not isinstance(what, str | Path):
         return _find_own(what, progress, tuple(known))
@@ -79,8 +85,26 @@ def find(
     return Found(path.stem, read_table(path) if is_table(path) else read_npz(path))
 
 
-def read_points(path: Path, how: How) -> Callable[[], Part] | None:
-    """What reads the points of a file or a folder that has some; None where it has labels."""
+def read_objects_or_points(path: Path, how: How) -> Callable[[], Part] | None:
+    """What reads all objects or points of a file, or of a folder, that is not divided; None where it has labels."""
+    parts = _objects_or_points(path, how)
+    if parts is None:
+        return None
+    return next(parts[name] for name in (WHOLE, "val", "test", "train") if name in parts)
+
+
+def _objects_or_points(path: Path, how: How) -> Parts | None:
+    """The parts of a file or a folder that has objects or points; None where it has labels."""
+    if (parts := objects_at(path, how.category, how.task)) is not None:
+        how.refuse_of_objects(str(path))
+        return parts
+    if (read := _points(path, how)) is not None:
+        how.refuse_of_points(str(path))
+        return _divided(read, how, path.resolve().name if path.is_dir() else path.stem)
+    return None
+
+
+def _points(path: Path, how: How) -> Callable[[], Part] | None:
     if path.is_dir():
         if (root := project_at(path)) is not None:
             return partial(read_project, root, how.ruler)
@@ -109,7 +133,8 @@ def existing(what: str | Path) -> Path:
     if not path.exists():
         raise DataError(
             f"there is no data '{what}'{nearest(str(what), NAMES)}; give a folder with one sub-folder per class, an "
-            f".npz or .csv file, a DeepLabCut project, COCO's .json, or one of {', '.join(NAMES)}"
+            f".npz or .csv file, a DeepLabCut project, COCO's .json, pictures with masks, YOLO's labels, or one of "
+            f"{', '.join(NAMES)}"
         )
     if not path.is_dir() and path.suffix.lower() not in (".npz", ".csv", ".json"):
         raise DataError(f"{path} is neither a folder nor an .npz, .csv or .json file")

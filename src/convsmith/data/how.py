@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ..errors import DataError, nearest
 
-__all__ = ["BY_FRAME", "BY_INDIVIDUAL", "How"]
+__all__ = ["BY_FRAME", "BY_INDIVIDUAL", "DETECT", "POSE", "How"]
 
 BY_INDIVIDUAL, BY_FRAME = "individual", "frame"
+DETECT, POSE = "detect", "pose"
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,13 @@ class How:
 
     `divide`: `individual`, `frame`, a number (one of quad30's three divisions) or the path of a .csv that lists frames.
     `ruler`: two body parts, as in "nose,eye", whose distance is the scale of an individual. `category`: that of a COCO file
-    which is wanted.
+    which is wanted. `task`: `detect` where a file of key points is wanted as objects.
     """
 
     divide: str | None = None
     ruler: str | None = None
     category: str | None = None
+    task: str | None = None
 
     @property
     def given(self) -> list[str]:
@@ -40,7 +42,11 @@ class How:
         return int(self.divide) if self.divide and self.divide.isdecimal() else None
 
     def check(self) -> None:
-        """Refuse what is no division at all."""
+        """Refuse what is no division at all, and no task that data is read for."""
+        if self.task not in (None, DETECT, POSE):
+            raise DataError(
+                f"--task is '{self.task}'{nearest(self.task, (DETECT, POSE))}; data is read for {DETECT} or for {POSE}"
+            )
         words = (BY_INDIVIDUAL, BY_FRAME)
         if self.divide is None or self.divide in words or self.number is not None:
             return
@@ -53,6 +59,26 @@ class How:
             raise DataError(f"--divide: there is no file {self.list_}")
 
     def refuse_of_labels(self, what: str) -> None:
-        """Refuse what was said, of data that has no points."""
-        if self.given:
-            raise DataError(f"{' and '.join(self.given)}: {what} has labels, and these are of points in pictures")
+        """Refuse what was said, of data that has neither points nor objects."""
+        said = [name for name in self.given if name != "--task"]
+        if said:
+            raise DataError(f"{' and '.join(said)}: {what} has labels, and these are of points in pictures")
+        if self.task is not None:
+            raise DataError(
+                f"--task {self.task}: {what} has labels, and nothing says where anything is in its pictures"
+            )
+
+    def refuse_of_objects(self, what: str) -> None:
+        """Refuse what was said of points, of data that has objects."""
+        wrong = [name for name in self.given if name not in ("--category", "--task")]
+        if self.task == POSE:
+            raise DataError(
+                f"--task {POSE}: {what} has objects in its pictures, and nothing says where their points are"
+            )
+        if wrong:
+            raise DataError(f"{' and '.join(wrong)}: {what} has objects in its pictures, and these are of points")
+
+    def refuse_of_points(self, what: str) -> None:
+        """Refuse data of points where objects are asked for."""
+        if self.task == DETECT:
+            raise DataError(f"--task {DETECT}: {what} has points in its pictures, and no boxes around them")

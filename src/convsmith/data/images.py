@@ -10,6 +10,7 @@ import numpy as np
 
 from .cache import Cache
 from .split import Split
+from .targets import Joints, Objects
 
 __all__ = ["ImageData", "Skipped", "placed", "roots_of"]
 
@@ -87,9 +88,15 @@ class ImageData:
                 "mirror": self.mirror,
             }
             | self._whose()
-            | ({"points": True} if self.train.targets.moved else {})
+            | ({"points": True} if isinstance(self.train.targets, Joints) else {})
+            | self._objects()
             | ({"notes": list(self.notes)} if self.notes else {})
         )
+
+    def _objects(self) -> dict[str, object]:
+        """How many objects there are in each part, crowds not among them, where there are some."""
+        numbers = [part.targets.number for part in (self.train, self.val) if isinstance(part.targets, Objects)]
+        return {"objects": numbers} if numbers else {}
 
     def _whose(self) -> dict[str, object]:
         """How many individuals there are in each part, where that is known."""

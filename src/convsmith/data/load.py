@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..units import plural
 from .batches import HELD_BYTES
 from .dividing import set_aside
-from .found import Found, existing, find, is_table, read_points
+from .found import Found, existing, find, is_table, read_objects_or_points
 from .how import How
 from .images import ImageData, Skipped, roots_of
 from .inputs import Arrays, Boxed, Encoded, Files, Items
@@ -51,26 +51,29 @@ def load_data(
     divide: str | None = None,
     ruler: str | None = None,
     category: str | None = None,
+    task: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageData:
     """Images to train on: `digits`, a class-per-folder directory, an `.npz`, a `.csv` of files and labels, a
     torchvision set by its name, or a dataset of your own: anything with a length that gives (PIL image or uint8 tensor,
     label), or a pair (train, val). Or pictures with points in them: `quad30`, a DeepLabCut project or one of its CSV files, a
-    COCO .json of key points.
+    COCO .json of key points. Or pictures with objects: `digit-scenes`, a COCO .json or a folder of them, a folder of pictures
+    with masks, YOLO's labels.
 
     `val` names a second folder, `.npz` or `.csv` to validate on as it is. Without it, and where the data has no validation
     part of its own, a share `val_fraction` of each class is set aside, chosen by `seed` (a fifth by default); or `fold` (i,
     n): the i-th, counted from 0, of n parts. Where a test part stands beside a validation part it is counted and left alone;
     alone, it validates. Pictures with points are divided by `divide`: "individual", which is usual where there are several,
     "frame", the number of one of quad30's divisions, or a .csv that lists the frames of each part; `ruler` ("nose,eye") names
-    two points whose distance is an individual's scale; `category` chooses one of a COCO file. `root` is where torchvision's
-    sets lie; they are fetched only when `download` is true. Unreadable images are skipped and listed; `progress` is told
-    (images looked at, images in all). Raises DataError where nothing sensible can be trained.
+    two points whose distance is an individual's scale; `category` chooses one of a COCO file, and `task` "detect" its
+    objects where it has key points, too. `root` is where torchvision's sets lie; they are fetched only when `download` is true.
+    Unreadable images are skipped and listed; `progress` is told (images looked at, images in all). Raises DataError where
+    nothing sensible can be trained.
     """
     if val_fraction is not None and not 0 < val_fraction < 1:
         raise DataError(f"--val-share (val_fraction) is {val_fraction:g}; it must lie between 0 and 1")
     report = progress or _unreported
-    how = How(divide, ruler, category)
+    how = How(divide, ruler, category, task)
     how.check()
     found = find(what, root=root, download=download, progress=report, how=how)
     if val is not None and divide is not None:
@@ -78,7 +81,9 @@ def load_data(
     if found.divided and "train" not in found.parts:
         raise DataError(f"{what} has a part '{next(iter(found.parts))}' with classes but no 'train' beside it")
     first = found.parts["train" if found.divided else WHOLE]()
-    second = _to_validate(found, first, None if val is None else existing(val), How(ruler=ruler, category=category))
+    second = _to_validate(
+        found, first, None if val is None else existing(val), How(ruler=ruler, category=category, task=task)
+    )
     if second is not None and not (val_fraction is None and fold is None):
         option = "--val-share" if fold is None else "--folds"
         raise DataError(f"{found.name} is validated on {second.name}: {option} divides data that has no such part")
@@ -128,9 +133,9 @@ def _to_validate(found: Found, first: Part, apart: Path | None, how: How) -> Par
         part = found.parts[own]()
     else:
         return None
-    if (moved := part.split.targets.moved) != first.split.targets.moved:
-        points, labels = (part.name, found.name) if moved else (found.name, part.name)
-        raise DataError(f"{points} has points in its pictures, and {labels} has labels")
+    trained, validated = first.split.targets, part.split.targets
+    if trained.said != validated.said:
+        raise DataError(f"{found.name} has {trained.said}, and {part.name} has {validated.said}")
     if not part.classes or not classes or part.classes == classes:
         return part
     return replace(part, split=renumbered(part.split, part.classes, classes, part.name))
@@ -138,8 +143,8 @@ def _to_validate(found: Found, first: Part, apart: Path | None, how: How) -> Par
 
 def _undivided(path: Path, how: How) -> Part:
     """The images of a second folder or file, which is asked for no parts but one to validate on."""
-    if (points := read_points(path, how)) is not None:
-        return points()
+    if (read := read_objects_or_points(path, how)) is not None:
+        return read()
     if path.is_dir():
         return read_classes(path)
     parts = read_table(path) if is_table(path) else read_npz(path)
@@ -194,6 +199,7 @@ def readable(
     images = [one.image for one in seen if one.image is not None]
     if (
         isinstance(split.inputs, Files | Encoded)
+        and not getattr(split.inputs, "stored", ())  # what was looked at is upright
         and images
         and len(images) == len(split)
         and len({image.shape for image in images}) == 1

@@ -18,8 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..firstbytes import HEAD, disguise, no_file
 
 __all__ = [
-    "DIM", "MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "dim_and_deep", "examined", "measured", "of_picture",
-    "plain", "unwarned", "why",
+    "DIM", "MOST_PIXELS", "SUFFIXES", "Cut", "Seen", "cut_out", "decoded", "dim_and_deep", "examined", "is_turned", "measured",
+    "of_picture", "plain", "unwarned", "why",
 ]  # fmt: skip
 
 SUFFIXES = (
@@ -64,37 +64,49 @@ class Seen:
     brightest: int | None = None
 
 
-def decoded(source: str | bytes, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> np.ndarray:
+def decoded(
+    source: str | bytes, *, channels: int = 3, least: int = 0, cut: Cut | None = None, upright: bool = True
+) -> np.ndarray:
     """An image file, or its bytes, as uint8 (height, width, channels); with 0 channels grey keeps one and others have three.
 
-    The camera's orientation is applied; palettes and CMYK become RGB; what is transparent is laid on white; of 16 bits the
-    whole range is taken for that from black to white, of floats 0 to 1; of an animation the first frame. Of a JPEG, a 1/2,
-    1/4 or 1/8 size version is decoded where its short side keeps at least `least` pixels (0: never). `cut` is told the
-    size of what was decoded, and only its rectangle comes back.
+    The camera's orientation is applied, unless it is not to be `upright`; palettes and CMYK become RGB; what is transparent
+    is laid on white; of 16 bits the whole range is taken for that from black to white, of floats 0 to 1; of an animation the
+    first frame. Of a JPEG, a 1/2, 1/4 or 1/8 size version is decoded where its short side keeps at least `least` pixels (0:
+    never). `cut` is told the size of what was decoded, and only its rectangle comes back.
     Raises OSError, whatever is wrong with the file. Pillow's warnings come through: see `unwarned`.
     """
     try:
-        return _pixels(source, channels, least, cut)
+        with _open(source) as image:
+            return _drawn(image, channels, least, cut, upright)
     except OSError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen kinds on damaged files
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def measured(source: str | bytes, *, least: int = 0) -> tuple[int, int]:
-    """The height and the width of what `decoded` gives with the same `least`, from the file's header alone.
+def measured(source: str | bytes, *, least: int = 0, upright: bool = True) -> tuple[int, int]:
+    """The height and the width of what `decoded` gives with the same `least` and `upright`, from the file's header alone.
 
     Raises OSError where that cannot be read.
     """
     try:
         with _open(source) as image:
             _reduce(image, least)
-            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            turned = upright and image.getexif().get(_ORIENTATION, 1) >= 5
             return (image.width, image.height) if turned else (image.height, image.width)
     except OSError:
         raise
     except Exception as error:
         raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def is_turned(source: str) -> bool:
+    """Whether the camera's orientation changes where the pixels of a file lie; False of a file that cannot be read."""
+    try:
+        with unwarned(), _open(source) as image:
+            return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # who decodes it says what is wrong with it
+        return False
 
 
 def of_picture(picture: Image.Image, *, channels: int) -> np.ndarray:
@@ -173,14 +185,10 @@ def _in_threads(look_from: Callable[[int], list[Seen]], starts: range) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-def _pixels(source: str | bytes, channels: int, least: int, cut: Cut | None) -> np.ndarray:
-    with _open(source) as image:
-        return _drawn(image, channels, least, cut)
-
-
-def _drawn(image: Image.Image, channels: int, least: int, cut: Cut | None) -> np.ndarray:
+def _drawn(image: Image.Image, channels: int, least: int, cut: Cut | None, upright: bool = True) -> np.ndarray:
     _reduce(image, least)
-    ImageOps.exif_transpose(image, in_place=True)
+    if upright:
+        ImageOps.exif_transpose(image, in_place=True)
     picture = _eight_bit(image)
     if cut is not None:
         top, left, height, width = cut(picture.height, picture.width)

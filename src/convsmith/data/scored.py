@@ -10,14 +10,14 @@ import numpy as np
 
 from ..errors import DataError
 from .found import find
-from .how import How
+from .how import DETECT, How
 from .images import Skipped, roots_of
 from .load import readable
 from .readers.dataset import Own
 from .readers.names import listed, matched
 from .readers.parts import WHOLE
 from .split import Split
-from .targets import Labels, ManyLabels, Targets
+from .targets import Labels, ManyLabels, Objects, Targets
 
 __all__ = ["NotDivided", "ToScore", "load_to_score"]
 
@@ -53,18 +53,19 @@ def load_to_score(
     divide: str | None = None,
     ruler: str | None = None,
     category: str | None = None,
+    task: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ToScore:
     """Every image of `part` of the data, for a network of `classes` whose answers are of `kind`.
 
     `part` is train, val or test where the data has such parts, or all of it together; by default val, else test, else all.
-    `divide`, `ruler` and `category` are as in `load_data`. Classes are matched by name, and may be fewer than the network's;
-    one image of each is enough.
+    `divide`, `ruler`, `category` and `task` are as in `load_data`. Classes are matched by name, and may be fewer than the
+    network's; one image of each is enough.
 
     Raises:
         DataError: no such part, no image, or classes that the network does not know.
     """
-    how = How(divide, ruler, category)
+    how = How(divide, ruler, category, task or (DETECT if kind is Objects else None))
     how.check()
     found = find(what, root=root, download=download, progress=progress, known=classes, how=how)
     chosen = part or next((name for name in ("val", "test") if name in found.parts), WHOLE)
@@ -112,8 +113,6 @@ def _answered(split: Split, kind: type[Targets], classes: int, name: str) -> Spl
                 )
             return replace(split, targets=Labels(labels.argmax(1)))
         case other if not isinstance(other, kind):
-            points = "points in its pictures" if other.moved else "labels"
-            wanted = "finds points" if kind.moved else "gives each image classes"
-            raise DataError(f"{name} has {points}, and the network {wanted}")
+            raise DataError(f"{name} has {other.said}, and the network {kind.sought}")
         case _:
             return split

@@ -138,6 +138,7 @@ def _given(run: RunFolder, source: Source, part: str | None, own: Own | None, wa
             divide=source.divide,
             ruler=source.ruler,
             category=source.category,
+            task=source.task,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
     except NotDivided as error:

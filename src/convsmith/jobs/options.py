@@ -48,6 +48,7 @@ class Options:
     )
     ruler: str | None = None  # two points, as "nose,eye", whose distance is the scale of an individual
     category: str | None = None  # the one of a COCO file that is wanted
+    task: str | None = None  # detect or pose, where a COCO file has objects with key points
     folds: int | None = None  # cross-validation: as many trainings, each validated on another part
     seed: int = 0
     workers: int = 0
@@ -106,6 +107,7 @@ def source_of(data: Data, options: Options) -> Source:
         divide=None if options.divide is None else _division(options.divide),
         ruler=options.ruler,
         category=options.category,
+        task=options.task,
     )
 
 

@@ -13,6 +13,7 @@ from ..data import NAMES, Arrays, Boxed, Cache, Encoded, Files, ImageData, Input
 from ..data.how import How
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
+from ..data.scenes.drawn import Scenes
 from ..errors import DataError, UserError
 from ..runs import Data as DataRecord
 from ..runs import RunFolder, now, value
@@ -26,6 +27,8 @@ __all__ = [
 
 # Items of a user's own dataset that it is known again by, spread evenly: all where there are no more.
 LOOKED_AT = 256
+# Scenes that are drawn for that: all are drawn by the same lines.
+DRAWN = 16
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Source:
 
     `own`: it is a dataset that lives in Python and in no file. `what` then only describes it, and it has to be given again.
     `val_share` of each class is set aside where the data is not divided, None being the usual share; or `fold` (i, n), the
-    i-th of n parts, counted from 0. `divide`, `ruler` and `category` are of points in pictures, as in `load_data`.
+    i-th of n parts, counted from 0. `divide`, `ruler`, `category` and `task` are of points and objects in pictures, as in
+    `load_data`.
     """
 
     what: str
@@ -52,6 +56,7 @@ class Source:
     divide: str | None = field(default=None, metadata=LATER)
     ruler: str | None = field(default=None, metadata=LATER)
     category: str | None = field(default=None, metadata=LATER)
+    task: str | None = field(default=None, metadata=LATER)
 
     @classmethod
     def of(cls, run: RunFolder) -> Source:
@@ -79,8 +84,10 @@ class Source:
         place: list[object] = [self.what, self.val, self.root, self.pseudo]
         if self.pseudo is not None:  # which of them are drawn depends on these
             place += [self.pseudo_ratio, self.seed]
-        if self.divide is not None or self.category is not None:
+        if (self.divide, self.category, self.task) != (None, None, None):
             place += [self.divide, self.category]
+        if self.task is not None:
+            place.append(self.task)
         # What was set aside is held as well: every seed divides another way, and all of them share one cache.
         inputs = (images.train.inputs, images.val.inputs) if images.divided else (images.train.inputs,)
         digits = hashlib.sha256(repr(place).encode()).hexdigest()[:8]
@@ -105,6 +112,7 @@ class Source:
             divide=self.divide,
             ruler=self.ruler,
             category=self.category,
+            task=self.task,
             progress=lambda done, total: watcher.count("checking images", done, total),
         )
         for note in (*found.notes, *unread(found.skipped)):
@@ -200,8 +208,9 @@ def contents(images: ImageData) -> str:
                 for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
                     digest.update(f"{path.parent.name}/{path.name} {size}\0".encode(errors="surrogateescape"))
-            case Items(steady=True):
-                for i in np.linspace(0, len(inputs) - 1, min(len(inputs), LOOKED_AT)).astype(int).tolist():
+            case Items(steady=True) | Scenes():
+                most = LOOKED_AT if isinstance(inputs, Items) else DRAWN
+                for i in np.linspace(0, len(inputs) - 1, min(len(inputs), most)).astype(int).tolist():
                     digest.update(_pixels(inputs, i))
     return digest.hexdigest()[:16]
 

@@ -4,7 +4,7 @@
 | ----------- | --------------------------------------------------------------------- |
 | `recipe`    | `Recipe`, what it does to images, and the optimisers                  |
 | `schedules` | how the learning rate goes on after the warm-up                       |
-| `policies`  | policies: RandAugment, AutoAugment, jitter, and one for poses         |
+| `policies`  | policies: RandAugment, AutoAugment, jitter, for poses, for objects    |
 | `sized`     | numbers that depend on how big a network is                           |
 """
 
@@ -13,6 +13,7 @@ from .policies import (
     SUB_POLICIES,
     AutoAugment,
     ColourJitter,
+    JitterAugment,
     Operation,
     Policy,
     PoseAugment,
@@ -25,6 +26,7 @@ from .sized import BySize, Size, settled
 
 __all__ = [
     "KINDS", "OPTIMISERS", "POLICIES", "SCHEDULES", "SGD", "SUB_POLICIES", "AdamW", "Augment", "AutoAugment",
-    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "Keep", "Linear", "Norms", "Operation", "Optimiser", "Policy",
-    "PoseAugment", "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Stairs", "Steps", "Untouched", "settled",
+    "BySize", "ColourJitter", "Constant", "Cosine", "Exponential", "JitterAugment", "Keep", "Linear", "Norms", "Operation",
+    "Optimiser", "Policy", "PoseAugment", "Precision", "RMSPropTF", "RandAugment", "Recipe", "Schedule", "Size", "Stairs", "Steps",
+    "Untouched", "settled",
 ]  # fmt: skip

@@ -16,8 +16,8 @@ from ..tagged import Tagged
 from .sized import BySize, every_size
 
 __all__ = [
-    "POLICIES", "SUB_POLICIES", "AutoAugment", "ColourJitter", "Operation", "Policy", "PoseAugment", "RandAugment",
-    "Untouched",
+    "POLICIES", "SUB_POLICIES", "AutoAugment", "ColourJitter", "JitterAugment", "Operation", "Policy", "PoseAugment",
+    "RandAugment", "Untouched",
 ]  # fmt: skip
 
 MOST_LAYERS, MOST_MAGNITUDE = 4, 100
@@ -158,7 +158,28 @@ class PoseAugment(Policy):
             )
 
 
-POLICIES: tuple[type[Policy], ...] = (Untouched, RandAugment, AutoAugment, ColourJitter, PoseAugment)
+@final
+@dataclass(frozen=True)
+class JitterAugment(Policy):
+    """For objects: large scale jitter. The whole picture is shown at `scale`, a number uniform in its range, of the size at which
+    it just fits; what is too large is cut off anywhere, what is too small stands at the top left of black.
+
+    After tensorflow/tpu's detection models, whose range is 0.1 to 2, with SpineNet 0.5 to 2. Small data asks for less: 0.5 to
+    1.5. The mirror of `augment.mirror` comes before it, so that the picture still stands at the left.
+    """
+
+    kind: ClassVar[str] = "jitter"
+    scale: tuple[float, float] = (0.1, 2.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= MOST_SCALE:
+            raise ValueError(
+                f"augment.policy.scale is {self.scale}; it needs 0 < least <= most, and no more than {MOST_SCALE}"
+            )
+
+
+POLICIES: tuple[type[Policy], ...] = (Untouched, RandAugment, AutoAugment, ColourJitter, PoseAugment, JitterAugment)
 
 Choice = tuple[Operation, float, int]
 _O = Operation

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 from ..arch.part import Ramp
 from ..ranges import MOST, above, at_least, check_numbers, within
 from ..tagged import LATER, Tagged
-from .policies import POLICIES, Policy, Untouched
+from .policies import POLICIES, JitterAugment, Policy, Untouched
 from .schedules import SCHEDULES, Cosine, Schedule
 from .sized import BySize, every_size
 
@@ -150,6 +150,10 @@ class Augment:
         for name, chance in (("mirror", self.mirror), ("erase", self.erase)):
             if not 0 <= chance <= 1:
                 raise ValueError(f"augment.{name} is {chance}; a probability lies between 0 and 1")
+        if self.crops and isinstance(self.policy, JitterAugment):
+            raise ValueError(
+                f"augment.crop is {self.crop}, and the policy jitter crops by itself: leave out one of them"
+            )
 
     @property
     def crops(self) -> bool:

@@ -99,6 +99,9 @@ def _lopsided(known: Known) -> str:
             f"'{least}' is labelled in {plural(counts[least], 'image')} to train on, '{most}' in {counts[most]}: what is not "
             "labelled is learnt to be nowhere; --set task.mask_absent=true leaves it out"
         )
+    if known.data.objects:
+        few = plural(counts[least], "image")
+        return f"'{least}' is in {few} to train on, '{most}' in {counts[most]}: little is learnt of the first"
     return (
         f"{counts[most] / counts[least]:.0f} to 1 between classes: {plural(counts[most], 'image')} of '{most}' to train on, "
         f"{counts[least]} of '{least}'; --class-weights balanced gives them the same say"
@@ -108,8 +111,8 @@ def _lopsided(known: Known) -> str:
 def _few_to_validate(known: Known) -> str:
     n = known.data.val
     if (
-        not 0 < n < FEW_TO_VALIDATE or known.data.points
-    ):  # points are counted one by one, and an interval goes by individuals
+        not 0 < n < FEW_TO_VALIDATE or known.data.points or known.data.objects
+    ):  # points and objects are counted one by one, and an interval goes by individuals or by images
         return ""
     return f"{plural(n, 'validation image')}: the 95 % interval of a score is up to {100 * 1.96 / math.sqrt(n):.0f} points wide"
 

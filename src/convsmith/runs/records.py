@@ -180,10 +180,11 @@ class Data(Record):
     points: bool = (
         False  # what are called classes are names of points, and `per_class` counts the pictures that show them
     )
+    objects: tuple[int, ...] = ()  # in the pictures to train on and to validate on, where these have objects
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals", "points")
+        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals", "points", "objects")
         return [name for name in own if not vars(self)[name]]
 
 

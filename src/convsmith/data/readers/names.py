@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import DataError, nearest
 from ..split import Split
-from ..targets import Joints, Labels, ManyLabels
+from ..targets import Joints, Labels, ManyLabels, Objects
 
 __all__ = ["listed", "matched", "renumbered", "worded"]
 
@@ -35,7 +35,7 @@ def renumbered(split: Split, names: tuple[str, ...], classes: tuple[str, ...], w
     _refuse_beyond(split, names, where)
     for name in names:
         if name not in classes:
-            what, whole = ("body part", "body parts") if split.targets.moved else ("class", "classes")
+            what, whole = split.targets.names
             raise DataError(
                 f"{what} '{name}' of {where} is not among the {len(classes)} training {whole}{nearest(name, classes)}"
             )
@@ -90,5 +90,7 @@ def _numbered(split: Split, names: tuple[str, ...], classes: tuple[str, ...]) ->
             return replace(split, targets=ManyLabels(wide))
         case Joints():
             return replace(split, targets=split.targets.in_order(classes))
+        case Objects():
+            return replace(split, targets=split.targets.in_order(names, classes))
         case _:
             return split

@@ -18,7 +18,7 @@ from ...units import plural
 from ..images import ImageData
 from ..inputs import Encoded, Files, Inputs
 from ..split import Split
-from ..targets import Labels
+from ..targets import Labels, ManyLabels
 from .below import look_below
 from .names import listed
 from .npz import read_images
@@ -158,7 +158,8 @@ def with_pseudo(images: ImageData, pseudo: PseudoLabels, *, ratio: float, seed: 
     if not ratio > 0:
         raise DataError(f"--pseudo-ratio must be above 0; got {ratio}")
     if not isinstance(images.train.targets, Labels):
-        have = "joints" if images.train.targets.moved else "any number of classes"
+        many = isinstance(images.train.targets, ManyLabels)
+        have = "any number of classes" if many else images.train.targets.said
         raise DataError(f"pseudo-labels are one class for each image, and those of {images.name} have {have}")
     unknown = sorted({name for _, name, _ in pseudo.rows} - set(images.classes))
     if unknown:

@@ -85,6 +85,9 @@ class Joints(Targets):
     """
 
     moved: ClassVar[bool] = True
+    said: ClassVar[str] = "points in its pictures"
+    sought: ClassVar[str] = "finds points"
+    names: ClassVar[tuple[str, str]] = ("body part", "body parts")
 
     xy: np.ndarray
     body: Body

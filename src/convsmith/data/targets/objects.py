@@ -61,11 +61,11 @@ class Truth:
 class Instances:
     """Objects of one batch of N pictures, as training is shown them, and the whole truth of each.
 
-    `boxes`, N of float32 ⟨n,4⟩, are in pixels of what the network is shown, clipped to it; `labels`, N of int64 ⟨n⟩, count from
-    1; `masks`, N of uint8 ⟨n,112,112⟩, are 1 inside and 0 outside, spread over the clipped box: entry (i, j) is the mask at the
-    point that lies (j + 1/2)/112 along the box and (i + 1/2)/112 down it. They are None where there are boxes only. What is less
-    than a pixel wide or high, what lies outside and what is a crowd is left out here; `truth` has all of it, untouched, in the
-    pictures' own pixels. `moves` lead from one to the other.
+    `boxes`, N of float32 ⟨n,4⟩, are in pixels of what the network is shown, clipped to it and to the picture; `labels`, N of
+    int64 ⟨n⟩, count from 1; `masks`, N of uint8 ⟨n,112,112⟩, are 1 inside and 0 outside, spread over the clipped box: entry (i, j)
+    is the mask at the point that lies (j + 1/2)/112 along the box and (i + 1/2)/112 down it. They are None where there are
+    boxes only. What is less than a pixel wide or high, what lies outside and what is a crowd is left out here; `truth` has all
+    of it, untouched, in the pictures' own pixels. `moves` lead from one to the other.
     """
 
     boxes: tuple[Tensor, ...]
@@ -101,6 +101,8 @@ class Objects(Targets):
     """
 
     moved: ClassVar[bool] = True
+    said: ClassVar[str] = "objects in its pictures"
+    sought: ClassVar[str] = "finds objects"
 
     truths: tuple[Truth, ...]
     category_ids: tuple[int, ...]
@@ -109,6 +111,11 @@ class Objects(Targets):
     def masked(self) -> bool:
         """Whether each object has a mask."""
         return bool(self.truths) and all(one.rles is not None for one in self.truths)
+
+    @property
+    def number(self) -> int:
+        """How many objects there are, crowds not among them."""
+        return sum(int((~one.crowd).sum()) for one in self.truths)
 
     def __len__(self) -> int:
         return len(self.truths)
@@ -223,7 +230,8 @@ def _seen(
     truth: Truth, move: Move, sides: tuple[int, int] | None, masked: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The boxes, labels and masks of one picture as it is shown: of objects that can be told, and are to be found."""
-    x1, y1, x2, y2 = (truth.boxes[:, k] - 0.5 for k in range(4))
+    high, wide = truth.size
+    x1, y1, x2, y2 = (np.clip(truth.boxes[:, k], 0, (wide, high)[k % 2]) - 0.5 for k in range(4))
     corners = move.points(np.stack([np.stack(xy, -1) for xy in ((x1, y1), (x2, y1), (x1, y2), (x2, y2))])) + 0.5
     boxes = np.concatenate((corners.min(0), corners.max(0)), axis=-1)
     if sides is not None:
@@ -244,14 +252,17 @@ def _sampled(rle: bytes, size: tuple[int, int], box: np.ndarray, move: Move) -> 
     """The mask over a box of what is shown, uint8 ⟨112,112⟩, by the picture's pixel that each point falls into; None where no
     pixel of it is met."""
     middles = (np.arange(CROP) + 0.5) / CROP
-    x, y = box[0] + middles * (box[2] - box[0]), box[1] + middles * (box[3] - box[1])
-    points = move.back(np.stack(np.broadcast_arrays(x[None, :], y[:, None]), -1) - 0.5)
-    column, row = np.floor(points + 0.5).astype(np.int64).transpose(2, 0, 1)
+    x, y = box[0] + middles * (box[2] - box[0]) - 0.5, (box[1] + middles * (box[3] - box[1]) - 0.5)[:, None]
+    # A row and a column of numbers, which is all there is to an upright move, are a hundredth of the points.
+    column, row = (
+        np.floor((along * x if along else 0.0) + (down * y if down else 0.0) + (origin + 0.5)).astype(np.int64)
+        for along, down, origin in move.rows
+    )
     within = (column >= 0) & (row >= 0) & (column < size[1]) & (row < size[0])
     if not within.any():
         return None
-    left, top = int(column[within].min()), int(row[within].min())
-    right, bottom = int(column[within].max()) + 1, int(row[within].max()) + 1
+    left, top = max(0, int(column.min())), max(0, int(row.min()))
+    right, bottom = min(size[1], int(column.max()) + 1), min(size[0], int(row.max()) + 1)
     part = decoded_part(rle, size, (top, left, bottom - top, right - left))
     crop = part[np.clip(row - top, 0, bottom - top - 1), np.clip(column - left, 0, right - left - 1)] & within
     return crop.astype(np.uint8) if crop.any() else None

@@ -30,6 +30,9 @@ class Targets(ABC):
     where the picture's pixels go."""
 
     moved: ClassVar[bool] = False
+    said: ClassVar[str] = "labels"  # what data has that has such
+    sought: ClassVar[str] = "gives each image classes"  # what a network does that is trained on such
+    names: ClassVar[tuple[str, str]] = ("class", "classes")  # what its names are of, one and several
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from ...inputs import Boxed, Files
 from ...pictures import measured
 from ...split import Split
 from ...targets import Joints
+from ..cocofile import CocoFile
 from ..names import listed, worded
 from ..parts import Part
 from .bodies import body_of
@@ -47,8 +45,8 @@ def read_coco(path: Path, category: str | None, ruler: str | None) -> Part:
     Raises:
         DataError: no key points, or several categories of which none was chosen.
     """
-    file = _File(path, _json(path))
-    chosen = file.category(category)
+    file = CocoFile.at(path)
+    chosen = _category(file, category)
     names = tuple(worded(str(name)) for name in chosen["keypoints"])
     bones = [(int(one) - 1, int(other) - 1) for one, other in chosen.get("skeleton") or []]
     if any(end not in range(len(names)) for bone in bones for end in bone):
@@ -69,13 +67,14 @@ def read_coco(path: Path, category: str | None, ruler: str | None) -> Part:
         notes.append(f"left out, since they are crowds: {plural(len(crowds), 'annotation')}")
 
     rows, lost = [], {}
+    why: dict[object, str] = {}  # a picture cannot be used, empty where it can
     for one, xy in labelled:
         image = file.image(one)
         place = file.place(image)
-        if image["id"] not in file.why:
-            file.why[image["id"]] = _unfit(place, image)
-        if file.why[image["id"]]:
-            lost[str(place)] = file.why[image["id"]]
+        if image["id"] not in why:
+            why[image["id"]] = _unfit(place, image)
+        if why[image["id"]]:
+            lost[str(place)] = why[image["id"]]
         else:
             rows.append((image, place, xy, _box(one, image, xy)))
     skipped = tuple(Skipped(name, why) for name, why in lost.items())
@@ -90,78 +89,18 @@ def read_coco(path: Path, category: str | None, ruler: str | None) -> Part:
     return Part(Split(inputs, joints, groups), body.names, skipped=skipped, notes=tuple(notes))
 
 
-@dataclass(frozen=True, eq=False)
-class _File:
-    """A file of annotations; `why` says of each picture that was looked at why it cannot be used, empty where it can."""
-
-    path: Path
-    found: Mapping[str, Any]
-
-    @cached_property
-    def why(self) -> dict[object, str]:
-        return {}
-
-    def of(self, key: str) -> list[dict[str, Any]]:
-        rows = self.found.get(key)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise DataError(f"{self.path} is no file of COCO's: it has no list '{key}'")
-        return rows
-
-    @cached_property
-    def images(self) -> dict[object, dict[str, Any]]:
-        rows = self.of("images")
-        if not all("id" in row and "file_name" in row for row in rows):
-            raise DataError(f"{self.path}: an image without id or file_name")
-        return {row["id"]: row for row in rows}
-
-    def category(self, name: str | None) -> dict[str, Any]:
-        known = [one for one in self.of("categories") if one.get("keypoints")]
-        if not known:
-            raise DataError(f"{self.path} has no key points: none of its categories names any")
-        names = [str(one.get("name")) for one in known]
-        if name is None and len(known) > 1:
-            raise DataError(f"{self.path} has several categories: say with --category which of {listed(names)}")
-        if name is not None and name not in names:
-            raise DataError(
-                f"--category: {self.path} has no '{name}' with key points{nearest(name, names)}; it has {listed(names)}"
-            )
-        return known[0 if name is None else names.index(name)]
-
-    def image(self, annotation: Mapping[str, Any]) -> dict[str, Any]:
-        found = self.images.get(annotation.get("image_id"))
-        if found is None:
-            raise DataError(
-                f"{self.path}: annotation {annotation.get('id')} is of image {annotation.get('image_id')}, which is not there"
-            )
-        return found
-
-    @cached_property
-    def _folder(self) -> Path:
-        """Where the pictures lie: beside the file, or in a folder called images, or after what the file is called."""
-        last = self.path.stem.rsplit("_", 1)[-1]
-        parent = self.path.parent
-        places = [
-            parent / "images",
-            parent,
-            parent.parent / "images",
-            parent.parent / last,
-            parent.parent / "images" / last,
-        ]
-        first = [str(row["file_name"]) for row in list(self.images.values())[:9]]
-        return next((one for one in places if any((one / name).is_file() for name in first)), places[0])
-
-    def place(self, image: Mapping[str, Any]) -> Path:
-        return self._folder / str(image["file_name"])
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path} is no file of COCO's: it holds a {type(found).__name__}")
-    return found
+def _category(file: CocoFile, name: str | None) -> dict[str, Any]:
+    known = [one for one in file.of("categories") if one.get("keypoints")]
+    if not known:
+        raise DataError(f"{file.path} has no key points: none of its categories names any")
+    names = [str(one.get("name")) for one in known]
+    if name is None and len(known) > 1:
+        raise DataError(f"{file.path} has several categories: say with --category which of {listed(names)}")
+    if name is not None and name not in names:
+        raise DataError(
+            f"--category: {file.path} has no '{name}' with key points{nearest(name, names)}; it has {listed(names)}"
+        )
+    return known[0 if name is None else names.index(name)]
 
 
 def _points(annotation: Mapping[str, Any], joints: int, path: Path) -> np.ndarray:
