@@ -18,7 +18,9 @@ from .convs.plain import PlainConv
 from .convs.scaled_ws import Guard, ScaledWS
 from .heads.classifier import PooledClassifier
 from .heads.keypoints import Keypoints, keypoints_for, posed
+from .heads.mask_rcnn import MaskRCNN, detector
 from .mixers.lambda_ import Lambda
+from .necks.fpn import FPN, Form, Top
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
 from .norms.group import GroupNorm
@@ -28,6 +30,7 @@ from .stems.conv import ConvStem
 from .stems.deep import DeepStem, Halving
 
 __all__ = [
+    "FPN",
     "PARTS",
     "SE",
     "BasicBlock",
@@ -39,6 +42,7 @@ __all__ = [
     "EvoNorm",
     "EvoNormKind",
     "EvoNormLinear",
+    "Form",
     "GhostBottleneck",
     "GroupNorm",
     "Guard",
@@ -46,6 +50,7 @@ __all__ = [
     "Keypoints",
     "Lambda",
     "MBConv",
+    "MaskRCNN",
     "NFBottleneck",
     "NFRegNetBlock",
     "NoNorm",
@@ -54,6 +59,8 @@ __all__ = [
     "PreActBottleneck",
     "ScaledWS",
     "Shortcut",
+    "Top",
+    "detector",
     "keypoints_for",
     "posed",
 ]
@@ -81,6 +88,8 @@ PARTS: tuple[type[Part], ...] = (
     # ends
     ConvStem,
     DeepStem,
+    FPN,
     PooledClassifier,
     Keypoints,
+    MaskRCNN,
 )
