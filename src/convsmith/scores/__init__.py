@@ -6,11 +6,12 @@ them. Folders of version 0.1, whose `scores.json` has no list of metrics, are re
 
 from .blocks import Block, Confusion, Mistake, Mistakes, Pose, Poses, Table
 from .kinds import BLOCKS
-from .metrics import Interval, Metric, Unit, headline_among, named, said, worth_of
+from .metrics import TABLED, Interval, Metric, Unit, headline_among, named, said, worth_of
 from .objects import Curve, Curves, ErrorKind, ErrorKinds, Scene, Scenes, Thing
 from .scores import Scores
 
 __all__ = [
-    "BLOCKS", "Block", "Confusion", "Curve", "Curves", "ErrorKind", "ErrorKinds", "Interval", "Metric", "Mistake", "Mistakes",
-    "Pose", "Poses", "Scene", "Scenes", "Scores", "Table", "Thing", "Unit", "headline_among", "named", "said", "worth_of",
+    "BLOCKS", "TABLED", "Block", "Confusion", "Curve", "Curves", "ErrorKind", "ErrorKinds", "Interval", "Metric", "Mistake",
+    "Mistakes", "Pose", "Poses", "Scene", "Scenes", "Scores", "Table", "Thing", "Unit", "headline_among", "named", "said",
+    "worth_of",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["KNOWN", "Interval", "Metric", "Unit", "headline_among", "named", "said", "worth_of"]
+__all__ = ["KNOWN", "TABLED", "Interval", "Metric", "Unit", "headline_among", "named", "said", "worth_of"]
 
 Interval = tuple[float, float]
 
@@ -147,9 +147,11 @@ _COCO = {
     "ar1": "AR of 1", "ar10": "AR of 10", "ar100": "AR of 100", "ar_small": "AR of small", "ar_medium": "AR of medium",
     "ar_large": "AR of large",
 }  # fmt: skip
-KNOWN |= {
+_DETECTED = {
     f"{of}_{name}": (f"{of} {label}", Unit.SHARE, True) for of in ("mask", "box") for name, label in _COCO.items()
 }
+KNOWN |= _DETECTED
+TABLED = frozenset(_DETECTED)  # so many that they are read in a table
 
 
 def named(name: str, value: float, interval: Interval | None = None) -> Metric:
