@@ -60,9 +60,7 @@ def crossings(draw: st.DrawFn) -> ArchSpec:
 
 
 @given(crossings())
-@settings(
-    max_examples=40
-)  # the most of all tests, as so many ideas meet; each builds two networks and trains one a step
+@settings(max_examples=40)  # the most of all tests: so many ideas meet here
 def test_a_crossing_is_a_network_like_the_others(arch: ArchSpec) -> None:
     note(str([stage.block.describe() for stage in arch.stages]))
     assert from_json(arch.to_json()) == arch
