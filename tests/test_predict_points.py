@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 import convsmith as cs
+from commands import TINY
 from convsmith.arch import ArchSpec
 from convsmith.cli import main
 from convsmith.data import Move
@@ -29,7 +31,8 @@ NAMES = ("nose", "left", "right")
 
 @pytest.fixture(scope="module")
 def spec() -> ArchSpec:
-    return posed(cs.spec("mobilenetv2_035").with_resolution(64), 3)
+    plain = cs.spec("mobilenetv2_035").with_resolution(64)
+    return posed(replace(plain, stages=tuple(replace(stage, depth=1) for stage in plain.stages)), 3)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +203,7 @@ def test_a_film_that_is_none(file: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_classifier_draws_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
-    network = build(cs.spec("mobilenetv2_035").with_resolution(32), seed=0).eval()
+    network = build(cs.spec(TINY), seed=0).eval()
     cs.export(network, tmp_path / "c.onnx")
     asked = ["predict", tmp_path / "c.onnx", tmp_path / "a.png", "--pictures", tmp_path / "drawn"]
     assert main([str(word) for word in asked]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +28,22 @@ from convsmith.runs import Limit, RunFolder
 from convsmith.supernet import SPACES, Axes, Space
 from convsmith.units import Budget
 from convsmith.watcher import Watcher
+from farms import Here
 from supernets import TINY
+from unexported import unexported
 
 TO = "450k-macs,1000ms"
 HOW = SearchOptions(rounds=1, per_round=3, threads=2, scorers=1)
 # Two epochs of a network this small learn nothing; what is tested is that everything agrees.
 OPTIONS = Options(settings=("epochs=2", "batch=256"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_timed() -> Iterator[None]:
+    """Of the dozen children by which milliseconds are predicted, four: each is exported, which takes seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("convsmith.jobs.search.predicted.FITTED", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +121,8 @@ def test_a_search_that_was_stopped_chooses_the_same(searched: RunFolder, tmp_pat
     shutil.rmtree(copy / "children")
     lines = (copy / "children.jsonl").read_text().splitlines(keepends=True)
     (copy / "children.jsonl").write_text("".join(lines[: len(lines) // 2]) + lines[-1][:9])
-    resumed = resume_search(RunFolder.open(copy))
+    with unexported():
+        resumed = resume_search(RunFolder.open(copy))
     old, new = searched.front, resumed.front
     assert new.winners == old.winners
     assert sorted(new.tried) == sorted(old.tried)
@@ -183,7 +195,10 @@ def test_a_limit_that_the_shipped_file_is_over_is_said(searched: RunFolder) -> N
 # ---- beside each other -----------------------------------------------------------------------------------------------
 
 
-def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: RunFolder, tmp_path: Path) -> None:
+def test_two_processes_score_as_one_does_and_foils_are_trained_once(
+    searched: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convsmith.jobs.studies.trials.Farm", Here)  # of the foils alone
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
     for name in ("front.json", "report.html", "children.jsonl"):
@@ -192,7 +207,8 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
     config = json.loads((copy / "config.json").read_text())
     config["how"] |= {"scorers": 2, "against": ["mobilenetv1_025", "mobilenetv2_035@resolution"]}
     (copy / "config.json").write_text(json.dumps(config))
-    run = resume_search(RunFolder.open(copy))
+    with unexported():
+        run = resume_search(RunFolder.open(copy))
     assert run.front.winners == searched.front.winners
     known = [
         sorted(path.read_text().splitlines()) for path in (copy / "children.jsonl", searched.file("children.jsonl"))
