@@ -277,7 +277,7 @@ class Head(Part):
     borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
     `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
     `purpose` is the kind of task that it is for where nobody says. `behind` are the beginnings of the keys of all that is no
-    part of the trunk and learns at a rate of its own, where that is more than `named`.
+    part of the trunk and learns at a rate of its own, where that is more than `named`. `alone`: a file takes one image at a time.
     """
 
     outputs: ClassVar[tuple[str, ...]]
@@ -286,11 +286,17 @@ class Head(Part):
     decides: ClassVar[bool] = False
     purpose: ClassVar[str] = "classify"
     behind: ClassVar[tuple[str, ...]] = ()
+    alone: ClassVar[bool] = False
 
     @property
     def every(self) -> bool:
         """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
         return False
+
+    @property
+    def puts_out(self) -> tuple[str, ...]:
+        """Those of `outputs` that a file of this head puts out."""
+        return self.outputs
 
     @property
     @abc.abstractmethod

@@ -247,7 +247,7 @@ def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None =
         image.mean,
         image.std,
         tuple(classes),
-        outputs=spec.head.outputs,
+        outputs=spec.head.puts_out,
         task=kind,
         activation="none" if spec.head.decides else task.activation,
         resize=WHOLE if spec.head.whole else RESIZE,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from ....layers.detection import Detections, Settings, find
+from ....layers.detection import Detections, Settings, find, find_fixed
 
-__all__ = ["Detector"]
+__all__ = ["Deployed", "Detector"]
 
 
 class Detector(nn.Module):
@@ -23,5 +24,25 @@ class Detector(nn.Module):
 
     def forward(self, maps: tuple[Tensor, ...]) -> Detections:
         """What is found on a canvas of as many pixels as the finest map has cells times its stride."""
-        height, width = (side * self.settings.strides[0] for side in maps[0].shape[2:])
-        return find(self, maps, (height, width), self.settings)
+        return find(self, maps, self.canvas(maps), self.settings)
+
+    def canvas(self, maps: tuple[Tensor, ...]) -> tuple[int, int]:
+        """Its height and width."""
+        height, width = (int(side) * self.settings.strides[0] for side in maps[0].shape[2:])
+        return height, width
+
+
+class Deployed(nn.Module):
+    """What is found as a file puts it out: boxes ⟨N,D,4⟩, scores ⟨N,D⟩, labels ⟨N,D⟩ and, with masks, ⟨N,D,28,28⟩. In a file N is 1, and
+    the same work is done for every image (`layers.detection.fixed`)."""
+
+    def __init__(self, head: Detector) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if torch.compiler.is_exporting():
+            return find_fixed(self.head, maps, self.head.canvas(maps), self.head.settings)
+        found = self.head(maps)
+        kept = (found.boxes, found.scores, found.labels)
+        return kept if found.masks is None else (*kept, found.masks)

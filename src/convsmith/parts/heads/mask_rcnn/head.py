@@ -13,7 +13,7 @@ from ....errors import UserError
 from ....layers.detection import Geometry, Settings
 from ....ranges import above, at_least
 from ...necks.fpn import Form
-from .detector import Detector
+from .detector import Deployed, Detector
 from .units import BoxUnit, MaskUnit, Proposals, ProposalUnit
 
 __all__ = ["MaskRCNN"]
@@ -44,6 +44,7 @@ class MaskRCNN(Head):
     whole: ClassVar[bool] = True
     decides: ClassVar[bool] = True
     purpose: ClassVar[str] = "detect"
+    alone: ClassVar[bool] = True
     behind: ClassVar[tuple[str, ...]] = ("neck.", "head.")
     classes: int
     scale: float = 8.0
@@ -79,6 +80,10 @@ class MaskRCNN(Head):
             raise ValueError("mask_rcnn.ratios needs one width / height at least, such as 1.0")
         for ratio in self.ratios:
             above("mask_rcnn.ratios", ratio, 0)
+
+    @property
+    def puts_out(self) -> tuple[str, ...]:
+        return self.outputs if self.masks else self.outputs[:-1]
 
     @property
     def n_names(self) -> int:
@@ -139,6 +144,10 @@ class MaskRCNN(Head):
         rpn = units["head.rpn"]
         strides = rpn.strides if isinstance(rpn, Proposals) else (1,)
         return Detector(rpn, units["head.box"], units.get("head.mask"), self.settings(strides))
+
+    def deployed(self, head: nn.Module) -> nn.Module:
+        assert isinstance(head, Detector)
+        return Deployed(head)
 
     def widened(self, grow: Callable[[float], int]) -> Self:
         return replace(
