@@ -33,8 +33,8 @@ class Detector(nn.Module):
 
 
 class Deployed(nn.Module):
-    """What is found as a file puts it out: boxes ⟨N,D,4⟩, scores ⟨N,D⟩, labels ⟨N,D⟩ and, with masks, ⟨N,D,28,28⟩. In a file N is 1, and
-    the same work is done for every image (`layers.detection.fixed`)."""
+    """What is found as a file puts it out: boxes ⟨N,D,4⟩, scores ⟨N,D⟩, labels ⟨N,D⟩ and with masks ⟨N,D,28,28⟩. In a file N is 1,
+    and the same work is done for every image (`layers.detection.fixed`)."""
 
     def __init__(self, head: Detector) -> None:
         super().__init__()
