@@ -21,6 +21,7 @@ from .heads.keypoints import Keypoints, keypoints_for, posed
 from .heads.mask_rcnn import MaskRCNN, detector
 from .mixers.lambda_ import Lambda
 from .necks.fpn import FPN, Form, Top
+from .necks.spinenet import SpineNet
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
 from .norms.group import GroupNorm
@@ -59,6 +60,7 @@ __all__ = [
     "PreActBottleneck",
     "ScaledWS",
     "Shortcut",
+    "SpineNet",
     "Top",
     "detector",
     "keypoints_for",
@@ -89,6 +91,7 @@ PARTS: tuple[type[Part], ...] = (
     ConvStem,
     DeepStem,
     FPN,
+    SpineNet,
     PooledClassifier,
     Keypoints,
     MaskRCNN,

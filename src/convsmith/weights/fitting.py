@@ -253,7 +253,9 @@ def _nearest_variant(spec: ArchSpec, state: State) -> str:
     trunk = sum(t.numel() for key, t in state.items() if not key.endswith(_STATISTICS))
     trunk -= sum(tensor.numel() + len(tensor) for tensor in linear)
     # The ledger's counts are of 1000 classes.
-    sizes = {row.name: row.params - 1000 * (_features(family_member(row.name)) + 1) for row in published()}
+    sizes = {
+        row.name: row.params - 1000 * (_features(family_member(row.name)) + 1) for row in published(task="classify")
+    }
     near = sorted(sizes.keys() & set(family_names()), key=lambda name: abs(sizes[name] - trunk))[:8]
     wanted = _multiset(tensor.shape for tensor in state.values())
     for name in near:

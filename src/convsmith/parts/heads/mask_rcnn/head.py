@@ -139,8 +139,13 @@ class MaskRCNN(Head):
         return Detector(rpn, units["head.box"], units.get("head.mask"), self.settings(strides))
 
     def widened(self, grow: Callable[[float], int]) -> Self:
-        widths = {name: grow(getattr(self, name)) for name in ("rpn_width", "box_width", "fc_width", "mask_width")}
-        return replace(self, **widths)
+        return replace(
+            self,
+            rpn_width=grow(self.rpn_width),
+            box_width=grow(self.box_width),
+            fc_width=grow(self.fc_width),
+            mask_width=grow(self.mask_width),
+        )
 
     def describe(self) -> str:
         many = "kind" if self.classes == 1 else "kinds"

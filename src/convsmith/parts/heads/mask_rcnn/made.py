@@ -38,7 +38,7 @@ def detector(spec: ArchSpec, classes: int, **choices: Any) -> ArchSpec:
     if neck is None:
         head = spec.head
         neck = FPN(activated=head.activated if isinstance(head, PooledClassifier) else True)
-    allowed = {**_names(neck), **_names(MaskRCNN(1))}
+    allowed = {**_names(neck), **_names(MaskRCNN(1)), "width": None}
     for name in choices:
         if name not in allowed:
             raise UserError(f"a detector has no '{name}'{nearest(name, allowed)}; it has {', '.join(sorted(allowed))}")
