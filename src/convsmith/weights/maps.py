@@ -33,6 +33,7 @@ class Dialect(StrEnum):
     OURS = "convsmith"
     TIMM = "timm"
     TORCHVISION = "torchvision"
+    TORCHVISION_DETECTION = "torchvision-detection"
     LITE = "efficientnet-lite"
 
 
@@ -63,8 +64,8 @@ def names(spec: ArchSpec, dialect: Dialect) -> dict[str, str]:
     found = {}
     for key in shapes(spec):
         match = next(((m, template) for rule, template in compiled if (m := rule.fullmatch(key))), None)
-        if match is None and key.startswith("head.") and not isinstance(spec.head, PooledClassifier):
-            found[key] = key  # a head that no package has: in their files its weights have no name
+        if match is None and key.startswith(("neck.", "head.")) and not isinstance(spec.head, PooledClassifier):
+            found[key] = key  # what no package has behind this trunk: in their files its weights have no name
             continue
         if match is None:
             raise LookupError(f"{dialect} has no name for {key} of {spec.name}")
