@@ -195,11 +195,13 @@ def _telling(spec: ArchSpec) -> tuple[str, ...]:
 
 def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpec:
     """`spec` with its head for as many names as the file's, told by the weights: they have rows for each name."""
+    n = spec.head.n_names
     for key in _telling(spec):
         rows, own = state.get(theirs[key]), shapes(spec)[key][0]
-        each, left = divmod(own, spec.head.n_names)
-        if rows is not None and not left and not len(rows) % each:
-            return spec.with_classes(len(rows) // each)
+        each = shapes(spec.with_classes(n + 1))[key][0] - own
+        others = own - n * each  # a background's, of a detector
+        if rows is not None and len(rows) > others and not (len(rows) - others) % each:
+            return spec.with_classes((len(rows) - others) // each)
     return spec
 
 

@@ -36,6 +36,7 @@ class Dialect(StrEnum):
     OURS = "convsmith"
     TIMM = "timm"
     TORCHVISION = "torchvision"
+    TORCHVISION_DETECTION = "torchvision-detection"
     LITE = "efficientnet-lite"
 
 

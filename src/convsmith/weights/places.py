@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..arch import ArchSpec
+from .dialects import renewed
 from .maps import BEHIND, Dialect, State, dialects, names
 
 __all__ = ["Found", "found"]
@@ -35,6 +36,7 @@ class Found:
 
 def found(spec: ArchSpec, state: State) -> Found:
     """The weights in `state` that carry most of the names of `spec`'s trunk, averaged ones where as many are."""
+    state = renewed(state)
     counts = {
         (dialect, beginning): count
         for dialect in dialects(spec)
