@@ -123,18 +123,17 @@ def runs_of(counts: bytes | str | Sequence[int], size: tuple[int, int]) -> np.nd
     return runs
 
 
-def area_of(counts: bytes) -> int:
+def area_of(runs: np.ndarray) -> int:
     """How many pixels are inside."""
-    return int(from_string(counts)[1::2].sum())
+    return int(runs[1::2].sum())
 
 
-def extent_of(counts: bytes, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def extent_of(runs: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """The smallest rectangle around what is inside, (x1, y1, x2, y2) in corners of pixels; None of an empty mask.
 
     A run that reaches beyond its column covers it from the top or to the bottom.
     """
-    runs, height = from_string(counts), size[0]
-    ends = np.cumsum(runs)
+    height, ends = size[0], np.cumsum(runs)
     inside = runs[1::2] > 0
     first, last = ends[0:-1:2][inside[: len(ends) // 2]], ends[1::2][inside] - 1
     if not len(last):

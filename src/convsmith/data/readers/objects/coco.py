@@ -10,10 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ....errors import DataError, nearest
-from ....rle import area_of, extent_of, runs_of, to_string
+from ....rle import area_of, extent_of, from_string, runs_of, to_string
 from ....units import plural
 from ...images import Skipped
 from ...inputs import Files
@@ -138,14 +136,15 @@ class _Reader:
         number = row.get("id")
         crowd = bool(row.get("iscrowd"))
         rle = self._mask(row, size) if self.masked else None
-        if crowd and self.masked and rle is None:
+        runs = None if rle is None else from_string(rle)
+        if crowd and self.masked and runs is None:
             mended.note("left out, since they are crowds without a region", number)
             return None
-        area = None if rle is None else area_of(rle)
+        area = None if runs is None else area_of(runs)
         if area == 0:
             mended.note("left out, since their masks have no pixel", number)
             return None
-        around = None if rle is None else extent_of(rle, size)
+        around = None if runs is None else extent_of(runs, size)
         if row.get("bbox") is None and around is not None:
             mended.note("boxes that are not there are taken from the masks", number)
             box = (float(around[0]), float(around[1]), float(around[2]), float(around[3]))
@@ -213,16 +212,14 @@ def _once(values: list[Any], what: str) -> None:
 
 
 def _runs(found: Mapping[str, Any], size: tuple[int, int]) -> bytes:
-    """Runs as they are, once they are known to be of the picture; a list of lengths as a string. Raises ValueError."""
+    """Runs as a string, once they are known to be of the picture. Raises ValueError."""
     own, counts = found.get("size"), found.get("counts")
     if not isinstance(own, list) or tuple(own) != size:
         raise ValueError(f"its size is {own}, and the picture's height and width are {list(size)}")
-    if isinstance(counts, str):
-        runs_of(counts, size)
-        return counts.encode("ascii")
-    if not isinstance(counts, list) or not all(isinstance(one, int) for one in counts):
+    if not isinstance(counts, str) and not (isinstance(counts, list) and all(isinstance(one, int) for one in counts)):
         raise ValueError("its counts are neither a string nor whole numbers")
-    return to_string(runs_of(counts, size))
+    runs = runs_of(counts, size)
+    return counts.encode("ascii") if isinstance(counts, str) else to_string(runs)
 
 
 def _polygons(found: object) -> list[list[float]]:
@@ -239,8 +236,9 @@ def _polygons(found: object) -> list[list[float]]:
 
 def _apart(box: tuple[float, float, float, float], around: tuple[int, int, int, int]) -> bool:
     """Whether a box cannot be that of a mask of this extent."""
-    low, high = np.maximum(box[:2], around[:2]), np.minimum(box[2:], around[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
+    wide = min(box[2], around[2]) - max(box[0], around[0])
+    high = min(box[3], around[3]) - max(box[1], around[1])
+    shared = max(0.0, wide) * max(0.0, high)
     both = (box[2] - box[0]) * (box[3] - box[1]) + (around[2] - around[0]) * (around[3] - around[1]) - shared
     return both > _SAME * max(shared, 1.0)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import DataError
-from ....rle import area_of
+from ....rle import area_of, from_string
 from ...images import Skipped
 from ...inputs import Files
 from ...pictures import measured, unwarned, why
@@ -149,7 +149,7 @@ def _object(label: int, values: np.ndarray, size: tuple[int, int], where: str, m
         (x1, y1), (x2, y2) = corners.min(0), corners.max(0)
         box = x1, y1, x2, y2
         rle = outlined([corners.reshape(-1).tolist()], size)
-    area = (box[2] - box[0]) * (box[3] - box[1]) if rle is None else area_of(rle)
+    area = (box[2] - box[0]) * (box[3] - box[1]) if rle is None else area_of(from_string(rle))
     if box[2] <= box[0] or box[3] <= box[1] or not area:
         mended.note("left out, since they have no width, height or pixel", where)
         return None
