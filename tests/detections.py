@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from convsmith.evals.matching import Found
 from convsmith.layers.detection import Detections
@@ -38,11 +39,11 @@ class Truth:
 
 
 def truth(
-    boxes: Sequence[Sequence[float]],
-    labels: Sequence[int] | None = None,
+    boxes: ArrayLike,
+    labels: ArrayLike | None = None,
     *,
-    crowd: Sequence[bool] | None = None,
-    areas: Sequence[float] | None = None,
+    crowd: ArrayLike | None = None,
+    areas: ArrayLike | None = None,
     masks: Sequence[np.ndarray] | None = None,
     size: tuple[int, int] = (200, 200),
     image_id: int | str = 0,
@@ -62,9 +63,9 @@ def truth(
 
 
 def found(
-    boxes: Sequence[Sequence[float]],
-    scores: Sequence[float],
-    labels: Sequence[int] | None = None,
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    labels: ArrayLike | None = None,
     *,
     masks: Sequence[np.ndarray] | None = None,
     size: tuple[int, int] = (200, 200),
@@ -113,8 +114,6 @@ def random_scene(rng: np.random.Generator, image_id: int, classes: int = 4) -> t
 
 def by_library(library: str, truths: Sequence[Any], detections: Sequence[Found], classes: int, kind: str) -> np.ndarray:
     """The twelve numbers by COCO's own library, NaN where it says -1. Ids from 1, float scores, and nothing printed."""
-    names, judge = LIBRARIES[library]
-    coco, cocoeval = map(import_module, names)
     annotations: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for i, (one, own) in enumerate(zip(truths, detections, strict=True), start=1):
@@ -128,22 +127,40 @@ def by_library(library: str, truths: Sequence[Any], detections: Sequence[Found],
             )  # fmt: skip
         for k in range(len(own)):
             said = {"image_id": i, "category_id": int(own.labels[k]), "score": float(own.scores[k])}
-            where = {"bbox": _wide(own.boxes[k])}
+            where: dict[str, Any] = {"bbox": _wide(own.boxes[k])}
             if kind == "mask":
                 assert own.masks is not None
                 where = {"segmentation": {"size": list(one.size), "counts": to_string(own.masks[k]).decode()}}
             results.append(said | where)
     images = [{"id": i, "height": one.size[0], "width": one.size[1]} for i, one in enumerate(truths, start=1)]
-    categories = [{"id": k, "name": str(k)} for k in range(1, classes + 1)]
+    return judged(library, images, range(1, classes + 1), annotations, results, kind)
+
+
+def judged(
+    library: str,
+    images: Sequence[Any],
+    categories: Sequence[int],
+    annotations: Sequence[Any],
+    results: Sequence[Any],
+    kind: str,
+) -> np.ndarray:
+    """The twelve numbers of what stands in COCO's files."""
+    names, judge = LIBRARIES[library]
+    coco, cocoeval = map(import_module, names)
     with contextlib.redirect_stdout(io.StringIO()):
         whole = coco.COCO()
-        whole.dataset = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+        whole.dataset = {
+            "info": {},
+            "images": list(images),
+            "annotations": list(annotations),
+            "categories": [{"id": k, "name": str(k)} for k in categories],
+        }
         whole.createIndex()
-        judged = getattr(cocoeval, judge)(whole, whole.loadRes(results), "segm" if kind == "mask" else "bbox")
-        judged.evaluate()
-        judged.accumulate()
-        judged.summarize()
-    numbers = np.array(judged.stats[:12], dtype=float)
+        own = getattr(cocoeval, judge)(whole, whole.loadRes(list(results)), "segm" if kind == "mask" else "bbox")
+        own.evaluate()
+        own.accumulate()
+        own.summarize()
+    numbers = np.array(own.stats[:12], dtype=float)
     return np.where(numbers == -1, np.nan, numbers)
 
 

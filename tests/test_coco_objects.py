@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from convsmith.data.targets.rle import area_of, decoded_part, encoded, from_string, of_runs
+from convsmith.rle import area_of, decoded_part, encoded, from_string, of_runs
 from PIL import Image
 
 from convsmith.data import Objects, eval_batches, load_data, load_to_score

@@ -104,7 +104,8 @@ def test_scores_are_those_of_the_numbers() -> None:
     scenes = [random_scene(rng, i) for i in range(14)]
     truths = [one for one, _ in scenes]
     own = [Found(one.boxes, one.scores, one.labels) for _, one in scenes]
-    meter, quick = Detected(NAMES, pictures=3, keep=True), Detected(NAMES, pictures=0)
+    meter, quick = Detected(NAMES, pictures=3), Detected(NAMES, pictures=0)
+    meter.keep()
     for part in (slice(0, 5), slice(5, 6), slice(6, 14)):
         moves = [Move.identity()] * len(truths[part])
         batch = as_batch(truths[part], moves, list(range(14))[part], rng)
@@ -133,7 +134,7 @@ def test_no_such_object_is_none() -> None:
     assert "mask_ap_small" in names and "mask_ap_large" not in names
     assert all(value != -1 for value in (one.value for one in scores.metrics))
     numbers, classes = (one for one in scores.blocks if isinstance(one, Table))
-    assert numbers.rows[5][1] == "none" and classes.rows[1] == ("dog", 0, 0, "none", "none", "none", "none")
+    assert numbers.rows[5][1] == "none" and list(classes.rows[1]) == ["dog", 0, 0, "none", "none", "none", "none"]
     assert any("dog first" in note for note in scores.notes)
 
 
@@ -199,7 +200,7 @@ def test_all_mistakes_mended_is_perfect() -> None:
     there, _ = ONE_SCENE
     perfect = found(there.boxes, np.ones(4), there.labels)
     kinds = kinds_of([match(there, perfect, "mask")], 2)
-    assert kinds.counts == (0, 0, 0, 0, 0) and kinds.ap50 == 1 and kinds.costs == (0,) * 5
+    assert kinds.counts == (0, 0, 0, 0, 0) and kinds.ap50 == 1 and list(kinds.costs) == [0] * 5
     nothing = kinds_of([match(there, found([], []), "mask")], 2)
     assert nothing.counts == (4, 0, 0, 0, 0) and nothing.ap50 == 0
 
@@ -219,6 +220,6 @@ def test_the_worst_pictures_first() -> None:
     (scenes,) = (one for one in meter.scores("val", nowhere).blocks if isinstance(one, Scenes))
     assert [(one.index, one.missed, one.wrong, one.error) for one in scenes.worst] == [(2, 2, 1, 1), (1, 1, 0, 0.5)]
     second = scenes.worst[1]
-    assert second.place == (0, 0, 200, 200) and second.path == "pictures/1.png"
+    assert list(second.place) == [0, 0, 200, 200] and second.path == "pictures/1.png"
     assert [one.right for one in second.true] == [True, False] and len(second.found) == 1
     assert second.true[0].outline == "M10 10h40v40h-40z" and second.image.startswith("data:image/jpeg;base64,")

@@ -106,11 +106,11 @@ def test_drawings_are_pictures(scores: Scores) -> None:
 
 def test_curves_and_kinds_are_drawn(scores: Scores) -> None:
     curves, kinds = (next(block for block in scores.blocks if isinstance(block, kind)) for kind in (Curves, ErrorKinds))
-    assert isinstance(curves, Curves) and [one.name for one in curves.curves] == [
+    assert isinstance(curves, Curves) and isinstance(kinds, ErrorKinds) and [one.name for one in curves.curves] == [
         "mask, overlap 0.5", "mask, overlap 0.75", "box, overlap 0.5", "box, overlap 0.75",
     ]  # fmt: skip
     for values in (one.values for one in curves.curves):
         assert len(values) == 101 and all(a >= b for a, b in pairwise(values))
     drawing, costs = section_of(curves, "run", 0), section_of(kinds, "run", 0)
     assert isinstance(drawing, Drawing) and "recall, %" in drawing.figure
-    assert isinstance(costs, Costs) and all(one.name in costs.figure for one in kinds.kinds) and costs.of == "masks"  # type: ignore[attr-defined]
+    assert isinstance(costs, Costs) and all(one.name in costs.figure for one in kinds.kinds) and costs.of == "masks"

@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},
     {"reports", "resolve"},
     {"jobs.source", "jobs.feed", "jobs.fitting"},
-    {"jobs.options", "jobs.timing", "jobs.diagnose", "jobs.convert"},
+    {"jobs.options", "jobs.objects", "jobs.timing", "jobs.diagnose", "jobs.convert"},
     {"jobs.scale", "jobs.ship", "jobs.evaluate", "jobs.predict", "jobs.pseudo"},
     {"jobs.train", "jobs.robustness", "jobs.ood", "jobs.points"},
     {"jobs.studies", "jobs.passport"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from convsmith.data.targets.rle import encoded
+from convsmith.rle import encoded
 from PIL import Image
 
 from convsmith.codec import from_json, to_json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from convsmith.data.targets.rle import decoded_part
+from convsmith.rle import decoded_part
 from PIL import Image
 
 from convsmith.data import ImageData, Objects, load_data

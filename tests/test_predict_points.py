@@ -209,4 +209,4 @@ def test_a_classifier_draws_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([str(word) for word in asked]) == 2
     assert "no points to draw" in capsys.readouterr().err
     assert main([str(word) for word in (*asked[:3], "--cutoff", "0.5")]) == 2
-    assert "a likelihood of points" in capsys.readouterr().err
+    assert "of points and objects" in capsys.readouterr().err

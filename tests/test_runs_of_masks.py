@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from convsmith.data.targets.rle import (
+from convsmith.rle import (
     area_of,
     decoded_part,
     encoded,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from convsmith.data.targets.rle import area_of, decoded_part, from_string
+from convsmith.rle import area_of, decoded_part, from_string
 
 from convsmith.data import Arrays, ImageData, Objects, load_data, train_batches
 from convsmith.data.readers.objects import scenes as reader

@@ -43,14 +43,14 @@ class Detected:
     is no object for are left out. The headline is AP by masks, or by boxes where there are none. It and AP by boxes have a
     95 % interval, a bootstrap's over pictures. Blocks: the numbers and each class as tables, the precision at each recall, the
     kinds of mistakes (`evals.error_kinds`), and up to `pictures` of the worst pictures. With `pictures` 0, as while training,
-    there are metrics alone, without intervals. `keep` holds on to all that was found, for `everything`.
+    there are metrics alone, without intervals.
     """
 
-    def __init__(self, names: Sequence[str], *, pictures: int = 24, paste: Paste = pasted, keep: bool = False) -> None:
+    def __init__(self, names: Sequence[str], *, pictures: int = 24, paste: Paste = pasted) -> None:
         self._names, self._pictures, self._paste = tuple(names), pictures, paste
         self._matched: dict[Kind, list[Matched]] = {"mask": [], "box": []}
         self._worst: list[Kept] = []
-        self._everything: list[tuple[int, Truth, Found]] | None = [] if keep else None
+        self._everything: list[tuple[int, Truth, Found]] | None = None
 
     @torch.inference_mode()
     def add(self, outputs: Any, batch: Any) -> None:
@@ -69,14 +69,18 @@ class Detected:
                 worst.append(kept(index, by, truth, own, batch.images[i], batch.moves[i]))
         self._worst = worst_of([*self._worst, *(one for one in worst if one is not None)], self._pictures)
 
+    def keep(self) -> None:
+        """Hold on to all that is found from now on."""
+        self._everything = []
+
     @property
     def everything(self) -> list[tuple[int, Truth, Found]]:
-        """Each picture's number in the data, what it shows and what was found there, where that was to be kept."""
+        """Each picture's number in the data, what it shows and what was found there, since `keep`."""
         return self._everything or []
 
-    def each(self) -> None:
-        """AP is no mean over pictures."""
-        return
+    def each(self) -> np.ndarray | None:
+        """None: AP is no mean over pictures."""
+        return None
 
     def scores(self, split: str, where: Callable[[int], str | None]) -> Scores:
         pictures = self._matched["box"]

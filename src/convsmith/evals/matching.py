@@ -100,12 +100,12 @@ class Matched:
     @property
     def right(self) -> np.ndarray:
         """Bool ⟨n,10,4⟩."""
-        return self.hit & ~self.ignored
+        return np.asarray(self.hit & ~self.ignored)
 
     @property
     def wrong(self) -> np.ndarray:
         """Bool ⟨n,10,4⟩."""
-        return ~self.hit & ~self.ignored
+        return np.asarray(~self.hit & ~self.ignored)
 
 
 def match(truth: Truth, found: Found, kind: Kind) -> Matched:
@@ -167,4 +167,4 @@ def _ranks(labels: np.ndarray) -> np.ndarray:
 def _most(free: np.ndarray, overlaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether any of the last axis is `free`, and the place of the one that overlaps most, of equals the last."""
     values = np.where(free, overlaps, -1.0)[..., ::-1]
-    return free.any(-1), free.shape[-1] - 1 - values.argmax(-1)
+    return np.asarray(free.any(-1)), free.shape[-1] - 1 - values.argmax(-1)

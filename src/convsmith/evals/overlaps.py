@@ -74,4 +74,4 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
 
 def _shares(both: np.ndarray, found: np.ndarray, truth: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     either = found[:, None] + np.where(crowd[None], both, truth[None]) - both
-    return np.divide(both, either, out=np.zeros_like(both), where=both > 0)
+    return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=both > 0))

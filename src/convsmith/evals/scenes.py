@@ -56,7 +56,7 @@ class Kept:
                 int(self.truth.labels[g]) - 1, _four(self.truth.boxes[g]),
                 "" if truths is None else outline_of_rle(truths[g], self.truth.size, step), None, bool(self.taken[g]),
             )
-            for g in np.flatnonzero(~self.truth.crowd)
+            for g in np.flatnonzero(~self.truth.crowd).tolist()
         )  # fmt: skip
         found = tuple(
             Thing(
