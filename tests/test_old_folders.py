@@ -1,4 +1,5 @@
-"""Folders of version 0.1 are read, reported, evaluated, exported and resumed for ever (`folders-0.1/README.md`)."""
+"""Folders of version 0.1 are read, reported, evaluated and resumed for ever (`folders-0.1/README.md`). That they are exported,
+too, stands in the table of tests/test_verbs_and_kinds.py, which works with the same folders."""
 
 from __future__ import annotations
 
@@ -18,7 +19,6 @@ from convsmith.cli import main
 from convsmith.exporting.ort import session
 from convsmith.jobs.feed import trained
 from convsmith.jobs.search.page import write_page
-from convsmith.jobs.ship.export import export
 from convsmith.machine import Machine, this_machine
 from convsmith.reports import RunFacts, render
 from convsmith.runs import Config, Data, Epoch, Export, Front, Kind, Latency, Readable, RunFolder, read
@@ -155,16 +155,6 @@ def test_a_run_is_evaluated_to_the_scores_it_had(name: str, old: Path, capsys: p
     assert [line.split()[0] for line in lines] == ["top-1", "top-5", "mean"] and "(95 %, n = 359)" in lines[0]
 
 
-@pytest.mark.parametrize("name", ["trained", "search/children/200k-macs"])
-def test_a_run_is_exported(name: str, old: Path) -> None:
-    exported = export(name, old / "again.onnx")
-    assert exported.relative_difference <= exported.tolerance and exported.n == 16
-
-
-def test_a_child_of_a_search_is_exported(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, "export", "search", "--child", "1", "--out", "child.onnx")["n"] == 16
-
-
 def test_a_training_that_was_stopped_ends_where_the_whole_one_did(
     old: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,7 +197,7 @@ def test_a_search_that_was_stopped_goes_on(name: str, old: Path, capsys: pytest.
     scored = old / name / "children.jsonl"
     kept = scored.read_text().splitlines()[1:] if scored.exists() else []
     # The same children are shipped after both; of one, with files of their own.
-    with unexported() if name == "search-scoring" else nullcontext():
+    with unexported(page=True) if name == "search-scoring" else nullcontext():
         found = told(capsys, "resume", name)
     assert lacks(json.loads((OLD / "json/search.json").read_text()), found) == []
     assert [row["budget"] for row in found["children"]] == ["400k-macs", "200k-macs"]

@@ -305,6 +305,7 @@ def exported(cell: Cell) -> None:
         file, images = cell.place / cell.thing / "model.onnx", torch.randn(4, 3, *2 * (spec_of(cell).input.resolution,))
         with torch.no_grad():
             np.testing.assert_allclose(answers(file, images), network_of(cell)(images), rtol=1e-3, atol=1e-4)
+        assert found["n"] == 16 and found["relative_difference"] <= found["tolerance"], "on images of the data"
         assert "random" not in cell.notes
         return
     assert (cell.place / found["file"]).stat().st_size == found["bytes"]
@@ -322,6 +323,7 @@ def child_exported(cell: Cell) -> None:
     found = cell.run(*words("export --child", cell))
     front = json.loads((cell.place / "search/front.json").read_text())["front"][0]
     assert (cell.place / "search/child-1.onnx").stat().st_size == found["bytes"] > 4 * front["params"] * 0.9
+    assert found["n"] == 16
 
 
 def reported(cell: Cell) -> None:

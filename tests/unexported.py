@@ -1,4 +1,4 @@
-"""Trainings of whose ONNX files nothing is asked: torch's exporter takes seconds, as long as all else together."""
+"""Trainings of whose ONNX files nothing is asked: torch's exporter takes seconds, as long as all else, and a page takes one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FILE = Path(__file__).parent / "folders-0.1" / "trained" / "model.onnx"
 
 
 @contextmanager
-def unexported() -> Iterator[None]:
-    """While it lasts a training ends with the file of a network that was exported long ago."""
+def unexported(*, page: bool = False) -> Iterator[None]:
+    """While it lasts a training ends with the file of a network that was exported long ago, and with its page if that is asked."""
 
     def export_onnx(model: nn.Module, path: Path, **_: object) -> Exported:
         shutil.copyfile(FILE, path)
@@ -30,4 +30,6 @@ def unexported() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("convsmith.jobs.train.stages.export_onnx", export_onnx)
+        if not page:
+            patched.setattr("convsmith.jobs.train.stages.write_report", lambda run: "no page")
         yield
