@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from convsmith.rle import encoded
 from PIL import Image
 
 from convsmith.codec import from_json, to_json
 from convsmith.data import Arrays, Batch, Files, Objects, Split, Truth, train_batches
 from convsmith.data.jittered import Jitter
 from convsmith.recipe import KINDS, Augment, JitterAugment
+from convsmith.rle import encoded
 
 SIDES = (64, 96)
 

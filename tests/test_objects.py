@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from convsmith.rle import encoded
 
 from convsmith.data import Arrays, Instances, Move, Objects, Split, Truth, divided, eval_batches
 from convsmith.errors import DataError
+from convsmith.rle import encoded
 
 
 def truth(

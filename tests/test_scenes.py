@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from convsmith.rle import area_of, decoded_part, from_string
 
 from convsmith.data import Arrays, ImageData, Objects, load_data, train_batches
 from convsmith.data.readers.objects import scenes as reader
@@ -13,6 +12,7 @@ from convsmith.data.scenes.drawn import Scenes, objects_of
 from convsmith.data.scenes.scene import SIDE, TRAINED, Scene
 from convsmith.jobs.source import contents, fingerprint
 from convsmith.recipe import Augment, JitterAugment
+from convsmith.rle import area_of, decoded_part, from_string
 
 NUMBERS = np.arange(40)
 
