@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...evals.coco_files import as_annotations
 from ...evals.matching import Found
-from ...rle import decoded_part, extent_of, to_string
+from ...rle import decoded_part, extent_of, from_string, to_string
 from ...shown import Shown
 
 __all__ = ["CUTOFF", "Spotted", "drawn_objects"]
@@ -99,7 +99,7 @@ def drawn_objects(picture: np.ndarray, one: Spotted, *, cutoff: float = CUTOFF) 
 
 
 def _laid_over(pixels: np.ndarray, counts: bytes, size: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    extent = extent_of(counts, size)
+    extent = extent_of(from_string(counts), size)
     if extent is None:
         return
     left, top, right, bottom = extent
