@@ -65,8 +65,8 @@ def test_the_same_is_found(settings: Settings) -> None:
     expected = find(head, read, CANVAS, settings)
     scores, deltas = head.rpn(*read)
     plain = {name: str(value) if isinstance(value, Geometry) else value for name, value in asdict(settings).items()}
-    arrays = ([one.numpy() for one in several] for several in (scores, deltas, read))
-    found = regions.find(*arrays, numpy(head.box), numpy(head.mask), CANVAS, plain)
+    first, second, third = ([one.numpy() for one in several] for several in (scores, deltas, read))
+    found = regions.find(first, second, third, numpy(head.box), numpy(head.mask), CANVAS, plain)
     assert int(expected.counts.min()) > 10
     assert np.array_equal(found.labels, expected.labels.numpy())
     assert np.abs(found.boxes - expected.boxes.numpy()).max() < 1e-3
@@ -86,8 +86,8 @@ def test_nothing_found_is_nothing() -> None:
     head, read = Random().eval(), maps()
     scores, deltas = head.rpn(*read)
     plain = asdict(SETTINGS) | {"score": 0.9999999, "geometry": "exact"}
-    arrays = ([one.numpy() for one in several] for several in (scores, deltas, read))
-    found = regions.find(*arrays, numpy(head.box), numpy(head.mask), CANVAS, plain)
+    first, second, third = ([one.numpy() for one in several] for several in (scores, deltas, read))
+    found = regions.find(first, second, third, numpy(head.box), numpy(head.mask), CANVAS, plain)
     assert not found.labels.any()
     assert found.masks is not None
     assert found.masks.shape == (2, 40, 28, 28)

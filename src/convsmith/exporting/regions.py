@@ -45,14 +45,16 @@ def find(
     regions = proposals(scores, deltas, canvas, numbers)
     image = np.repeat(np.arange(len(regions)), [len(one) for one in regions])
     every = np.concatenate(regions)
+    if not len(every):
+        every, image = np.zeros((1, 4), dtype=np.float32), np.zeros(1, dtype=int)  # finds nothing, as it has no width
     logits, moves = box(pooled(rows, image, every, BOX_SIDE, numbers))
     found = _detected(logits, moves, image, every, len(regions), canvas, numbers)
     if mask is None:
         return found
     places = found.labels > 0
-    inside = pooled(rows, np.nonzero(places)[0], found.boxes[places], MASK_SIDE, numbers)
     masks = np.zeros((*places.shape, 2 * MASK_SIDE, 2 * MASK_SIDE), dtype=np.float32)
-    if len(inside):
+    if places.any():
+        inside = pooled(rows, np.nonzero(places)[0], found.boxes[places], MASK_SIDE, numbers)
         masks[places] = _sigmoid(mask(inside)[np.arange(len(inside)), found.labels[places]])
     return found._replace(masks=masks)
 

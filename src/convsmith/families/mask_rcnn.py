@@ -27,7 +27,7 @@ _COPY_PASTE = {"rpn_convs": 2, "box_fcs": 2}
 _P3P7 = {"low": 3, "high": 7}
 _NORM = BatchNorm(act=Act.RELU, eps=1e-4, momentum=0.003)  # tensorflow/tpu's for ResNets
 _EVO = (EvoNormKind.B0, EvoNormKind.S0)
-_THEIRS = {
+_THEIRS: dict[str, Any] = {
     "form": Form.TORCHVISION,
     "top": Top.SUBSAMPLE,
     "geometry": Geometry.TORCHVISION,
