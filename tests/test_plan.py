@@ -214,7 +214,7 @@ def test_a_head_says_which_weights_the_names_fix() -> None:
     }
     assert last == {id(model.head.answer.weight), id(model.head.answer.bias)}
     before = build(small().with_classes(2), seed=0).state_dict()
-    assert [one.value for one in dialects(small())] == ["convsmith"]
+    assert [one.value for one in dialects(small())] == ["convsmith", "timm", "torchvision"]  # names of the trunk
     found = fitted(small(), Origin("weights", before), classes=5)
     assert set(found.fresh) == {"head.answer.weight", "head.answer.bias"}
     assert fitted(small(), Origin("weights", before)).spec.head == Regions(2)
@@ -251,7 +251,7 @@ def test_any_spec_survives_json_with_its_kinds(arch: ArchSpec) -> None:
     assert from_json(ArchSpec, arch.to_json(), KINDS) == arch
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [name for name in names() if spec(name).neck is None])
 def test_published_specs_are_written_as_they_always_were(name: str) -> None:
     data = json.loads(spec(name).to_json())
     assert list(data) == ["name", "input", "style", "stem", "stages", "head"]

@@ -150,6 +150,8 @@ def _left_out(origin: Origin, place: Found) -> list[str]:
 def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
+    if spec.neck is not None and any(key.startswith("neck.") for key in fresh):
+        return [f"new behind the trunk: a {spec.neck.describe()}, and what finds {spec.head.describe()}"]
     if not isinstance(spec.head, PooledClassifier):
         return [
             f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"
