@@ -32,7 +32,7 @@ demo: setup
 
 test: setup
 	@echo "Running the tests ..."
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: setup
 	@$(BIN)/ruff format --check src tests bench

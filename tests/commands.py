@@ -9,7 +9,10 @@ import pytest
 
 from convsmith.cli import main
 
-__all__ = ["run", "squares"]
+__all__ = ["TINY", "run", "squares"]
+
+# A network of 12 px and three blocks as a command line names it: what is exported in a second rather than in several.
+TINY = str(Path(__file__).parent / "folders-0.1" / "tiny.json")
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:

@@ -15,6 +15,7 @@ from convsmith.jobs.folders import resume
 from convsmith.jobs.options import Options
 from convsmith.runs import RunFolder
 from test_survival import SMALL
+from unexported import unexported
 
 
 def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -32,11 +33,13 @@ def test_the_events_are_the_metrics_and_a_resumed_run_has_each_once(tmp_path: Pa
     options = Options(
         recipe="resnet-rs", settings=("epochs=3", "batch=256"), parent=tmp_path, name="run", tensorboard=True
     )
-    run = train(spec, "digits", options=options)
+    with unexported(page=True):
+        run = train(spec, "digits", options=options)
     for name in ("model.safetensors", "last.pt"):  # as if it had been killed in its last epoch
         run.file(name).unlink()
     run.file("last.previous.pt").rename(run.file("last.pt"))
-    resume(RunFolder.open(run))
+    with unexported(page=True):
+        resume(RunFolder.open(run))
     found = events(run.file("tb"))
     rows = list(run.metrics())
     assert [row["epoch"] for row in rows] == [1, 2, 3]

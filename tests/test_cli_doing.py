@@ -16,16 +16,18 @@ from pathlib import Path
 import pytest
 
 import convsmith as cs
-from commands import run, squares
+from commands import TINY, run, squares
 from convsmith.cli import main
 from convsmith.jobs.timing.doctor import Doctor
 from convsmith.jobs.train.begin import design_job, named
 from convsmith.runs import RunFolder
 from convsmith.watcher import Watcher
+from unexported import unexported
 
 # ---- doing -----------------------------------------------------------------------------------------------------------
 
-QUICKLY = ["--epochs", "2", "--set", "batch=8"]
+SMALL = ["--base", TINY, "--rule", "width"]
+QUICKLY = ["--epochs", "2", "--set", "batch=8", *SMALL]
 
 
 def test_the_main_job_from_data_to_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -115,8 +117,9 @@ def test_a_run_is_named_after_its_data_and_budget(tmp_path: Path, base: str, bud
 
 def test_data_of_other_classes_is_refused_by_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = squares(tmp_path)
-    tiny = ["--runs", str(tmp_path / "runs"), "--name", "r", "--epochs", "1"]
-    assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
+    tiny = ["--runs", str(tmp_path / "runs"), "--name", "r", "--epochs", "1", *SMALL]
+    with unexported():
+        assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
     code, _, err = run(capsys, "evaluate", str(tmp_path / "runs" / "r"), "digits")
     assert code == 2
     assert "which the network was not trained on; it knows '0', '1'" in err.replace("\n", " ")
@@ -150,8 +153,9 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
 def test_resuming_on_changed_data_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = squares(tmp_path)
-    tiny = ["--runs", str(tmp_path / "runs"), "--name", "r", "--epochs", "1"]
-    assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
+    tiny = ["--runs", str(tmp_path / "runs"), "--name", "r", "--epochs", "1", *SMALL]
+    with unexported():
+        assert run(capsys, "design", str(data), "--to", "300k-macs", *tiny)[0] == 0
     (tmp_path / "runs" / "r" / "model.safetensors").unlink()
     squares(tmp_path, per_class=20)
     code, _, err = run(capsys, "resume", str(tmp_path / "runs" / "r"))

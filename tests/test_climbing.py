@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from commands import TINY
 from convsmith.cli import main
 from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.jobs.options import Options
 from convsmith.jobs.studies.climb import climb
 from convsmith.resolve import spec
+from farms import Here
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convsmith.jobs.studies.trials.Farm", Here)
 
 
 @pytest.fixture
@@ -31,14 +38,14 @@ OPTIONS = Options(recipe="resnet-rs", settings=("epochs=1", "batch=16"))
 
 def test_a_study_keeps_every_training_and_trains_only_what_is_missing(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    made = climb("mobilenetv2_035", data, out=out, seeds=1, resolution=16, options=OPTIONS)
+    made = climb(TINY, data, out=out, seeds=1, resolution=16, options=OPTIONS)
     results = {path: path.read_bytes() for path in out.glob("*.json") if path.name != "study.json"}
     assert len(results) == len(made.steps) and not list(out.glob("*.pt"))
     assert all(rung.interval is None for rung in made.rungs)
     # A result is what counts, not the training: a changed one is read and not overwritten.
     first = next(iter(results))
     first.write_text(json.dumps(json.loads(results[first]) | {"top1": 0.125}))
-    again = climb("mobilenetv2_035", data, out=out, seeds=1, resolution=16, options=OPTIONS, workers=2)
+    again = climb(TINY, data, out=out, seeds=1, resolution=16, options=OPTIONS, workers=2)
     changed = [at for at in range(len(made.steps)) if again.scores[at] != made.scores[at]]
     assert len(changed) == 1 and again.scores[changed[0]] == {0: 0.125}
     page = (out / "study.html").read_text()
@@ -50,12 +57,12 @@ def test_a_study_keeps_every_training_and_trains_only_what_is_missing(data: Path
 def test_a_step_that_diverges_is_named(data: Path, tmp_path: Path) -> None:
     wild = Options(recipe="resnet-rs", settings=("epochs=1", "batch=16", "rate=1e6", "warmup=0"))
     with pytest.raises(UserError, match="'baseline' under seed 0: "):
-        climb("mobilenetv2_035", data, out=tmp_path / "study", seeds=1, resolution=16, options=wild)
+        climb(TINY, data, out=tmp_path / "study", seeds=1, resolution=16, options=wild)
 
 
 def test_a_study_needs_a_seed(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="at least one seed"):
-        climb("mobilenetv2_035", data, out=tmp_path / "x", seeds=0, options=OPTIONS)
+        climb(TINY, data, out=tmp_path / "x", seeds=0, options=OPTIONS)
     assert not (tmp_path / "x").exists()
 
 

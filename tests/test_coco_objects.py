@@ -14,8 +14,8 @@ from convsmith.data import Objects, eval_batches, load_data, load_to_score
 from convsmith.data.readers.cocofile import CocoFile
 from convsmith.data.readers.objects.coco import read_objects
 from convsmith.data.readers.parts import Part
-from convsmith.data.targets.rle import area_of, decoded_part, encoded, from_string, of_runs
 from convsmith.errors import DataError, UserError
+from convsmith.rle import area_of, decoded_part, encoded, from_string, of_runs
 
 HEIGHT, WIDTH = 40, 60
 GAPPED = [{"id": 90, "name": "cup"}, {"id": 18, "name": "dog"}]

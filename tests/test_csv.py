@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands import TINY
 from convsmith.cli.app import main
 from convsmith.data import Files, ManyLabels, Split, divided, load_data
 from convsmith.errors import DataError
@@ -178,7 +179,7 @@ def test_training_on_a_table_is_one_command(
     path = labelled(folder, "file,label", labels)
     command = [
         "train",
-        "mobilenetv2_035",
+        TINY,
         str(path),
         "--resolution",
         "16",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import convsmith as cs
+from commands import TINY
 from convsmith.cli.app import main
 from convsmith.errors import DataError, UserError
 from convsmith.jobs.options import Options
@@ -25,7 +26,7 @@ CLASSES = {"ant": 5, "bee": 5, "fly": 5}
 
 def made(where: Path, data: Path) -> RunFolder:
     """A run folder as training leaves it, with random weights."""
-    job = train_job("mobilenetv2_035", data, 16, Options(), Watcher())
+    job = train_job(TINY, data, 16, Options(), Watcher())
     run = RunFolder.create(where, "r")
     describe(run, job)
     write_weights(run.file("model.safetensors"), build(job.spec).state_dict())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands import TINY
 from convsmith.cli.app import main
 from convsmith.jobs.timing.pipeline import DataTimes
 
@@ -47,7 +48,7 @@ def test_the_verb_times_real_images(tmp_path: Path, capsys: pytest.CaptureFixtur
         (tmp_path / name).mkdir()
         for i in range(12):
             Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / name / f"{i}.png")
-    assert main(["doctor", str(tmp_path), "--model", "mobilenetv2_035", "--json"]) == 0
+    assert main(["doctor", str(tmp_path), "--model", TINY, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["decode_ms"] > 0 and found["step_ms"] > 0 and found["images"] > 0 and found["verdict"]
     assert main(["doctor", str(tmp_path / "none")]) == 2

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import convsmith as cs
+from commands import TINY
 from convsmith.cli.app import main
 from convsmith.data import folded
 from convsmith.errors import DataError, UserError
@@ -93,7 +94,7 @@ def test_a_stopped_one_goes_on_with_what_is_missing(
     tmp_path: Path, trainings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, place = write_classes(tmp_path / "data", {"a": 6, "b": 7}), tmp_path / "runs/cv"
-    asked = ["train", "mobilenetv2_035", str(data), "--resolution", "16", "--folds", "3", "--out", str(place)]
+    asked = ["train", TINY, str(data), "--resolution", "16", "--folds", "3", "--out", str(place)]
     assert main(asked) == 2 and trainings == ["fold-1", "fold-2"]
     assert RunFolder.open(place).kind is Kind.FOLDS and not (place / "folds.json").exists()
     assert main(["resume", str(place)]) == 0 and trainings == ["fold-1", "fold-2", "fold-2", "fold-3"]

@@ -9,8 +9,8 @@ from PIL import Image
 from convsmith.codec import from_json, to_json
 from convsmith.data import Arrays, Batch, Files, Objects, Split, Truth, train_batches
 from convsmith.data.jittered import Jitter
-from convsmith.data.targets.rle import encoded
 from convsmith.recipe import KINDS, Augment, JitterAugment
+from convsmith.rle import encoded
 
 SIDES = (64, 96)
 

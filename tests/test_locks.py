@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 import convsmith as cs
+from commands import TINY
 from convsmith.cli import main
 from convsmith.errors import UserError
 from convsmith.jobs.studies.trials import train_all
 from convsmith.locks import at_work
 from test_trials import images
+from unexported import unexported
 
 HOLDER = """
 import sys
@@ -74,8 +76,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_every_verb_that_writes_into_a_run_is_refused_and_those_that_read_are_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = cs.spec("mobilenetv2_035").with_resolution(8)
-    run = cs.train(spec, "digits", options=cs.Options(settings=("epochs=1", "batch=512"), parent=tmp_path, name="r"))
+    with unexported():
+        options = cs.Options(settings=("epochs=1", "batch=512"), parent=tmp_path, name="r")
+        run = cs.train(TINY, "digits", options=options)
     capsys.readouterr()
     with another(run.path):
         for verb in (["resume", str(run.path)], ["export", str(run.path)], ["export", str(run.path), "--int8"]):

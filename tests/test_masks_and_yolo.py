@@ -11,8 +11,8 @@ from PIL import Image
 from convsmith.data import ImageData, Objects, load_data
 from convsmith.data.readers.objects.layout import objects_at
 from convsmith.data.readers.objects.masks import read_masks
-from convsmith.data.targets.rle import decoded_part
 from convsmith.errors import DataError
+from convsmith.rle import decoded_part
 
 SIZE = (20, 30)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from convsmith.data import Arrays, Instances, Move, Objects, Split, Truth, divided, eval_batches
-from convsmith.data.targets.rle import encoded
 from convsmith.errors import DataError
+from convsmith.rle import encoded
 
 
 def truth(

@@ -1,4 +1,5 @@
-"""Folders of version 0.1 are read, reported, evaluated, exported and resumed for ever (`folders-0.1/README.md`)."""
+"""Folders of version 0.1 are read, reported, evaluated and resumed for ever (`folders-0.1/README.md`). That they are exported,
+too, stands in the table of tests/test_verbs_and_kinds.py, which works with the same folders."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ import torch
 from safetensors.torch import load_file
 
 from convsmith.cli import main
+from convsmith.exporting.ort import session
+from convsmith.jobs.feed import trained
 from convsmith.jobs.search.page import write_page
-from convsmith.jobs.ship.export import export
 from convsmith.machine import Machine, this_machine
 from convsmith.reports import RunFacts, render
 from convsmith.runs import Config, Data, Epoch, Export, Front, Kind, Latency, Readable, RunFolder, read
 from convsmith.scores import Scores
+from unexported import unexported
 
 OLD = Path(__file__).parent / "folders-0.1"
 KINDS: dict[str, type[Readable]] = {
@@ -151,16 +155,6 @@ def test_a_run_is_evaluated_to_the_scores_it_had(name: str, old: Path, capsys: p
     assert [line.split()[0] for line in lines] == ["top-1", "top-5", "mean"] and "(95 %, n = 359)" in lines[0]
 
 
-@pytest.mark.parametrize("name", ["trained", "search/children/200k-macs"])
-def test_a_run_is_exported(name: str, old: Path) -> None:
-    exported = export(name, old / "again.onnx")
-    assert exported.relative_difference <= exported.tolerance and exported.n == 16
-
-
-def test_a_child_of_a_search_is_exported(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, "export", "search", "--child", "1", "--out", "child.onnx")["n"] == 16
-
-
 def test_a_training_that_was_stopped_ends_where_the_whole_one_did(
     old: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,7 +167,15 @@ def test_a_training_that_was_stopped_ends_where_the_whole_one_did(
     assert weights[0].keys() == weights[1].keys()
     if ROUNDS_ALIKE and here(this_machine()) == here(whole.config.machine):
         assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-2, atol=1e-3)
     assert resumed.scores["top1"] == pytest.approx(whole.scores["top1"], abs=0.1)
+    images = torch.randn(4, *resumed.spec.input.shape.dims)
+    with torch.no_grad():
+        logits = trained(resumed, resumed.spec)(images).numpy()
+    shipped = session(resumed.file("model.onnx"), threads=1)
+    found = shipped.run(None, {"images": images.numpy()})[0]
+    assert found == pytest.approx(logits, rel=1e-3, abs=1e-4)
 
 
 def test_a_finished_run_is_told_again_and_nothing_is_done(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +196,13 @@ def test_a_finished_search_is_told_again(old: Path, capsys: pytest.CaptureFixtur
 def test_a_search_that_was_stopped_goes_on(name: str, old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scored = old / name / "children.jsonl"
     kept = scored.read_text().splitlines()[1:] if scored.exists() else []
-    assert lacks(json.loads((OLD / "json/search.json").read_text()), told(capsys, "resume", name)) == []
+    # The same children are shipped after both; of one, with files of their own.
+    with unexported(page=True) if name == "search-scoring" else nullcontext():
+        found = told(capsys, "resume", name)
+    assert lacks(json.loads((OLD / "json/search.json").read_text()), found) == []
+    assert [row["budget"] for row in found["children"]] == ["400k-macs", "200k-macs"]
+    assert all((Path(row["folder"]) / "model.onnx").is_file() for row in found["children"])
+    assert "Handed over" in (old / name / "report.html").read_text()
     run, whole = RunFolder.open(name), RunFolder.open("search")
     assert [row.budget for row in run.front.winners] == [row.budget for row in whole.front.winners]
     assert len(run.epochs) == 4 and run.front.metric.name == "top1"

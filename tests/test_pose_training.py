@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import convsmith as cs
-from convsmith.arch import Image
+from convsmith.arch import ArchSpec, Image
 from convsmith.data import Batch, eval_batches, load_data
 from convsmith.data.readers.pseudo import PseudoLabels, with_pseudo
 from convsmith.errors import DataError, UserError
@@ -52,8 +52,14 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Source, "load", lambda self, watcher, own=None: dots())
 
 
-def job(tmp_path: Path, **options: object) -> Job:
-    return train_job(SMALL, "dots", None, Options(parent=tmp_path, **{"settings": FEW, **options}), Watcher())
+def job(tmp_path: Path, *, model: str | ArchSpec = SMALL, **options: object) -> Job:
+    return train_job(model, "dots", None, Options(parent=tmp_path, **{"settings": FEW, **options}), Watcher())
+
+
+def shallow() -> ArchSpec:
+    """A block a stage, where it is not the network that is tested."""
+    spec = cs.spec(SMALL)
+    return replace(spec, stages=tuple(replace(stage, depth=1) for stage in spec.stages))
 
 
 # ---- what is shown ---------------------------------------------------------------------------------------------------
@@ -273,7 +279,7 @@ def test_frozen_norms_keep_the_statistics_that_came_with_weights() -> None:
 
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """All that a step draws hangs on (seed, step): a checkpoint is all that a kill can leave."""
-    made, data = job(tmp_path), dots()
+    made, data = job(tmp_path, model=shallow()), dots()
     how = replace(made.recipe, epochs=2)
 
     def trained(name: str, stop_at: int) -> dict[str, Tensor]:
@@ -340,7 +346,7 @@ def test_a_supernet_of_poses_takes_a_sandwich() -> None:
 
 
 def test_a_run_from_its_options_to_its_report(tmp_path: Path) -> None:
-    run: RunFolder = start(job(tmp_path), Watcher())
+    run: RunFolder = start(job(tmp_path, model=shallow()), Watcher())
     epochs = [json.loads(line) for line in run.file("metrics.jsonl").read_text().splitlines()]
     assert {"train_pck", "val_pck", "val_pixels", "val_loss"} <= epochs[-1].keys()
     assert run.has("report.html") and run.has("model.onnx")

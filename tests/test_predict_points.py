@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 import convsmith as cs
+from commands import TINY
 from convsmith.arch import ArchSpec
 from convsmith.cli import main
 from convsmith.data import Move
@@ -29,7 +31,8 @@ NAMES = ("nose", "left", "right")
 
 @pytest.fixture(scope="module")
 def spec() -> ArchSpec:
-    return posed(cs.spec("mobilenetv2_035").with_resolution(64), 3)
+    plain = cs.spec("mobilenetv2_035").with_resolution(64)
+    return posed(replace(plain, stages=tuple(replace(stage, depth=1) for stage in plain.stages)), 3)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,7 @@ def test_a_drawing_that_fails_at_the_last_frame_is_told(file: Path, tmp_path: Pa
         (["--film", "x.mp4"], "IMAGES is none"),
         (["--cutoff", "2"], "between 0 and 1"),
         (["other.mp4", "--film", "x.mp4"], "one film at a time"),
+        (["--top", "3"], "how many classes are told, and"),
     ],
 )
 def test_wrong_words(
@@ -199,8 +203,10 @@ def test_a_film_that_is_none(file: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_classifier_draws_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
-    network = build(cs.spec("mobilenetv2_035").with_resolution(32), seed=0).eval()
+    network = build(cs.spec(TINY), seed=0).eval()
     cs.export(network, tmp_path / "c.onnx")
     asked = ["predict", tmp_path / "c.onnx", tmp_path / "a.png", "--pictures", tmp_path / "drawn"]
     assert main([str(word) for word in asked]) == 2
     assert "no points to draw" in capsys.readouterr().err
+    assert main([str(word) for word in (*asked[:3], "--cutoff", "0.5")]) == 2
+    assert "of points and objects" in capsys.readouterr().err

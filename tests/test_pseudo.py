@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from commands import TINY
 from convsmith.cli.app import main
 from convsmith.data import Joined, load_data
 from convsmith.data.readers.pseudo import (
@@ -27,8 +29,9 @@ from convsmith.data.readers.pseudo import (
 from convsmith.errors import DataError, UserError
 from convsmith.jobs.pseudo import pseudo_label
 from data_food import write_classes
+from unexported import unexported
 
-MODEL = "mobilenetv2_035"
+MODEL = TINY
 
 
 @given(
@@ -54,6 +57,12 @@ def test_what_is_kept_is_sure_enough_balanced_and_the_surest(
             assert counts.max() - counts.min() <= 1
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _unexported() -> Iterator[None]:
+    with unexported():
+        yield
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A teacher of some digits, a flat folder of others with one broken file, and the same as an npz."""
@@ -66,7 +75,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(600, 640):
         Image.fromarray(images[i]).save(root / "flat" / f"{i}.png")
     (root / "flat" / "broken.png").write_bytes(b"no image")
-    common = ["--resolution", "16", "--epochs", "3", "--runs", str(root / "runs"), "--name", "teacher"]
+    common = ["--resolution", "16", "--epochs", "1", "--runs", str(root / "runs"), "--name", "teacher"]
     assert main(["train", MODEL, str(root / "few.npz"), *common]) == 0
     return root
 

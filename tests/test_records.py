@@ -209,7 +209,7 @@ def test_a_line_is_what_its_event_says_and_a_torn_one_is_left_out(tmp_path: Path
         file.write('{"event": "heard of later"}\n{"event": "epoch", "epo')
     assert [type(one) for one in run.lines] == [Epoch, Look, Fall]
     (epoch,) = run.epochs
-    own = {name: item for name, item in vars(done).items() if name not in ("scores", "train_score")}
+    own = {name: item for name, item in vars(done).items() if name not in ("scores", "train_score", "terms")}
     numbers = own | {"train_top1": 0.25} | done.scores
     assert epoch.to_record() == {"event": "epoch"} | numbers
     run.rewind(15)

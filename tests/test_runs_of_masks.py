@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from convsmith.data.targets.rle import (
+from convsmith.rle import (
     area_of,
     decoded_part,
     encoded,

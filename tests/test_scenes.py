@@ -10,9 +10,9 @@ from convsmith.data.readers.objects import scenes as reader
 from convsmith.data.scenes import scene as drawing
 from convsmith.data.scenes.drawn import Scenes, objects_of
 from convsmith.data.scenes.scene import SIDE, TRAINED, Scene
-from convsmith.data.targets.rle import area_of, decoded_part, from_string
 from convsmith.jobs.source import contents, fingerprint
 from convsmith.recipe import Augment, JitterAugment
+from convsmith.rle import area_of, decoded_part, from_string
 
 NUMBERS = np.arange(40)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from convsmith.runs import Limit, RunFolder
 from convsmith.supernet import SPACES, Axes, Space
 from convsmith.units import Budget
 from convsmith.watcher import Watcher
+from farms import Here
 from supernets import TINY
+from unexported import unexported
 
 TO = "450k-macs,1000ms"
 HOW = SearchOptions(rounds=1, per_round=3, threads=2, scorers=1)
@@ -35,11 +38,22 @@ HOW = SearchOptions(rounds=1, per_round=3, threads=2, scorers=1)
 OPTIONS = Options(settings=("epochs=2", "batch=256"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_timed() -> Iterator[None]:
+    """Of the dozen children by which milliseconds are predicted, four: each is exported, which takes seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("convsmith.jobs.search.predicted.FITTED", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("search")
     spec = folder / "small.json"
-    stages = tuple(replace(stage, width=w, depth=2) for stage, w in zip(TINY.base.stages, (24, 32), strict=True))
+    stages = tuple(
+        replace(stage, width=width, depth=2, block=replace(stage.block, kernel=3))
+        for stage, width in zip(TINY.base.stages, (24, 32), strict=True)
+    )
     stem = replace(TINY.base.stem, width=16)  # type: ignore[call-arg]
     spec.write_text(to_json(replace(TINY.base, name="small", stem=stem, stages=stages)))
     options = replace(OPTIONS, parent=folder, name="found")
@@ -110,7 +124,8 @@ def test_a_search_that_was_stopped_chooses_the_same(searched: RunFolder, tmp_pat
     shutil.rmtree(copy / "children")
     lines = (copy / "children.jsonl").read_text().splitlines(keepends=True)
     (copy / "children.jsonl").write_text("".join(lines[: len(lines) // 2]) + lines[-1][:9])
-    resumed = resume_search(RunFolder.open(copy))
+    with unexported(page=True):
+        resumed = resume_search(RunFolder.open(copy))
     old, new = searched.front, resumed.front
     assert new.winners == old.winners
     assert sorted(new.tried) == sorted(old.tried)
@@ -183,7 +198,10 @@ def test_a_limit_that_the_shipped_file_is_over_is_said(searched: RunFolder) -> N
 # ---- beside each other -----------------------------------------------------------------------------------------------
 
 
-def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: RunFolder, tmp_path: Path) -> None:
+def test_two_processes_score_as_one_does_and_foils_are_trained_once(
+    searched: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convsmith.jobs.studies.trials.Farm", Here)  # of the foils alone
     copy = tmp_path / "copy"
     shutil.copytree(searched.path, copy)
     for name in ("front.json", "report.html", "children.jsonl"):
@@ -192,7 +210,8 @@ def test_two_processes_score_as_one_does_and_foils_are_trained_once(searched: Ru
     config = json.loads((copy / "config.json").read_text())
     config["how"] |= {"scorers": 2, "against": ["mobilenetv1_025", "mobilenetv2_035@resolution"]}
     (copy / "config.json").write_text(json.dumps(config))
-    run = resume_search(RunFolder.open(copy))
+    with unexported(page=True):
+        run = resume_search(RunFolder.open(copy))
     assert run.front.winners == searched.front.winners
     known = [
         sorted(path.read_text().splitlines()) for path in (copy / "children.jsonl", searched.file("children.jsonl"))
@@ -267,12 +286,24 @@ def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_design_may_search_for_one_budget_of_several_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["design", "digits", "--to", "2M-macs,50k-params", "--how", "search", "--dry-run", "--json"]
+    small = str(Path(__file__).parent / "folders-0.1" / "small.json")
+    words = [
+        "design",
+        "digits",
+        "--to",
+        "2M-macs,50k-params",
+        "--how",
+        "search",
+        "--space",
+        small,
+        "--dry-run",
+        "--json",
+    ]
     assert main([*words, "--runs", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out)["networks"] == 82_944
+    assert json.loads(capsys.readouterr().out)["networks"] == space_of(small).size()
     words[3] = "2M-macs,1k-params"
     assert main([*words, "--runs", str(tmp_path)]) == 2
-    assert "no network of t32's space meets" in capsys.readouterr().err
+    assert "no network of small's space meets" in capsys.readouterr().err
 
 
 def test_a_space_may_be_that_of_a_model() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,18 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
 import convsmith as cs
+from commands import TINY
 from convsmith.cli.app import main
 from convsmith.training import parameter_groups
+from unexported import unexported
 
-MODEL = "mobilenetv2_035"
+MODEL = TINY
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unexported() -> Iterator[None]:
+    with unexported():
+        yield
 
 
 @pytest.fixture(scope="module")

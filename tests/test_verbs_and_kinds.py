@@ -47,7 +47,7 @@ THINGS = {
     "bare": ("", "bare"),  # a module without a spec
     "onnx": ("trained", "trained/model.onnx"),
     "timm": ("", "timm:test_resnet"),
-    "tv": ("", "tv:shufflenet_v2_x0_5"),
+    "tv": ("", "tv:resnet18"),
     "nothing": ("", "nothing-there"),
     "folder": ("", "plain"),
 }
@@ -107,7 +107,6 @@ def cell(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     if kind == "timm":
         pytest.importorskip("timm")
     monkeypatch.chdir(tmp_path)  # all that is written by default is written here
-    monkeypatch.setattr("convsmith.latency._WARM_UP_NS", 10**8)  # what is timed is right, not how long it takes
     (tmp_path / "plain").mkdir()
     if copied:
         copy = shutil.copytree if (FOLDERS / copied).is_dir() else shutil.copy
@@ -217,14 +216,6 @@ def answers(file: Path, images: torch.Tensor) -> np.ndarray:
     return np.asarray(session.run(None, {session.get_inputs()[0].name: images.numpy()})[0])
 
 
-def same_weights(one: Path, other: Path) -> None:
-    """Near and not equal: `other` may have been made on another processor."""
-    a, b = load_file(one), load_file(other)
-    assert a.keys() == b.keys()
-    for key, value in a.items():
-        torch.testing.assert_close(value, b[key], rtol=1e-2, atol=1e-3)
-
-
 def shown(cell: Cell) -> None:
     found = cell.run("show", "{}")
     assert found["cost"]["macs"] == cs.cost(spec_of(cell)).macs
@@ -314,6 +305,7 @@ def exported(cell: Cell) -> None:
         file, images = cell.place / cell.thing / "model.onnx", torch.randn(4, 3, *2 * (spec_of(cell).input.resolution,))
         with torch.no_grad():
             np.testing.assert_allclose(answers(file, images), network_of(cell)(images), rtol=1e-3, atol=1e-4)
+        assert found["n"] == 16 and found["relative_difference"] <= found["tolerance"], "on images of the data"
         assert "random" not in cell.notes
         return
     assert (cell.place / found["file"]).stat().st_size == found["bytes"]
@@ -331,6 +323,7 @@ def child_exported(cell: Cell) -> None:
     found = cell.run(*words("export --child", cell))
     front = json.loads((cell.place / "search/front.json").read_text())["front"][0]
     assert (cell.place / "search/child-1.onnx").stat().st_size == found["bytes"] > 4 * front["params"] * 0.9
+    assert found["n"] == 16
 
 
 def reported(cell: Cell) -> None:
@@ -343,8 +336,9 @@ def reported(cell: Cell) -> None:
 
 
 def resumed(cell: Cell) -> None:
+    """Of what is finished; tests/test_old_folders.py ends what was begun, and asks more of it than stands here."""
     folder = cell.place / cell.thing
-    if cell.kind.startswith("search"):
+    if cell.kind == "search":
         found = cell.run("resume", "{}")
         assert [row["budget"] for row in found["children"]] == ["400k-macs", "200k-macs"]
         assert all((Path(row["folder"]) / "model.onnx").is_file() for row in found["children"])
@@ -352,10 +346,7 @@ def resumed(cell: Cell) -> None:
         return
     before = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
     cell.run("resume", "{}")
-    if cell.kind == "begun":
-        same_weights(folder / "model.safetensors", FOLDERS / "trained/model.safetensors")
-    else:
-        assert (folder / "model.safetensors").read_bytes() == before["model.safetensors"]
+    assert (folder / "model.safetensors").read_bytes() == before["model.safetensors"]
     images = torch.randn(4, 3, *2 * (spec_of(cell).input.resolution,))
     with torch.no_grad():
         np.testing.assert_allclose(
@@ -477,12 +468,15 @@ TABLE = {
 # fmt: on
 # Left out: weights of timm and torchvision are downloaded, and a live network has no name to begin with.
 BLANK = {("train --weights", kind) for kind in ("timm", "tv", "live", "bare")}
-CELLS = [(verb, kind) for verb, row in TABLE.items() for kind in row]
+# Whole trainings and searches, which tests/test_old_folders.py ends with the same things and asks the same of.
+ELSEWHERE = {("resume", kind) for kind in ("begun", "search begun")}
+CELLS = [(verb, kind) for verb, row in TABLE.items() for kind in row if (verb, kind) not in ELSEWHERE]
 
 
 def test_the_table_is_whole(record_property: Callable[[str, object], None]) -> None:
     assert set(TABLE) == set(RIGHT)
-    assert {(verb, kind) for verb in TABLE for kind in THINGS} - set(CELLS) == BLANK
+    assert {(verb, kind) for verb in TABLE for kind in THINGS} - set(CELLS) == BLANK | ELSEWHERE
+    assert all(TABLE[verb][kind] is YES for verb, kind in ELSEWHERE)
     right = sum(said is YES for row in TABLE.values() for said in row.values())
     print(f"\n{len(CELLS)} cells: {right} right answers, {len(CELLS) - right} refusals")
 

@@ -22,6 +22,7 @@ from convsmith.weights import Dialect, Numerics, fitted, read
 from convsmith.weights.maps import dialects
 from convsmith.weights.maps import names as key_names
 from convsmith.weights.origins import Origin
+from peers import on_meta
 
 timm = pytest.importorskip("timm")
 
@@ -44,8 +45,7 @@ def test_every_dialect_names_every_key_once(name):
 
 @pytest.mark.parametrize("name", [name for name in names() if timm.is_model(name)])
 def test_a_network_with_timms_name_has_timms_keys_and_shapes(name):
-    with torch.device("meta"):
-        theirs = {key: tensor.shape for key, tensor in timm.create_model(name).state_dict().items()}
+    theirs = {key: tensor.shape for key, tensor in on_meta(name).state_dict().items()}
     arch = spec(name)
     ours = build(arch, device="meta").state_dict()
     mapped = {there: ours[here] for here, there in key_names(arch, Dialect.TIMM).items()}

@@ -24,6 +24,7 @@ from convsmith.recipes.quick import QUICK
 from convsmith.tasks import Classify
 from convsmith.training.loop import _diverged
 from convsmith.watcher import Watcher
+from unexported import unexported
 
 NAME = "mobilenetv2_035"
 
@@ -122,7 +123,8 @@ def test_train_takes_what_is_published_of_its_model(at_hand: list[str]) -> None:
 @pytest.mark.slow
 def test_a_designed_run_begins_with_the_weights_and_resumes_without_them(weights: Path, tmp_path: Path) -> None:
     how = Options(weights=weights, parent=tmp_path, name="run", settings=("rate=1e-6", "batch=512"))
-    run = cs.design("digits", to="1M-macs", base=NAME, options=how, epochs=1)
+    with unexported():
+        run = cs.design("digits", to="1M-macs", base=NAME, options=how, epochs=1)
     began, ended = load_file(run.file("initial.safetensors")), load_file(run.file("model.safetensors"))
     given = load_file(weights)
     assert all(torch.equal(value, given[key]) for key, value in began.items()) and len(began) == len(given) - 2

@@ -15,6 +15,7 @@ from convsmith.families import names
 from convsmith.ledger import weights_of
 from convsmith.watcher import Watcher
 from convsmith.weights import Numerics
+from peers import on_meta
 
 timm = pytest.importorskip("timm")
 
@@ -98,8 +99,7 @@ def test_the_table_is_what_timm_and_torchvision_say() -> None:
         ), f"golden/weights.csv lacks what this version of timm has of {name}, or has what it lacks"
         if not rows:
             continue
-        with torch.device("meta"):
-            peer = timm.create_model(name)
+        peer = on_meta(name)
         eps = {module.eps for module in peer.modules() if isinstance(module, nn.BatchNorm2d)}
         same = any("Same" in type(module).__name__ for module in peer.modules())
         for row in rows:

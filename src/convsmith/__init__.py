@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .machine import this_machine
     from .model import Model
     from .parts import (
+        FPN,
         PARTS,
         SE,
         BasicBlock,
@@ -74,11 +75,13 @@ if TYPE_CHECKING:
         DepthwiseSeparable,
         EvoNorm,
         EvoNormKind,
+        Form,
         GhostBottleneck,
         GroupNorm,
         Halving,
         Keypoints,
         Lambda,
+        MaskRCNN,
         MBConv,
         NFBottleneck,
         NFRegNetBlock,
@@ -88,6 +91,9 @@ if TYPE_CHECKING:
         PreActBottleneck,
         ScaledWS,
         Shortcut,
+        SpineNet,
+        Top,
+        detector,
         keypoints_for,
         posed,
     )
@@ -146,9 +152,9 @@ _HOME = {
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model",
-    "parts": "PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
-    "EvoNormKind GhostBottleneck GroupNorm Halving Keypoints Lambda MBConv NFBottleneck NFRegNetBlock NoNorm "
-    "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut keypoints_for posed",
+    "parts": "FPN PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
+    "EvoNormKind Form GhostBottleneck GroupNorm Halving Keypoints Lambda MBConv MaskRCNN NFBottleneck NFRegNetBlock NoNorm "
+    "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut SpineNet Top detector keypoints_for posed",
     "progress": "Progress",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "registry": "register",
@@ -165,6 +171,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, listed in _HOME.items() for name in listed.split()}
 
 __all__ = [
+    "FPN",
     "PARTS",
     "SE",
     "SGD",
@@ -194,6 +201,7 @@ __all__ = [
     "EvoNorm",
     "EvoNormKind",
     "Exponential",
+    "Form",
     "GhostBottleneck",
     "GroupNorm",
     "Halving",
@@ -204,6 +212,7 @@ __all__ = [
     "Lambda",
     "MBConv",
     "Map",
+    "MaskRCNN",
     "Metric",
     "Mixer",
     "Model",
@@ -238,6 +247,7 @@ __all__ = [
     "Shape",
     "Shortcut",
     "Single",
+    "SpineNet",
     "Stage",
     "Started",
     "Stem",
@@ -245,6 +255,7 @@ __all__ = [
     "Style",
     "Task",
     "Tiny",
+    "Top",
     "Unit",
     "UserError",
     "Watched",
@@ -257,6 +268,7 @@ __all__ = [
     "cost",
     "create",
     "design",
+    "detector",
     "diagnose",
     "estimate",
     "evaluate",

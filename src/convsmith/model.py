@@ -76,7 +76,7 @@ class Model(nn.Module):
         self.head = spec.head.assembled(_under("head", units))
         # Most networks are a chain. Where more than the last map is read, these of the stem and the stages are kept.
         self._several = any(node.reads for node in nodes if node.path.partition(".")[0] == "head")
-        every = spec.neck is None and spec.head.every
+        every = (spec.neck or spec.head).every
         kept = {tap.path.rpartition(".")[0] or tap.path for tap in taps(trunk(spec), every=every)}
         self._kept = tuple(name in kept for name in ("stem", *(f"stages.{index}" for index in range(len(spec.stages)))))
 

@@ -106,7 +106,11 @@ class Progress(Watcher):
         if time.monotonic() - self.last_line < PLAIN_EVERY and done.epoch > 1 and not last:
             return
         self.last_line = time.monotonic()
-        words = [f"train loss {done.train_loss:.3f}", *_validated(done), f"{done.images_per_s:.0f} images/s"]
+        words = [
+            f"train loss {done.train_loss:.3f}{_apart(done)}",
+            *_validated(done),
+            f"{done.images_per_s:.0f} images/s",
+        ]
         self.console.print(f"          epoch {done.epoch}: {', '.join(words)}", style="dim")
 
     def _advance(self, what: str, done: int, total: int, words: list[str]) -> None:
@@ -124,6 +128,12 @@ class Progress(Watcher):
     def _stop(self) -> None:
         stop_bars()
         self.bars = None
+
+
+def _apart(done: EpochDone) -> str:
+    """What the training loss is the sum of, in brackets."""
+    terms = ", ".join(f"{name} {value:.3f}" for name, value in done.terms.items())
+    return f" ({terms})" if terms else ""
 
 
 def _validated(done: EpochDone) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["EpochDone", "Record", "RolledBack", "Started", "StepDone", "Watched", "Watcher"]
 
@@ -33,7 +33,8 @@ class EpochDone:
     """One pass over the training images, and what the evaluation said of the model that would be shipped.
 
     `train_score` is the task's running score of the training images, as they were augmented: a classifier's share of right
-    answers. `scores` are named as `metrics.jsonl` names them, `val_top1` and the like, the headline first.
+    answers. `scores` are named as `metrics.jsonl` names them, `val_top1` and the like, the headline first. `terms` are what the
+    training loss is the sum of, where a task tells it apart.
     """
 
     epoch: int
@@ -44,6 +45,7 @@ class EpochDone:
     images_per_s: float
     seconds: float
     scores: dict[str, float]
+    terms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

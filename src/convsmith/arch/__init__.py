@@ -4,6 +4,7 @@
 | -------- | ----------------------------------------------------------------- |
 | `shapes` | what flows: `Shape`, `Map`                                        |
 | `inputs` | what goes in: `Image`                                             |
+| `habits` | `Act`, `Padding`, `Ramp`: what a whole network does alike         |
 | `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from ..units import Rounding
@@ -17,9 +18,10 @@ def grown(
 
         L_i = d L_i,  C_i = w C_i,  (H, W) = r (H, W)
 
-    Every stage's depth and width, the stem's, the neck's and the head's widths are scaled; kernels, strides, expansion ratios and
-    the classifier are not. `rounding` says how the products become integers. Factors of exactly 1 change nothing, even
-    where the spec's own widths are no multiples of the rounding's step.
+    Every stage's depth and width, the stem's, the neck's and the head's widths are scaled, and how often a neck repeats its
+    blocks; kernels, strides, expansion ratios, the classifier and how often a head looks at regions are not. `rounding` says how
+    the products become integers; sides are multiples of the stride of a neck's coarsest map, too. Factors of exactly 1 change
+    nothing, even where the spec's own widths are no multiples of the rounding's step.
     """
 
     def grow(channels: float) -> int:
@@ -30,12 +32,17 @@ def grown(
         stages = tuple(replace(stage, width=grow(stage.width)) for stage in stages)
         stem = stem if rounding.keep_stem else stem.widened(grow)
         neck = None if neck is None else neck.widened(grow)
-        least = rounding.least_head
-        head = head.widened(lambda channels: max(least, grow(channels), int(channels) if rounding.keep_head else 0))
+        # What a rounding says of the head is said of a classifier's convolution.
+        least, kept = (rounding.least_head, rounding.keep_head) if neck is None else (0, False)
+        head = head.widened(lambda channels: max(least, grow(channels), int(channels) if kept else 0))
     if depth != 1:
         stages = tuple(replace(stage, depth=rounding.repeats(stage.depth * depth)) for stage in stages)
+        neck = None if neck is None else neck.deepened(lambda repeats: rounding.repeats(repeats * depth))
     image = spec.input
     if resolution != 1:
+        step = math.lcm(rounding.resolution_to, 1 if neck is None else neck.coarsest)
+        least_side = max(rounding.least_resolution, step if step > rounding.resolution_to else 1)
+        rounding = replace(rounding, resolution_to=step, least_resolution=least_side)
         height, wide = (rounding.resolution(side * resolution) for side in image.sides)
         image = replace(image, resolution=height, width=None if image.width is None else wide)
     return replace(spec, input=image, stem=stem, stages=stages, neck=neck, head=head)

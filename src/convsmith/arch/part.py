@@ -9,11 +9,11 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ..ranges import at_least, check_numbers, within
 from ..tagged import Tagged
+from .habits import Act, Padding, Ramp
 from .shapes import Map, Shape
 
 if TYPE_CHECKING:
@@ -37,41 +37,6 @@ __all__ = [
     "Style",
     "Unit",
 ]
-
-
-class Act(StrEnum):
-    """An activation function."""
-
-    NONE = "none"
-    RELU = "relu"
-    RELU6 = "relu6"
-    SILU = "silu"
-    HARD_SWISH = "hard_swish"
-    GELU = "gelu"
-    SIGMOID = "sigmoid"
-    HARD_SIGMOID = "hard_sigmoid"
-
-
-class Padding(StrEnum):
-    """What stands around a map.
-
-    symmetric: zeros, k // 2 on every side, as torch's networks have it. same: TensorFlow's rule, zeros so that the side
-    becomes ceil(s / stride), the odd one of them at the far end; it differs from symmetric where a stride meets an even
-    side, so weights of one do not fit the other. circular: the map's other end, for signal theory without borders.
-    """
-
-    SYMMETRIC = "symmetric"
-    SAME = "same"
-    CIRCULAR = "circular"
-
-
-class Ramp(StrEnum):
-    """How stochastic depth grows with depth. blocks: block b of N drops at rate * b / N, from 0 (EfficientNet). stages:
-    every block of stage s of S, counted from 0, at rate * (s + 2) / (S + 1), the stem being the first group (ResNet-RS:
-    0.4, 0.6, 0.8 and 1 of the rate)."""
-
-    BLOCKS = "blocks"
-    STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -115,6 +80,11 @@ class Norm(Part):
 
     def with_eps(self, eps: float) -> Self:
         """The same norm with that epsilon; as it is where it has none."""
+        return self
+
+    def for_pixels(self, channels: int) -> Self:
+        """The same norm for maps of `channels` that may be of one pixel, where a group of a channel or two has nothing to
+        take statistics of; as it is where it knows no groups."""
         return self
 
 
@@ -261,8 +231,21 @@ class Stem(Unit):
 class Neck(Part):
     """What makes other maps of the trunk's maps, such as a feature pyramid.
 
-    It unrolls itself into units, each under a path that begins with `neck`.
+    It unrolls itself into units, each under a path that begins with `neck`. `drops`: it has residual blocks of its own, and
+    stochastic depth is for these alone: the trunk in front of it has none.
     """
+
+    drops: ClassVar[bool] = False
+
+    @property
+    def every(self) -> bool:
+        """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
+        return False
+
+    @property
+    def coarsest(self) -> int:
+        """The total stride of its coarsest map: scaled input sides are multiples of it."""
+        return 1
 
     @abc.abstractmethod
     def unrolled(self, maps: Sequence[Map]) -> tuple[list[Node], tuple[Map, ...]]:
@@ -279,6 +262,10 @@ class Neck(Part):
     def widened(self, grow: Callable[[float], int]) -> Self:
         """The same neck with every width w replaced by `grow(w)`."""
 
+    def deepened(self, repeats: Callable[[float], int]) -> Self:
+        """The same neck with every number n of equal blocks replaced by `repeats(n)`; as it is where it has none."""
+        return self
+
 
 @dataclass(frozen=True)
 class Head(Part):
@@ -289,17 +276,27 @@ class Head(Part):
     names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
     borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
     `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
+    `purpose` is the kind of task that it is for where nobody says. `behind` are the beginnings of the keys of all that is no
+    part of the trunk and learns at a rate of its own, where that is more than `named`. `alone`: a file takes one image at a time.
     """
 
     outputs: ClassVar[tuple[str, ...]]
     named: ClassVar[tuple[str, ...]]
     whole: ClassVar[bool] = False
     decides: ClassVar[bool] = False
+    purpose: ClassVar[str] = "classify"
+    behind: ClassVar[tuple[str, ...]] = ()
+    alone: ClassVar[bool] = False
 
     @property
     def every(self) -> bool:
         """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
         return False
+
+    @property
+    def puts_out(self) -> tuple[str, ...]:
+        """Those of `outputs` that a file of this head puts out."""
+        return self.outputs
 
     @property
     @abc.abstractmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .part import Node, Ramp
+from .part import Block, Node, Ramp
 from .shapes import Map
 from .spec import ArchSpec
 
@@ -20,7 +20,7 @@ __all__ = ["plan", "taps", "trunk"]
 def plan(spec: ArchSpec) -> tuple[Node, ...]:
     """Every unit of `spec` in order of execution: stem, blocks, those of the neck if it has one, those of the head."""
     nodes = trunk(spec)
-    maps = taps(nodes, every=spec.neck is None and spec.head.every)
+    maps = taps(nodes, every=(spec.neck or spec.head).every)
     for part in (spec.neck, spec.head):
         if part is not None:
             more, maps = part.unrolled(maps)
@@ -34,6 +34,7 @@ def trunk(spec: ArchSpec) -> list[Node]:
     leaving = entering.strided(spec.stem.reduction, spec.stem.width)
     nodes = [Node("stem", spec.stem, (entering,), (leaving,), stride=spec.stem.reduction)]
     done, variance = 0, 1.0
+    rate = 0.0 if spec.neck is not None and spec.neck.drops else spec.style.drop_path
     for index, stage in enumerate(spec.stages):
         for repeat in range(stage.depth):
             stride = stage.stride if repeat == 0 else 1
@@ -44,7 +45,7 @@ def trunk(spec: ArchSpec) -> list[Node]:
                 ins=(entering,),
                 outs=(leaving,),
                 stride=stride,
-                drop_path=spec.style.drop_path * _ramp(spec, index, done),
+                drop_path=rate * _ramp(spec, index, done),
                 variance=variance,
                 traded=stage.traded if repeat == 0 else 1,
             )
@@ -60,7 +61,8 @@ def taps(nodes: Iterable[Node], *, every: bool = False) -> tuple[Map, ...]:
     stride = 1
     for node in nodes:
         stride *= node.stride
-        found[node.path.rpartition(".")[0] if every else stride] = Map(node.path, stride, node.outs[0])
+        variance = node.part.variance(node.variance, keeps=node.keeps) if isinstance(node.part, Block) else 1.0
+        found[node.path.rpartition(".")[0] if every else stride] = Map(node.path, stride, node.outs[0], variance)
     return tuple(found.values())
 
 

@@ -32,8 +32,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A map that a neck or a head may read: the path of the unit that puts it out, its total stride and its shape."""
+    """A map that a neck or a head may read: the path of the unit that puts it out, its total stride and its shape.
+
+    `variance` is what signal theory expects of it, 1 where a block does not reckon with it.
+    """
 
     path: str
     stride: int
     shape: Shape
+    variance: float = 1.0

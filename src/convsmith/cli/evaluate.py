@@ -64,9 +64,13 @@ def evaluate(
     deeplabcut: Annotated[
         Path | None, Parameter(help="A folder for the predictions and errors as DeepLabCut's own files.", group=OUTPUT)
     ] = None,
+    coco: Annotated[
+        Path | None, Parameter(help="Of objects: a .json for all that is found, as COCO's results files.", group=OUTPUT)
+    ] = None,
     device: Device = None,
     out_folder: Annotated[
-        Out, Parameter(help="A folder for tables: of the classes, or of the body parts and individuals.")
+        Out,
+        Parameter(help="A folder for tables: of the classes, of the body parts and individuals, or of COCO's numbers."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -75,7 +79,12 @@ def evaluate(
     With --corrupt: what is left under the fifteen common corruptions at five severities; `passport` makes a page of it. With
     --ood: what is left on other individuals, places or cameras.
     """
-    asked = {"--corrupt": corrupt is not None, "--ood": ood, "--deeplabcut": deeplabcut is not None}
+    asked = {
+        "--corrupt": corrupt is not None,
+        "--ood": ood,
+        "--deeplabcut": deeplabcut is not None,
+        "--coco": coco is not None,
+    }
     if sum(asked.values()) > 1:
         raise UserError(f"{' and '.join(name for name, given in asked.items() if given)} are asked for one at a time")
     from ..data.how import How
@@ -130,13 +139,16 @@ def evaluate(
     from ..jobs.evaluate import evaluate as evaluated
 
     scores = evaluated(
-        run, data, split=split, root=root, download=download, how=how, device=device, out=out_folder, watcher=watching()
-    )
+        run, data, split=split, root=root, download=download, how=how, device=device, out=out_folder, coco=coco,
+        watcher=watching(),
+    )  # fmt: skip
     if json:
         emit(scores.to_record())
         return
     for line in scores.lines():
         out.print(line, markup=False)
+    if coco is not None:
+        out.print(f"wrote {coco}", soft_wrap=True, markup=False)
 
 
 def _tell_domains(found: Domains, json: bool) -> None:

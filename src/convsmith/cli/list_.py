@@ -23,7 +23,7 @@ def list_(
     /,
     *,
     family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
-    task: Annotated[Literal["classify"], Parameter(help="Only networks for this task.")] = "classify",
+    task: Annotated[Literal["classify", "detect"], Parameter(help="Only networks for this task.")] = "classify",
     to: Annotated[str | None, BUDGET] = None,
     sort: Annotated[
         Literal["name", "px", "params", "macs", "top-1"] | None,
@@ -32,14 +32,14 @@ def list_(
     json: Json = False,
 ) -> None:
     """The ledger: every published variant, our exact counts beside the published ones."""
-    known = families()
+    known = families(task)
     # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
     chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]
     if not chosen:
         raise UserError(f"unknown family '{family}'; families are {', '.join(known)}{nearest(str(family), known)}")
-    rows = [row for row in published(pattern) if row.family in chosen]
+    rows = [row for row in published(pattern, task=task) if row.family in chosen]
     if not rows:
-        variants = {row.name for row in published()}
+        variants = {row.name for row in published(task=task)}
         raise UserError(f"no variant matches '{pattern}'{nearest(pattern, variants)}")
     if to is not None:
         rows = _within(rows, Budget.parse(to))
@@ -49,14 +49,15 @@ def list_(
         emit({"task": task, "rows": [row_record(row) for row in rows]})
         return
     # Where there is no room for all, what is needed to choose one stays.
-    named = [name for name in _COLUMNS if out.width >= _ROOM or name not in _BESIDE]
-    out.print(table(None, " ".join(named), [[_COLUMNS[name](row) for name in named] for row in rows]))
+    columns = _COLUMNS if task == "classify" else _DETECTORS
+    named = [name for name in columns if out.width >= _ROOM or name not in _BESIDE]
+    out.print(table(None, " ".join(named), [[columns[name](row) for name in named] for row in rows]))
     shown = list(dict.fromkeys(row.family for row in rows))
     if len(shown) > 1:
         counts = [[name, *_verdicts([row for row in rows if row.family == name])] for name in shown]
-        columns = " ".join(["<family", "rows", *(verdict.value.replace(" ", "_") for verdict in Verdict)])
+        verdicts = " ".join(["<family", "rows", *(verdict.value.replace(" ", "_") for verdict in Verdict)])
         out.print("")
-        out.print(table(None, columns, [*counts, ["all", *_verdicts(rows)]]))
+        out.print(table(None, verdicts, [*counts, ["all", *_verdicts(rows)]]))
     err.print(
         "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with the published one within the "
         "rounding of that or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
@@ -134,5 +135,8 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "<weights": lambda row: ", ".join(_packages(row)) or "none",
     "<agrees": _agreement,
 }
+_DETECTORS: dict[str, Callable[[Row], str]] = {
+    name: column for name, column in _COLUMNS.items() if name not in ("top-1", "<weights")
+} | {"<AP": lambda row: row.metric.replace(" AP ", " ") or "-"}
 _BESIDE = ("paper_params", "paper_MACs", "<agrees")
 _ROOM = 100  # columns that all of them need

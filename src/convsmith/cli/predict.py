@@ -13,12 +13,16 @@ from ..units import plural
 from .options import COUNT, NETWORK, Batch, Device, Json, Out
 from .output import emit, err, out, watching
 from .places import writable
-from .predicted import FIRST, SHOWN, Answers, LabelAnswers, PointAnswers, rows_into
+from .predicted import FIRST, SHOWN, Answers, LabelAnswers, ObjectAnswers, PointAnswers, answers_into
 
 if TYPE_CHECKING:
     from ..jobs.predict import Predictor, Unreadable
 
 __all__ = ["predict"]
+
+TOP = 5
+# From where points are sure, and objects drawn: `jobs.predict` says why, and is not imported for `--help`.
+CUTOFF, CUTOFF_OF_OBJECTS = 0.6, 0.5
 
 
 def predict(
@@ -28,16 +32,28 @@ def predict(
     images: Annotated[list[str], Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'; or one film.")],
     /,
     *,
-    top: Annotated[int, Parameter(help="How many classes of each image.", validator=COUNT)] = 5,
-    out_file: Annotated[Out, Parameter(help="A .csv with a row for each image that could be read.")] = None,
-    pictures: Annotated[
-        Path | None, Parameter(help="Of points: a folder for the images with what was found drawn in.")
+    top: Annotated[
+        int | None, Parameter(help="Of classes: how many are told of each image; 5 where not given.", validator=COUNT)
     ] = None,
-    film: Annotated[Path | None, Parameter(help="Of points in a film: an .mp4 with them drawn in.")] = None,
+    out_file: Annotated[
+        Out,
+        Parameter(
+            help="A .csv with a row for each image that could be read, or for each object; of objects also COCO's .json."
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None, Parameter(help="Of points and objects: a folder for the images with what was found drawn in.")
+    ] = None,
+    film: Annotated[Path | None, Parameter(help="Of points and objects in a film: an .mp4 with them drawn in.")] = None,
     deeplabcut: Annotated[
         Path | None, Parameter(help="Of points: a folder for DeepLabCut's own table of them.")
     ] = None,
-    cutoff: Annotated[float, Parameter(help="Of points: the likelihood from which one is sure.")] = 0.6,
+    cutoff: Annotated[
+        float | None,
+        Parameter(
+            help="Of points: the likelihood from which one is sure, 0.6; of objects: the score from which one is drawn, 0.5."
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         Parameter(help="For a network by name or spec: a file, timm:NAME, tv:NAME; labels are numbers.", group=NETWORK),
@@ -51,30 +67,39 @@ def predict(
 ) -> None:
     """What MODEL (a run, a search's child, an exported .onnx) says of IMAGES: files, folders, patterns, or one film.
 
-    A classifier gives labels, a network that finds points their places. Images that cannot be read are listed; it is an error
-    where none can.
+    A classifier gives labels, a network that finds points their places, a detector objects with boxes and masks. Images that
+    cannot be read are listed; it is an error where none can.
     """
     from ..data.films import Film, is_film
     from ..jobs.predict import Unreadable, opened
-    from ..jobs.predict.drawn import answers_of_film, pictures_into, points_of
+    from ..jobs.predict.drawn import answers_of_film, drawable, pictures_into, points_of
+    from ..jobs.predict.reading import Things
 
     writable(out_file)
-    if out_file is not None and out_file.suffix != ".csv":
-        raise UserError(f"--out writes a .csv; got {out_file.name} (--json prints all of it as JSON)")
+    if out_file is not None and out_file.suffix not in (".csv", ".json"):
+        raise UserError(f"--out writes a .csv, of objects also a .json; got {out_file.name}")
     films = [one for one in images if is_film(one)]
     if films and len(images) > 1:
         raise UserError(f"one film at a time, and no images beside it; got {plural(len(images), 'file')}")
     _check_drawing(pictures, film, bool(films), cutoff)
     predictor = opened(model, weights=weights, device=device, threads=threads)
-    if any(place is not None for place in (pictures, film, deeplabcut)):
+    if deeplabcut is not None:
         points_of(predictor)
+    _refuse_unread(predictor, top, cutoff)
+    if pictures is not None or film is not None:
+        drawable(predictor)
+    objects = isinstance(predictor.reading, Things)
+    if out_file is not None and out_file.suffix == ".json" and not objects:
+        raise UserError(f"--out writes a .csv; got {out_file.name} (--json prints all of it as JSON)")
+    top, usual = top or TOP, CUTOFF_OF_OBJECTS if objects else CUTOFF
+    cutoff = usual if cutoff is None else cutoff
     answers = _answers(predictor, top, cutoff, "frames" if films else "images")
     source = Film(Path(films[0])) if films else None
-    draw = None if pictures is None else pictures_into(pictures, points_of(predictor), cutoff=cutoff)
+    draw = None if pictures is None else pictures_into(pictures, drawable(predictor), cutoff=cutoff)
     kept: list[Any] = []
     unreadable: list[Unreadable] = []
     n = 0
-    with rows_into(out_file, answers) as write:
+    with answers_into(out_file, answers) as write:
         if source is not None:
             found = answers_of_film(
                 predictor, source, out=film, cutoff=cutoff, top=top, batch=batch, draw=draw, watcher=watching()
@@ -116,9 +141,9 @@ def predict(
         out.print(f"wrote {place}", soft_wrap=True, markup=False)
 
 
-def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float) -> None:
-    if not 0 <= cutoff <= 1:
-        raise UserError(f"--cutoff is a likelihood between 0 and 1; got {cutoff:g}")
+def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float | None) -> None:
+    if cutoff is not None and not 0 <= cutoff <= 1:
+        raise UserError(f"--cutoff is between 0 and 1; got {cutoff:g}")
     if film is not None:
         if not films:
             raise UserError("--film draws into a film, and IMAGES is none; --pictures FOLDER writes pictures")
@@ -129,9 +154,23 @@ def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff
         check_writable(pictures / "picture.png")
 
 
-def _answers(predictor: Predictor, top: int, cutoff: float, what: str) -> Answers:
-    from ..jobs.predict.reading import Points
+def _refuse_unread(predictor: Predictor, top: int | None, cutoff: float | None) -> None:
+    """Raise `UserError` for an option that answers of this kind do not read."""
+    from ..jobs.predict.reading import Points, Things
 
+    if isinstance(predictor.reading, Points | Things):
+        if top is not None:
+            found = "points" if isinstance(predictor.reading, Points) else "objects"
+            raise UserError(f"--top is how many classes are told, and {predictor.label} finds {found}")
+    elif cutoff is not None:
+        raise UserError(f"--cutoff is of points and objects, and {predictor.label} tells classes")
+
+
+def _answers(predictor: Predictor, top: int, cutoff: float, what: str) -> Answers:
+    from ..jobs.predict.reading import Points, Things
+
+    if isinstance(predictor.reading, Things):
+        return ObjectAnswers(predictor.reading.names, cutoff, what)
     if isinstance(predictor.reading, Points):
         return PointAnswers(predictor.reading.names, cutoff, what)
     return LabelAnswers(min(top, predictor.outputs))

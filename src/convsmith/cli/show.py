@@ -73,7 +73,7 @@ def _scores(folder: Path) -> Scores | None:
 
 def _same(network: _Network) -> list[Row]:
     """The ledger's rows of this very network, at this side and with these classes."""
-    rows = [row for row in published(network.name) if row.name == network.name and network.classes == 1000]
+    rows = [row for row in published(network.name) if row.name == network.name and network.classes == row.classes]
     return [row for row in rows if network.px == str(row.resolution)]
 
 
@@ -101,13 +101,17 @@ def _print(network: _Network, scores: Scores | None) -> None:
             out.print(f"paper: {printed.text} {field} ({unit}), ours {printed.difference(ours):+.2%}: {verdict}")
         if row.paper_top1 is not None:
             out.print(f"paper: {row.paper_top1} % ImageNet top-1 (theirs; nothing of ours was trained on ImageNet)")
+        if row.metric:
+            out.print(f"paper: {row.metric} (theirs; nothing of ours was trained on COCO)")
+        if row.per:
+            out.print(f"counts are of one image with {row.per}", style="dim")
         if row.source:
             out.print(f"source: {row.source}", style="dim")
         if row.reason:
             out.print(f"why: {row.reason}", style="dim")
     paper = [row for row in published(network.name) if row.name == network.name]
     if paper and not same and paper[0].source:
-        out.print(f"source: {paper[0].source}, of {paper[0].resolution} px and 1000 classes", style="dim")
+        out.print(f"source: {paper[0].source}, of {paper[0].resolution} px and {paper[0].classes} classes", style="dim")
     if paper and paper[0].family == "efficientnet":
         out.print(
             "The released sizes are the authors' table, not the compound formula with a whole phi: "

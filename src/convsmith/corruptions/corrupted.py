@@ -47,5 +47,7 @@ def corrupted(picture: np.ndarray, name: str, severity: int, *, seed: int = 0) -
     strength = (known.small if min(picture.shape[:2]) < SMALL else known.strengths)[severity - 1]
     pixels = np.ascontiguousarray(picture)
     rng = np.random.default_rng([seed, zlib.crc32(pixels.data), CORRUPTIONS.index(known), severity])
-    x = pixels.reshape(*picture.shape[:2], -1).astype(np.float32) / 255
-    return as_bytes(known.effect(x, rng, *strength)).reshape(picture.shape)
+    x = pixels.reshape(*picture.shape[:2], -1)
+    if known.on_bytes:
+        return np.array(known.effect(x, rng, *strength)).reshape(picture.shape)
+    return as_bytes(known.effect(x.astype(np.float32) / 255, rng, *strength)).reshape(picture.shape)

@@ -65,7 +65,7 @@ def _sampled(x: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def pixelate(x: np.ndarray, rng: Generator, share: float) -> np.ndarray:
-    """Shrunk to a share of its sides by averaging, and back without smoothing."""
+    """Shrunk to a share of its sides by averaging, and back without smoothing: bytes."""
     picture = as_picture(x)
     w, h = picture.size
     small = picture.resize((max(1, int(w * share)), max(1, int(h * share))), Image.Resampling.BOX)
@@ -73,11 +73,11 @@ def pixelate(x: np.ndarray, rng: Generator, share: float) -> np.ndarray:
 
 
 def jpeg_compression(x: np.ndarray, rng: Generator, quality: int) -> np.ndarray:
-    """Written as JPEG of this quality, and read again."""
+    """Written as JPEG of this quality, and read again: bytes."""
     file = BytesIO()
     as_picture(x).save(file, "JPEG", quality=quality)
     return _pixels(Image.open(file), x)
 
 
 def _pixels(picture: Image.Image, like: np.ndarray) -> np.ndarray:
-    return np.asarray(picture, np.float32).reshape(like.shape) / 255
+    return np.asarray(picture).reshape(like.shape)

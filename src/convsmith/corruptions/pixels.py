@@ -17,8 +17,9 @@ def as_bytes(x: np.ndarray) -> np.ndarray:
 
 
 def as_picture(x: np.ndarray) -> Image.Image:
-    """Pillow's picture of ⟨H,W,1⟩ or ⟨H,W,3⟩."""
-    return Image.fromarray(as_bytes(x).squeeze(2) if x.shape[2] == 1 else as_bytes(x))
+    """Pillow's picture of ⟨H,W,1⟩ or ⟨H,W,3⟩, of bytes or of floats."""
+    pixels = x if x.dtype == np.uint8 else as_bytes(x)
+    return Image.fromarray(pixels.squeeze(2) if x.shape[2] == 1 else pixels)
 
 
 def padded(x: np.ndarray, border: int, mode: str = "reflect") -> np.ndarray:

@@ -19,12 +19,14 @@ Strengths = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way to spoil a picture: `effect(x, rng, *strength)` of float32 ⟨H,W,C⟩ between 0 and 1, for severities 1 to 5."""
+    """A way to spoil a picture: `effect(x, rng, *strength)` of float32 ⟨H,W,C⟩ between 0 and 1, for severities 1 to 5; where it
+    works `on_bytes`, of uint8 and to uint8."""
 
     group: str
     effect: Callable[..., np.ndarray]
     strengths: Strengths
     small: Strengths
+    on_bytes: bool = False
 
     @property
     def name(self) -> str:
@@ -71,8 +73,8 @@ CORRUPTIONS: tuple[Corruption, ...] = (
                tuple((.005, .01, strength, 0) for strength in (12.5, 16.25, 21.25, 25, 30)),
                ((1 / 32, 0, 0, .08), (1 / 32, .2, 1.6, .07), (1 / 32, .06, 2.56, .06), (1 / 32, .04, 3.2, .05),
                 (1 / 32, .03, 3.2, .03))),
-    Corruption("digital", pixelate, _each(.6, .5, .4, .3, .25), _each(.95, .9, .85, .75, .65)),
-    Corruption("digital", jpeg_compression, _each(25, 18, 15, 10, 7), _each(80, 65, 58, 50, 40)),
+    Corruption("digital", pixelate, _each(.6, .5, .4, .3, .25), _each(.95, .9, .85, .75, .65), on_bytes=True),
+    Corruption("digital", jpeg_compression, _each(25, 18, 15, 10, 7), _each(80, 65, 58, 50, 40), on_bytes=True),
 )
 # fmt: on
 BY_NAME = {known.name: known for known in CORRUPTIONS}

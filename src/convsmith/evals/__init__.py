@@ -7,12 +7,26 @@
 | `many`      | `ManyRight`: of several labels an image                                  |
 | `points`    | `PointErrors`: how far points are off, in pixels and over the individual's scale |
 | `poses`     | the pictures whose points are farthest off, small enough for a page      |
+| `detections` | `Detected`: COCO's twelve numbers of boxes and masks, kinds of mistakes   |
+| `coco`, `matching`, `error_kinds`, `scenes` | what `detections` is made of            |
 | `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
+from .detections import Detected
 from .intervals import across, bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
 from .top1 import Top1
 
-__all__ = ["Batch", "Meter", "PointErrors", "Top1", "across", "bootstrapped", "evaluate", "outputs", "wilson"]
+__all__ = [
+    "Batch",
+    "Detected",
+    "Meter",
+    "PointErrors",
+    "Top1",
+    "across",
+    "bootstrapped",
+    "evaluate",
+    "outputs",
+    "wilson",
+]

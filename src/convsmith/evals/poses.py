@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from ..scores import Pose
+from .thumbnails import thumbnail
 
 __all__ = ["Kept", "kept", "worst_of"]
 
-# The long side of a picture on a page, in pixels, and how well a JPEG of it is kept.
-_SIDE, _QUALITY = 208, 80
 # Pictures of one individual that are shown before others' are.
 _ALIKE = 2
 
@@ -47,7 +43,7 @@ class Kept:
             likelihood=tuple(round(float(one), 3) for one in self.likelihood),
             error=float(self.error),
             individual=self.individual,
-            image=_thumbnail(pixels),
+            image=thumbnail(pixels),
             place=(float(left), float(top), float(right), float(bottom)),
             path=where(self.index),
             index=self.index,
@@ -97,12 +93,3 @@ def _unpadded(pixels: np.ndarray) -> np.ndarray:
     lit = pixels.max(axis=2) > 0
     rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
     return pixels[: rows[-1] + 1, : columns[-1] + 1] if len(rows) else pixels
-
-
-def _thumbnail(pixels: np.ndarray) -> str:
-    """A JPEG data URI."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
-    picture.thumbnail((_SIDE, _SIDE))
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

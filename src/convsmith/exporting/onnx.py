@@ -92,7 +92,8 @@ def export_onnx(
 ) -> Exported:
     """Write `model` (images in, logits out) to `path` and prove it by running it.
 
-    A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it.
+    A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it; a file of a head
+    that is `alone` takes one image at a time, whatever is asked for.
 
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
     random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
@@ -112,6 +113,7 @@ def export_onnx(
             "a file takes raw pictures where it is known how they are normalised; give a network with a spec"
         )
     images = _images(samples, input_shape)
+    dynamic_batch = dynamic_batch and not _alone(model)
     reference, outputs = _deployed(model)
     size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
     if size > _PROTOBUF_LIMIT:
@@ -122,7 +124,7 @@ def export_onnx(
         program = _program(prepared, input_shape, dynamic_batch, opset, outputs)
         program.model.metadata_props.update({} if metadata is None else describe(metadata))
         program.save(temporary, external_data=False)
-        doubted = _doubted(reference, images) if _decides(model) else None
+        doubted = _doubted(reference, images) if _decides(model) and math.isfinite(tolerance) else None
         difference, relative = _difference(reference, temporary, images, dynamic_batch, doubted)
         # Written so that a NaN fails; an infinite tolerance is for files that are only timed.
         if not relative <= tolerance:
@@ -158,11 +160,15 @@ def _deployed(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
         return reference, ("logits",)
     head = reference.spec.head
     reference.head = head.deployed(reference.head)
-    return reference, head.outputs
+    return reference, head.puts_out
 
 
 def _decides(model: nn.Module) -> bool:
     return isinstance(model, Model) and model.spec.head.decides
+
+
+def _alone(model: nn.Module) -> bool:
+    return isinstance(model, Model) and model.spec.head.alone
 
 
 def _images(samples: torch.Tensor | None, input_shape: tuple[int, ...]) -> torch.Tensor:

@@ -14,6 +14,7 @@ from . import (
     evonorm,
     ghostnet,
     lambda_resnet,
+    mask_rcnn,
     mnasnet,
     mobilenetv1,
     mobilenetv2,
@@ -22,10 +23,11 @@ from . import (
     resnet,
     resnet_rs,
     resnetv2,
+    spinenet,
     tinynet,
 )
 
-__all__ = ["FAMILIES", "names", "spec"]
+__all__ = ["FAMILIES", "TASKS", "names", "spec"]
 
 FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "efficientnet": efficientnet.members,
@@ -43,7 +45,11 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "nf_regnet": nf_regnet.members,
     "resnetv2": resnetv2.members,
     "evonorm": evonorm.members,
+    "spinenet": spinenet.members,
+    "mask_rcnn": mask_rcnn.members,
 }
+# What a family's networks are for, where that is not to classify.
+TASKS = {"mask_rcnn": "detect"}
 
 
 @cache
@@ -51,9 +57,17 @@ def _members() -> dict[str, ArchSpec]:
     return {member.name: member for family in FAMILIES.values() for member in family()}
 
 
-def names() -> tuple[str, ...]:
-    """Every name that `spec` knows, family by family."""
-    return tuple(_members())
+def names(task: str | None = None) -> tuple[str, ...]:
+    """Every name that `spec` knows, family by family; of networks for a task, `classify` or `detect`, where it is given.
+
+    >>> names("detect")[0]
+    'mask_rcnn_spinenet_49s'
+    """
+    if task is None:
+        return tuple(_members())
+    return tuple(
+        one.name for name, family in FAMILIES.items() if TASKS.get(name, "classify") == task for one in family()
+    )
 
 
 def spec(name: str, *, classes: int | None = None, resolution: int | None = None) -> ArchSpec:

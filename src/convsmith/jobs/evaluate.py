@@ -21,6 +21,7 @@ from ..tasks import targets_for
 from ..units import plural
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
+from .objects import check_results, keep_all, write_results
 from .options import Data, Options, source_of
 from .source import Source, unchanged, unread
 
@@ -42,13 +43,15 @@ def evaluate(
     how: How | None = None,
     device: str | None = None,
     out: str | Path | None = None,
+    coco: str | Path | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
     """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
 
     `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
     val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
-    `out` is a folder for tables as CSV: of the classes and of the confusion, or of the body parts and of the individuals.
+    `out` is a folder for tables as CSV: of the classes and of the confusion, of the body parts and of the individuals, or of COCO's
+    numbers and of the classes. `coco` is a .json for all that a detector finds, as one of COCO's results files.
     Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it. `how` says of
     pictures with points how `data` is divided, which distance is a scale and which category is wanted; what it leaves out is
     as it was of the run's own data, but for the division of other data.
@@ -59,10 +62,17 @@ def evaluate(
     run, watcher = trained_run(run), watcher or Watcher()
     if out is not None:
         check_writable(Path(out) / "classes.csv")
+    if coco is not None:
+        check_results(Path(coco))
     found = part_to_score(run, data, split=split, root=root, download=download, how=how, watcher=watcher)
     watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.said}")
     task, where = task_of(run.config), chosen_device(device)
-    scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots)
+    meter = task.meter(run.data.classes)
+    if coco is not None:
+        keep_all(meter, run)
+    scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots, meter)
+    if coco is not None:
+        write_results(Path(coco), meter, found.split, run.data.classes, watcher)
     if out is not None:
         write_tables(scores, Path(out))
     return replace(scores, split=found.part, of=found.name)

@@ -28,7 +28,7 @@ from ..data import (
 )
 from ..data.images import placed
 from ..errors import UserError, first_line
-from ..evals import evaluate
+from ..evals import Meter, evaluate
 from ..exporting import Metadata
 from ..exporting.metadata import RESIZE, WHOLE
 from ..model import Model, build
@@ -130,13 +130,14 @@ def score_on(
     where: torch.device,
     task: Task,
     roots: tuple[str, ...] = (),
+    meter: Meter | None = None,
 ) -> Scores:
-    """The model's results on a part of some data, whose labels count through `classes`, by the task's meter. `roots` are the
-    folders that its files lie in."""
+    """The model's results on a part of some data, whose labels count through `classes`, by the task's meter, or by `meter`.
+    `roots` are the folders that its files lie in."""
     return evaluate(
         model.to(where),
         validation_batches(spec, part)(),
-        task.meter(classes),
+        meter or task.meter(classes),
         prepare=normaliser(spec, where),
         device=where,
         where=lambda i: placed(part.inputs.where(i), roots),
@@ -240,14 +241,14 @@ def refuse_lone_images(spec: ArchSpec, recipe: Recipe, images: int, ranks: Ranks
 
 def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None = None) -> Metadata:
     """What an exported file of this network says of itself; `classes` are the names of its outputs, where they have some."""
-    kind = "pose" if task is None and spec.head.decides else (task or Classify()).kind
+    kind = spec.head.purpose if task is None else task.kind
     task, image = task or Classify(), spec.input
     return Metadata(
         image.sides,
         image.mean,
         image.std,
         tuple(classes),
-        outputs=spec.head.outputs,
+        outputs=spec.head.puts_out,
         task=kind,
         activation="none" if spec.head.decides else task.activation,
         resize=WHOLE if spec.head.whole else RESIZE,

@@ -20,17 +20,29 @@ STEP = 16
 def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | None = None) -> ArchSpec:
     """`spec` with the head for what the data names and, where pictures are shown whole, with their aspect.
 
-    `resolution` is the side, or the height of pictures that are shown whole.
+    `resolution` is the side, or the height of pictures that are shown whole. Without it they are shown as large as the network
+    usually is or, where the task has a usual side of its own, as that.
     """
-    spec = task.fitted(spec, images.classes)
     if images.sides is None:
+        spec = task.fitted(spec, images.classes)
         return spec if resolution is None else spec.with_resolution(resolution)
-    return replace(spec, input=in_aspect(spec.input, images.sides, resolution))
+    usual = replace(spec.input, resolution=task.side, width=None) if task.side and spec.neck is None else spec.input
+    shown = replace(spec, input=in_aspect(usual, images.sides, resolution))
+    fitted = task.fitted(shown, images.classes)
+    step = coarsest(fitted)
+    return fitted if step <= STEP else replace(fitted, input=in_aspect(usual, images.sides, resolution, step))
 
 
-def in_aspect(image: Image, sides: tuple[int, int], height: int | None = None) -> Image:
+def coarsest(spec: ArchSpec) -> int:
+    """The total stride of the coarsest map that is handed to the head."""
+    if spec.neck is None:
+        return math.prod((spec.stem.reduction, *(stage.stride for stage in spec.stages)))
+    return spec.neck.coarsest
+
+
+def in_aspect(image: Image, sides: tuple[int, int], height: int | None = None, step: int = STEP) -> Image:
     """The input that shows pictures of `sides` (height, width) whole, with the area of `image` at most and no more pixels than
-    they have, each side rounded up to a multiple of 16. With `height` it is that high.
+    they have, each side rounded up to a multiple of `step`. With `height` it is that high.
 
     >>> in_aspect(Image(224), (162, 288)).sides, in_aspect(Image(224), (480, 640)).sides
     ((176, 288), (208, 272))
@@ -40,8 +52,9 @@ def in_aspect(image: Image, sides: tuple[int, int], height: int | None = None) -
     tall, wide = sides
     if height is None:
         shrunk = min(1.0, math.sqrt(math.prod(image.sides) / (tall * wide)))
-        return replace(image, resolution=_up(tall * shrunk), width=_up(wide * shrunk))
-    return replace(image, resolution=height, width=_up(wide * height / tall))
+        return replace(image, resolution=_up(tall * shrunk, step), width=_up(wide * shrunk, step))
+    high = height if step == STEP else _up(height, step)
+    return replace(image, resolution=high, width=_up(wide * height / tall, step))
 
 
 def refuse_norms(recipe: Recipe, *, weights: bool) -> None:
@@ -52,5 +65,5 @@ def refuse_norms(recipe: Recipe, *, weights: bool) -> None:
         )
 
 
-def _up(side: float) -> int:
-    return STEP * max(1, math.ceil(round(side / STEP, 6)))
+def _up(side: float, step: int) -> int:
+    return step * max(1, math.ceil(round(side / step, 6)))

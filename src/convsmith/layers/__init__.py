@@ -10,7 +10,7 @@ from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
 from .scaled_ws import ScaledWSConv2d, standardised
 from .squeeze import SqueezeExcite
-from .transposed import Doubling
+from .transposed import Doubling, UpConv2d
 
 __all__ = [
     "Affine2d",
@@ -32,6 +32,7 @@ __all__ = [
     "SameMaxPool2d",
     "ScaledWSConv2d",
     "SqueezeExcite",
+    "UpConv2d",
     "same_padding",
     "standardised",
 ]

@@ -1,11 +1,11 @@
-"""The convolution that doubles a map."""
+"""The convolutions that double a map."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-__all__ = ["Doubling"]
+__all__ = ["Doubling", "UpConv2d"]
 
 
 class Doubling(nn.ConvTranspose2d):
@@ -25,5 +25,19 @@ class Doubling(nn.ConvTranspose2d):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         self.weight.normal_(0.0, 0.1 * (2.0 / (2.25 * self.in_channels)) ** 0.5)
+        if self.bias is not None:
+            self.bias.zero_()
+
+
+class UpConv2d(nn.ConvTranspose2d):
+    """A 2x2 transposed convolution with stride 2 and a bias, ⟨N,C_in,h,w⟩ -> ⟨N,C_out,2h,2w⟩: each cell becomes four, and no two
+    cells meet. Weights start at N(0, 2 / (4 C_out)), biases at 0: He's fan-out, as Mask R-CNN's code has it."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 2, stride=2)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        self.weight.normal_(0.0, (2.0 / (4 * self.out_channels)) ** 0.5)
         if self.bias is not None:
             self.bias.zero_()

@@ -65,7 +65,11 @@ class Printed:
 
 @dataclass(frozen=True)
 class Row:
-    """One published variant at one resolution. `unit` is what the source calls a multiply-add: `MACs` or `2xMACs`."""
+    """One published variant at one resolution. `unit` is what the source calls a multiply-add: `MACs` or `2xMACs`.
+
+    `task` is what the network is for, `per` what of one image the counts are of beside the image itself ("1000 regions"), and
+    `metric` what the source says it reaches, of tasks whose figure is no top-1.
+    """
 
     name: str
     family: str
@@ -78,6 +82,14 @@ class Row:
     paper_top1: float | None
     source: str
     reason: str
+    task: str = "classify"
+    per: str = ""
+    metric: str = ""
+
+    @property
+    def classes(self) -> int:
+        """How many kinds the counts are of."""
+        return 1000 if self.task == "classify" else 90
 
     def differences(self) -> Iterator[tuple[str, Printed, int]]:
         """(field, print, ours) for each count that the paper prints, in the paper's unit."""
@@ -131,15 +143,16 @@ def unknown_model(text: str) -> UserError:
     )
 
 
-def families() -> tuple[str, ...]:
-    """Every family that has a row, in the ledger's order."""
-    return tuple(dict.fromkeys(row.family for row in _rows()))
+def families(task: str | None = None) -> tuple[str, ...]:
+    """Every family that has a row, in the ledger's order; of networks for a task, where it is given."""
+    return tuple(dict.fromkeys(row.family for row in _rows() if task in (None, row.task)))
 
 
-def published(pattern: str = "*", *, family: str | None = None) -> tuple[Row, ...]:
-    """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part."""
+def published(pattern: str = "*", *, family: str | None = None, task: str | None = None) -> tuple[Row, ...]:
+    """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part; `task` is `classify` or `detect`."""
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
-    return tuple(row for row in _rows() if fnmatchcase(row.name, wanted) and (family is None or row.family == family))
+    named = (row for row in _rows() if fnmatchcase(row.name, wanted))
+    return tuple(row for row in named if family in (None, row.family) and task in (None, row.task))
 
 
 def _stage(record: dict[str, str]) -> StageRow:
@@ -165,4 +178,7 @@ def _row(record: dict[str, str]) -> Row:
         paper_top1=float(record["paper_top1"]) if record["paper_top1"] else None,
         source=record["source"],
         reason=record["reason"],
+        task=record["task"] or "classify",
+        per=record["per"] or "",
+        metric=record["metric"] or "",
     )

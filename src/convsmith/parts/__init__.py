@@ -18,7 +18,10 @@ from .convs.plain import PlainConv
 from .convs.scaled_ws import Guard, ScaledWS
 from .heads.classifier import PooledClassifier
 from .heads.keypoints import Keypoints, keypoints_for, posed
+from .heads.mask_rcnn import MaskRCNN, detector
 from .mixers.lambda_ import Lambda
+from .necks.fpn import FPN, Form, Top
+from .necks.spinenet import SpineNet
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
 from .norms.group import GroupNorm
@@ -28,6 +31,7 @@ from .stems.conv import ConvStem
 from .stems.deep import DeepStem, Halving
 
 __all__ = [
+    "FPN",
     "PARTS",
     "SE",
     "BasicBlock",
@@ -39,6 +43,7 @@ __all__ = [
     "EvoNorm",
     "EvoNormKind",
     "EvoNormLinear",
+    "Form",
     "GhostBottleneck",
     "GroupNorm",
     "Guard",
@@ -46,6 +51,7 @@ __all__ = [
     "Keypoints",
     "Lambda",
     "MBConv",
+    "MaskRCNN",
     "NFBottleneck",
     "NFRegNetBlock",
     "NoNorm",
@@ -54,6 +60,9 @@ __all__ = [
     "PreActBottleneck",
     "ScaledWS",
     "Shortcut",
+    "SpineNet",
+    "Top",
+    "detector",
     "keypoints_for",
     "posed",
 ]
@@ -81,6 +90,9 @@ PARTS: tuple[type[Part], ...] = (
     # ends
     ConvStem,
     DeepStem,
+    FPN,
+    SpineNet,
     PooledClassifier,
     Keypoints,
+    MaskRCNN,
 )

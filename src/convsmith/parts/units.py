@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from torch import nn
 
@@ -10,9 +11,10 @@ from ..arch import Mixer, Norm, Padding, Style
 from ..layers import ConvNorm, Gained, SameMaxPool2d
 from ..ranges import OutOfRange
 from .acts import activation
+from .convs.plain import PlainConv
 from .norms.none import NoNorm
 
-__all__ = ["conv_norm", "max_pool", "mixed", "odd", "opening"]
+__all__ = ["conv_norm", "max_pool", "mixed", "odd", "opening", "own_style", "spatial_conv"]
 
 _WIDEST = 1023  # of kernels and scopes
 
@@ -43,16 +45,39 @@ def mixed(style: Style, mixer: Mixer, channels: int, *, stride: int, sides: tupl
     return nn.Sequential(OrderedDict(mixer=module, norm=style.norm.build(channels)))
 
 
-def opening(norm: Norm, channels: int) -> nn.Module:
-    """The norm-act in front of a unit. It leaves its input as it came, which a skip or a tap still needs."""
+def opening(norm: Norm, channels: int, variance: float = 1.0) -> nn.Module:
+    """The norm-act in front of a unit. It leaves its input as it came, which a skip or a tap still needs. Without a norm the
+    input's expected `variance` is taken out behind the activation, where normaliser-free blocks have their 1/beta."""
     if isinstance(norm, NoNorm):
-        return Gained(activation(norm.act, inplace=False), norm.factor)
+        return Gained(activation(norm.act, inplace=False), norm.factor / variance**0.5)
     return norm.build(channels)
 
 
-def max_pool(style: Style) -> nn.Module:
-    """A stem's 3x3 max-pool with stride 2, padded as the network's convolutions are."""
-    return SameMaxPool2d(3, 2) if style.conv.padding is Padding.SAME else nn.MaxPool2d(3, 2, padding=1)
+def max_pool(style: Style, kernel: int = 3, stride: int = 2) -> nn.Module:
+    """A max-pool that makes ceil(side / stride) of a side, padded as the network's convolutions are; a stem's is 3x3 with
+    stride 2."""
+    if style.conv.padding is Padding.SAME:
+        return SameMaxPool2d(kernel, stride)
+    return nn.MaxPool2d(kernel, stride, padding=kernel // 2)
+
+
+def own_style(style: Style, norm: Norm | None) -> Style:
+    """The style of a neck or a head: the network's, or `norm` behind plain convolutions where it has a norm of its own."""
+    return style if norm is None else replace(style, norm=norm, conv=PlainConv(padding=style.conv.padding))
+
+
+def spatial_conv(
+    style: Style, c_in: int, c_out: int, *, stride: int = 1, bias: bool = True, separable: bool = False
+) -> nn.Module:
+    """A bare 3x3 convolution; `separable`, a depthwise one and a 1x1 convolution, which alone has the bias."""
+    if not separable:
+        return style.conv.build(c_in, c_out, 3, stride=stride, bias=bias)
+    return nn.Sequential(
+        OrderedDict(
+            depthwise=style.conv.build(c_in, c_in, 3, stride=stride, groups=c_in),
+            pointwise=style.conv.build(c_in, c_out, 1, bias=bias),
+        )
+    )
 
 
 def odd(name: str, kernel: int) -> None:

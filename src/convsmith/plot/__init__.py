@@ -4,9 +4,11 @@
 | --------- | ----------------------------------------------------- |
 | `canvas`  | colours, style, and a picture's way into SVG or PNG   |
 | `figures` | the figures of a run's report                         |
+| `detection` | those of detectors                                  |
 """
 
 from .canvas import BLUE, GREY, INK, ORANGE, SOFT, alone, axis_of, blank, png, round_numbers, save, short, svg
+from .detection import error_costs, precision_recall
 from .figures import MOST_PRINTED, confusion, latency_bars, loss_curves, score_against_macs, score_curves, stage_costs
 
 __all__ = [
@@ -20,9 +22,11 @@ __all__ = [
     "axis_of",
     "blank",
     "confusion",
+    "error_costs",
     "latency_bars",
     "loss_curves",
     "png",
+    "precision_recall",
     "round_numbers",
     "save",
     "score_against_macs",

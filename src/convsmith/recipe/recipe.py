@@ -189,7 +189,7 @@ class Recipe:
     part at a time.
 
     `frozen` trains the classifier alone, on features of a network in evaluation mode (a linear probe). `trunk_rate` is the
-    rate of everything before the classifier as a share of the classifier's.
+    rate of everything before the classifier, or before a detector's neck, as a share of the rest's.
 
     `norms` says by which statistics batch norm, and EvoNorm-B, go in training. Frozen they stay in evaluation mode, and their
     scales and shifts are trained; a norm that comes without statistics, in a new head, goes by the batch's.

@@ -9,6 +9,7 @@ from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..recipe import KINDS, Recipe
 from ..settings import parted
+from .detect import DETECT, DETECT_SCRATCH
 from .differences import differences, flat
 from .finetune import finetune_grid
 from .paper import Paper
@@ -18,6 +19,8 @@ from .quick import QUICK
 from .settling import settle
 
 __all__ = [
+    "DETECT",
+    "DETECT_SCRATCH",
     "PAPERS",
     "POSE",
     "POSE_SCRATCH",
@@ -33,7 +36,7 @@ __all__ = [
     "settle",
 ]
 
-RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS), POSE, POSE_SCRATCH)
+RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS), POSE, POSE_SCRATCH, DETECT, DETECT_SCRATCH)
 
 
 def recipe(name: str) -> Recipe:

@@ -10,11 +10,14 @@ from typing import ClassVar
 from markupsafe import Markup
 
 from .. import plot
-from ..scores import Block, Confusion, Mistake, Mistakes, Poses, Table
+from ..scores import Block, Confusion, Curves, ErrorKinds, Mistake, Mistakes, Poses, Scenes, Table
 from .format import plain
 from .posed import Posed, posed
+from .scenes import Outlined, outlined
 
 __all__ = [
+    "Costs",
+    "Drawing",
     "Matrix",
     "Pair",
     "Picture",
@@ -83,7 +86,27 @@ class Rows:
     rows: tuple[tuple[str, ...], ...]
 
 
-Shown = Matrix | Pictures | Posed | Rows
+@dataclass(frozen=True)
+class Drawing:
+    """Curves."""
+
+    section: ClassVar[str] = "sections/curves.html.j2"
+    heading: ClassVar[str] = "Scores"
+    figure: Markup
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What each kind of mistake costs, by masks or boxes (`of`), beside so many detections that are `right`."""
+
+    section: ClassVar[str] = "sections/error_kinds.html.j2"
+    heading: ClassVar[str] = "Scores"
+    figure: Markup
+    of: str
+    right: int
+
+
+Shown = Costs | Drawing | Matrix | Outlined | Pictures | Posed | Rows
 
 
 def shown(block: Block, key: str, room: int) -> Shown:
@@ -97,6 +120,14 @@ def shown(block: Block, key: str, room: int) -> Shown:
             return Pictures(pictures(block, room), len(block.wrong))
         case Poses():
             return posed(block, shown_images([one.image for one in block.worst[:MOST_PICTURES]], room))
+        case Scenes():
+            images = shown_images([one.image for one in block.worst[:MOST_PICTURES]], room // 2)
+            return outlined(block, images, room // 2)
+        case Curves():
+            return Drawing(Markup(plot.svg(plot.precision_recall(block.curves), key=key)))
+        case ErrorKinds():
+            figure = Markup(plot.svg(plot.error_costs(block.kinds), key=key))
+            return Costs(figure, "masks" if block.of == "mask" else "boxes", block.right)
         case Table():
             rows = tuple(tuple("–" if cell is None else plain(cell) for cell in row) for row in block.rows)
             return Rows(block.title, block.columns, rows)

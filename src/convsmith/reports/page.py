@@ -51,6 +51,7 @@ class Run:
     figures: Figures
     ring: str
     names_are: str
+    where: str
     samples: tuple[tuple[str, tuple[Markup, ...]], ...]
     files: tuple[links.FileLink, ...]
     usage: str
@@ -99,6 +100,7 @@ def _run(facts: RunFacts, folder: Path, at: Path, room: int) -> Run:
         figures=_figures(facts),
         ring=view.ring(facts),
         names_are=view.names_are(facts),
+        where=view.where(facts),
         samples=tuple(_samples(facts, room // 4)),
         files=links.files_of(folder, at),
         usage=links.usage(folder),

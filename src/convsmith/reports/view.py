@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs import Limit, best_of
-from ..scores import Confusion, Scores, Table, Unit
+from ..scores import TABLED, Confusion, Curves, Scores, Table, Unit
 from ..units import plural
 from .facts import RunFacts
 from .format import amount, count, ends, megabytes, ms, percent, when
@@ -27,6 +27,7 @@ __all__ = [
     "ring",
     "subtitle",
     "verdict",
+    "where",
 ]
 
 
@@ -184,6 +185,8 @@ _IN_WORDS = {"per_class_mean": "mean of the classes' top-1", "majority": "always
 def beside(scores: Scores) -> tuple[str, ...]:
     """The metrics that are no cards, in words: the losses first."""
     rest = [metric for metric in scores.telling() if metric.interval is None and metric is not scores.headline]
+    if any(isinstance(block, Curves) for block in scores.blocks):  # a table has those of detectors
+        rest = [metric for metric in rest if metric.name not in TABLED]
     rest.sort(key=lambda metric: metric.unit is not Unit.NATS)
     return tuple(f"{_IN_WORDS.get(metric.name, metric.words)} {amount(metric)}" for metric in rest)
 
@@ -194,6 +197,24 @@ def names_are(facts: RunFacts) -> str:
         if isinstance(block, Table) and facts.data and tuple(row[0] for row in block.rows) == facts.data.classes:
             return block.columns[0]
     return "class"
+
+
+def where(facts: RunFacts) -> str:
+    """Where the cost is of a network whose head has several parts: the trunk's share of the MACs, the neck's, and each part's.
+    Empty of any other."""
+    stages = facts.config.stages if facts.config else ()
+    total = sum(stage.macs for stage in stages)
+    heads = [stage for stage in stages if stage.name.split(".")[0] == "head"]
+    if len(heads) < 2 or not total:
+        return ""
+    trunk = sum(stage.macs for stage in stages if stage.name == "stem" or stage.name.startswith("stage "))
+    neck = sum(stage.macs for stage in stages if stage.name.split(".")[0] == "neck")
+    shares = [("trunk", trunk), *([("neck", neck)] if neck else [])]
+    shares += [(stage.what if stage.name == "head" else stage.name, stage.macs) for stage in heads]
+    said = ", ".join(f"{name} {percent(macs / total)}" for name, macs in shares)
+    runs = [f"{stage.times:,}" for stage in heads if stage.times > 1]
+    regions = f" What looks at regions is counted for {' and '.join(runs)} of them in an image." if runs else ""
+    return f"Of the MACs: {said}.{regions}"
 
 
 def subtitle(facts: RunFacts) -> tuple[str, ...]:

@@ -28,8 +28,9 @@ class Epoch(Record):
     @classmethod
     def of(cls, done: EpochDone, running: str) -> Epoch:
         """The line of a record; `running` is the task's name for the score of the training images."""
-        own = {name: item for name, item in vars(done).items() if name not in ("scores", "train_score")}
-        return cls.from_record(own | {f"train_{running}": done.train_score} | done.scores)
+        own = {name: item for name, item in vars(done).items() if name not in ("scores", "train_score", "terms")}
+        terms = {f"train_loss_{name}": value for name, value in done.terms.items()}
+        return cls.from_record(own | {f"train_{running}": done.train_score} | terms | done.scores)
 
     @classmethod
     def from_record(cls, data: Mapping[str, Any]) -> Self:

@@ -4,11 +4,14 @@ Nothing here knows a task or torch. A meter makes these; run folders hold them; 
 them. Folders of version 0.1, whose `scores.json` has no list of metrics, are read as classification's.
 """
 
-from .blocks import BLOCKS, Block, Confusion, Mistake, Mistakes, Pose, Poses, Table
-from .metrics import Interval, Metric, Unit, headline_among, named, said, worth_of
+from .blocks import Block, Confusion, Mistake, Mistakes, Pose, Poses, Table
+from .kinds import BLOCKS
+from .metrics import TABLED, Interval, Metric, Unit, headline_among, named, said, worth_of
+from .objects import Curve, Curves, ErrorKind, ErrorKinds, Scene, Scenes, Thing
 from .scores import Scores
 
 __all__ = [
-    "BLOCKS", "Block", "Confusion", "Interval", "Metric", "Mistake", "Mistakes", "Pose", "Poses", "Scores", "Table", "Unit",
-    "headline_among", "named", "said", "worth_of",
+    "BLOCKS", "TABLED", "Block", "Confusion", "Curve", "Curves", "ErrorKind", "ErrorKinds", "Interval", "Metric", "Mistake",
+    "Mistakes", "Pose", "Poses", "Scene", "Scenes", "Scores", "Table", "Thing", "Unit", "headline_among", "named", "said",
+    "worth_of",
 ]  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self, final
 
 from ..tagged import Tagged
 
-__all__ = ["BLOCKS", "Block", "Confusion", "Mistake", "Mistakes", "Pose", "Poses", "Table", "found_in", "recorded"]
+__all__ = ["Block", "Confusion", "Mistake", "Mistakes", "Pose", "Poses", "Table"]
 
 
 @dataclass(frozen=True)
@@ -242,20 +242,3 @@ def _pose(one: Mapping[str, Any]) -> Pose:
         path=one["path"],
         index=one["index"],
     )
-
-
-BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table, Poses)
-
-
-def found_in(record: Mapping[str, Any]) -> tuple[Block, ...]:
-    """All blocks that `scores.json` holds. Raises ValueError, KeyError or TypeError at a damaged one."""
-    return tuple(block for kind in BLOCKS for block in kind.all_from(record))
-
-
-def recorded(blocks: Iterable[Block]) -> dict[str, object]:
-    """What blocks add to `scores.json`."""
-    every, record = tuple(blocks), dict[str, object]()
-    for kind in BLOCKS:
-        if own := [block for block in every if isinstance(block, kind)]:
-            record |= kind.several(own)
-    return record

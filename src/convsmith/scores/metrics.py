@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["KNOWN", "Interval", "Metric", "Unit", "headline_among", "named", "said", "worth_of"]
+__all__ = ["KNOWN", "TABLED", "Interval", "Metric", "Unit", "headline_among", "named", "said", "worth_of"]
 
 Interval = tuple[float, float]
 
@@ -140,6 +140,18 @@ KNOWN = {
     "error": ("normalised error", Unit.NONE, False),
     "pixels": ("pixel error", Unit.PIXELS, False),
 }
+
+# COCO's twelve numbers, of masks and of boxes.
+_COCO = {
+    "ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "AP of small", "ap_medium": "AP of medium", "ap_large": "AP of large",
+    "ar1": "AR of 1", "ar10": "AR of 10", "ar100": "AR of 100", "ar_small": "AR of small", "ar_medium": "AR of medium",
+    "ar_large": "AR of large",
+}  # fmt: skip
+_DETECTED = {
+    f"{of}_{name}": (f"{of} {label}", Unit.SHARE, True) for of in ("mask", "box") for name, label in _COCO.items()
+}
+KNOWN |= _DETECTED
+TABLED = frozenset(_DETECTED)  # so many that they are read in a table
 
 
 def named(name: str, value: float, interval: Interval | None = None) -> Metric:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..shown import Shown
-from .blocks import Block, Confusion, Mistakes, found_in, recorded
-from .metrics import KNOWN, Metric, named
+from .blocks import Block, Confusion, Mistakes
+from .kinds import found_in, recorded
+from .metrics import KNOWN, TABLED, Metric, named
 
 __all__ = ["Scores"]
 
@@ -62,9 +63,10 @@ class Scores(Shown):
         return "\n".join(self.lines())
 
     def lines(self, pad: int = 0) -> list[str]:
-        """A line for each telling metric with an interval and the headline, its label `pad` wide; then one for all the others,
-        and the notes."""
-        n, lines, rest = f"n = {self.n}" + (f" of {self.of}" if self.of else ""), [], []
+        """A line for each telling metric with an interval and the headline, its label `pad` wide; then one for all the others, of
+        COCO's numbers one by masks and one by boxes, and the notes."""
+        n, lines = f"n = {self.n}" + (f" of {self.of}" if self.of else ""), []
+        rest: dict[str, list[str]] = {}
         for one in self.telling():
             said = f"{one.words:<{pad}} {one.text}"
             if one.interval is not None:
@@ -72,10 +74,12 @@ class Scores(Shown):
             elif one is self.headline:
                 lines.append(f"{said}  ({n})")
             else:
-                rest.append(f"{one.words} {one.text}")
+                rest.setdefault(one.name.split("_")[0] if one.name in TABLED else "", []).append(
+                    f"{one.words} {one.text}"
+                )
         return [
             *lines,
-            *([", ".join(rest)] if rest else []),
+            *map(", ".join, rest.values()),
             *(f"{note[:1].upper()}{note[1:]}." for note in self.notes),
         ]
 

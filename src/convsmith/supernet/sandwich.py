@@ -147,6 +147,10 @@ class Sandwich:
     def identity(self) -> dict[str, str]:
         return {"space": self._supernet.space.key}
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return ()
+
     def handed(self, module: nn.Module) -> Supernet:
         if module is self._supernet.model:
             return self._supernet

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..codec import from_data, to_data
-from ..data import ImageData, Joints, Labels, ManyLabels, Targets
+from ..data import ImageData, Joints, Labels, ManyLabels, Objects, Targets
 from ..errors import DataError, UserError, nearest
 from ..settings import TASKS_OWN, parted
 from .classify import Classify
+from .detect import Detect
 from .multi_label import MultiLabel
 from .pose import Pose
 from .task import Task
@@ -45,11 +46,19 @@ def _pose(images: ImageData, weights: str) -> Task:
     return Pose(body=images.train.targets.body)
 
 
+def _detect(images: ImageData, weights: str) -> Task:
+    if weights:
+        raise UserError(f"--class-weights weighs labels of whole images, and {images.name} has objects in them")
+    assert isinstance(images.train.targets, Objects)
+    return Detect(masks=images.train.targets.masked)
+
+
 # What a new kind of targets adds here.
 _OF: dict[type[Targets], _Made] = {
     Labels: _Made(Classify, _classify),
     ManyLabels: _Made(MultiLabel, _many),
     Joints: _Made(Pose, _pose),
+    Objects: _Made(Detect, _detect),
 }
 
 

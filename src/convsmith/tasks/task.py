@@ -36,6 +36,8 @@ class Task(Tagged):
     headline: ClassVar[str]  # the name of the metric that networks are judged by
     watched: ClassVar[tuple[str, ...]] = ()  # further metrics that each epoch is validated by
     running: ClassVar[str]  # the name of the score that `loss` sums over training inputs
+    terms: ClassVar[tuple[str, ...]] = ()  # what its loss is the sum of, where that is told apart
+    side: ClassVar[int] = 0  # of the square as large as pictures that are shown whole; 0: the network's own
     activation: ClassVar[str] = "softmax"  # what makes probabilities of a classifier's outputs
     uses: ClassVar[frozenset[str]] = frozenset()  # those of NEUTRAL's fields that it reads
     recipes: ClassVar[tuple[str, str]] = ("quick", "finetune")  # the usual ones: from nothing, and with weights

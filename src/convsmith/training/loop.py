@@ -174,7 +174,7 @@ def fit(
                 run.best.judge(epoch, scores, run.handed())
                 # Told before it is saved: a run killed in between repeats the epoch and tells it again, and loses nothing.
                 yield run.tally.done(epoch, at + 1, rate, scores)
-                run.tally = Tally(device)
+                run.tally = Tally(device, trainee.terms)
             due = ends or time.monotonic() - saved > CHECKPOINT_EVERY
             if lookout is not None:
                 if losses:
@@ -212,7 +212,7 @@ class _Run:
         self._autocast = _autocast(recipe.precision, device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self.watch = Watch()
-        self.tally = Tally(device)
+        self.tally = Tally(device, trainee.terms)
         self.best = Best(recipe)
 
     def moment(self, at: int, epoch: int) -> Moment:
@@ -285,7 +285,7 @@ class _Run:
             optim.load_state_dict(deepcopy(own))  # it would keep the tensors it is given
         self._scaler.load_state_dict(state["scaler"])
         self.watch = Watch.restored(state["watch"]) if "watch" in state else Watch()
-        self.tally = Tally(self._device, state["tally"])
+        self.tally = Tally(self._device, self.trainee.terms, state["tally"])
         if "best" in state:  # checkpoints before 0.2 have none
             self.best.restore(state["best"])
         return int(state["step"])

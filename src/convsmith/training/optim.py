@@ -20,11 +20,16 @@ def answering(model: nn.Module) -> tuple[str, ...]:
     return model.spec.head.named if isinstance(model, Model) else ()
 
 
+def _behind(model: nn.Module) -> tuple[str, ...]:
+    """The same of all that has the whole rate where the trunk has a share of it."""
+    return (model.spec.head.behind or model.spec.head.named) if isinstance(model, Model) else ()
+
+
 def parameter_groups(
     model: nn.Module, decay: float, *, biases: bool = False, trunk_rate: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Two groups, the weights that decay and those that do not; and two more where all before what is `answering` has a rate
-    of its own, the share `trunk_rate` of the other's. Each group has that `share`.
+    """Two groups, the weights that decay and those that do not; and two more where the trunk, all but what is `answering` or stands
+    `behind` (`arch.Head`), has a rate of its own, the share `trunk_rate` of the other's. Each group has that `share`.
 
     A tensor with one number a channel, whatever its shape, is a scale or a shift and does not decay: norms, the gains of
     standardised convolutions (decay on those is another method), biases. `biases` lets those of convolutions and linear
@@ -33,7 +38,7 @@ def parameter_groups(
     layers = (nn.Conv2d, nn.Linear)
     own = {id(module.bias) for module in model.modules() if isinstance(module, layers) and module.bias is not None}
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    last = answering(model)
+    last = _behind(model)
     groups: list[dict[str, Any]] = []
     for share in dict.fromkeys((trunk_rate, 1.0)):
         parts = [one for name, one in named if share == (1.0 if name.startswith(last) else trunk_rate)]

@@ -40,6 +40,10 @@ class Single:
     def identity(self) -> dict[str, str]:
         return {}
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return self._objective.terms
+
     def handed(self, module: nn.Module) -> nn.Module:
         return module
 
@@ -51,7 +55,7 @@ class Single:
             images, answers = self._objective.shown(images, answers, self._recipe, moment.epoch)
             seen = self._objective.loss(turn, images, answers, self._recipe)
         moment.descend(seen.loss)
-        return summed(seen.loss, seen.score, len(answers))
+        return summed(seen.loss, seen.score, len(answers), seen.terms)
 
 
 def _with_statistics(model: nn.Module) -> tuple[nn.Module, ...]:

@@ -39,16 +39,20 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Loss(Generic[O]):
-    """What a network put out for a batch, the loss to go down on, and the running score: summed over the inputs."""
+    """What a network put out for a batch, the loss to go down on, and the running score: summed over the inputs. `terms` are
+    what the loss is the sum of, in the order of `Objective.terms`, which names them."""
 
     outputs: O
     loss: Tensor
     score: Tensor
+    terms: tuple[Tensor, ...] = ()
 
 
 class Objective(Protocol):
     """What a task is to training. `tasks.Task` explains the methods."""
 
+    @property
+    def terms(self) -> tuple[str, ...]: ...
     def shown(self, images: Tensor, answers: Any, recipe: Recipe, epoch: int) -> tuple[Tensor, Any]: ...
     def loss(self, network: Network, images: Tensor, answers: Any, recipe: Recipe) -> Loss[Any]: ...
     def distilled(self, student: Any, teacher: Any) -> Tensor: ...
@@ -83,7 +87,8 @@ class Trainee(Protocol):
     """Who is trained: one network (`Single`), a supernet by sandwiches (`supernet.Sandwich`), or several in turns.
 
     `turns` are the modules that a step trains one after another, each by an optimiser of its own; `product` is the one whose
-    weights are averaged and handed over. `identity` says what a checkpoint must have been of to go on with.
+    weights are averaged and handed over. `identity` says what a checkpoint must have been of to go on with; `terms` names what
+    its loss is told apart into.
     """
 
     @property
@@ -92,17 +97,21 @@ class Trainee(Protocol):
     def product(self) -> nn.Module: ...
     @property
     def identity(self) -> dict[str, str]: ...
+    @property
+    def terms(self) -> tuple[str, ...]: ...
 
     def handed(self, module: nn.Module) -> Any:
         """What is evaluated: `module` is the product, or the moving average of it."""
 
     def gradients(self, turn: nn.Module, images: Tensor, answers: Any, moment: Moment) -> Tensor:
-        """Add to `turn`'s gradients those of a part of a batch; `summed` of its loss, ⟨3⟩."""
+        """Add to `turn`'s gradients those of a part of a batch; `summed` of its loss, ⟨3 + terms⟩."""
 
 
-def summed(loss: Tensor, score: Tensor, inputs: int) -> Tensor:
-    """⟨3⟩ double: the sum of losses over `inputs` inputs whose mean is `loss`, the sum of scores, and how many there were."""
-    return torch.stack((loss.detach().double() * inputs, score, score.new_tensor(inputs)))
+def summed(loss: Tensor, score: Tensor, inputs: int, terms: Sequence[Tensor] = ()) -> Tensor:
+    """⟨3 + terms⟩ double: the sum of losses over `inputs` inputs whose mean is `loss`, the sum of scores, how many there were, and
+    the sums of the `terms` whose means add up to the loss."""
+    apart = (one.detach().double() * inputs for one in terms)
+    return torch.stack((loss.detach().double() * inputs, score, score.new_tensor(inputs), *apart))
 
 
 def step(
@@ -117,12 +126,13 @@ def step(
     *,
     looked: bool,
 ) -> Tensor:
-    """Take one step with every turn of the trainee. ⟨3⟩: the sums of losses and scores of all its turns, and their inputs.
+    """Take one step with every turn of the trainee. ⟨3 + terms⟩: the sums of losses and scores of all its turns, their inputs, and
+    the sums of the losses' terms.
 
     `prepare` makes bytes what the network reads. Where they are `looked` at and are not finite, the weights stay as they are.
     """
     inputs = len(batch.answers)
-    total = torch.zeros(3, dtype=torch.float64, device=moment.device)
+    total = torch.zeros(3 + len(trainee.terms), dtype=torch.float64, device=moment.device)
     for turn, optim in zip(trainee.turns, optims, strict=True):
         optim.zero_grad(set_to_none=True)
         sums = torch.zeros_like(total)

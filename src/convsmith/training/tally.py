@@ -15,10 +15,14 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Sums over an epoch of losses, scores and inputs, kept on the device so that nothing waits for them, and its seconds."""
+    """Sums over an epoch of losses, scores, inputs and the losses' `terms`, kept on the device so that nothing waits for them, and
+    its seconds."""
 
-    def __init__(self, device: torch.device, state: Mapping[str, Any] | None = None) -> None:
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+    def __init__(
+        self, device: torch.device, terms: tuple[str, ...] = (), state: Mapping[str, Any] | None = None
+    ) -> None:
+        self._terms = terms
+        self._sums = torch.zeros(3 + len(terms), dtype=torch.float64, device=device)
         self._before = 0.0
         if state is not None:
             self._sums.copy_(state["sums"])
@@ -35,9 +39,10 @@ class Tally:
 
     def done(self, epoch: int, step: int, rate: float, scores: dict[str, float]) -> EpochDone:
         """The record of the epoch, which ends now."""
-        loss, score, inputs = self._sums.tolist()
+        loss, score, inputs, *apart = self._sums.tolist()
         count, seconds = max(1.0, inputs), self._seconds
-        return EpochDone(epoch, step, loss / count, score / count, rate, inputs / seconds, seconds, scores)
+        terms = {name: value / count for name, value in zip(self._terms, apart, strict=True)}
+        return EpochDone(epoch, step, loss / count, score / count, rate, inputs / seconds, seconds, scores, terms)
 
     @property
     def _seconds(self) -> float:

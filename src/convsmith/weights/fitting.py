@@ -16,7 +16,7 @@ from ..families import spec as family_member
 from ..ledger import Numerics, published, weights_of
 from ..parts.heads.classifier import PooledClassifier
 from ..units import plural
-from .maps import Dialect, State, names, renamed, shapes
+from .maps import BEHIND, Dialect, State, names, renamed, shapes
 from .origins import Origin
 from .places import Found, found
 
@@ -111,8 +111,8 @@ def onto(fit: Fitted, spec: ArchSpec) -> Fitted:
 
 
 def _fresh(spec: ArchSpec, theirs: dict[str, str], state: State) -> tuple[str, ...]:
-    """The keys to leave as built: a classifier for other names than the file's, or as much of the head as it lacks."""
-    named, head = _named(spec), tuple(key for key in theirs if key.startswith("head."))
+    """The keys to leave as built: a classifier for other names than the file's, or as much of neck and head as it lacks."""
+    named, head = _named(spec), tuple(key for key in theirs if key.startswith(BEHIND))
     held = [key for key in head if theirs[key] in state and not key.endswith("num_batches_tracked")]
     if not held:
         return head
@@ -150,6 +150,8 @@ def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
     if not isinstance(spec.head, PooledClassifier):
+        if spec.neck is not None and fresh[0].startswith(BEHIND[0]):
+            return [f"new are the neck, a {spec.neck.describe()}, and the head, {spec.head.describe()}"]
         return [
             f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"
         ]
@@ -193,11 +195,13 @@ def _telling(spec: ArchSpec) -> tuple[str, ...]:
 
 def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpec:
     """`spec` with its head for as many names as the file's, told by the weights: they have rows for each name."""
+    n = spec.head.n_names
     for key in _telling(spec):
         rows, own = state.get(theirs[key]), shapes(spec)[key][0]
-        each, left = divmod(own, spec.head.n_names)
-        if rows is not None and not left and not len(rows) % each:
-            return spec.with_classes(len(rows) // each)
+        each = shapes(spec.with_classes(n + 1))[key][0] - own
+        others = own - n * each  # a background's, of a detector
+        if rows is not None and len(rows) > others and not (len(rows) - others) % each:
+            return spec.with_classes((len(rows) - others) // each)
     return spec
 
 
@@ -250,7 +254,9 @@ def _nearest_variant(spec: ArchSpec, state: State) -> str:
     trunk = sum(t.numel() for key, t in state.items() if not key.endswith(_STATISTICS))
     trunk -= sum(tensor.numel() + len(tensor) for tensor in linear)
     # The ledger's counts are of 1000 classes.
-    sizes = {row.name: row.params - 1000 * (_features(family_member(row.name)) + 1) for row in published()}
+    sizes = {
+        row.name: row.params - 1000 * (_features(family_member(row.name)) + 1) for row in published(task="classify")
+    }
     near = sorted(sizes.keys() & set(family_names()), key=lambda name: abs(sizes[name] - trunk))[:8]
     wanted = _multiset(tensor.shape for tensor in state.values())
     for name in near:

@@ -22,9 +22,12 @@ from ..model import Model, build
 from ..parts.heads.classifier import PooledClassifier
 from .dialects import TABLE
 
-__all__ = ["Dialect", "dialects", "names", "renamed", "shapes", "to_timm"]
+__all__ = ["BEHIND", "Dialect", "dialects", "names", "renamed", "shapes", "to_timm"]
 
 State = dict[str, Tensor]
+
+# How the keys begin of what stands behind a trunk, and may be new where the trunk has weights.
+BEHIND = ("neck.", "head.")
 
 
 class Dialect(StrEnum):
@@ -33,6 +36,7 @@ class Dialect(StrEnum):
     OURS = "convsmith"
     TIMM = "timm"
     TORCHVISION = "torchvision"
+    TORCHVISION_DETECTION = "torchvision-detection"
     LITE = "efficientnet-lite"
 
 
@@ -63,8 +67,8 @@ def names(spec: ArchSpec, dialect: Dialect) -> dict[str, str]:
     found = {}
     for key in shapes(spec):
         match = next(((m, template) for rule, template in compiled if (m := rule.fullmatch(key))), None)
-        if match is None and key.startswith("head.") and not isinstance(spec.head, PooledClassifier):
-            found[key] = key  # a head that no package has: in their files its weights have no name
+        if match is None and key.startswith(BEHIND) and not isinstance(spec.head, PooledClassifier):
+            found[key] = key  # a neck or a head that no package has: in their files its weights have no name
             continue
         if match is None:
             raise LookupError(f"{dialect} has no name for {key} of {spec.name}")

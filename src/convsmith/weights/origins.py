@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ __all__ = ["Origin", "obtain"]
 
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+_DETECTOR = Numerics(1e-5, Padding.SYMMETRIC, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# torchvision takes these weights' epsilon for 0; this one is lost beside every variance above 1e-5.
+_FIRST_DETECTOR = replace(_DETECTOR, eps=1e-12)
 
 
 @dataclass(frozen=True)
@@ -95,17 +99,20 @@ def _timm(name: str) -> Origin:
 def _torchvision(name: str) -> Origin:
     from torchvision import models
 
+    detectors = [one for one in models.list_models(module=models.detection) if "rcnn_resnet50" in one]
     known = models.list_models(module=models)
-    if name not in known:
-        raise UserError(f"torchvision has no model '{name}'{nearest(name, known)}")
+    if name not in (*known, *detectors):
+        raise UserError(f"torchvision has no model '{name}'{nearest(name, [*known, *detectors])}")
     weights = models.get_model_weights(name).DEFAULT
-    transform = weights.transforms()
     if not (Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name).is_file():
         refuse_unreachable(weights.url, f"tv:{name}")
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise UserError(f"tv:{name} could not be fetched: {first_line(error)}") from None
+    if name in detectors:  # how images are normalised is in the model there
+        return Origin(f"tv:{name}", flat(state, f"tv:{name}"), _DETECTOR if name.endswith("v2") else _FIRST_DETECTOR)
+    transform = weights.transforms()
     model = models.get_model(name, weights=None)
     return Origin(
         f"tv:{name}",

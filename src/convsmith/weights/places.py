@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..arch import ArchSpec
-from .maps import Dialect, State, dialects, names
+from .dialects import renewed
+from .maps import BEHIND, Dialect, State, dialects, names
 
 __all__ = ["Found", "found"]
 
@@ -35,6 +36,7 @@ class Found:
 
 def found(spec: ArchSpec, state: State) -> Found:
     """The weights in `state` that carry most of the names of `spec`'s trunk, averaged ones where as many are."""
+    state = renewed(state)
     counts = {
         (dialect, beginning): count
         for dialect in dialects(spec)
@@ -54,11 +56,11 @@ def found(spec: ArchSpec, state: State) -> Found:
 
 
 def _trunk(spec: ArchSpec, dialect: Dialect) -> set[str]:
-    """The names of all weights before the head; counts of batches, which old files lack, are none."""
+    """The names of all weights before neck and head; counts of batches, which old files lack, are none."""
     return {
         theirs
         for ours, theirs in names(spec, dialect).items()
-        if not ours.startswith("head.") and not ours.endswith("num_batches_tracked")
+        if not ours.startswith(BEHIND) and not ours.endswith("num_batches_tracked")
     }
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...rle import encoded
 from ..inputs import Inputs, as_channels
 from ..pictures import Cut, cut_out
 from ..targets import Objects, Truth
-from ..targets.rle import encoded
 from .scene import CLASSES, SIDE, Scene
 
 __all__ = ["Scenes", "objects_of"]

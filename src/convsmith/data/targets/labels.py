@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -73,6 +74,8 @@ class Labels(Targets):
 @dataclass(frozen=True, eq=False)
 class ManyLabels(Targets):
     """Any number of classes for each image: whether it is of each, bool ⟨n, classes⟩."""
+
+    said: ClassVar[str] = "many labels an image"
 
     labels: np.ndarray
 

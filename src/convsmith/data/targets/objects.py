@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
+from ...rle import decoded_part
 from ...units import plural
 from ..moves import Move
-from .rle import decoded_part
 from .targets import Targets
 
 __all__ = ["CROP", "ImageId", "Instances", "Objects", "Truth"]

@@ -3,10 +3,11 @@
 | file      | what                                                                                |
 | --------- | ----------------------------------------------------------------------------------- |
 | `answers` | labels of an image, or points in it                                                 |
+| `spotted` | objects in it, as COCO writes them and as a picture shows them                       |
 | `reading` | how outputs become answers                                                          |
 | `network` | `opened`: a run, a file or a network by name, ready to be asked                     |
 | `stream`  | `Predictor`: image after image, the next ones being decoded meanwhile               |
-| `drawn`   | pictures and films with their points drawn in                                       |
+| `drawn`   | pictures and films with their points, or objects, drawn in                          |
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from ...data.given import Images
 from ...model import Model
 from ...runs import RunFolder
 from ...watcher import Watcher
-from .answers import Answer, Located, Prediction, Predictions, Unreadable
+from .answers import Answer, Located, Prediction, Predictions, Spotted, Unreadable
 from .network import opened
 from .stream import BATCH, Predictor
 
-__all__ = ["BATCH", "Located", "Prediction", "Predictions", "Predictor", "Unreadable", "opened", "predict"]
+__all__ = ["BATCH", "Located", "Prediction", "Predictions", "Predictor", "Spotted", "Unreadable", "opened", "predict"]
 
 
 def predict(
@@ -40,7 +41,7 @@ def predict(
     watcher: Watcher | None = None,
 ) -> Predictions:
     """The `top` likeliest classes of each image, with probabilities, by a trained network; of one that finds points, where these
-    are in each image, with likelihoods.
+    are in each image, with likelihoods; of a detector, the objects that it finds in each, with boxes and masks.
 
     `model` is a finished run or its folder, a file that `export` wrote, a network with `weights` (as `create` takes them), or
     a live one. `images` are files, folders and patterns, Pillow's pictures, uint8 arrays and tensors, one or many

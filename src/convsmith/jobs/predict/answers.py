@@ -1,4 +1,4 @@
-"""What a network says of an image: labels with probabilities, or where things are."""
+"""What a network says of an image: labels with probabilities, where its points are, or which objects it shows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from ...shown import Shown
 from ...units import plural
+from .spotted import Spotted
 
-__all__ = ["Answer", "Located", "Prediction", "Predictions", "Unreadable"]
+__all__ = ["Answer", "Located", "Prediction", "Predictions", "Spotted", "Unreadable"]
 
 _COMMON = 3  # labels that the first line of many predictions names
 T = TypeVar("T")
@@ -83,7 +84,7 @@ class Unreadable:
         return {"index": self.index, "path": self.path, "why": self.why}
 
 
-Answer = Prediction | Located
+Answer = Prediction | Located | Spotted
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +96,9 @@ class Predictions(Shown, Sequence[Answer]):
 
     def __str__(self) -> str:
         lost = f", {len(self.unreadable)} of them unreadable" if self.unreadable else ""
-        found = Counter(one.label for one in self.rows if isinstance(one, Prediction)).most_common(_COMMON)
+        labels = Counter(one.label for one in self.rows if isinstance(one, Prediction))
+        labels.update(label for one in self.rows if isinstance(one, Spotted) for label in one.labels)
+        found = labels.most_common(_COMMON)
         said = ": " + ", ".join(f"{label} {n}" for label, n in found) if found else ""
         return "\n".join((f"{plural(len(self) + len(self.unreadable), 'image')}{lost}{said}", *map(str, self.rows)))
 

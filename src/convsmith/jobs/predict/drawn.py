@@ -17,10 +17,11 @@ from ...errors import UserError
 from ...files import whole
 from ...watcher import Watcher
 from .answers import Answer, Located, Unreadable
-from .reading import Points
+from .reading import Points, Reading, Things
+from .spotted import Spotted, drawn_objects
 from .stream import BATCH, Predictor
 
-__all__ = ["CUTOFF", "answers_of_film", "drawn", "pictures_into", "points_of"]
+__all__ = ["CUTOFF", "answers_of_film", "drawable", "drawn", "pictures_into", "points_of"]
 
 CUTOFF = 0.6  # the likelihood from which a point is sure: DeepLabCut's usual pcutoff
 _AHEAD = 2  # batches that may wait to be encoded
@@ -31,6 +32,11 @@ def points_of(predictor: Predictor) -> Points:
     if not isinstance(predictor.reading, Points):
         raise UserError(f"{predictor.label} gives each image classes, and there are no points to draw or to write")
     return predictor.reading
+
+
+def drawable(predictor: Predictor) -> Reading:
+    """How the answers of a network are read that can be drawn. Raises `UserError` where it gives classes alone."""
+    return predictor.reading if isinstance(predictor.reading, Things) else points_of(predictor)
 
 
 def drawn(picture: np.ndarray, found: Located, reading: Points, *, cutoff: float = CUTOFF) -> Image.Image:
@@ -62,12 +68,12 @@ def _colour(k: int, n: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def pictures_into(folder: Path, reading: Points, *, cutoff: float) -> Callable[[One, Answer | Unreadable], None]:
-    """A function that writes an image with its points into `folder`, as a PNG of its file's name, or of its number."""
+def pictures_into(folder: Path, reading: Reading, *, cutoff: float) -> Callable[[One, Answer | Unreadable], None]:
+    """A function that writes an image with what was found into `folder`, as a PNG of its file's name, or of its number."""
     taken: set[str] = set()
 
     def write(one: One, found: Answer | Unreadable) -> None:
-        if not isinstance(found, Located):
+        if not isinstance(found, Located | Spotted):
             return
         name = Path(found.path).stem if found.path else f"{found.index:06d}"
         if name in taken:
@@ -75,9 +81,16 @@ def pictures_into(folder: Path, reading: Points, *, cutoff: float) -> Callable[[
         taken.add(name)
         picture = read(one, channels=3).permute(1, 2, 0).numpy()
         with whole(folder / f"{name}.png") as temporary:
-            drawn(picture, found, reading, cutoff=cutoff).save(temporary, "PNG")
+            _drawn(picture, found, reading, cutoff).save(temporary, "PNG")
 
     return write
+
+
+def _drawn(picture: np.ndarray, found: Answer | Unreadable, reading: Reading, cutoff: float) -> Image.Image:
+    if isinstance(found, Spotted):
+        return drawn_objects(picture, found, cutoff=cutoff)
+    assert isinstance(found, Located) and isinstance(reading, Points)
+    return drawn(picture, found, reading, cutoff=cutoff)
 
 
 def answers_of_film(
@@ -118,7 +131,7 @@ def _encoder(
     if out is None and draw is None:
         yield lambda frames, found: None
         return
-    reading = points_of(predictor)
+    reading = drawable(predictor)
     under_way: list[Future[None]] = []
     with ExitStack() as stack:
         write = None if out is None else stack.enter_context(writing(out, film.rate, film.sides))
@@ -126,9 +139,9 @@ def _encoder(
 
         def encode(frames: list[One], found: list[Answer | Unreadable]) -> None:
             for frame, one in zip(frames, found, strict=True):
-                assert isinstance(frame, np.ndarray) and isinstance(one, Located)
+                assert isinstance(frame, np.ndarray)
                 if write is not None:
-                    write(np.asarray(drawn(frame, one, reading, cutoff=cutoff)))
+                    write(np.asarray(_drawn(frame, one, reading, cutoff)))
                 if draw is not None:
                     draw(frame, one)
 

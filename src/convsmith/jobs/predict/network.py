@@ -18,16 +18,18 @@ from ...errors import UserError
 from ...exporting import Metadata, session
 from ...exporting.metadata import PROBABILITIES, of_session
 from ...exporting.ort import input_shape
+from ...layers.detection import Detections
 from ...model import Model
 from ...resolve import create, device, target_of
 from ...runs import RunFolder
 from ..feed import metadata_of, task_of, trained
-from .reading import Classes, Points, Reading
+from .reading import Classes, Points, Reading, Things
 from .stream import Predictor
 
 __all__ = ["opened"]
 
 POINTS = ("points", "likelihood")  # the outputs of a network that finds points
+THINGS = ("boxes", "scores", "labels", "masks")  # of one that finds objects; masks may be missing
 
 
 @undisturbed()
@@ -95,6 +97,9 @@ def _live(label: str, model: Model, says: Metadata, where: str | None, threads: 
 
     def outputs(images: Tensor) -> tuple[Tensor, ...]:
         answers = network(ready(images))
+        if isinstance(answers, Detections):
+            every = (answers.boxes, answers.scores, answers.labels, answers.masks)
+            return tuple(one for one in every if one is not None)
         return answers if isinstance(answers, tuple) else (answers,)
 
     reading = _reading(label, says, head.n_names if head.decides else model.num_classes)
@@ -146,6 +151,8 @@ def _reading(label: str, says: Metadata, n: int) -> Reading:
     names = says.classes or tuple(map(str, range(n)))
     if says.outputs == POINTS:
         return Points(names, says.bones)
+    if says.outputs in (THINGS, THINGS[:3]):
+        return Things(names)
     if says.outputs in (("logits",), (PROBABILITIES,)):
         return Classes(names, says.activation)
     raise UserError(f"{label} is for the task '{says.task}', which this version cannot be asked about")

@@ -1,4 +1,4 @@
-"""How a network's outputs are read: as classes of the image, or as places in it."""
+"""How a network's outputs are read: as classes of the image, as places in it, or as objects."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from ...data import Move
 from ...errors import UserError
-from .answers import Answer, Located, Prediction
+from ...evals.detections import in_pictures
+from .answers import Answer, Located, Prediction, Spotted
 
-__all__ = ["Asked", "Classes", "Points", "Reading"]
+__all__ = ["Asked", "Classes", "Points", "Reading", "Things"]
 
+_MANY = 2**20
 _LIKELY: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda logits: logits.softmax(dim=1),
     "sigmoid": Tensor.sigmoid,
@@ -24,11 +26,13 @@ _LIKELY: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """An image that the network was shown: which, the file it came from, and where its pixels lay."""
+    """An image that the network was shown: which, the file it came from, where its pixels lay, and its own (height, width), told
+    of those that are shown whole."""
 
     index: int
     path: str | None
     move: Move
+    size: tuple[int, int] = (0, 0)
 
     @property
     def name(self) -> str:
@@ -36,10 +40,13 @@ class Asked:
 
 
 class Reading(Protocol):
-    """`whole`: images are shown to their borders, and their moves are asked for. `names` of what can be answered."""
+    """`whole`: images are shown to their borders, and their moves are asked for. `most` images are asked about together. `names`
+    of what can be answered."""
 
     @property
     def whole(self) -> bool: ...
+    @property
+    def most(self) -> int: ...
     @property
     def names(self) -> tuple[str, ...]: ...
 
@@ -52,6 +59,7 @@ class Classes:
     """Logits ⟨N,classes⟩, made probabilities by `activation`; the `top` likeliest are told."""
 
     whole: ClassVar[bool] = False
+    most: ClassVar[int] = _MANY
     names: tuple[str, ...]
     activation: str
 
@@ -72,6 +80,7 @@ class Points:
     names, as numbers from 0, to draw a line between."""
 
     whole: ClassVar[bool] = True
+    most: ClassVar[int] = _MANY
     names: tuple[str, ...]
     bones: tuple[tuple[int, int], ...] = ()
 
@@ -82,6 +91,22 @@ class Points:
         return [
             Located(one.index, one.path, self.names, one.move.back(places[k]), sure[k]) for k, one in enumerate(asked)
         ]
+
+
+@dataclass(frozen=True)
+class Things:
+    """Boxes ⟨N,D,4⟩ in pixels of what was shown, scores ⟨N,D⟩, labels ⟨N,D⟩ from 1, 0 where there is nothing, and of some detectors
+    masks ⟨N,D,S,S⟩, told in each picture's own pixels. Of the canvas of a detector, a few at a time fill the memory."""
+
+    whole: ClassVar[bool] = True
+    most: ClassVar[int] = 8
+    names: tuple[str, ...]
+
+    def told(self, outputs: tuple[Tensor, ...], asked: Sequence[Asked], top: int) -> list[Answer]:
+        boxes, scores = outputs[0].float(), outputs[1].float()
+        _check(boxes.isfinite().flatten(1).all(1) & scores.isfinite().flatten(1).all(1), asked)
+        found = in_pictures(outputs, [one.move for one in asked], [one.size for one in asked], len(self.names))
+        return [Spotted(one.index, one.path, one.size, self.names, own) for one, own in zip(asked, found, strict=True)]
 
 
 def _check(finite: Tensor, asked: Sequence[Asked]) -> None:

@@ -32,12 +32,13 @@ _LARGE = 2**17  # numbers in an array that takes a thread some time to resize
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Images that the network is asked about together: `images` are those that could be read, `moves` theirs, and `reasons` say
-    why each other one could not."""
+    """Images that the network is asked about together: `images` are those that could be read, `moves` and `sizes` theirs where
+    they are shown whole, and `reasons` say why each other one could not."""
 
     given: list[One]
     images: Tensor
     moves: dict[int, Move]
+    sizes: dict[int, tuple[int, int]]
     reasons: dict[int, str]
 
 
@@ -83,7 +84,7 @@ class Predictor:
             chosen, total = iter(listed), len(listed)
         first: Unreadable | None = None
         done = readable = faint = 0
-        for given, found in self._answered(chosen, top, batch):
+        for given, found in self._answered(chosen, top, min(batch, self.reading.most)):
             done += len(found)
             watcher.count("predicting", done, done if total is None else total)
             for one in found:
@@ -129,15 +130,18 @@ class Predictor:
         given = list(islice(images, batch))
         reasons: dict[int, str] = {}
         moves: dict[int, Move] = {}
+        sizes: dict[int, tuple[int, int]] = {}
         if not given:
-            return _Chunk(given, torch.empty(0), moves, reasons)
-        sides = self.says.resolution
+            return _Chunk(given, torch.empty(0), moves, sizes, reasons)
+        canvas = self.says.resolution
 
         def picture(j: int, least: int) -> Tensor:
             try:
                 image = read(given[j], channels=self.says.channels, least=least)
                 if self.reading.whole:
-                    moves[j] = _move(given[j], (image.shape[1], image.shape[2]), sides)
+                    decoded = image.shape[1], image.shape[2]
+                    sizes[j] = measured(one) if isinstance(one := given[j], str) else decoded
+                    moves[j] = Move.reduced(sizes[j], decoded).then(move_whole(decoded, canvas))
             except OSError as error:
                 reasons[j] = why(error)
                 raise
@@ -148,12 +152,12 @@ class Predictor:
         images_, _ = shown(
             picture,
             len(given),
-            sides=sides,
+            sides=canvas,
             channels=self.says.channels,
             threads=min(_READERS, self.threads, len(given)) if large else 1,
             whole=self.reading.whole,
         )
-        return _Chunk(given, images_, moves, reasons)
+        return _Chunk(given, images_, moves, sizes, reasons)
 
     @torch.inference_mode()
     def _asked(self, chunk: _Chunk, start: int, top: int) -> list[Answer | Unreadable]:
@@ -163,12 +167,9 @@ class Predictor:
         }
         kept = [j for j in range(len(chunk.given)) if j not in chunk.reasons]
         if kept:
-            asked = [Asked(start + j, paths[j], chunk.moves.get(j, Move.identity())) for j in kept]
+            asked = [
+                Asked(start + j, paths[j], chunk.moves.get(j, Move.identity()), chunk.sizes.get(j, (0, 0)))
+                for j in kept
+            ]
             found |= dict(zip(kept, self.reading.told(self.network(chunk.images), asked, top), strict=True))
         return [found[j] for j in range(len(chunk.given))]
-
-
-def _move(one: One, decoded: tuple[int, int], sides: tuple[int, int]) -> Move:
-    """Where the pixels of an image lie that was decoded to that height and width, and shown whole."""
-    size = measured(one) if isinstance(one, str) else decoded
-    return Move.reduced(size, decoded).then(move_whole(decoded, sides))

@@ -154,8 +154,9 @@ def planned(
     """The decisions of a study: which base, how it is trained, how many networks."""
     options = options or Options()
     if not isinstance(task_for(images), Classify):
-        what = {"multi-label": "many labels an image", "pose": "joints"}.get(task_for(images).kind, "no classes")
-        raise UserError(f"{images.name} has {what}; fit-scaling's law is of a share of right answers")
+        raise UserError(
+            f"{images.name} has {images.train.targets.said}; fit-scaling's law is of a share of right answers"
+        )
     task = task_for(images, settings=options.task_settings)
     if rule not in SHARES:
         raise UserError(f"fit-scaling fits {' or '.join(sorted(SHARES))}; got '{rule}'")

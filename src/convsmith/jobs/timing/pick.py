@@ -99,7 +99,7 @@ def pick(
         raise UserError("--runtime, --threads and --rounds are of measuring, and --counts-only measures nothing")
     if family is not None and family not in families():
         raise UserError(f"unknown family '{family}'; families are {', '.join(families())}{nearest(family, families())}")
-    rows = published(pattern, family=family)
+    rows = published(pattern, family=family, task="classify")
     everyone = _candidates(row for row in rows if not with_weights or fetchable(row.name))
     if not everyone:
         weighty = " and weights in timm or torchvision" if with_weights else ""

@@ -160,7 +160,8 @@ def _train(
     def evaluated(network: nn.Module) -> dict[str, float]:
         meter = task.meter(images.classes, pictures=0)
         scores = evaluate(network, validation(), meter, prepare=normalise, device=where)
-        return {f"val_{name}": scores[name] for name in dict.fromkeys((scores.headline.name, *task.watched, "loss"))}
+        told = dict.fromkeys((scores.headline.name, *task.watched, "loss"))
+        return {f"val_{one.name}": one.value for name in told for one in scores.metrics if one.name == name}
 
     shared = "" if ranks.alone else f", in {ranks.world} processes"
     lengths = f"{plural(recipe.epochs, 'epoch')} of {plural(feed.steps_per_epoch, 'step')}"

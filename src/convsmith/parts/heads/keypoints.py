@@ -73,6 +73,7 @@ class Keypoints(Head):
     named: ClassVar[tuple[str, ...]] = ("head.score.", "head.offset.", "head.intermediate.")
     whole: ClassVar[bool] = True
     decides: ClassVar[bool] = True
+    purpose: ClassVar[str] = "pose"
     joints: int
     width: int = 0
     intermediate: bool = False

@@ -11,6 +11,7 @@ from torch import nn
 from ...arch import Norm
 from ...layers import Affine2d, EvoNormB, EvoNormKind, EvoNormS
 from ...ranges import above, at_least
+from .group import FEWEST
 
 __all__ = ["EvoNorm", "EvoNormKind", "EvoNormLinear"]
 
@@ -57,6 +58,9 @@ class EvoNorm(Norm):
 
     def with_eps(self, eps: float) -> Self:
         return replace(self, eps=eps)
+
+    def for_pixels(self, channels: int) -> Self:
+        return replace(self, groups=max(1, min(self.groups, channels // FEWEST)))
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         norm = self._layer(channels, activate=activate)

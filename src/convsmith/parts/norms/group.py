@@ -12,7 +12,9 @@ from ...layers import GroupNorm2d
 from ...ranges import above, at_least
 from ..acts import activation, norm_act
 
-__all__ = ["GroupNorm"]
+__all__ = ["FEWEST", "GroupNorm"]
+
+FEWEST = 8  # channels of a group that may be all that there is of a map: as many as 256 channels in 32 groups have
 
 
 @final
@@ -36,6 +38,9 @@ class GroupNorm(Norm):
 
     def with_eps(self, eps: float) -> Self:
         return replace(self, eps=eps)
+
+    def for_pixels(self, channels: int) -> Self:
+        return replace(self, groups=max(1, min(self.groups, channels // FEWEST)))
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)

@@ -19,9 +19,10 @@ from ...parts import (
     PreActBottleneck,
 )
 from ..rules import Rules
-from . import efficientnet, ghostnet, nfnet, resnet, resnetv2
+from . import efficientnet, ghostnet, mask_rcnn, nfnet, resnet, resnetv2
+from .mask_rcnn import renewed
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "renewed"]
 
 TABLE: dict[str, dict[type[Block], Callable[[ArchSpec], Rules]]] = {
     "timm": {
@@ -38,6 +39,10 @@ TABLE: dict[str, dict[type[Block], Callable[[ArchSpec], Rules]]] = {
         BasicBlock: resnet.rules,
         Bottleneck: resnet.rules,
         MBConv: efficientnet.torchvision,
+    },
+    "torchvision-detection": {
+        BasicBlock: mask_rcnn.torchvision,
+        Bottleneck: mask_rcnn.torchvision,
     },
     "efficientnet-lite": {MBConv: efficientnet.lite},
 }

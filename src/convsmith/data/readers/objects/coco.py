@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import DataError, nearest
+from ....rle import area_of, extent_of, from_string, runs_of, to_string
 from ....units import plural
 from ...images import Skipped
 from ...inputs import Files
 from ...pictures import is_turned, measured, unwarned
 from ...split import Split
 from ...targets import Objects
-from ...targets.rle import area_of, extent_of, from_string, runs_of, to_string
 from ..cocofile import CocoFile
 from ..names import listed, worded
 from ..parts import Part

@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 from ....errors import DataError
+from ....rle import encoded
 from ....units import plural
 from ...images import Skipped
 from ...inputs import Files
 from ...pictures import measured, unwarned, why
 from ...split import Split
 from ...targets import Objects
-from ...targets.rle import encoded
 from ..below import folders_in, look_in, told
 from ..names import worded
 from ..parts import Part

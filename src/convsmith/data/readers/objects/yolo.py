@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ....errors import DataError
+from ....rle import area_of, from_string
 from ...images import Skipped
 from ...inputs import Files
 from ...pictures import measured, unwarned, why
 from ...split import Split
 from ...targets import Objects
-from ...targets.rle import area_of, from_string
 from ..below import folders_in, look_below
 from ..names import listed, worded
 from ..parts import PARTS, WHOLE, Part, Parts

@@ -13,7 +13,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["area_of", "decoded_part", "encoded", "extent_of", "from_string", "of_runs", "runs_of", "to_string"]
+__all__ = [
+    "area_of",
+    "decoded_part",
+    "encoded",
+    "extent_of",
+    "from_string",
+    "of_part",
+    "of_runs",
+    "runs_of",
+    "to_string",
+]
 
 # Groups of five bits of a difference of two 32-bit lengths.
 _MOST_GROUPS = 7
@@ -26,6 +36,23 @@ def of_runs(mask: np.ndarray) -> np.ndarray:
     edges = np.concatenate(([0], ends, [len(flat)]))
     runs = np.diff(edges) if len(flat) else np.zeros(1, np.int64)
     return np.concatenate(([0], runs)) if len(flat) and flat[0] else runs
+
+
+def of_part(part: np.ndarray, at: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """The same of a mask of `size` (height, width) that is 0 but in a rectangle, bool ⟨h,w⟩, that begins `at` (row, column).
+
+    The memory is that of the rectangle: the rest of the picture is never made.
+    """
+    columns = np.pad(part.T.astype(np.int8), ((0, 0), (1, 1)))
+    edges = np.diff(columns, axis=1)
+    places = (np.arange(part.shape[1])[:, None] + at[1]) * size[0] + np.arange(part.shape[0] + 1) + at[0]
+    starts, ends = places[edges == 1], places[edges == -1]
+    # A run that ends where the next column's begins goes on.
+    apart = np.ones(len(starts) + 1, bool)
+    apart[1:-1] = starts[1:] != ends[:-1]
+    bounds = np.stack([starts[apart[:-1]], ends[apart[1:]]], axis=1).reshape(-1)
+    runs = np.diff(np.concatenate(([0], bounds, [size[0] * size[1]])))
+    return runs if runs[-1] or len(runs) == 1 else runs[:-1]
 
 
 def encoded(mask: np.ndarray) -> bytes:

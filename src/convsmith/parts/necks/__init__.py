@@ -1,0 +1,1 @@
+"""What makes other maps of a trunk's maps."""
