@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +102,12 @@ def test_the_square_from_10_to_20_fills_a_hundred_pixels(tmp_path: Path) -> None
 
 
 def test_polygons_need_a_package_and_runs_need_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from convsmith.data.readers.objects import outlines
-
-    def absent(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(outlines, "import_module", absent)
-    outlines._library.cache_clear()
+    for package in ("pycocotools", "faster_coco_eval.core"):
+        monkeypatch.setitem(sys.modules, package, None)
     rows = [masked(1, 0, (1, 1, 9, 9)), annotation(2, 1, [1, 1, 9, 9], segmentation=[[1, 1, 9, 1, 9, 9]])]
     with pytest.raises(UserError, match=r"pip install 'convsmith\[coco\]'"):
         read(write(tmp_path, rows))
     assert len(read(write(tmp_path, rows[:1]))[1].truths[0]) == 1
-    outlines._library.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -379,6 +374,8 @@ def test_other_options_and_other_data_are_refused(tmp_path: Path) -> None:
         DataError, match=r"--divide and --ruler: .* has objects in its pictures, and these are of points"
     ):
         load_data(path, divide="frame", ruler="a,b")
+    with pytest.raises(DataError, match="--category chooses one of COCO's categories, and digit-scenes has none"):
+        load_data("digit-scenes", category="3")
     with pytest.raises(DataError, match=r"--task pose: .* nothing says where their points are"):
         load_data(path, task="pose")
     with pytest.raises(DataError, match="--task detect: digits has labels"):

@@ -66,6 +66,7 @@ def find(
         return Found(what, read_quads(what, how))
     if what == DIGIT_SCENES:
         how.refuse_of_objects(DIGIT_SCENES)
+        how.refuse_category(DIGIT_SCENES)
         return Found(DIGIT_SCENES, read_scenes(), mirror=False)
     if isinstance(what, str | Path) and what != "digits" and what not in TORCHVISION_SETS:
         path = existing(what)

@@ -78,6 +78,11 @@ class How:
         if wrong:
             raise DataError(f"{' and '.join(wrong)}: {what} has objects in its pictures, and these are of points")
 
+    def refuse_category(self, what: str) -> None:
+        """Refuse a category of data that is no file of COCO's."""
+        if self.category is not None:
+            raise DataError(f"--category chooses one of COCO's categories, and {what} has none")
+
     def refuse_of_points(self, what: str) -> None:
         """Refuse data of points where objects are asked for."""
         if self.task == DETECT:

@@ -42,7 +42,7 @@ def objects_at(path: Path, category: str | None, task: str | None) -> Parts | No
     if parts is None and yolo_in(path):
         parts = read_yolo(path)
     if parts is not None and category is not None:
-        raise DataError(f"--category chooses one of COCO's categories, and {path} has no file of COCO's")
+        raise DataError(f"--category chooses one of COCO's categories, and {path} has none")
     return parts
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from ....errors import UserError
 
 __all__ = ["outlined"]
-
-_LIBRARIES = ("faster_coco_eval.core.mask", "pycocotools.mask")
 
 
 def outlined(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> bytes:
@@ -26,14 +22,15 @@ def outlined(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> byte
     return counts if isinstance(counts, bytes) else str(counts).encode()
 
 
-@cache
 def _library() -> Any:
-    for name in _LIBRARIES:
+    try:
+        from pycocotools import mask
+    except ImportError:
         try:
-            return import_module(name)
+            from faster_coco_eval.core import mask
         except ImportError:
-            continue
-    raise UserError(
-        "masks that are polygons need faster-coco-eval or pycocotools, and neither is installed here: "
-        "pip install 'convsmith[coco]'"
-    )
+            raise UserError(
+                "masks that are polygons need pycocotools or faster-coco-eval, and neither is installed here: "
+                "pip install 'convsmith[coco]'"
+            ) from None
+    return mask
