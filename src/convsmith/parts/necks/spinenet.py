@@ -240,13 +240,13 @@ class _Resample(nn.Module):
 
 
 class _Merge(nn.Module):
-    def __init__(self, resamples: list[nn.Module], act: nn.Module, blocks: nn.Module) -> None:
+    def __init__(self, resamples: list[_Resample], act: nn.Module, blocks: nn.Module) -> None:
         super().__init__()
         self.resample = nn.ModuleList(resamples)
         self.act = act
         self.blocks = blocks
         # One parent at least is as fine as the net or finer; its resampled map says the sides.
-        self._order = sorted(range(len(resamples)), key=lambda at: bool(resamples[at].finer))
+        self._order = sorted(range(len(resamples)), key=lambda at: resamples[at].finer)
 
     def forward(self, *maps: Tensor) -> Tensor:
         total: Tensor | None = None
