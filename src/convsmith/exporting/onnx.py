@@ -23,9 +23,10 @@ from ..files import unfinished
 from ..model import Model
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
-from .metadata import Metadata, describe, snippet
+from .metadata import Metadata, describe
 from .ort import session
 from .raw import take_bytes
+from .snippets import snippet
 
 __all__ = ["ExportError", "Exported", "export_onnx"]
 
