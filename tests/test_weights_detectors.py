@@ -12,7 +12,7 @@ from torch import Tensor
 
 import convsmith as cs
 from convsmith.arch import Act, ArchSpec
-from convsmith.layers.detection import Geometry
+from convsmith.layers.detection import Geometry, Settings
 from convsmith.parts.heads.mask_rcnn import MaskRCNN, detector
 from convsmith.parts.necks.fpn import Form, Top
 from convsmith.parts.norms.none import NoNorm
@@ -64,6 +64,8 @@ def theirs() -> Any:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 2)
         for layer in (model.rpn.head.cls_logits, model.rpn.head.bbox_pred, model.roi_heads.box_predictor.cls_score):
@@ -142,3 +144,16 @@ def test_a_detector_without_masks_takes_what_it_has() -> None:
     fit = fitted(spec(masks=False), Origin("a file", theirs().state_dict()))
     assert not fit.fresh
     assert any("left out" in note and "roi_heads" in note for note in fit.notes)
+
+
+@pytest.mark.parametrize("version", ["", "_v2"])
+def test_its_published_form_by_name(version: str) -> None:
+    """The epsilon that torchvision has: 0 in the first version, to all digits of single precision, and 1e-5 in the second. Its
+    predictors' order of ratios."""
+    own = cs.spec(f"maskrcnn_resnet50_fpn{version}")
+    theirs = names(own, Dialect.TORCHVISION_DETECTION)
+    state = {theirs[key]: torch.zeros(shape) for key, shape in shapes(own).items()}
+    fit = fitted(own, Origin("a file", state))
+    assert getattr(fit.spec.style.norm, "eps", None) == (1e-5 if version else 1e-12)
+    assert isinstance(own.head, MaskRCNN)
+    assert own.head.settings((4, 8, 16, 32, 64)) == Settings().as_torchvision()

@@ -89,10 +89,12 @@ def export_onnx(
     fold: bool = True,
     metadata: Metadata | None = None,
     raw_input: bool = False,
+    names: tuple[str, ...] = ("logits",),
 ) -> Exported:
     """Write `model` (images in, logits out) to `path` and prove it by running it.
 
-    A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it.
+    A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it. What any other
+    module puts out is called `names`.
 
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
     random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
@@ -112,7 +114,7 @@ def export_onnx(
             "a file takes raw pictures where it is known how they are normalised; give a network with a spec"
         )
     images = _images(samples, input_shape)
-    reference, outputs = _deployed(model)
+    reference, outputs = _deployed(model, names)
     size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
     if size > _PROTOBUF_LIMIT:
         raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
@@ -151,11 +153,11 @@ def export_onnx(
     )
 
 
-def _deployed(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+def _deployed(model: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, tuple[str, ...]]:
     """A copy of the network as a file ends, in evaluation mode on the CPU, and the names of what it puts out."""
     reference = copy.deepcopy(model).cpu().eval()
     if not isinstance(reference, Model):
-        return reference, ("logits",)
+        return reference, names
     head = reference.spec.head
     reference.head = head.deployed(reference.head)
     return reference, head.outputs
