@@ -137,7 +137,7 @@ def test_a_classifiers_weights_begin_a_detector() -> None:
     fit = fitted(spec(), Origin("a file", trunk.state_dict()), classes=CLASSES)
     assert {key.split(".")[0] for key in fit.fresh} == {"neck", "head"}
     assert {key.split(".")[0] for key in fit.state} == {"stem", "stages"}
-    assert any("new" in note and "neck.lateral.5" in note for note in fit.notes)
+    assert any("new behind the trunk" in note and "pyramid" in note for note in fit.notes)
 
 
 def test_a_detector_without_masks_takes_what_it_has() -> None:
