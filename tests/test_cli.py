@@ -158,7 +158,7 @@ def test_show_speaks_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_list_narrows_by_pattern_and_family(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "list", "--json")
     everything = json.loads(out)["rows"]
-    assert len(everything) == len(cs.published())
+    assert len(everything) == len(cs.published(task="classify"))
     _, out, _ = run(capsys, "list", "resnet*", "--json")
     assert {row["family"] for row in json.loads(out)["rows"]} == {"resnet", "resnet_rs", "resnetv2", "evonorm"}
     _, out, _ = run(capsys, "list", "--family", "mobilenetv1", "--json")
@@ -208,7 +208,7 @@ def test_list_sums_up_by_family_where_there_are_several(capsys: pytest.CaptureFi
         "not",
         "published",
     ]
-    assert int(summary[-1].split()[1]) == len(cs.published())
+    assert int(summary[-1].split()[1]) == len(cs.published(task="classify"))
     _, out, _ = run(capsys, "list", "tinynet")
     assert "family" not in out
 
@@ -230,7 +230,7 @@ def test_what_the_ledger_knows_of_stages_is_what_the_network_counts(name: str) -
 
 
 def test_the_ledger_s_stages_add_up_to_its_counts() -> None:
-    for name in dict.fromkeys(row.name for row in cs.published()):
+    for name in dict.fromkeys(row.name for row in cs.published(task="classify")):
         own, known = cs.spec(name), stages_of(name)
         assert known is not None and known[0] == own.input.resolution and own.head.n_names == 1000
         counted = {

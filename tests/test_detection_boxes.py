@@ -12,7 +12,7 @@ from convsmith.errors import UserError
 from convsmith.layers.detection import Anchors, Settings
 from convsmith.layers.detection.assigning import assigned_anchors, assigned_regions, overlaps, sampled
 from convsmith.layers.detection.coding import ANCHOR_WEIGHTS, CAP, REGION_WEIGHTS, clipped, decoded, encoded
-from convsmith.layers.detection.nms import best, kept
+from convsmith.layers.detection.nms import _group_by_group, _together, best, kept
 
 PYRAMID = (4, 8, 16, 32, 64)
 SPINE = (8, 16, 32, 64, 128)
@@ -137,6 +137,8 @@ def test_o7_no_two_that_stay_overlap() -> None:
     for fallen in set(range(200)) - set(stay.tolist()):
         better = stay[scores[stay] > scores[fallen]]
         assert iou[fallen, better].max() > 0.5
+    for way in (_together, _group_by_group):  # as a GPU and as a CPU do it
+        assert set(way(found, scores, groups, 0.5).tolist()) == set(stay.tolist())
     order = torch.randperm(200)
     assert torch.equal(order[kept(found[order], scores[order], groups[order], 0.5)], stay)
 

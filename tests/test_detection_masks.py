@@ -30,7 +30,8 @@ def crop(mask: np.ndarray, box: np.ndarray, cells: int = 112) -> np.ndarray:
     """What the data hands over: at each point of a grid over the box, the pixel that it falls into."""
     at = (np.arange(cells) + 0.5) / cells
     x, y = box[0] + at * (box[2] - box[0]), box[1] + at * (box[3] - box[1])
-    return mask[y.astype(int)][:, x.astype(int)].astype(np.uint8)
+    found: np.ndarray = mask[y.astype(int)][:, x.astype(int)].astype(np.uint8)
+    return found
 
 
 def iou(one: Pasted, mask: np.ndarray) -> float:

@@ -143,8 +143,8 @@ def test_what_torchvision_learns() -> None:
         torch.testing.assert_close(found[name], expected[their], rtol=1e-5, atol=1e-7)
     weights = [*rpn.parameters(), *regions.parameters()]
     for got, wanted in zip(
-        torch.autograd.grad(sum(found.values()), weights),
-        torch.autograd.grad(sum(expected.values()), weights),
+        torch.autograd.grad(torch.stack(list(found.values())).sum(), weights),
+        torch.autograd.grad(torch.stack(list(expected.values())).sum(), weights),
         strict=True,
     ):
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-6)
@@ -287,7 +287,7 @@ def test_o15_one_image_is_learnt_by_heart() -> None:
         losses = learn(network, network.maps(images), (size, size), boxes, labels, masks, Tiny.settings)
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         history.append(float(loss.detach()))
     assert history[-1] < history[0] / 10

@@ -467,7 +467,9 @@ def test_scaling_takes_trunk_pyramid_and_heads_together() -> None:
     for name in ("rpn_width", "box_width", "mask_width", "fc_width"):
         assert getattr(found.head, name) < getattr(base.head, name), name
     assert found.neck.width < 64 and found.stages[-1].width < base.stages[-1].width
-    assert (found.head.regions, found.head.kept, found.head.box_convs) == (100, 20, 4)
+    side = found.input.resolution
+    assert (found.head.regions, found.head.kept) == (max(50, round(100 * (side / 256) ** 2)), 20)
+    assert found.head.box_convs == 4 and side < 256
     assert 0.5e9 < cost(found).macs <= 1e9
 
 
@@ -475,6 +477,15 @@ def test_what_a_rounding_says_of_a_classifier_s_head_is_not_said_of_a_detector_s
     """The tiny formula keeps a classifier's convolution at 1280 or more."""
     narrow = cs.grown(small(), width=0.5, rounding=cs.Tiny().rounding)
     assert (narrow.head.box_width, narrow.head.fc_width, narrow.neck.width) == (8, 16, 8)
+
+
+def test_a_smaller_image_has_fewer_regions_and_a_larger_one_as_many() -> None:
+    base = small(side=256, regions=1000, kept=100)
+    half, twice = (cs.grown(base, resolution=factor, rounding=Rounding()) for factor in (0.5, 2))
+    assert (half.head.regions, half.head.kept) == (250, 25)
+    assert twice.head == base.head and base.with_resolution(64).head == base.head
+    tiny = cs.grown(base, resolution=0.01, rounding=Rounding())
+    assert (tiny.input.resolution, tiny.head.regions, tiny.head.kept) == (64, 62, 20)
 
 
 def test_growing_repeats_a_spinenet_s_blocks_on_both_sides_of_the_seam() -> None:

@@ -18,9 +18,10 @@ import convsmith as cs
 from convsmith.errors import UserError
 from convsmith.exporting import export_onnx, session
 from convsmith.exporting.int8 import quantise
-from convsmith.exporting.metadata import RESIZE, describe, of_session, snippet
+from convsmith.exporting.metadata import RESIZE, describe, of_session
 from convsmith.exporting.onnx import _deployed, _doubted
 from convsmith.exporting.raw import take_bytes
+from convsmith.exporting.snippets import snippet
 from convsmith.jobs.feed import metadata_of
 from convsmith.layers.score_maps import decoded, encoded
 from convsmith.model import Model, build

@@ -214,7 +214,7 @@ def test_a_head_says_which_weights_the_names_fix() -> None:
     }
     assert last == {id(model.head.answer.weight), id(model.head.answer.bias)}
     before = build(small().with_classes(2), seed=0).state_dict()
-    assert [one.value for one in dialects(small())] == ["convsmith"]
+    assert [one.value for one in dialects(small())] == ["convsmith", "timm", "torchvision"]  # names of the trunk
     found = fitted(small(), Origin("weights", before), classes=5)
     assert set(found.fresh) == {"head.answer.weight", "head.answer.bias"}
     assert fitted(small(), Origin("weights", before)).spec.head == Regions(2)

@@ -106,7 +106,9 @@ def test_every_verb_makes_the_network_fit_for_pose_and_pictures(
         UserError, match=r"a ladder compares shares, and networks on dots are judged by pixel error: .*--ruler A,B"
     ):
         ladder_of(SMALL, "dots", resolution=None, study_factors=False, grow=2.0, options=options, watcher=Watcher())
-    with pytest.raises(UserError, match="dots has joints; fit-scaling's law is of a share of right answers"):
+    with pytest.raises(
+        UserError, match="dots has points in its pictures; fit-scaling's law is of a share of right answers"
+    ):
         scaling_of(base=SMALL, rule="compound", images=data)
 
 

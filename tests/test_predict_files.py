@@ -19,7 +19,8 @@ import convsmith as cs
 from convsmith.cli.app import main
 from convsmith.errors import UserError
 from convsmith.exporting import Metadata, export_onnx
-from convsmith.exporting.metadata import PROBABILITIES, RAW, RESIZE, attach, describe, snippet
+from convsmith.exporting.metadata import PROBABILITIES, RAW, RESIZE, attach, describe
+from convsmith.exporting.snippets import snippet
 from convsmith.jobs.feed import metadata_of, shape_of
 from convsmith.jobs.predict import Predictions, opened
 from convsmith.tasks import Classify, MultiLabel

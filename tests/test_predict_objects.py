@@ -193,8 +193,11 @@ def by_rows(library: str, truths: list[Any], rows: list[dict[str, Any]]) -> np.n
 def test_what_has_no_place_in_a_results_file(tmp_path: Path) -> None:
     """A class that the data does not have is left out and counted; a classifier is refused; nothing found is said."""
     said: list[str] = []
-    watcher = Watcher()
-    watcher.note = said.append  # type: ignore[method-assign]
+
+    class Noting(Watcher):
+        def note(self, text: str) -> None:
+            said.append(text)
+
     there = truth([[10, 10, 60, 50]], image_id=7)
     split = Split(Arrays(np.zeros((1, 8, 8, 3), np.uint8)), Objects((there,), (5, -1)))  # type: ignore[arg-type]
     meter = Detected(NAMES)
@@ -203,7 +206,7 @@ def test_what_has_no_place_in_a_results_file(tmp_path: Path) -> None:
     meter.add(
         shown([own], [Move.identity()], masks=True), as_batch([there], [Move.identity()], [0], np.random.default_rng(0))
     )
-    write_results(tmp_path / "r.json", meter, split, NAMES, watcher)
+    write_results(tmp_path / "r.json", meter, split, NAMES, Noting())
     assert json.loads((tmp_path / "r.json").read_text()) == []
     assert "1 detection of dog left out" in said[0] and "empty list" in said[1]
     with pytest.raises(UserError, match="finds none"):

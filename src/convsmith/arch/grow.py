@@ -19,9 +19,9 @@ def grown(
         L_i = d L_i,  C_i = w C_i,  (H, W) = r (H, W)
 
     Every stage's depth and width, the stem's, the neck's and the head's widths are scaled, and how often a neck repeats its
-    blocks; kernels, strides, expansion ratios, the classifier and how often a head looks at regions are not. `rounding` says how
-    the products become integers; sides are multiples of the stride of a neck's coarsest map, too. Factors of exactly 1 change
-    nothing, even where the spec's own widths are no multiples of the rounding's step.
+    blocks; kernels, strides, expansion ratios and the classifier are not. A head that looks at regions looks at fewer of them in a
+    smaller image. `rounding` says how the products become integers; sides are multiples of the stride of a neck's coarsest map,
+    too. Factors of exactly 1 change nothing, even where the spec's own widths are no multiples of the rounding's step.
     """
 
     def grow(channels: float) -> int:
@@ -45,4 +45,6 @@ def grown(
         rounding = replace(rounding, resolution_to=step, least_resolution=least_side)
         height, wide = (rounding.resolution(side * resolution) for side in image.sides)
         image = replace(image, resolution=height, width=None if image.width is None else wide)
+        pixels, before = (math.prod(one.sides) for one in (image, spec.input))
+        head = head.showing(pixels / before)
     return replace(spec, input=image, stem=stem, stages=stages, neck=neck, head=head)

@@ -323,6 +323,10 @@ class Head(Part):
     def widened(self, grow: Callable[[float], int]) -> Self:
         """The same head with every width w replaced by `grow(w)`."""
 
+    def showing(self, area: float) -> Self:
+        """The same head for images of `area` times as many pixels; as it is where it looks at all of an image alike."""
+        return self
+
     @property
     def choice(self) -> int:
         """The width of a layer of its own that a search may vary; 0 where it has none."""

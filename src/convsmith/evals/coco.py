@@ -105,6 +105,9 @@ class AveragePrecision:
         """The 95 % interval of AP by a bootstrap over the pictures; None of fewer than two, or without truths. What is drawn is
         the same every time. A picture that is drawn twice counts as two.
 
+        Precision at a recall is the largest beyond it, so AP of fewer different pictures lies higher, and with it the mean of the
+        draws. Their spread about that mean is laid about AP itself; otherwise AP of many classes would lie outside.
+
         Nothing is matched again: a picture's detections are right or wrong whatever others are drawn. Precision is asked for
         only where a detection is right, as it can only fall between, so of 5,000 pictures a draw takes some milliseconds.
         """
@@ -113,9 +116,9 @@ class AveragePrecision:
             return None
         rng = np.random.default_rng(0)
         redraw = _Redrawn(self._together, self.classes)
-        values = [redraw.ap(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(draws)]
-        low, high = np.nanquantile(values, (0.025, 0.975))
-        return float(low), float(high)
+        values = np.array([redraw.ap(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(draws)])
+        low, high = np.nanquantile(values, (0.025, 0.975)) - np.nanmean(values) + self["ap"]
+        return max(float(low), 0.0), min(float(high), 1.0)
 
     def redrawn(self, times: np.ndarray) -> float:
         """AP where picture i is there `times[i]` times; NaN where no truth is left."""

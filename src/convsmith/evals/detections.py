@@ -67,7 +67,9 @@ class Detected:
             if self._pictures:
                 by = self._matched["mask" if masks else "box"][-1]
                 worst.append(kept(index, by, truth, own, batch.images[i], batch.moves[i]))
-        self._worst = worst_of([*self._worst, *(one for one in worst if one is not None)], self._pictures)
+        before = {one.index for one in self._worst}
+        chosen = worst_of([*self._worst, *(one for one in worst if one is not None)], self._pictures)
+        self._worst = [one if one.index in before else one.copied() for one in chosen]
 
     def keep(self) -> None:
         """Hold on to all that is found from now on."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..rle import decoded_part, extent_of
+from ..rle import decoded_part, extent_of, from_string
 
 __all__ = ["outline", "outline_of_rle"]
 
@@ -16,7 +16,7 @@ _TURNS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 def outline_of_rle(counts: bytes, size: tuple[int, int], step: int = 1) -> str:
     """Of a mask in COCO's form, in a picture of `size` (height, width), no finer than `step` pixels; empty of an empty mask."""
-    extent = extent_of(counts, size)
+    extent = extent_of(from_string(counts), size)
     if extent is None:
         return ""
     left, top, right, bottom = extent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,10 @@ class Kept:
     taken: np.ndarray
     pixels: Tensor
     move: Any
+
+    def copied(self) -> Kept:
+        """With pixels of its own: the batch that they are of may go."""
+        return replace(self, pixels=self.pixels.clone())
 
     def drawn(self, where: Callable[[int], str | None]) -> Scene:
         height, width = self.truth.size
@@ -94,7 +98,7 @@ def kept(index: int, one: Matched, truth: Truth, found: Found, pixels: Tensor, m
     error = (missed + mistaken) / (good + missed + mistaken)
     own = found.take(one.order[sure])
     return Kept(
-        index, error, missed, mistaken, truth, own, (right | one.ignored[:, 0, 0])[sure], taken, pixels.clone(), move
+        index, error, missed, mistaken, truth, own, (right | one.ignored[:, 0, 0])[sure], taken, pixels, move
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ..errors import UserError
-from .metadata import Metadata, attach, snippet
+from .metadata import Metadata, attach
+from .snippets import snippet
 
 __all__ = ["Quantised", "quantise"]
 

@@ -12,7 +12,7 @@ import onnxruntime
 from ..errors import UserError
 from ..machine import this_machine
 
-__all__ = ["NORMALISED", "PROBABILITIES", "RAW", "RESIZE", "Metadata", "attach", "describe", "of_session", "snippet"]
+__all__ = ["NORMALISED", "PROBABILITIES", "RAW", "RESIZE", "Metadata", "attach", "describe", "of_session"]
 
 # How evaluation shows a picture to a network, in words for whoever does it again.
 RESIZE = "least size of its shape that covers the resolution, rounded down; bilinear, antialiased; then the centre"
@@ -141,83 +141,3 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         bones=bones,
         convsmith=told.get("convsmith", ""),
     )
-
-
-def _of_points(file: Path, given: Metadata) -> str:
-    label = "names[i]" if given.classes else "i"
-    prepared = "pixels[None]"
-    if not given.raw:
-        prepared = '((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")'
-    return f'''\
-import json, numpy, onnxruntime
-from PIL import Image, ImageOps
-
-net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
-told = net.get_modelmeta().custom_metadata_map
-{_told(given)}
-image = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("{"L" if given.channels == 1 else "RGB"}")
-w, h = image.size
-size = ((2 * high * w + h) // (2 * h), high) if h * wide >= w * high else (wide, (2 * wide * h + w) // (2 * w))
-shown = Image.new(image.mode, (wide, high))
-shown.paste(image.resize(size, Image.Resampling.BILINEAR))
-pixels = numpy.array(shown).reshape(high, wide, -1)
-points, likelihood = (one[0] for one in net.run(None, {{net.get_inputs()[0].name: {prepared}}}))
-points = (points + 0.5) * numpy.divide(image.size, size) - 0.5  # in the picture's own pixels
-for i, (x, y) in enumerate(points):
-    print({label}, round(float(x), 1), round(float(y), 1), round(float(likelihood[i]), 4))
-'''
-
-
-_ACTIVATIONS = {
-    "softmax": "numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()",
-    "sigmoid": "1 / (1 + numpy.exp(-logits))",
-}
-
-
-def snippet(file: Path, given: Metadata) -> str:
-    """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
-    onnxruntime, NumPy and Pillow alone."""
-    if given.view == "whole":
-        return _of_points(file, given)
-    label = "names[i]" if given.classes else "i"
-    return f'''\
-import json, numpy, onnxruntime
-from PIL import Image, ImageOps
-
-net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
-told = net.get_modelmeta().custom_metadata_map
-{_told(given)}
-image = Image.open("photo.jpg")
-image.draft(None, [2 * max(high, wide)] * 2)  # of a large JPEG, no more pixels are decoded than are needed
-image = ImageOps.exif_transpose(image).convert("RGBA")
-image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("{"L" if given.channels == 1 else "RGB"}")
-w, h = image.size
-size = (high * w // h, high) if h * wide <= w * high else (wide, wide * h // w)
-image = image.resize(size, Image.Resampling.BILINEAR)
-left, top = (image.width - wide) // 2, (image.height - high) // 2
-pixels = numpy.array(image.crop((left, top, left + wide, top + high))).reshape(high, wide, -1)
-{_asked(given)}
-for i in shares.argsort()[:-6:-1]:
-    print({label}, round(float(shares[i]), 4))
-'''
-
-
-def _told(given: Metadata) -> str:
-    """The lines that read what the file says of itself."""
-    if given.raw:
-        names = '\nnames = json.loads(told["classes"])' if given.classes else ""
-        return f'high, wide = json.loads(told["resolution"]){names}'
-    wanted = ("resolution", "mean", "std", "classes")[: 4 if given.classes else 3]
-    names = ", names" if given.classes else ""
-    keys = json.dumps(wanted).replace("[", "(").replace("]", ")")
-    return f"(high, wide), mean, std{names} = (json.loads(told[key]) for key in {keys})"
-
-
-def _asked(given: Metadata) -> str:
-    """The lines from the pixels to the probabilities."""
-    if given.raw:
-        return "shares = net.run(None, {net.get_inputs()[0].name: pixels[None]})[0][0]"
-    return f"""\
-images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
-logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
-shares = {_ACTIVATIONS[given.activation]}"""

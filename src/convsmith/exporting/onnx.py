@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -22,9 +23,10 @@ from ..files import unfinished
 from ..model import Model
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
-from .metadata import Metadata, describe, snippet
+from .metadata import Metadata, describe
 from .ort import session
 from .raw import take_bytes
+from .snippets import snippet
 
 __all__ = ["ExportError", "Exported", "export_onnx"]
 
@@ -195,7 +197,7 @@ def _program(
     # Two images: an exporter that sees a batch of one takes the one for a constant.
     images = torch.zeros((2 if dynamic_batch else 1, *input_shape))
     dynamic = ({0: torch.export.Dim("batch")},) if dynamic_batch else None
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), _quiet("onnx_ir"), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecated parts
         try:
             program = torch.onnx.export(
@@ -215,6 +217,18 @@ def _program(
     assert program is not None  # it is None only for the exporter before dynamo
     _forget_where(program)
     return program
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Errors alone of what is logged under that name: the exporter's own doubts say nothing to who exports."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _forget_where(program: torch.onnx.ONNXProgram) -> None:

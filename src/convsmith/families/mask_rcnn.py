@@ -23,18 +23,18 @@ from .spinenet import spinenet
 __all__ = ["CLASSES", "members"]
 
 CLASSES = 90  # COCO's ids end there: with the background 91 scores, of which the sources' counts are
-_COPY_PASTE = {"rpn_convs": 2, "box_fcs": 2}
-_P3P7 = {"low": 3, "high": 7}
+_COPY_PASTE: dict[str, Any] = {"rpn_convs": 2, "box_fcs": 2}
+_P3P7: dict[str, Any] = {"low": 3, "high": 7}
 _NORM = BatchNorm(act=Act.RELU, eps=1e-4, momentum=0.003)  # tensorflow/tpu's for ResNets
 _EVO = (EvoNormKind.B0, EvoNormKind.S0)
-_THEIRS = {
+_THEIRS: dict[str, Any] = {
     "form": Form.TORCHVISION,
     "top": Top.SUBSAMPLE,
     "geometry": Geometry.TORCHVISION,
     "ratios": (2.0, 1.0, 0.5),  # in the order of its predictors
 }
-_V1 = _THEIRS | {"norm": NoNorm(act=Act.RELU), "box_convs": 0, "box_fcs": 2}
-_V2 = _THEIRS | {"rpn_convs": 2}
+_V1: dict[str, Any] = _THEIRS | {"norm": NoNorm(act=Act.RELU), "box_convs": 0, "box_fcs": 2}
+_V2: dict[str, Any] = _THEIRS | {"rpn_convs": 2}
 
 
 def _made(name: str, trunk: ArchSpec, side: int, of: Norm | None = None, **choices: Any) -> ArchSpec:

@@ -29,8 +29,9 @@ def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | N
     usual = replace(spec.input, resolution=task.side, width=None) if task.side and spec.neck is None else spec.input
     shown = replace(spec, input=in_aspect(usual, images.sides, resolution))
     fitted = task.fitted(shown, images.classes)
-    step = coarsest(fitted)
-    return fitted if step <= STEP else replace(fitted, input=in_aspect(usual, images.sides, resolution, step))
+    if (step := coarsest(fitted)) <= STEP:
+        return fitted
+    return task.fitted(replace(spec, input=in_aspect(usual, images.sides, resolution, step)), images.classes)
 
 
 def coarsest(spec: ArchSpec) -> int:

@@ -60,8 +60,9 @@ def usage(folder: Path) -> str:
     file = folder / "model.onnx"
     if not file.is_file():
         return ""
-    from ..exporting.metadata import of_session, snippet  # here, since most pages can be made without a runtime
+    from ..exporting.metadata import of_session  # here, since most pages can be made without a runtime
     from ..exporting.ort import session
+    from ..exporting.snippets import snippet
 
     try:
         return snippet(Path(file.name), of_session(session(file, threads=1), str(file)))

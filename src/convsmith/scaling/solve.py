@@ -180,10 +180,12 @@ def _ends(line: _Line) -> tuple[_Member | None, _Member | None]:
 def _filled(found: Solution, cost: Callable[[ArchSpec], Cost]) -> Solution:
     """The same member at the largest side that fits; `found` itself where that is its own."""
     before = side = found.spec.input.resolution
+    neck = found.spec.neck
+    grid = 1 if neck is None else neck.coarsest
     step, growing = 1, True
     while step >= 1:
-        if found.budget.admits(cost(found.spec.with_resolution(side + step))):
-            side += step
+        if found.budget.admits(cost(found.spec.with_resolution(side + step * grid))):
+            side += step * grid
         else:
             growing = False
         step = 2 * step if growing else step // 2

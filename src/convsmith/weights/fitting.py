@@ -149,6 +149,8 @@ def _left_out(origin: Origin, place: Found) -> list[str]:
 def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
+    if spec.neck is not None and any(key.startswith("neck.") for key in fresh):
+        return [f"new behind the trunk: a {spec.neck.describe()}, and what finds {spec.head.describe()}"]
     if not isinstance(spec.head, PooledClassifier):
         if spec.neck is not None and fresh[0].startswith(BEHIND[0]):
             return [f"new are the neck, a {spec.neck.describe()}, and the head, {spec.head.describe()}"]

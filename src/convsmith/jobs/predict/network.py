@@ -31,6 +31,9 @@ __all__ = ["opened"]
 POINTS = ("points", "likelihood")  # the outputs of a network that finds points
 THINGS = ("boxes", "scores", "labels", "masks")  # of one that finds objects; masks may be missing
 
+# Of a detector without names, labels are numbers up to this.
+_NUMBERED = 1000
+
 
 @undisturbed()
 def opened(
@@ -132,10 +135,10 @@ def _file(path: Path, classes: Sequence[str], threads: int) -> Predictor:
             torch.cat([torch.from_numpy(np.asarray(one)) for one in each]) for each in zip(*answers, strict=True)
         )
 
-    # The last output has a column for each class, or for each point.
-    return Predictor(
-        path.name, says, _reading(str(path), says, int(runtime.get_outputs()[-1].shape[-1])), outputs, threads
-    )
+    # The last output has a column for each class, or for each point; of a detector its names alone say how many classes.
+    columns = int(runtime.get_outputs()[-1].shape[-1])
+    n = (len(says.classes) or _NUMBERED) if says.outputs in (THINGS, THINGS[:3]) else columns
+    return Predictor(path.name, says, _reading(str(path), says, n), outputs, threads)
 
 
 def _reading(label: str, says: Metadata, n: int) -> Reading:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...evals.coco_files import as_annotations
 from ...evals.matching import Found
-from ...rle import decoded_part, extent_of, to_string
+from ...rle import decoded_part, extent_of, from_string, to_string
 from ...shown import Shown
 
 __all__ = ["CUTOFF", "Spotted", "drawn_objects"]
@@ -74,7 +74,7 @@ class Spotted(Shown):
 
 def drawn_objects(picture: np.ndarray, one: Spotted, *, cutoff: float = CUTOFF) -> Image.Image:
     """A picture, uint8 (height, width, 1 or 3), with the boxes, masks, names and scores of what scores `cutoff` or more. Each name
-    has a colour of its own; where there is one name, each object."""
+    has a colour of its own; where there is one name, it is not written, and each object has its colour."""
     pixels = np.array(Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB"))
     chosen = np.flatnonzero(one.scores >= cutoff).tolist()
     colours = _colours(one, chosen)
@@ -89,7 +89,7 @@ def drawn_objects(picture: np.ndarray, one: Spotted, *, cutoff: float = CUTOFF) 
         x1, y1, x2, y2 = one.boxes[n].tolist()
         # Pillow's rectangle ends on a pixel, a box on its far corner.
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colours[n], width=line)
-        text = f"{one.labels[n]} {one.scores[n]:.2f}"
+        text = f"{one.labels[n]} {one.scores[n]:.2f}" if len(one.names) > 1 else f"{one.scores[n]:.2f}"
         _, _, right, bottom = pen.textbbox((0, 0), text, font=font)
         high, x = bottom + 2, min(x1, max(0.0, image.width - right - 2))
         y = y1 - high if y1 >= high else y1
@@ -99,7 +99,7 @@ def drawn_objects(picture: np.ndarray, one: Spotted, *, cutoff: float = CUTOFF) 
 
 
 def _laid_over(pixels: np.ndarray, counts: bytes, size: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    extent = extent_of(counts, size)
+    extent = extent_of(from_string(counts), size)
     if extent is None:
         return
     left, top, right, bottom = extent

@@ -99,7 +99,7 @@ class Merge(Unit):
 
     def build(self, node: Node, style: Style) -> nn.Module:
         inner = node.c_out
-        resamples = []
+        resamples: list[nn.Module] = []
         for shape, quarter, shift in zip(node.ins, self.quarters, self.shifts, strict=False):
             channels = shape.channels // 4 if quarter else shape.channels
             resamples.append(_Resample(style, shape.channels, max(1, int(channels * self.alpha)), inner, shift))
@@ -240,13 +240,13 @@ class _Resample(nn.Module):
 
 
 class _Merge(nn.Module):
-    def __init__(self, resamples: list[nn.Module], act: nn.Module, blocks: nn.Module) -> None:
+    def __init__(self, resamples: list[_Resample], act: nn.Module, blocks: nn.Module) -> None:
         super().__init__()
         self.resample = nn.ModuleList(resamples)
         self.act = act
         self.blocks = blocks
         # One parent at least is as fine as the net or finer; its resampled map says the sides.
-        self._order = sorted(range(len(resamples)), key=lambda at: bool(resamples[at].finer))
+        self._order = sorted(range(len(resamples)), key=lambda at: resamples[at].finer)
 
     def forward(self, *maps: Tensor) -> Tensor:
         total: Tensor | None = None

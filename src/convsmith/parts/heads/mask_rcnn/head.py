@@ -18,6 +18,7 @@ from .units import BoxUnit, MaskUnit, Proposals, ProposalUnit
 
 __all__ = ["MaskRCNN"]
 
+LEAST_REGIONS, LEAST_KEPT = 50, 20  # of a scaled image
 BOX, MASK = 7, 14  # sides of regions; masks come out twice as large
 
 
@@ -34,8 +35,8 @@ class MaskRCNN(Head):
     Regions are taken from the map of stride 2^l, l = `level` + log2(√area / `side`), rounded down. `regions` and `kept` are of
     one image in evaluation, what a cost counts; fewer where less is found. `norm` is None for the network's own, `NoNorm` for
     none, any other for one of the head's own; `form` says where norms stand and `geometry` where things lie (`Form`,
-    `Geometry`). `separable` makes a depthwise and a 1x1 convolution of each 3x3. Scaling a width scales all widths but
-    neither the numbers of layers nor of regions.
+    `Geometry`). `separable` makes a depthwise and a 1x1 convolution of each 3x3. Scaling scales all widths and no number of
+    layers; `regions` and `kept` fall with the area of the image, to 50 and 20, and do not rise above their own.
     """
 
     kind: ClassVar[str] = "mask_rcnn"
@@ -157,6 +158,12 @@ class MaskRCNN(Head):
             fc_width=grow(self.fc_width),
             mask_width=grow(self.mask_width),
         )
+
+    def showing(self, area: float) -> Self:
+        if area >= 1:
+            return self  # published detectors have the same numbers from 640 to 1536 pixels
+        regions = max(min(self.regions, LEAST_REGIONS), round(self.regions * area))
+        return replace(self, regions=regions, kept=max(min(self.kept, LEAST_KEPT), round(self.kept * area)))
 
     def describe(self) -> str:
         many = "kind" if self.classes == 1 else "kinds"

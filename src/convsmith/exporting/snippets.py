@@ -1,0 +1,111 @@
+"""Lines of Python that ask an exported file about a picture without this package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .metadata import Metadata
+
+__all__ = ["snippet"]
+
+
+def _whole(file: Path, given: Metadata) -> str:
+    """From the file to `prepared`, a picture shown whole: what heads that find places in it are shown."""
+    prepared = "pixels[None]"
+    if not given.raw:
+        prepared = '((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")'
+    return f'''\
+import json, numpy, onnxruntime
+from PIL import Image, ImageOps
+
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
+told = net.get_modelmeta().custom_metadata_map
+{_told(given)}
+image = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("{"L" if given.channels == 1 else "RGB"}")
+w, h = image.size
+size = ((2 * high * w + h) // (2 * h), high) if h * wide >= w * high else (wide, (2 * wide * h + w) // (2 * w))
+shown = Image.new(image.mode, (wide, high))
+shown.paste(image.resize(size, Image.Resampling.BILINEAR))
+pixels = numpy.array(shown).reshape(high, wide, -1)
+found = (one[0] for one in net.run(None, {{net.get_inputs()[0].name: {prepared}}}))
+'''
+
+
+def _of_points(file: Path, given: Metadata) -> str:
+    label = "names[i]" if given.classes else "i"
+    return f"""\
+{_whole(file, given)}points, likelihood = found
+points = (points + 0.5) * numpy.divide(image.size, size) - 0.5  # in the picture's own pixels
+for i, (x, y) in enumerate(points):
+    print({label}, round(float(x), 1), round(float(y), 1), round(float(likelihood[i]), 4))
+"""
+
+
+def _of_objects(file: Path, given: Metadata) -> str:
+    label = "names[labels[i] - 1]" if given.classes else "labels[i]"
+    masks = ", masks" if len(given.outputs) > 3 else ""
+    said = "; masks[i] lies over the box" if masks else ""
+    return f"""\
+{_whole(file, given)}boxes, scores, labels{masks} = found
+boxes *= numpy.tile(numpy.divide(image.size, size), 2)  # x1, y1, x2, y2 in the picture's own pixels{said}
+for i in range((scores >= 0.5).sum()):
+    print({label}, round(float(scores[i]), 4), boxes[i].round(1).tolist())
+"""
+
+
+_ACTIVATIONS = {
+    "softmax": "numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()",
+    "sigmoid": "1 / (1 + numpy.exp(-logits))",
+}
+
+
+def snippet(file: Path, given: Metadata) -> str:
+    """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
+    onnxruntime, NumPy and Pillow alone."""
+    if given.outputs[0] == "boxes":
+        return _of_objects(file, given)
+    if given.view == "whole":
+        return _of_points(file, given)
+    label = "names[i]" if given.classes else "i"
+    return f'''\
+import json, numpy, onnxruntime
+from PIL import Image, ImageOps
+
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
+told = net.get_modelmeta().custom_metadata_map
+{_told(given)}
+image = Image.open("photo.jpg")
+image.draft(None, [2 * max(high, wide)] * 2)  # of a large JPEG, no more pixels are decoded than are needed
+image = ImageOps.exif_transpose(image).convert("RGBA")
+image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("{"L" if given.channels == 1 else "RGB"}")
+w, h = image.size
+size = (high * w // h, high) if h * wide <= w * high else (wide, wide * h // w)
+image = image.resize(size, Image.Resampling.BILINEAR)
+left, top = (image.width - wide) // 2, (image.height - high) // 2
+pixels = numpy.array(image.crop((left, top, left + wide, top + high))).reshape(high, wide, -1)
+{_asked(given)}
+for i in shares.argsort()[:-6:-1]:
+    print({label}, round(float(shares[i]), 4))
+'''
+
+
+def _told(given: Metadata) -> str:
+    """The lines that read what the file says of itself."""
+    if given.raw:
+        names = '\nnames = json.loads(told["classes"])' if given.classes else ""
+        return f'high, wide = json.loads(told["resolution"]){names}'
+    wanted = ("resolution", "mean", "std", "classes")[: 4 if given.classes else 3]
+    names = ", names" if given.classes else ""
+    keys = json.dumps(wanted).replace("[", "(").replace("]", ")")
+    return f"(high, wide), mean, std{names} = (json.loads(told[key]) for key in {keys})"
+
+
+def _asked(given: Metadata) -> str:
+    """The lines from the pixels to the probabilities."""
+    if given.raw:
+        return "shares = net.run(None, {net.get_inputs()[0].name: pixels[None]})[0][0]"
+    return f"""\
+images = ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None].astype("float32")
+logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
+shares = {_ACTIVATIONS[given.activation]}"""
