@@ -265,6 +265,21 @@ def test_what_does_not_fit_together_is_refused_by_name(tmp_path: Path, change: d
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "it holds a list"),
+        ("{}", "it has no list 'images'"),
+        ('{"images": 3}', "no list"),
+    ],
+)
+def test_a_file_that_is_none_of_cocos_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DataError, match=why):
+        load_data(tmp_path / "x.json")
+
+
 def test_one_category_can_be_chosen(tmp_path: Path) -> None:
     path = write(tmp_path, [annotation(1, 0, [1, 1, 9, 9]), annotation(2, 0, [1, 1, 5, 5], category_id=90)])
     part, found = read(path, "cup")

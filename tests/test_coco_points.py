@@ -155,7 +155,7 @@ def test_files_that_are_no_key_points(tmp_path: Path) -> None:
         path = tmp_path / "x.json"
         path.write_text(text)
         with pytest.raises(DataError, match=said):
-            load_data(path)
+            read_coco(path, None, None)
 
 
 def test_real_annotations(shared_data: Path) -> None:
