@@ -41,7 +41,9 @@ from ..training import Ranks
 from ..training.ranks import ALONE
 
 __all__ = [
+    "EVAL_BATCH",
     "Feed",
+    "at_once",
     "is_of_weights",
     "metadata_of",
     "normaliser",
@@ -57,6 +59,8 @@ __all__ = [
 ]
 
 EVAL_BATCH = 128
+# Of a detector: its maps are large, and so is what lies between them and what it finds.
+_ALONE = 8
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,16 @@ class Feed:
         )
 
 
+def at_once(spec: ArchSpec) -> int:
+    """How many images a network is shown at once where it is evaluated."""
+    return _ALONE if spec.head.alone else EVAL_BATCH
+
+
 def validation_batches(spec: ArchSpec, part: Split) -> Callable[[], Iterator[Batch]]:
     """A function that yields the batches of a part to evaluate on, decoded once where they fit in memory."""
     sides, channels = spec.input.sides, spec.input.channels
     split = held(part, sides=sides, channels=channels)
-    return lambda: eval_batches(split, sides=sides, channels=channels, batch=EVAL_BATCH)
+    return lambda: eval_batches(split, sides=sides, channels=channels, batch=at_once(spec))
 
 
 def score_on(

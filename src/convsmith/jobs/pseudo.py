@@ -20,7 +20,7 @@ from ..runs import RunFolder
 from ..tasks import Classify
 from ..units import plural
 from ..watcher import Watcher
-from .feed import EVAL_BATCH, normaliser, task_of, trained
+from .feed import at_once, normaliser, task_of, trained
 
 __all__ = ["pseudo_label"]
 
@@ -56,7 +56,7 @@ def pseudo_label(
     classes = run.data.classes
     model, ready = trained(run, spec).to(where), normaliser(spec, where)
     scores, labels, read = np.full(len(split), -1.0), np.zeros(len(split), np.int64), 0
-    batches = eval_batches(split, sides=spec.input.sides, channels=spec.input.channels, batch=EVAL_BATCH)
+    batches = eval_batches(split, sides=spec.input.sides, channels=spec.input.channels, batch=at_once(spec))
     for batch, logits in outputs(model, batches, prepare=ready, device=where):
         done = int(batch.indices[-1]) + 1
         watcher.count("labelling images", done, len(split))

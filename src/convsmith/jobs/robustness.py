@@ -32,7 +32,7 @@ from ..tasks import Task
 from ..units import duration, plural
 from ..watcher import Watcher
 from .evaluate import Part, owners, part_to_score
-from .feed import EVAL_BATCH, normaliser, record_of_weights, task_of, trained
+from .feed import at_once, normaliser, record_of_weights, task_of, trained
 from .options import Data
 
 __all__ = ["asked", "robustness"]
@@ -159,7 +159,7 @@ class _Trial:
         model, prepare = self.model.to(self.device), normaliser(self.model.spec, self.device)
         if adapt:
             model = copy.deepcopy(model)
-            few = -(-ADAPTED_ON // EVAL_BATCH)
+            few = -(-ADAPTED_ON // at_once(self.model.spec))
             calibrate(model, [prepare(one.images.to(self.device)) for one in islice(self._batches(split), few)])
         meter = self.task.meter(self.classes, pictures=8)
         scores = evaluate(
@@ -174,7 +174,7 @@ class _Trial:
 
     def _batches(self, split: Split) -> Iterator[Batch]:
         image = self.model.spec.input
-        return eval_batches(split, sides=image.sides, channels=image.channels, batch=EVAL_BATCH)
+        return eval_batches(split, sides=image.sides, channels=image.channels, batch=at_once(self.model.spec))
 
 
 def _planned(n: int, names: Sequence[str], severities: Sequence[int], clean_s: float, trial: _Trial, seed: int) -> str:

@@ -23,7 +23,7 @@ from ...tasks import Task
 from ...threads import in_threads
 from ...units import plural
 from ...watcher import Watcher
-from ..feed import EVAL_BATCH, normaliser
+from ..feed import at_once, normaliser
 from ..studies.farm import Farm
 
 __all__ = ["Examiner", "Scorer", "examined"]
@@ -72,7 +72,7 @@ class Examiner:
         sides, channels = model.spec.input.sides, model.spec.input.channels
         if sides not in self._shown:  # there are a handful of resolutions and hundreds of children
             self._shown[sides] = held(self._val, sides=sides, channels=channels)
-        batches = eval_batches(self._shown[sides], sides=sides, channels=channels, batch=EVAL_BATCH)
+        batches = eval_batches(self._shown[sides], sides=sides, channels=channels, batch=at_once(model.spec))
         try:
             with in_threads(1 if self.device.type == "cpu" else None):
                 found = evaluate(
