@@ -130,7 +130,7 @@ def test_what_torchvision_learns() -> None:
     proposed, first = rpn(images, named, targets)
     _, second = regions(named, proposed, [CANVAS] * 3, targets)
     expected = {**first, **second}
-    found = learn(ours(), read, CANVAS, boxes, labels, masks, SETTINGS, dense=True)
+    found = learn(ours(), read, CANVAS, boxes, labels, masks, SETTINGS, dense=True).losses
     names = {
         "objectness": "loss_objectness",
         "anchors": "loss_rpn_box_reg",
@@ -201,7 +201,7 @@ def test_images_without_objects_still_teach() -> None:
     rpn, regions = (module.train() for module in theirs())
     boxes, labels, _ = truths((0, 0))
     crops = [torch.zeros(0, 112, 112, dtype=torch.uint8)] * 2
-    found = learn(ours(), maps(), CANVAS, boxes, labels, crops, SETTINGS)
+    found = learn(ours(), maps(), CANVAS, boxes, labels, crops, SETTINGS).losses
     assert found["anchors"] == found["boxes"] == found["masks"] == 0
     assert found["classes"] > 0
     found_sum = torch.stack(list(found.values())).sum()
@@ -224,10 +224,10 @@ def test_masks_may_come_as_crops_or_as_pictures() -> None:
         for one, (x1, y1, x2, y2) in zip(several, own.int().tolist(), strict=True):
             one[y1 : (y1 + y2) // 2, x1:x2] = 1
     with torch.no_grad():
-        once = learn(ours(), maps(), CANVAS, boxes, labels, crops, settings)["masks"]
-        again = learn(ours(), maps(), CANVAS, boxes, labels, pictures, settings, dense=True)["masks"]
+        once = learn(ours(), maps(), CANVAS, boxes, labels, crops, settings).losses["masks"]
+        again = learn(ours(), maps(), CANVAS, boxes, labels, pictures, settings, dense=True).losses["masks"]
         upside = [one.flip(1) for one in crops]
-        other = learn(ours(), maps(), CANVAS, boxes, labels, upside, settings)["masks"]
+        other = learn(ours(), maps(), CANVAS, boxes, labels, upside, settings).losses["masks"]
     torch.testing.assert_close(once, again, rtol=0.01, atol=0)
     assert (once - other).abs() > 5 * (once - again).abs()
 
@@ -284,7 +284,7 @@ def test_o15_one_image_is_learnt_by_heart() -> None:
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
     history = []
     for _ in range(120):
-        losses = learn(network, network.maps(images), (size, size), boxes, labels, masks, Tiny.settings)
+        losses = learn(network, network.maps(images), (size, size), boxes, labels, masks, Tiny.settings).losses
         loss = torch.stack(list(losses.values())).sum()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

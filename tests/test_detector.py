@@ -512,7 +512,7 @@ def test_settings_of_the_mathematics_are_the_head_s() -> None:
     assert (settings.strides, settings.scale, settings.ratios, settings.found) == ((8, 16, 32), 3.0, (1.0,), 8)
     assert (settings.level, settings.side, settings.regions[1], settings.pooled) == (3, 32.0, 64, None)
     theirs = replace(head, geometry=Geometry.TORCHVISION).settings((4, 8, 16, 32, 64))
-    assert (theirs.pooled, theirs.geometry, theirs.regions[0]) == (4, Geometry.TORCHVISION, 2000)
+    assert (theirs.pooled, theirs.geometry, theirs.regions[0]) == (4, Geometry.TORCHVISION, 2 * 64)
     assert build(small(low=3, high=5), device="meta").head.settings.strides == (8, 16, 32)
 
 

@@ -80,9 +80,9 @@ class Detect(Task):
         canvas = (images.shape[2], images.shape[3])
         maps = network.maps(images)  # type: ignore[attr-defined]
         found = learn(head, maps, canvas, answers.boxes, answers.labels, answers.masks, settings)
-        zero = found["objectness"].new_zeros(())
-        terms = tuple(found.get(name, zero) for name in self.terms)
-        return Loss(None, torch.stack(terms).sum(), found["right"].detach().double() * len(images), terms)
+        zero = found.right.new_zeros(())
+        terms = tuple(found.losses.get(name, zero) for name in self.terms)
+        return Loss(None, torch.stack(terms).sum(), found.right.double() * len(images), terms)
 
     def distilled(self, student: Any, teacher: Any) -> Tensor:
         raise UserError(

@@ -56,11 +56,14 @@ def found(spec: ArchSpec, state: State) -> Found:
 
 
 def _trunk(spec: ArchSpec, dialect: Dialect) -> set[str]:
-    """The names of all weights before neck and head; counts of batches, which old files lack, are none."""
+    """The names of all weights before the head; counts of batches, which old files lack, are none, and a neck that the dialect has
+    no names for."""
     return {
         theirs
         for ours, theirs in names(spec, dialect).items()
-        if not ours.startswith(BEHIND) and not ours.endswith("num_batches_tracked")
+        if not (ours.startswith(BEHIND) and theirs == ours)
+        and not ours.startswith("head.")
+        and not ours.endswith("num_batches_tracked")
     }
 
 

@@ -3,7 +3,7 @@
 from .anchors import Anchors
 from .detections import Detections, detected
 from .fixed import find_fixed
-from .passes import Head, find, learn
+from .passes import Head, Learnt, find, learn
 from .proposals import proposals
 from .settings import Geometry, Settings
 
@@ -12,6 +12,7 @@ __all__ = [
     "Detections",
     "Geometry",
     "Head",
+    "Learnt",
     "Settings",
     "detected",
     "find",

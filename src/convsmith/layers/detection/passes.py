@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -18,7 +18,7 @@ from .pooling import pooled
 from .proposals import flat_deltas, flat_scores, proposals
 from .settings import Settings
 
-__all__ = ["BOX_SIDE", "MASK_SIDE", "Head", "find", "learn"]
+__all__ = ["BOX_SIDE", "MASK_SIDE", "Head", "Learnt", "find", "learn"]
 
 BOX_SIDE, MASK_SIDE = 7, 14  # cells of a region that the box head and the mask head read
 
@@ -36,6 +36,16 @@ class Head(Protocol):
     def box(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]: ...
     @property
     def mask(self) -> Callable[[Tensor], Tensor] | None: ...
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a step of training comes to: the five `losses`, each a mean over the batch, "objectness", "anchors", "classes", "boxes"
+    and, of a head with masks, "masks"; and the share of the regions trained on that hold something whose likeliest class is
+    theirs, `right`, 0 where none does."""
+
+    losses: dict[str, Tensor]
+    right: Tensor
 
 
 def find(head: Head, maps: Sequence[Tensor], canvas: tuple[int, int], settings: Settings) -> Detections:
@@ -75,9 +85,8 @@ def learn(
     settings: Settings,
     *,
     dense: bool = False,
-) -> dict[str, Tensor]:
-    """The five losses, each a mean over the batch: "objectness", "anchors", "classes", "boxes" and, of a head with masks, "masks";
-    and "right", the share of the regions trained on that hold something whose likeliest class is theirs, 0 where none does.
+) -> Learnt:
+    """What is to be learnt from a batch.
 
     The truths of each image are `boxes` ⟨n_i,4⟩ on the canvas, `labels` ⟨n_i⟩ 1..n and `masks`, 0 or 1: ⟨n_i,112,112⟩ over
     each truth's own box, or with `dense` ⟨n_i,height,width⟩ over the canvas. Truths are regions too. Every network is run even
@@ -98,16 +107,16 @@ def learn(
     with _exactly(maps[0]):
         of_classes, of_boxes = region_losses(_single(classes), _single(moves), label, wanted)
         found = {"objectness": objectness, "anchors": of_anchors, "classes": of_classes, "boxes": of_boxes}
-        found["right"] = ((classes.argmax(1) == label) & (label > 0)).sum() / (label > 0).sum().clamp_min(1)
+        right = ((classes.argmax(1) == label) & (label > 0)).sum() / (label > 0).sum().clamp_min(1)
         if head.mask is None or masks is None:
-            return found
+            return Learnt(found, right)
         positive = [(region[own > 0], truth[own > 0]) for region, own, _, truth in chosen]
         with torch.no_grad():
             targets = _masks(masks, truths, positive, settings, dense=dense)
         inside = pooled(read, [region for region, _ in positive], MASK_SIDE, settings)
     logits = head.mask(inside)
     with _exactly(maps[0]):
-        return found | {"masks": mask_loss(_single(logits), label[label > 0], targets)}
+        return Learnt(found | {"masks": mask_loss(_single(logits), label[label > 0], targets)}, right)
 
 
 def _proposed(
