@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 
 from .arch import ArchSpec, Node, StageRow, plan
@@ -14,12 +15,14 @@ __all__ = ["stage_rows"]
 def stage_rows(spec: ArchSpec) -> tuple[StageRow, ...]:
     """Stem, stages, neck and head of `spec` in order; the costs of the rows add up to the cost of the whole.
 
-    Units of a neck or head that run another number of times have a row of their own.
+    Units of a neck or head that run another number of times have a row of their own, under their own path.
     """
     pairs = list(zip(plan(spec), node_costs(spec), strict=True))
+    groups = [(key, list(group)) for key, group in groupby(pairs, key=lambda pair: (_stage(pair[0]), pair[0].times))]
+    shared = Counter(name for (name, _), _ in groups)
     rows = []
-    for (name, times), group in groupby(pairs, key=lambda pair: (_stage(pair[0]), pair[0].times)):
-        members = list(group)
+    for (stage, times), members in groups:
+        name = stage if shared[stage] == 1 else members[0][0].path
         first, last = members[0][0], members[-1][0]
         total = sum((cost for _, cost in members), Cost())
         sides = last.outs[0].sides or last.sides

@@ -22,8 +22,8 @@ from .task import Task
 
 __all__ = ["Detect", "measured"]
 
-# From these sides of the canvas on, a detector that is made of a classifier is so wide and reads so many regions.
-_MEASURES = ((512, 256, 1000), (256, 128, 300), (0, 64, 150))
+# From these sides of the canvas on, a detector that is made of a classifier is so wide, reads so many regions, draws so many masks.
+_MEASURES = ((512, 256, 1000, 100), (256, 128, 300, 100), (0, 64, 150, 50))
 # Below this side of the canvas a detector is made small: two linear layers for boxes, two convolutions for masks, and as what is
 # shown is small as well, anchors of half the size.
 _SMALL = 512
@@ -96,7 +96,13 @@ class Detect(Task):
 
 def measured(spec: ArchSpec) -> dict[str, Any]:
     """The fields of a detector made to the measure of its canvas: 256 wide, with 1000 regions and the papers' heads from 512 px on;
-    half as wide below, and a quarter below 256 px, with 300 and 150 regions and small heads."""
+    half as wide below, and a quarter below 256 px, with 300 and 150 regions, small heads, and there at most 50 outlines."""
     side = min(spec.input.sides)
-    width, regions = next((width, regions) for least, width, regions in _MEASURES if side >= least)
-    return {"width": width, "fc_width": 4 * width, "regions": regions, **(_LIGHT if side < _SMALL else {})}
+    width, regions, kept = next(own for least, *own in _MEASURES if side >= least)
+    return {
+        "width": width,
+        "fc_width": 4 * width,
+        "regions": regions,
+        "kept": kept,
+        **(_LIGHT if side < _SMALL else {}),
+    }
