@@ -49,7 +49,7 @@ class Quantised:
 def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Metadata | None = None) -> Quantised:
     """Write the network of `source` to `path` with weights in eight bits for each output channel and activations in eight
     bits a tensor, their ranges those that `images` (batches ⟨N,C,H,W⟩, normalised) reach. `metadata` is what the file says of
-    itself.
+    itself. Of a detector what makes the maps that regions are cut from goes in eight bits: trunk and neck.
 
     Raises `UserError` where onnxruntime cannot quantise the file.
     """
@@ -58,7 +58,9 @@ def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Me
 
     if not images:
         raise UserError("quantisation needs images to calibrate on; got none")
-    name = onnxruntime.InferenceSession(str(source), providers=["CPUExecutionProvider"]).get_inputs()[0].name
+    (taken,) = onnxruntime.InferenceSession(str(source), providers=["CPUExecutionProvider"]).get_inputs()
+    if taken.shape[0] == 1:
+        images = [one[None] for batch in images for one in batch]
     loud = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser warns of steps that have been taken
     try:
@@ -68,10 +70,10 @@ def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Me
             quantize_static(
                 str(ready),
                 str(path),
-                _reader(name, images),
+                _reader(taken.name, images),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                nodes_to_exclude=_behind_the_last_product(ready),
+                nodes_to_exclude=_in_floats(ready),
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
@@ -91,16 +93,18 @@ def quantise(source: Path, path: Path, images: Sequence[Images], *, metadata: Me
     return Quantised(path, path.stat().st_size, source.stat().st_size, every, eight, metadata)
 
 
-def _behind_the_last_product(path: Path) -> list[str]:
+def _in_floats(path: Path) -> list[str]:
     """The nodes that make answers of what the last convolutions and products put out, such as points of maps: in eight bits
-    places would be told in steps of a 255th of the picture."""
+    places would be told in steps of a 255th of the picture. Where regions are cut from maps, all that does not make these maps.
+    """
     import onnx
 
     graph = onnx.load(path).graph
-    needed: set[str] = set()  # tensors that some product behind them reads
+    cut = {node.input[0] for node in graph.node if node.op_type == "RoiAlign"}
+    needed: set[str] = set(cut)  # tensors that some product behind them reads
     behind = []
     for node in reversed(graph.node):
-        if node.op_type in _PRODUCTS or needed.intersection(node.output):
+        if (node.op_type in _PRODUCTS and not cut) or needed.intersection(node.output):
             needed.update(node.input)
         else:
             behind.append(node.name)

@@ -49,12 +49,15 @@ def session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
 
 
 def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
-    """The ONNX file at `path` as a function of prepared images on the CPU: one tensor, or as many as the file puts out."""
+    """The ONNX file at `path` as a function of prepared images on the CPU: one tensor, or as many as the file puts out. A file of
+    a fixed batch is given as many at a time."""
     runtime = session(path, threads=threads)
-    name = runtime.get_inputs()[0].name
+    taken = runtime.get_inputs()[0]
 
     def run(images: Tensor) -> Any:
-        found = [torch.from_numpy(np.asarray(one)) for one in runtime.run(None, {name: images.contiguous().numpy()})]
+        each = taken.shape[0] if isinstance(taken.shape[0], int) else max(len(images), 1)
+        parts = [runtime.run(None, {taken.name: part.contiguous().numpy()}) for part in images.split(each)]
+        found = [torch.cat([torch.from_numpy(np.asarray(one)) for one in own]) for own in zip(*parts, strict=True)]
         return found[0] if len(found) == 1 else tuple(found)
 
     return run

@@ -50,7 +50,7 @@ def _of_objects(file: Path, given: Metadata) -> str:
 {_whole(file, given)}boxes, scores, labels{masks} = found
 boxes *= numpy.tile(numpy.divide(image.size, size), 2)  # x1, y1, x2, y2 in the picture's own pixels{said}
 for i in range((scores >= 0.5).sum()):
-    print({label}, round(float(scores[i]), 4), boxes[i].round(1).tolist())
+    print({label}, round(float(scores[i]), 4), boxes[i].astype(float).round(1).tolist())
 """
 
 

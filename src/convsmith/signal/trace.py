@@ -118,7 +118,10 @@ def trace(
 @torch.no_grad()
 def _magnified(module: nn.Module, images: Tensor) -> tuple[str, ...]:
     """A note where what the network puts out, as it stands, is magnified."""
-    largest = max((float(out.abs().max()) for out in tree_leaves(module.cpu().float()(images))), default=0.0)
+    outs = (
+        out for out in tree_leaves(module.cpu().float()(images)) if isinstance(out, Tensor)
+    )  # what is found is none
+    largest = max((float(out.abs().max()) for out in outs), default=0.0)
     if largest < MAGNIFIED:
         return ()
     return (

@@ -30,6 +30,13 @@ _SMALL = 512
 _LIGHT = {"box_convs": 0, "box_fcs": 2, "mask_convs": 2, "scale": 4.0, "side": 112.0}
 
 
+_NO_SEARCH = (
+    "a detector does not learn from another one here, since it is not settled on which regions the two would be compared, and so "
+    "there is no search of detectors. Search its trunk as a classifier, and put the detector on the child that you pick: "
+    "cs.detector(child, classes)"
+)
+
+
 @final
 @dataclass(frozen=True)
 class Detect(Task):
@@ -85,10 +92,10 @@ class Detect(Task):
         return Loss(None, torch.stack(terms).sum(), found.right.double() * len(images), terms)
 
     def distilled(self, student: Any, teacher: Any) -> Tensor:
-        raise UserError(
-            "a detector does not learn from another one here: which regions the two are compared on is not settled. Search its "
-            "trunk as a classifier, and put the detector on the child that you pick"
-        )
+        raise UserError(_NO_SEARCH)
+
+    def chance(self, names: Sequence[str]) -> float:
+        raise UserError(_NO_SEARCH)
 
     def meter(self, names: Sequence[str], *, pictures: int = 24) -> Detected:
         return Detected(names, pictures=pictures)

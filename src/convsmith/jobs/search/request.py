@@ -72,9 +72,10 @@ class Request:
         return cls(source_of(data, options), budgets, how, options)
 
     def learnt(self, images: ImageData) -> tuple[Task, Recipe]:
-        """What the networks are for, and the recipe, with its tables by size. Refused where the task does not read what the
-        recipe sets, or a supernet cannot be trained by it."""
+        """What the networks are for, and the recipe, with its tables by size. Refused where the task cannot be searched for or
+        does not read what the recipe sets, or a supernet cannot be trained by it."""
         task = task_for(images, self.options.class_weights, self.options.task_settings)
+        task.chance(images.classes)
         recipe = resolved_recipe(self.options, task.recipes[0])
         refuse_recipe(recipe)
         refuse_unread(task, recipe)
