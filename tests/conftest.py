@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -42,12 +43,16 @@ def _briefly_timed() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _one_registry() -> Iterator[None]:
     """For every file torch's exporter reads the source of five hundred functions anew, a third of what a small network takes.
-    Here it does so once a process; where its insides are others, tests are only slower."""
+    Here it does so once a process, and once more when torchvision has come, whose operations it knows only then; where its insides
+    are others, tests are only slower."""
     with pytest.MonkeyPatch.context() as patched:
         with suppress(ImportError, AttributeError):
             from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-            patched.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+            made = ONNXRegistry.from_torchlib
+            read = cache(lambda known, *given, **named: made(*given, **named))
+            told = staticmethod(lambda *given, **named: read("torchvision" in sys.modules, *given, **named))
+            patched.setattr(ONNXRegistry, "from_torchlib", told)
         yield
 
 

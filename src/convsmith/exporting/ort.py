@@ -56,7 +56,7 @@ def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
 
     def run(images: Tensor) -> Any:
         each = taken.shape[0] if isinstance(taken.shape[0], int) else max(len(images), 1)
-        parts = [runtime.run(None, {taken.name: part.contiguous().numpy()}) for part in images.split(each)]
+        parts = [runtime.run(None, {taken.name: part.contiguous().numpy()}) for part in torch.split(images, each)]
         found = [torch.cat([torch.from_numpy(np.asarray(one)) for one in own]) for own in zip(*parts, strict=True)]
         return found[0] if len(found) == 1 else tuple(found)
 

@@ -99,7 +99,7 @@ class Merge(Unit):
 
     def build(self, node: Node, style: Style) -> nn.Module:
         inner = node.c_out
-        resamples: list[nn.Module] = []
+        resamples: list[_Resample] = []
         for shape, quarter, shift in zip(node.ins, self.quarters, self.shifts, strict=False):
             channels = shape.channels // 4 if quarter else shape.channels
             resamples.append(_Resample(style, shape.channels, max(1, int(channels * self.alpha)), inner, shift))
