@@ -214,7 +214,7 @@ def test_whoever_interrupts_is_told_how_the_run_goes_on(
     with pytest.raises(Stopped, match=r"after step 3; `convsmith resume 'runs/my run'` goes on"), folder.stoppable():
         raise Stopped("after step 3")
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt("interrupted; `convsmith resume runs/r` goes on")
 
     monkeypatch.setattr("convsmith.cli.list_.published", interrupted)

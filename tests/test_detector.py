@@ -356,7 +356,7 @@ def test_times_are_regions_and_masks() -> None:
     half = small(regions=150, kept=20)
     assert parts_of(arch)["box"][1] == 2 * parts_of(half)["box"][1] and cost(arch).params == cost(half).params
     rows = [(row.name, row.times) for row in stage_rows(arch)]
-    assert rows[-4:] == [("neck", 1), ("head", 1), ("head", 300), ("head", 20)]
+    assert rows[-4:] == [("neck", 1), ("head.rpn", 1), ("head.box", 300), ("head.mask", 20)]
 
 
 def test_a_norm_of_groups_never_sees_a_pixel_of_too_few_channels() -> None:

@@ -59,7 +59,7 @@ class Dots(Targets):
     def joined(self, *others: Dots) -> Dots:
         return Dots(np.concatenate([self.xy, *(one.xy for one in others)]))
 
-    def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Tensor:
+    def answers(self, indices: np.ndarray, moves: Sequence[Move], sides: object = None) -> Tensor:
         assert len(moves) == len(indices)
         points = [move.points(self.xy[i]) for i, move in zip(indices, moves, strict=True)]
         return torch.from_numpy(np.array(points).reshape(-1, 2))
@@ -225,7 +225,7 @@ def test_targets_that_do_not_move_are_asked_for_no_moves(monkeypatch: pytest.Mon
     class Still(Dots):
         moved: ClassVar[bool] = False
 
-        def answers(self, indices: np.ndarray, moves: Sequence[Move]) -> Tensor:
+        def answers(self, indices: np.ndarray, moves: Sequence[Move], sides: object = None) -> Tensor:
             assert moves == ()
             return torch.from_numpy(self.xy[indices])
 

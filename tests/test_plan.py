@@ -131,7 +131,7 @@ def test_taps_are_the_maps_that_feature_info_names() -> None:
 
 def test_a_stage_table_names_the_neck_and_the_times() -> None:
     rows = {(row.name, row.times): row for row in stage_rows(small())}
-    neck, look, regions = rows["neck", 1], rows["head", 1], rows["head", REGIONS]
+    neck, look, regions = rows["neck", 1], rows["head.look", 1], rows["head.region", REGIONS]
     assert (neck.what, neck.px, neck.width) == ("conv 1x1, merge, conv 3x3", "3x2", 16)
     assert (look.what, look.px) == ("shared conv 3x3", "3x2")
     assert (regions.what, regions.width) == ("conv 3x3, linear", 5)

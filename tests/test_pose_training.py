@@ -147,13 +147,13 @@ def test_what_is_set_of_the_task_is_in_every_verbs_task(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("task.radus=12", r"fields of tasks are gaussian, .*, threshold; did you mean 'radius'\?"),
+        ("task.radus=12", r"fields of tasks are anchor_samples, gaussian, .*, threshold; did you mean 'radius'\?"),
         ("task.radius=wide", 'radius: "wide": input should be a valid number'),
         ("task.radius=-1", "task.radius must be above 0"),
         ("task.gaussian=perhaps", "gaussian"),
-        ("task.body=1", "the fields of tasks are gaussian"),
+        ("task.body=1", "the fields of tasks are anchor_samples, gaussian"),
         ("task.radius", "write field=value"),
-        ("task.=3", "the fields of tasks are gaussian"),
+        ("task.=3", "the fields of tasks are anchor_samples, gaussian"),
     ],
 )
 def test_wrong_settings_of_the_task_are_one_line(tmp_path: Path, setting: str, said: str) -> None:

@@ -31,6 +31,8 @@ def objects_at(path: Path, category: str | None, task: str | None) -> Parts | No
     """
     if path.is_file():
         return _one(path, category, task) if path.suffix.lower() == ".json" else None
+    if not path.is_dir():  # a pipe, a device
+        return None
     files = _files(path)
     if files:
         said = {part: "" if part == "train" else f"{file.parent.name}/{file.name}" for part, file in files.items()}
