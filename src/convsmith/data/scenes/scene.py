@@ -1,7 +1,7 @@
 """A picture of several handwritten digits: a pure function of a seed, a part of the data, and a number.
 
-The digits are scikit-learn's, of 8 x 8 pixels: the first 1,200 in scenes to train on, the other 597, which other people wrote,
-in scenes to validate on. Four to six are put on a canvas of 128 x 128 pixels, each enlarged to 20 to 48 pixels a side
+The digits are scikit-learn's, of 8 x 8 pixels: the first 1,200 in scenes to train on, the other 597 in
+scenes to validate on. Four to six are put on a canvas of 128 x 128 pixels, each enlarged to 20 to 48 pixels a side
 (bicubic); a digit is where its value, from 0 to 1, is above 0.35. No more than a quarter of a new digit lies over older ones,
 which it covers. A digit of which less than half is still seen, or less than 30 pixels, is taken out of the scene, so that there
 is nothing to be seen that is not told. Behind them is a smooth coloured ground with noise.
