@@ -1,13 +1,27 @@
-"""What a program has set about torch, put aside for a while: results do not depend on it, and it is there again afterwards."""
+"""What a program has set about torch and about logs, put aside for a while: results do not depend on it, and it is there again
+afterwards."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
 
-__all__ = ["undisturbed", "usual"]
+__all__ = ["quiet", "undisturbed", "usual"]
+
+
+@contextmanager
+def quiet(name: str) -> Iterator[None]:
+    """Without the warnings of the package of that name, such as one line for each time that it tries again."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import errno
-import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from ..ambient import quiet
 from ..errors import CheckFailed, UserError
 from ..files import unfinished
 from ..model import Model
@@ -197,7 +197,7 @@ def _program(
     # Two images: an exporter that sees a batch of one takes the one for a constant.
     images = torch.zeros((2 if dynamic_batch else 1, *input_shape))
     dynamic = ({0: torch.export.Dim("batch")},) if dynamic_batch else None
-    with warnings.catch_warnings(), _quiet("onnx_ir"), torch.no_grad():
+    with warnings.catch_warnings(), quiet("onnx_ir"), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecated parts
         try:
             program = torch.onnx.export(
@@ -217,18 +217,6 @@ def _program(
     assert program is not None  # it is None only for the exporter before dynamo
     _forget_where(program)
     return program
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Errors alone of what is logged under that name: the exporter's own doubts say nothing to who exports."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _forget_where(program: torch.onnx.ONNXProgram) -> None:

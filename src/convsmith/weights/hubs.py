@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Thread
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -13,7 +10,7 @@ from urllib.request import Request, getproxies, urlopen
 
 from ..errors import UserError
 
-__all__ = ["quiet", "refuse_unreachable"]
+__all__ = ["refuse_unreachable"]
 
 # Seconds for an answer, and for the name's look-up before it, which no timeout of a socket bounds.
 PATIENCE = 6.0
@@ -53,15 +50,3 @@ def _silence(url: str) -> str:
     except OSError as error:
         return str(error) or type(error).__name__
     return ""
-
-
-@contextmanager
-def quiet(name: str) -> Iterator[None]:
-    """Without that package's warnings, such as one line for each time that it tries again."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -17,11 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..ambient import quiet
 from ..arch import Padding
 from ..errors import UserError, first_line, nearest
 from ..ledger import Numerics
 from .files import flat, read
-from .hubs import quiet, refuse_unreachable
+from .hubs import refuse_unreachable
 from .packages import file_of, packaged
 
 __all__ = ["Origin", "obtain"]
