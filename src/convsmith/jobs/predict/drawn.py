@@ -30,7 +30,8 @@ _AHEAD = 2  # batches that may wait to be encoded
 def points_of(predictor: Predictor) -> Points:
     """How a network's points are read. Raises `UserError` where it finds none."""
     if not isinstance(predictor.reading, Points):
-        raise UserError(f"{predictor.label} gives each image classes, and there are no points to draw or to write")
+        gives = "finds objects" if isinstance(predictor.reading, Things) else "gives each image classes"
+        raise UserError(f"{predictor.label} {gives}, and there are no points to draw or to write")
     return predictor.reading
 
 
