@@ -27,6 +27,7 @@ VERBS = [
     "measure",
     "design",
     "train",
+    "family",
     "fit-scaling",
     "ladder",
     "pick",

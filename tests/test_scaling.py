@@ -253,3 +253,9 @@ def test_triples_and_shapes_that_are_tried_have_such_names_too() -> None:
     assert twice(Compound(1.2, 1.1, 1.15), base, cost).name == "mobilenetv1_025-1.2-1.1-1.15"
     for _, shape in sampled(base, 2, random.Random(0), cost, least=0.5):
         assert re.fullmatch(r"mobilenetv1_025-r[\d.]+-d[\d.]+-w[\d.]+", shape.name)
+
+
+def test_a_member_at_the_very_end_of_a_line_is_found() -> None:
+    # At less than a thousandth of the base's cost the place on the line, rounded to be shown, is no place on it.
+    found = solve(rule("tiny"), spec("mobilenetv2_035").with_classes(10), Budget(macs=200_000), cost)
+    assert 180_000 < found.cost.macs <= 200_000 and found.x >= found.rule.least

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.networks import build, cost, create, plan, spec, transform_of
     from .api.run import Run
-    from .api.studies import fit_scaling, ladder
+    from .api.studies import family, fit_scaling, ladder
     from .api.verbs import design, resume, search, train
     from .arch import (
         Act,
@@ -126,7 +126,7 @@ if TYPE_CHECKING:
 _HOME = {
     "api.run": "Run",
     "api.networks": "build cost create plan spec transform_of",
-    "api.studies": "fit_scaling ladder",
+    "api.studies": "family fit_scaling ladder",
     "api.verbs": "design resume search train",
     "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown",
@@ -273,6 +273,7 @@ __all__ = [
     "estimate",
     "evaluate",
     "export",
+    "family",
     "fit_scaling",
     "from_json",
     "gain",

@@ -9,6 +9,10 @@ from ..arch import ArchSpec
 from ..data.readers.dataset import own_data
 from ..jobs.options import Data, Options, source_of
 from ..jobs.studies.climb import Climbed, climb
+from ..jobs.studies.family import Family
+from ..jobs.studies.family import family as trained
+from ..jobs.studies.family import planned as planned_family
+from ..jobs.studies.family_page import written as family_written
 from ..jobs.studies.scaling import Fitted, planned
 from ..jobs.studies.scaling import fit_scaling as fitted
 from ..jobs.studies.scaling_page import written
@@ -16,7 +20,37 @@ from ..machine import this_machine
 from ..watcher import Watcher
 from .words import answering
 
-__all__ = ["fit_scaling", "ladder"]
+__all__ = ["family", "fit_scaling", "ladder"]
+
+
+@answering
+def family(
+    base: str | Path | ArchSpec,
+    data: Data,
+    *,
+    to: str | Sequence[str],
+    out: str | Path,
+    rule: str = "compound",
+    against: Sequence[str] = (),
+    seeds: int = 3,
+    resolution: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Family:
+    """Train the members of `base`'s line at several budgets, and draw score against multiply-adds, parameters and milliseconds.
+
+    `to` is budgets joined by commas, each its own (`1M-macs,2M-macs`); `+` joins limits of one. `against` are rules whose lines
+    are trained beside that of `rule`. Results and a page go to `out`, from which a study that was stopped goes on.
+    """
+    watcher = watcher or Watcher()
+    rules = (rule, *against)
+    plan = planned_family(base, data, to=to, rules=rules, resolution=resolution, options=options, watcher=watcher)
+    workers = this_machine().cores if workers is None else workers
+    made = trained(plan, out=Path(out), seeds=seeds, workers=workers, cluster=cluster, watcher=watcher)
+    family_written(made)
+    return made
 
 
 @answering

@@ -25,6 +25,7 @@ from .estimate import estimate
 from .evaluate import evaluate
 from .examples import epilogue
 from .export import export
+from .family import family
 from .fit_scaling import fit_scaling
 from .ladder import ladder
 from .list_ import list_
@@ -124,7 +125,7 @@ def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = 
 
 
 VERBS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Design and scale": (design, demo, scale, pick, search, fit_scaling),
+    "Design and scale": (design, demo, scale, pick, search, family, fit_scaling),
     "Train and score": (train, resume, evaluate, passport, ladder, pseudo_label, recipes),
     "Look": (list_, show, runs, report, diagnose),
     "Ship": (predict, export, convert),

@@ -10,6 +10,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "scale": ("scale resnet50 --to 5ms", "scale efficientnet_b0 --to 100M-macs --rule tiny --out small.json"),
     "pick": ("pick --to 300M-macs --counts-only", "pick 'mobilenet*' --to 5ms --top 4"),
     "search": ("search ./photos --to 2M-macs,4M-macs", "search ./photos --to 5ms+1M-params --space bignas --dry-run"),
+    "family": (
+        "family efficientnet_b0 ./photos --to 5M-macs,10M-macs,20M-macs",
+        "family resnet18 digits --to 1M-macs,4M-macs --rule tiny --against compound",
+    ),
     "fit-scaling": ("fit-scaling ./photos --hours 2", "fit-scaling ./photos --rule tiny --jobs 4 --out runs/scaling"),
     "train": (
         "train resnet18 ./photos --epochs 60 --batch 32 --lr 0.1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from ..ambient import undisturbed
@@ -10,17 +11,18 @@ from ..arch import ArchSpec
 from ..costs import cost
 from ..errors import BudgetError
 from ..latency import Runtime
+from ..recipe import Recipe
 from ..resolve import spec as resolve_spec
 from ..runs import Limit
 from ..runs import met as limits_met
-from ..scaling import Rule, Solution, solve, solve_timed
+from ..scaling import ResNetRS, Rule, Solution, regime, solve, solve_timed
 from ..scaling import rule as named_rule
 from ..units import Budget
 from ..watcher import Watcher
 from .timing.calibrate import expectation
 from .timing.stopwatch import Stopwatch
 
-__all__ = ["met", "scale"]
+__all__ = ["line_of", "met", "scale"]
 
 
 @undisturbed()
@@ -61,3 +63,8 @@ def scale(
 def met(found: Solution) -> dict[str, Limit]:
     """For each limit of the budget, what the network needs."""
     return limits_met(found.budget, found.cost, None if found.latency is None else found.latency.median_ms)
+
+
+def line_of(rule: Rule, recipe: Recipe, images: int) -> Rule:
+    """`rule` as it is for a training by `recipe` on so many images: ResNet-RS's depends on how long that is."""
+    return replace(rule, regime=regime(recipe.epochs, images)) if isinstance(rule, ResNetRS) else rule

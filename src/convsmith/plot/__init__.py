@@ -5,11 +5,13 @@
 | `canvas`  | colours, style, and a picture's way into SVG or PNG   |
 | `figures` | the figures of a run's report                         |
 | `detection` | those of detectors                                  |
+| `lines`   | scores against what they cost, a line for each rule   |
 """
 
 from .canvas import BLUE, GREY, INK, ORANGE, SOFT, alone, axis_of, blank, png, round_numbers, save, short, svg
 from .detection import error_costs, precision_recall
 from .figures import MOST_PRINTED, confusion, latency_bars, loss_curves, score_against_macs, score_curves, stage_costs
+from .lines import ScoreLine, score_lines
 
 __all__ = [
     "BLUE",
@@ -18,6 +20,7 @@ __all__ = [
     "MOST_PRINTED",
     "ORANGE",
     "SOFT",
+    "ScoreLine",
     "alone",
     "axis_of",
     "blank",
@@ -31,6 +34,7 @@ __all__ = [
     "save",
     "score_against_macs",
     "score_curves",
+    "score_lines",
     "short",
     "stage_costs",
     "svg",

@@ -13,7 +13,7 @@ import math
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ..files import whole, write_text
 from ..scores import Metric, Unit
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "alone",
     "axis_of",
     "blank",
+    "logarithmic",
     "png",
     "round_numbers",
     "save",
@@ -159,6 +161,19 @@ def round_numbers(low: float, high: float) -> list[float]:
     steps = (1, 2, 5) if high < 100 * low else (1,)
     ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
     return ticks[:: math.ceil(len(ticks) / 6)] if ticks else [low, high]
+
+
+def logarithmic(axes: Axes, values: Sequence[float], form: Callable[[float], str]) -> None:
+    """Make the horizontal axis a logarithmic one that has room for `values`, its ticks at round numbers written by `form`."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    low, high = min(values) / 1.6, max(values) * 1.6
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    # Powers of ten alone leave a narrow range without a single tick.
+    axes.set_xticks(round_numbers(low, high))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: form(value).replace(".00", "")))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def axis_of(metric: Metric) -> tuple[str, float]:

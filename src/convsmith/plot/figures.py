@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..scores import Metric
 from ..units import human
-from .canvas import BLUE, GREY, INK, ORANGE, WIDTH, axis_of, blank, round_numbers, short
+from .canvas import BLUE, GREY, INK, ORANGE, WIDTH, axis_of, blank, logarithmic, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,15 +189,13 @@ def score_against_macs(points: Sequence[tuple[str, int, Metric]]) -> Figure:
 
     All scores are of one metric. Raises ValueError where there is no point.
     """
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
     if not points:
         raise ValueError("no points to draw")
     metric = points[0][2]
     label, scale = axis_of(metric)
     with blank(3.4) as figure:
         axes = figure.subplots()
-        axes.set_xscale("log")
+        logarithmic(axes, [macs for _, macs, _ in points], human)
         for name, macs, score in points:
             if score.interval is not None:
                 low, high = score.interval
@@ -205,13 +203,6 @@ def score_against_macs(points: Sequence[tuple[str, int, Metric]]) -> Figure:
             place = (macs, scale * score.value)
             axes.plot(*place, "o", color=BLUE, markersize=6)
             axes.annotate(short(name, 24), place, xytext=(6, 3), textcoords="offset points")
-        costs = [macs for _, macs, _ in points]
-        low, high = min(costs) / 1.6, max(costs) * 1.6
-        axes.set_xlim(low, high)
-        # Powers of ten alone leave a narrow range without a single tick.
-        axes.set_xticks(round_numbers(low, high))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value).replace(".00", "")))
-        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="MACs", ylabel=f"{label} (95 % interval)")
         axes.grid(axis="y")
         figure.set_label(f"{metric.title} against MACs of {len(points)} runs.")

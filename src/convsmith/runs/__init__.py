@@ -1,6 +1,6 @@
 """Run folders: what a run was given and has produced."""
 
-from .kinds import Kind, kind_of
+from .kinds import FAMILY_FILE, Kind, kind_of
 from .lines import Epoch, Fall, Line, Look, epochs_of, line
 from .notes import OF_DATA, OF_RESULTS, Known, best_of, notes_on, stopped_early
 from .ood import Domains
@@ -13,6 +13,7 @@ from .search_records import Foil, Foils, Front, FrontRow, Scored
 from .tables import write_tables
 
 __all__ = [
+    "FAMILY_FILE",
     "OF_DATA", "OF_RESULTS", "Cell", "Config", "Data", "Domains", "Epoch", "Export", "Fall", "Foil", "Foils", "Front",
     "FrontRow", "Int8", "Kind", "Known", "Latency", "Limit", "Line", "Look", "Mean", "Overview", "Readable",
     "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage", "Worst", "WorstPose", "best_of",

@@ -8,7 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Kind", "kind_of", "no_run"]
+__all__ = ["FAMILY_FILE", "Kind", "kind_of", "no_run"]
+
+FAMILY_FILE = "family.json"
 
 _TRIAL = re.compile(r"[0-9a-f]{16}\.(json|pt)")
 
@@ -22,6 +24,7 @@ class Kind(Enum):
     FOLDS = "a cross-validation"
     SCALING = "a study of `convsmith fit-scaling`"
     LADDER = "a study of `convsmith ladder`"
+    FAMILY = "a study of `convsmith family`"
 
 
 def kind_of(folder: Path) -> Kind | None:
@@ -31,6 +34,8 @@ def kind_of(folder: Path) -> Kind | None:
         if config["verb"] != "search":
             return Kind.FOLDS if config.get("folds") else Kind.TRAINING
         return Kind.CHILD if config.get("rule") == "search" else Kind.SEARCH
+    if (folder / FAMILY_FILE).is_file():
+        return Kind.FAMILY
     study = _read(folder / "study.json")
     if "rule" in study or (folder / "hours.json").is_file() or _trials(folder / "trials"):
         return Kind.SCALING
@@ -41,7 +46,7 @@ def no_run(given: str | Path) -> str:
     """Why `given` is no run folder, and what would be one."""
     folder = Path(given)
     kind = kind_of(folder)
-    if kind in (Kind.SCALING, Kind.LADDER):
+    if kind in (Kind.SCALING, Kind.LADDER, Kind.FAMILY):
         return (
             f"{folder} is {kind.value} and not a run folder: its page is {folder / 'study.html'}, and a study that was "
             f"stopped goes on when the command that began it is given again with --out {folder}"

@@ -82,7 +82,7 @@ def solve(
     if high is None:
         raise BudgetError(_never_reached(rule, base, budget, cost(rule(base, rule.most))))
     shown = math.floor((low.x + 1e-5) * 1000) / 1000  # the line was searched no finer
-    x = shown if rule(base, shown) == low.spec else low.x
+    x = shown if shown >= rule.least and rule(base, shown) == low.spec else low.x
     spec = replace(low.spec, name=offspring(base, f"{rule.kind}{x:.5g}"))
     found = Solution(spec, rule, x, cost(spec), budget)
     return _filled(found, cost) if fill else found

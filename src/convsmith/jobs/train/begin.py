@@ -24,7 +24,7 @@ from ...reports.propagation import signal_plot
 from ...resolve import device, origin, target_of
 from ...resolve import spec as resolve_spec
 from ...runs import Config, RunFolder, Stage, now
-from ...scaling import ResNetRS, Solution, regime
+from ...scaling import Solution
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import TASKS, Classify, Task, refuse_unread, task_for
@@ -37,7 +37,7 @@ from ..diagnose import diagnose
 from ..feed import refuse_lone_images
 from ..fitting import fitted_to, refuse_norms
 from ..options import Data, Options, refuse_settings, resolved_recipe, source_of, usual_recipe
-from ..scale import met, scale
+from ..scale import line_of, met, scale
 from ..source import Source, data_record
 from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
@@ -105,8 +105,7 @@ def design_job(
     images = source.load(watcher, own_data(data))
     task, recipe = _learnt(images, options)
     chosen = _usable(named or task.base)
-    if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
-        line = replace(line, regime=regime(recipe.epochs, len(images.train)))
+    line = line_of(line, recipe, len(images.train))
 
     def fit(spec: ArchSpec) -> ArchSpec:
         return fitted_to(spec, task, images)
