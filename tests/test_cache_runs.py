@@ -28,7 +28,7 @@ from convsmith.recipe import Augment
 from convsmith.recipes import QUICK
 from convsmith.watcher import Watcher
 from data_food import noise, write_classes
-from test_cache import Listening
+from listening import Listening
 from test_survival import SMALL
 
 
