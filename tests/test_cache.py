@@ -34,38 +34,11 @@ from convsmith.data import (
 from convsmith.errors import DataError, UserError
 from convsmith.locks import locked
 from convsmith.recipe import Augment
-from convsmith.watcher import Record, StepDone, Watcher
+from convsmith.watcher import Watcher
 from data_food import array_split, noise
+from listening import Listening
 from test_data import BOTH, same, stream
 from test_survival import damage, nobody
-
-
-class Listening(Watcher):
-    """Remembers what it was told, and stops everything after a step or before a stage."""
-
-    def __init__(self, *, until_step: int = -1, until_stage: str = "") -> None:
-        self.notes: list[str] = []
-        self.counts: list[tuple[int, int]] = []
-        self.until_step, self.until_stage = until_step, until_stage
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def count(self, what: str, done: int, total: int) -> None:
-        if what == "decoding into the cache":
-            self.counts.append((done, total))
-
-    def stage(self, title: str, detail: str = "") -> None:
-        if title == self.until_stage:
-            raise KeyboardInterrupt
-
-    def record(self, record: Record) -> None:
-        if isinstance(record, StepDone) and record.step == self.until_step:
-            raise KeyboardInterrupt
-
-    @property
-    def built(self) -> bool:
-        return bool(self.counts)
 
 
 def files(folder: Path, sizes: list[tuple[int, int]], *, suffix: str = ".png") -> Files:

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,8 +20,9 @@ from convsmith.cli import main
 from convsmith.jobs.timing.doctor import Doctor
 from convsmith.jobs.train.begin import design_job, named
 from convsmith.runs import RunFolder
+from convsmith.threads import in_threads
 from convsmith.watcher import Watcher
-from unexported import unexported
+from unexported import UNEXPORTED, unexported
 
 # ---- doing -----------------------------------------------------------------------------------------------------------
 
@@ -128,23 +128,37 @@ def test_data_of_other_classes_is_refused_by_evaluate(capsys: pytest.CaptureFixt
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """`kill -9` in the middle of training, then `resume`: the weights are those of a run that nobody disturbed."""
     data = squares(tmp_path, per_class=40)
-    train = [sys.executable, "-m", "convsmith", "design", str(data), "--to", "300k-macs", "--epochs", "12"]
-    train += ["--set", "batch=4", "--runs", str(tmp_path)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*train, "--name", "whole"], check=True, **quiet)
+    train = [
+        "design",
+        str(data),
+        "--to",
+        "300k-macs",
+        *SMALL,
+        "--epochs",
+        "12",
+        "--set",
+        "batch=4",
+        "--runs",
+        str(tmp_path),
+    ]
+    with unexported(), in_threads(1):
+        assert main([*train, "--name", "whole"]) == 0
 
-    process = subprocess.Popen([*train, "--name", "killed"], **quiet)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*UNEXPORTED, *train, "--name", "killed"], env=environment, **quiet)
     metrics = tmp_path / "killed" / "metrics.jsonl"
     while not metrics.exists() or len(metrics.read_text().splitlines()) < 3:
         assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
+        time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     with metrics.open("a") as file:
         file.write('{"event": "epoch", "epo')  # as a kill in the middle of a line leaves it
 
-    subprocess.run([sys.executable, "-m", "convsmith", "resume", str(tmp_path / "killed")], check=True, **quiet)
+    with unexported(), in_threads(1):
+        assert main(["resume", str(tmp_path / "killed")]) == 0
     whole, killed = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
     assert killed.read_bytes() == whole.read_bytes()
     epochs = [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()]

@@ -217,7 +217,7 @@ def test_whoever_interrupts_is_told_how_the_run_goes_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt("interrupted; `convsmith resume runs/r` goes on")
 
-    monkeypatch.setattr("convsmith.cli.list_.published", interrupted)
+    monkeypatch.setattr("convsmith.ledger.published", interrupted)
     code, _, err = run(capsys, "list")
     assert code == 130 and "convsmith resume runs/r" in err
 

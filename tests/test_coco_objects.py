@@ -11,52 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convsmith.data import Objects, eval_batches, load_data, load_to_score
-from convsmith.data.readers.cocofile import CocoFile
-from convsmith.data.readers.objects.coco import read_objects
-from convsmith.data.readers.parts import Part
+from coco_files import GAPPED, HEIGHT, WIDTH, annotation, filled, masked, read, runs, write
+from convsmith.data import eval_batches, load_data
 from convsmith.errors import DataError, UserError
 from convsmith.rle import area_of, decoded_part, encoded, from_string, of_runs
-
-HEIGHT, WIDTH = 40, 60
-GAPPED = [{"id": 90, "name": "cup"}, {"id": 18, "name": "dog"}]
-
-
-def filled(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[y1:y2, x1:x2] = True
-    return mask
-
-
-def runs(mask: np.ndarray) -> dict[str, Any]:
-    return {"size": list(mask.shape), "counts": encoded(mask).decode()}
-
-
-def annotation(number: int, image: int, box: list[float], **more: Any) -> dict[str, Any]:
-    return {"id": number, "image_id": image, "category_id": 18, "bbox": box, "iscrowd": 0} | more
-
-
-def masked(number: int, image: int, box: tuple[int, int, int, int], **more: Any) -> dict[str, Any]:
-    x1, y1, x2, y2 = box
-    return annotation(number, image, [x1, y1, x2 - x1, y2 - y1], segmentation=runs(filled(*box))) | more
-
-
-def write(folder: Path, annotations: list[dict[str, Any]], *, name: str = "annotations.json", images: int = 2,
-          categories: list[dict[str, Any]] | None = None, rows: list[dict[str, Any]] | None = None) -> Path:  # fmt: skip
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    for k in range(images):
-        Image.new("RGB", (WIDTH, HEIGHT), (40 * k, 90, 120)).save(folder / "images" / f"{k}.png")
-    rows = rows or [{"id": k, "file_name": f"{k}.png", "height": HEIGHT, "width": WIDTH} for k in range(images)]
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"images": rows, "annotations": annotations, "categories": categories or GAPPED}))
-    return path
-
-
-def read(path: Path, category: str | None = None) -> tuple[Part, Objects]:
-    part = read_objects(CocoFile.at(path), category)
-    assert isinstance(part.split.targets, Objects)
-    return part, part.split.targets
 
 
 def test_a_box_is_x_y_width_height_and_stays_as_it_is_written(tmp_path: Path) -> None:
@@ -98,7 +56,7 @@ def test_the_square_from_10_to_20_fills_a_hundred_pixels(tmp_path: Path) -> None
     _, found = read(write(tmp_path, rows))
     first, second = (one.rles[0] for one in found.truths if one.rles is not None)
     assert (area_of(from_string(first)), area_of(from_string(second))) == (100, 200)
-    assert decoded_part(first, (HEIGHT, WIDTH), (10, 10, 10, 10)).all()
+    assert decoded_part(from_string(first), (HEIGHT, WIDTH), (10, 10, 10, 10)).all()
 
 
 def test_polygons_need_a_package_and_runs_need_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,76 +288,3 @@ def test_both_rasterisers_draw_the_same() -> None:
         polygon = (rng.random(12) * 60).tolist()
         first, second = (library.merge(library.frPyObjects([polygon], 40, 60))["counts"] for library in (one, other))
         assert first == (second if isinstance(second, bytes) else second.encode())
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("train.json", "val.json"), ("annotations/train.json", "annotations/valid.json"),
-        ("annotations/instances_train2017.json", "annotations/instances_val2017.json"),
-    ],
-)  # fmt: skip
-def test_parts_are_found_by_the_names_of_their_files(tmp_path: Path, names: tuple[str, str]) -> None:
-    """Categories of the second file go by name, not by number."""
-    write(tmp_path, [annotation(1, 0, [1, 1, 9, 9]), annotation(2, 1, [1, 1, 9, 9], category_id=90)], name=names[0])
-    other = [{"id": 3, "name": "cup"}, {"id": 4, "name": "dog"}]
-    write(tmp_path, [annotation(1, 1, [2, 2, 9, 9], category_id=3)], name=names[1], categories=other)
-    data = load_data(tmp_path)
-    assert data.classes == ("dog", "cup") and len(data.train) == 2 and not data.divided
-    assert isinstance(data.val.targets, Objects)
-    assert data.val.targets.truths[1].labels.tolist() == [2] and data.val.targets.category_ids == (4, 3)
-    assert data.counts.tolist() == [[1, 1], [0, 1]]
-    assert data.to_record()["objects"] == [2, 1] and "points" not in data.to_record()
-    assert data.split_note == f"{'' if '/' in names[1] else tmp_path.name + '/'}{names[1]}, as it is"
-
-
-def test_pictures_lie_beside_the_file_of_their_part(tmp_path: Path) -> None:
-    """As Roboflow hands them out."""
-    for part in ("train", "valid"):
-        path = write(tmp_path / part, [annotation(1, 0, [1, 1, 9, 9])], name="_annotations.coco.json")
-        for picture in (tmp_path / part / "images").iterdir():
-            picture.rename(path.parent / picture.name)
-    data = load_data(tmp_path)
-    assert (len(data.train), len(data.val), data.divided) == (2, 2, False)
-
-
-def test_a_file_of_key_points_is_poses_unless_objects_are_asked_for(shared_data: Path) -> None:
-    """Four photographs of COCO with fourteen people."""
-    folder = shared_data / "coco-mini"
-    assert load_data(folder).classes[0] == "nose"
-    for place in (folder, folder / "annotations.json"):
-        data = load_data(place, task="detect")
-        assert data.classes == ("person",) and sum(data.to_record()["objects"]) == 14  # type: ignore[call-overload]
-    scored = load_to_score(folder, ("person",), Objects)
-    assert len(scored.split) == 4 and not scored.missing
-    with pytest.raises(DataError, match="--task is 'detection'; did you mean 'detect'"):
-        load_data(folder, task="detection")
-
-
-def test_real_nuclei_are_read(shared_data: Path) -> None:
-    """200 images in two files beside one folder; 3,413 and 1,286 nuclei."""
-    data = load_data(shared_data / "instances-mini" / "nuclei")
-    assert (len(data.train), len(data.val)) == (150, 50)
-    assert data.to_record()["objects"] == [3413, 1286] and data.notes == () and data.sides == (256, 256)
-
-
-def test_other_options_and_other_data_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, [annotation(1, 0, [1, 1, 9, 9])])
-    with pytest.raises(
-        DataError, match=r"--divide and --ruler: .* has objects in its pictures, and these are of points"
-    ):
-        load_data(path, divide="frame", ruler="a,b")
-    with pytest.raises(DataError, match="--category chooses one of COCO's categories, and digit-scenes has none"):
-        load_data("digit-scenes", category="3")
-    with pytest.raises(DataError, match=r"--task pose: .* nothing says where their points are"):
-        load_data(path, task="pose")
-    with pytest.raises(DataError, match="--task detect: digits has labels"):
-        load_data("digits", task="detect")
-    with pytest.raises(DataError, match="--task detect: quad30 has points in its pictures, and no boxes"):
-        load_data("quad30", task="detect")
-    with pytest.raises(DataError, match=r"digits has labels, and .* has objects in its pictures"):
-        load_data("digits", val=path)
-    with pytest.raises(DataError, match="has objects in its pictures, and the network finds points"):
-        from convsmith.data import Joints
-
-        load_to_score(path, ("dog",), Joints)

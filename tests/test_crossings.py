@@ -92,11 +92,12 @@ def test_a_crossing_shrinks_and_grows(arch: ArchSpec) -> None:
 
 @pytest.mark.slow
 @given(crossings())
-@settings(max_examples=3)  # each takes torch's exporter six seconds
+@settings(max_examples=3)  # each takes torch's exporter seconds, the more the more blocks there are
 def test_a_crossings_export_computes_the_same(arch: ArchSpec) -> None:
     import tempfile
     from pathlib import Path
 
+    arch = replace(arch, stages=(*arch.stages[:1], *arch.stages[1:][-2:]))
     shape = (arch.input.channels, arch.input.resolution, arch.input.resolution)
     with tempfile.TemporaryDirectory() as folder:
         found = export_onnx(build(arch, seed=0).eval(), Path(folder) / "net.onnx", input_shape=shape)

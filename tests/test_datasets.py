@@ -23,7 +23,7 @@ from convsmith.jobs.options import Options
 from convsmith.jobs.source import contents, fingerprint
 from convsmith.recipe import Augment
 from data_food import labelled, noise, write_classes
-from test_cache import Listening
+from listening import Listening
 from test_data import BOTH, same, stream
 from test_survival import SMALL
 

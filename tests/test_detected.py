@@ -15,9 +15,9 @@ from convsmith.evals.coco import average_precision
 from convsmith.evals.detections import Detected, in_pictures
 from convsmith.evals.error_kinds import KINDS, kinds_of, sorted_out
 from convsmith.evals.matching import Found, match
-from convsmith.evals.outlines import outline, outline_of_rle
+from convsmith.evals.outlines import outline, outline_of_runs
 from convsmith.layers.detection import Detections
-from convsmith.rle import encoded, of_part, of_runs
+from convsmith.rle import of_part, of_runs
 from convsmith.scores import Scenes, Scores, Table
 from detections import ONE_SCENE, Truth, as_batch, filled, found, random_scene, shown, truth
 
@@ -51,8 +51,8 @@ def test_an_outline_encloses_its_mask() -> None:
     assert outline(np.zeros((3, 3), bool)) == ""
     picture = np.zeros((40, 60), bool)
     picture[10:30, 20:50] = True
-    assert outline_of_rle(encoded(picture), (40, 60)) == "M20 10h30v20h-30z"
-    assert enclosed(outline_of_rle(encoded(picture), (40, 60), 5)) == 600
+    assert outline_of_runs(of_runs(picture), (40, 60)) == "M20 10h30v20h-30z"
+    assert enclosed(outline_of_runs(of_runs(picture), (40, 60), 5)) == 600
 
 
 def enclosed(path: str) -> float:

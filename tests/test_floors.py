@@ -79,7 +79,8 @@ def room(module: str) -> str:
     return next((name for n in (2, 1) if (name := ".".join(words[:n])) in FLOOR_OF), "")
 
 
-def imported(path: Path, *, only_at_start: bool = False) -> set[str]:
+@cache
+def imported(path: Path, *, only_at_start: bool = False) -> frozenset[str]:
     """What a module imports, by full dotted name below the package, or as `/name` from elsewhere. Imports for types do
     not count."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -100,7 +101,7 @@ def imported(path: Path, *, only_at_start: bool = False) -> set[str]:
             target = ".".join(word for word in base if word)
             names = {f"{target}.{alias.name}".lstrip(".") for alias in node.names}
             found |= {name if name in names_of_files() else target for name in names}
-    return found
+    return frozenset(found)
 
 
 def test_every_module_has_a_floor() -> None:

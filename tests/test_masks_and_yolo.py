@@ -12,7 +12,7 @@ from convsmith.data import ImageData, Objects, load_data
 from convsmith.data.readers.objects.layout import objects_at
 from convsmith.data.readers.objects.masks import read_masks
 from convsmith.errors import DataError
-from convsmith.rle import decoded_part
+from convsmith.rle import decoded_part, from_string
 
 SIZE = (20, 30)
 
@@ -80,7 +80,7 @@ def test_a_file_for_each_object_in_a_folder_for_each_picture(tmp_path: Path) -> 
     assert "left out, since they have no pixel: 1 mask, 3.png first" in data.notes
     found = read_masks(tmp_path).split.targets
     assert isinstance(found, Objects) and found.truths[0].rles is not None
-    assert (decoded_part(found.truths[0].rles[0], SIZE, (0, 0, *SIZE)) == (numbers() == 1)).all()
+    assert (decoded_part(from_string(found.truths[0].rles[0]), SIZE, (0, 0, *SIZE)) == (numbers() == 1)).all()
     assert found.truths[0].areas.tolist() == [25, 61]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -144,6 +145,25 @@ def test_a_drawing_shows_what_is_sure() -> None:
     assert (np.asarray(drawn_objects(grey, one, cutoff=0.2))[125, 125] != 100).any()
     empty = Spotted(0, None, (200, 200), NAMES, found([], []))
     assert (np.asarray(drawn_objects(grey, empty)) == 100).all()
+
+
+def changed(box: list[float]) -> set[tuple[int, int]]:
+    """The pixels (x, y) of a picture of 120 x 120 that a drawing of one box, without a mask, changes."""
+    own = replace(found([box], [0.9]), masks=None)
+    grey = np.full((120, 120, 1), 100, np.uint8)
+    rows, columns = np.nonzero(
+        (np.asarray(drawn_objects(grey, Spotted(0, None, (120, 120), ("cell",), own))) != 100).any(2)
+    )
+    return set(zip(columns.tolist(), rows.tolist(), strict=True))
+
+
+def test_words_stand_beside_a_box_and_hide_no_small_neighbour() -> None:
+    """Over it, under it where there is no room, and none that would be larger than what they are about."""
+    over, under, small = changed([20, 40, 80, 90]), changed([20, 0, 80, 50]), changed([50, 50, 60, 60])
+    assert all(y < 40 for x, y in over if not (20 <= x < 80 and 40 <= y < 90)) and min(y for _, y in over) < 35
+    assert all(y >= 50 for x, y in under if not (20 <= x < 80 and 0 <= y < 50)) and max(y for _, y in under) > 55
+    assert (50, 25) not in under, "nothing stands inside"
+    assert small <= {(x, y) for x in range(50, 60) for y in range(50, 60)}
 
 
 @pytest.mark.parametrize("library", ["pycocotools", "faster_coco_eval"])

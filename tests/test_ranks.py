@@ -20,6 +20,7 @@ import torch
 from torch import distributed as dist
 
 from convsmith.arch import Act
+from convsmith.cli import main
 from convsmith.codec import to_json
 from convsmith.data import train_batches
 from convsmith.errors import UserError
@@ -28,11 +29,13 @@ from convsmith.jobs.train.begin import design_job
 from convsmith.parts import BatchNorm, GroupNorm
 from convsmith.recipe import Augment
 from convsmith.recipes import QUICK, changed
+from convsmith.threads import in_threads
 from convsmith.training.ranks import ALONE, joined, met
 from convsmith.watcher import Watcher
 from data_food import labelled
 from ranks_driver import apart, trained
 from test_survival import SMALL
+from unexported import UNEXPORTED, unexported
 
 GROUP = GroupNorm(groups=4, act=Act.SILU)
 # Ten steps of float32, each of which adds the same numbers in another order: an error of 6e-8 a sum, in weights up to
@@ -177,13 +180,12 @@ def test_a_process_that_is_killed_ends_all_and_torchrun_goes_on_in_the_same_fold
     file = tmp_path / "small.json"
     file.write_text(to_json(SMALL))
     recipe = ["--epochs", "10", "--set", "dropout=0", "--set", "drop_path=0", "--set", "precision=fp32"]
-    train = ["-m", "convsmith", "train", str(file), "digits", *recipe, "--runs", str(tmp_path), "--name"]
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "text": True}
-    # Two halves in one process add as two processes do.
-    whole = subprocess.run([sys.executable, *train, "whole", "--set", "accumulate=2"], **quiet)
-    assert whole.returncode == 0, whole.stderr
+    train = ["train", str(file), "digits", *recipe, "--runs", str(tmp_path), "--name"]
+    with unexported(), in_threads(1):  # two halves in one process add as two processes do
+        assert main([*train, "whole", "--set", "accumulate=2"]) == 0
 
-    process = subprocess.Popen([*TORCHRUN, "--max-restarts", "1", "--standalone", *train, "killed"], **quiet)
+    command = [*TORCHRUN, "--max-restarts", "1", "--standalone", UNEXPORTED[-1], *train, "killed"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "killed" / "metrics.jsonl"
     while not metrics.exists() or len(metrics.read_text().splitlines()) < 2:
         assert process.poll() is None, process.communicate()[1]

@@ -50,7 +50,7 @@ def test_what_is_told_is_what_is_seen() -> None:
     for i, one in enumerate(objects_of(scenes).truths):
         scene = scenes.scene(i)
         assert one.rles is not None and not one.crowd.any()
-        masks = np.stack([decoded_part(rle, one.size, (0, 0, *one.size)) for rle in one.rles])
+        masks = np.stack([decoded_part(from_string(rle), one.size, (0, 0, *one.size)) for rle in one.rles])
         assert (masks.sum(0) <= 1).all() and np.array_equal(masks.any(0), scene.owner > 0)
         assert one.labels.tolist() == [digit.label + 1 for digit in scene.digits]
         assert one.areas.tolist() == [area_of(from_string(rle)) for rle in one.rles]

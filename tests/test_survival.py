@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +21,12 @@ from convsmith.cli import main
 from convsmith.codec import to_json
 from convsmith.errors import Stopped, UserError
 from convsmith.parts import SE, ConvStem, GroupNorm, MBConv, PlainConv, PooledClassifier
+from convsmith.threads import in_threads
 from convsmith.training import Termination, load_checkpoint, save_checkpoint
 from convsmith.training.checkpoint import previous, restore_checkpoint
 from convsmith.watcher import Started
 from test_training import digest, run
-from unexported import unexported
+from unexported import UNEXPORTED, unexported
 
 SMALL = ArchSpec(
     name="small",
@@ -228,23 +228,14 @@ def test_sigterm_to_all_processes_of_a_run_ends_it_after_a_step_and_it_resumes_t
     """As a scheduler does: the process that trains and those that read images are told at once."""
     spec = tmp_path / "small.json"
     spec.write_text(to_json(SMALL))
-    command = [
-        sys.executable,
-        "-m",
-        "convsmith",
-        "train",
-        str(spec),
-        "digits",
-        "--epochs",
-        "8",
-        "--runs",
-        str(tmp_path),
-    ]
+    train = ["train", str(spec), "digits", "--epochs", "8", "--runs", str(tmp_path)]
+    with unexported(), in_threads(1):
+        assert main([*train, "--name", "whole"]) == 0
+
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "env": environment, "text": True}
-    subprocess.run([*command, "--name", "whole"], check=True, **quiet)
-
-    process = subprocess.Popen([*command, "--name", "told", "--workers", "1"], start_new_session=True, **quiet)
+    command = [*UNEXPORTED, *train, "--name", "told", "--workers", "1"]
+    process = subprocess.Popen(command, start_new_session=True, **quiet)
     metrics = tmp_path / "told" / "metrics.jsonl"
     while not metrics.exists() or len(metrics.read_text().splitlines()) < 2:
         assert process.poll() is None, "the run ended before it could be told"
@@ -258,7 +249,8 @@ def test_sigterm_to_all_processes_of_a_run_ends_it_after_a_step_and_it_resumes_t
     step = load_checkpoint(tmp_path / "told" / "last.pt")["step"]
     assert f"after step {step} of" in said, "the checkpoint is of the very last step"
 
-    subprocess.run([sys.executable, "-m", "convsmith", "resume", str(tmp_path / "told")], check=True, **quiet)
+    with unexported(), in_threads(1):
+        assert main(["resume", str(tmp_path / "told")]) == 0
     whole, told = (tmp_path / name / "model.safetensors" for name in ("whole", "told"))
     assert told.read_bytes() == whole.read_bytes()
 

@@ -36,9 +36,10 @@ def images() -> ImageData:
     return replace(whole, train=whole.train.take(np.arange(512)), val=whole.val.take(np.arange(96)))
 
 
-def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
-    one = train_all(networks(), images(), tmp_path / "one", workers=1)
+def test_two_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two = train_all(networks(), images(), tmp_path / "two", workers=2)
+    monkeypatch.setattr("convsmith.jobs.studies.trials.Farm", Here)
+    one = train_all(networks(), images(), tmp_path / "one")
     assert one == two
     assert one[0] != one[1]  # seeds differ
     # What is done is read and not trained again: a result that was changed on disk comes back as it is.
@@ -77,7 +78,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_kill_half_way_loses_nothing_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_kill_half_way_loses_nothing_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "killed"
     script = tmp_path / "study.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), out=str(out)))
@@ -90,6 +91,7 @@ def test_a_kill_half_way_loses_nothing_and_changes_nothing(tmp_path: Path) -> No
     process.wait()
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.json")}
     assert 0 < len(kept) < 4
+    monkeypatch.setattr("convsmith.jobs.studies.trials.Farm", Here)
     resumed = train_all(networks(4), images(), out)
     assert {name: (out / name).stat().st_mtime_ns for name in kept} == kept
     assert resumed == train_all(networks(4), images(), tmp_path / "whole")

@@ -1,8 +1,13 @@
-"""Trainings of whose ONNX files nothing is asked: torch's exporter takes seconds, as long as all else, and a page takes one."""
+"""Trainings of whose ONNX files nothing is asked: torch's exporter takes seconds, as long as all else, and a page takes one.
+
+A process of its own is `python tests/unexported.py VERB ...` where another is `python -m convsmith VERB ...`.
+"""
 
 from __future__ import annotations
 
+import runpy
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +17,9 @@ from torch import nn
 
 from convsmith.exporting import Exported
 
-__all__ = ["unexported"]
+__all__ = ["UNEXPORTED", "unexported"]
 
+UNEXPORTED = [sys.executable, __file__]
 FILE = Path(__file__).parent / "folders-0.1" / "trained" / "model.onnx"
 
 
@@ -33,3 +39,11 @@ def unexported(*, page: bool = False) -> Iterator[None]:
         if not page:
             patched.setattr("convsmith.jobs.train.stages.write_report", lambda run: "no page")
         yield
+
+
+if __name__ == "__main__":
+    # Nor are milliseconds asked for.
+    with unexported(), pytest.MonkeyPatch.context() as patched:
+        patched.setattr("convsmith.latency._WARM_UP_NS", 10**7)
+        patched.setattr("convsmith.latency._SAMPLE_NS", 10**5)
+        runpy.run_module("convsmith", run_name="__main__", alter_sys=True)

@@ -144,14 +144,14 @@ def extent_of(runs: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, i
     return left, int((first % height).min()), right + 1, int((last % height).max()) + 1
 
 
-def decoded_part(counts: bytes, size: tuple[int, int], part: tuple[int, int, int, int]) -> np.ndarray:
-    """The rectangle (top, left, height, width) of a mask of `size` (height, width), bool ⟨height, width⟩.
+def decoded_part(runs: np.ndarray, size: tuple[int, int], part: tuple[int, int, int, int]) -> np.ndarray:
+    """The rectangle (top, left, height, width) of a mask of `size` (height, width) that its runs say, bool ⟨height, width⟩.
 
     The memory is that of the rectangle's columns: the rest of the picture is never made.
     """
     top, left, high, wide = part
     first, last = left * size[0], (left + wide) * size[0]
-    ends = np.cumsum(from_string(counts))
+    ends = np.cumsum(runs)
     low, up = np.searchsorted(ends, (first, last), side="right")
     edges = np.clip(np.concatenate(([first], ends[low : up + 1])), first, last)
     lengths = np.diff(edges)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..ledger import published, unknown_model
-from ..runs import RunFolder
 from ..units import Budget
 
 __all__ = ["in_order", "known_budget", "known_budgets", "known_model", "known_rule", "known_run"]
@@ -36,6 +34,8 @@ def known_rule(_type: Any, name: str | None) -> None:
 
 def known_model(_type: Any, given: str | Sequence[str] | None) -> None:
     """Refuse a MODEL, or one of several, that is no name, and no file or folder that is there."""
+    from ..ledger import unknown_model
+
     for text in [given] if isinstance(given, str) else given or ():
         path = Path(text)
         if not text:
@@ -48,6 +48,8 @@ def known_model(_type: Any, given: str | Sequence[str] | None) -> None:
 
 def known_run(_type: Any, given: Path | Sequence[Path]) -> None:
     """Refuse what is no run folder, be it one or several."""
+    from ..runs import RunFolder
+
     for path in [given] if isinstance(given, Path) else given:
         RunFolder.open(path)
 
@@ -62,6 +64,8 @@ def in_order(verb: str, model: str, data: str) -> None:
 
 
 def _published(text: str) -> bool:
+    from ..ledger import published
+
     name, _, side = text.rpartition("@")
     known = {row.name for row in published()}
     return text in known or (name in known and side.isdigit() and int(side) > 0)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import UserError, nearest
-from ..ledger import Row, Verdict, families, published, weights_of
 from ..units import Budget, Cost, human
 from .options import BUDGET, Json, Pattern
 from .output import emit, err, out, table
+
+if TYPE_CHECKING:
+    from ..ledger import Row
 
 __all__ = ["list_", "row_record"]
 
@@ -32,6 +34,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """The ledger: every published variant, our exact counts beside the published ones."""
+    from ..ledger import Verdict, families, published
+
     known = families(task)
     # A part of a name will do where it is not itself one: `lambda` is both families of lambda networks.
     chosen = [one for one in known if family is None or family == one] or [one for one in known if str(family) in one]
@@ -97,15 +101,21 @@ def _published_macs(row: Row) -> str:
 
 def _packages(row: Row) -> list[str]:
     """Who has weights of the network; `package` is one that holds nothing else."""
+    from ..ledger import weights_of
+
     return list(dict.fromkeys(one.package if one.source else "package" for one in weights_of(row.name) if one.tag))
 
 
 def _verdicts(rows: list[Row]) -> list[str]:
     """How many rows there are, then how many of each verdict."""
+    from ..ledger import Verdict
+
     return [str(len(rows)), *(str(sum(row.verdict is verdict for row in rows)) for verdict in Verdict)]
 
 
 def _agreement(row: Row) -> str:
+    from ..ledger import Verdict
+
     if row.verdict is not Verdict.DIFFERS:
         return row.verdict
     return ", ".join(
@@ -117,6 +127,8 @@ def _agreement(row: Row) -> str:
 
 def row_record(row: Row) -> dict[str, object]:
     """A row of the ledger for `--json`."""
+    from ..ledger import weights_of
+
     record = dataclasses.asdict(row)
     record["paper_params"] = row.paper_params.text if row.paper_params else None
     record["paper_macs"] = row.paper_macs.text if row.paper_macs else None

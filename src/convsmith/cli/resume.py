@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from .options import DATA, Device, Json, Moved, MovedVal, Run
 from .output import err, watching
-
-if TYPE_CHECKING:
-    pass
-
 from .search import finished as search_finished
 from .training import finished
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..ledger import Row, published, stages_of
 from ..units import Cost, human, plural
 from .list_ import row_record
 from .options import Classes, Json, Resolution, Spec
@@ -15,6 +14,7 @@ from .output import emit, out, table
 
 if TYPE_CHECKING:
     from ..arch import ArchSpec, StageRow
+    from ..ledger import Row
     from ..scores import Scores
 
 __all__ = ["show"]
@@ -43,6 +43,8 @@ def show(
     json: Json = False,
 ) -> None:
     """The stage table of MODEL, its cost, the paper's numbers and our difference from them; of a run its scores, too."""
+    from ..ledger import stages_of
+
     scores = _scores(Path(model))
     known = None if json or classes or resolution else stages_of(model)
     if known is not None:  # the ledger has it all, and needs no torch
@@ -73,8 +75,13 @@ def _scores(folder: Path) -> Scores | None:
 
 def _same(network: _Network) -> list[Row]:
     """The ledger's rows of this very network, at this side and with these classes."""
-    rows = [row for row in published(network.name) if row.name == network.name and network.classes == row.classes]
-    return [row for row in rows if network.px == str(row.resolution)]
+    return [row for row in _named(network) if (network.classes, network.px) == (row.classes, str(row.resolution))]
+
+
+def _named(network: _Network) -> list[Row]:
+    from ..ledger import published
+
+    return [row for row in published(network.name) if row.name == network.name]
 
 
 def _print(network: _Network, scores: Scores | None) -> None:
@@ -109,7 +116,7 @@ def _print(network: _Network, scores: Scores | None) -> None:
             out.print(f"source: {row.source}", style="dim")
         if row.reason:
             out.print(f"why: {row.reason}", style="dim")
-    paper = [row for row in published(network.name) if row.name == network.name]
+    paper = _named(network)
     if paper and not same and paper[0].source:
         out.print(f"source: {paper[0].source}, of {paper[0].resolution} px and {paper[0].classes} classes", style="dim")
     if paper and paper[0].family == "efficientnet":

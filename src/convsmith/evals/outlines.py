@@ -7,20 +7,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..rle import decoded_part, extent_of, from_string
+from ..rle import decoded_part, extent_of
 
-__all__ = ["outline", "outline_of_rle"]
+__all__ = ["outline", "outline_of_runs"]
 
 _TURNS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
-def outline_of_rle(counts: bytes, size: tuple[int, int], step: int = 1) -> str:
-    """Of a mask in COCO's form, in a picture of `size` (height, width), no finer than `step` pixels; empty of an empty mask."""
-    extent = extent_of(from_string(counts), size)
+def outline_of_runs(runs: np.ndarray, size: tuple[int, int], step: int = 1) -> str:
+    """Of a mask as its runs (`rle`) in a picture of `size` (height, width), no finer than `step` pixels; empty of an empty mask."""
+    extent = extent_of(runs, size)
     if extent is None:
         return ""
     left, top, right, bottom = extent
-    pixels = decoded_part(counts, size, (top, left, bottom - top, right - left))
+    pixels = decoded_part(runs, size, (top, left, bottom - top, right - left))
     # What is thinner than a step is looked at all the same.
     start = min(step // 2, pixels.shape[0] - 1, pixels.shape[1] - 1)
     return outline(pixels[start::step, start::step], (left, top), step)

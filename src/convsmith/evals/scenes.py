@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..rle import to_string
+from ..rle import from_string
 from ..scores import Scene, Thing
 from .matching import Found, Matched, Truth
-from .outlines import outline_of_rle
+from .outlines import outline_of_runs
 from .thumbnails import thumbnail
 
 __all__ = ["CUTOFF", "Kept", "kept", "worst_of"]
@@ -52,13 +52,13 @@ class Kept:
         pixels = self.pixels[:, shown[1] : max(shown[3], shown[1] + 1), shown[0] : max(shown[2], shown[0] + 1)]
         masks = self.found.masks
         outlines = [""] * len(self.found) if masks is None else [
-            outline_of_rle(to_string(runs), self.truth.size, step) for runs in masks
+            outline_of_runs(runs, self.truth.size, step) for runs in masks
         ]  # fmt: skip
         truths = self.truth.rles
         true = tuple(
             Thing(
                 int(self.truth.labels[g]) - 1, _four(self.truth.boxes[g]),
-                "" if truths is None else outline_of_rle(truths[g], self.truth.size, step), None, bool(self.taken[g]),
+                "" if truths is None else outline_of_runs(from_string(truths[g]), self.truth.size, step), None, bool(self.taken[g]),
             )
             for g in np.flatnonzero(~self.truth.crowd).tolist()
         )  # fmt: skip

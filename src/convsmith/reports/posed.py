@@ -9,10 +9,11 @@ from typing import ClassVar
 from markupsafe import Markup, escape
 
 from ..scores import Pose, Poses
+from .picture import BLUE, DARK, ORANGE, WHITE, named, over
 
 __all__ = ["Posed", "PosedPicture", "drawn", "posed"]
 
-_SURE, _UNSURE, _TRUE, _UNDER = "#56b4e9", "#ff9350", "#fff", "#000"
+_SURE, _UNSURE, _TRUE, _UNDER = BLUE, ORANGE, WHITE, DARK
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def posed(poses: Poses, shown: Iterator[Markup]) -> Posed:
             drawn(pose, poses, image),
             pose.individual,
             f"{pose.error:.1f} px off" if poses.unit else f"{pose.error:.2f} of its scale off",
-            pose.path or ("" if pose.index is None else f"picture {pose.index}"),
+            named(pose.path, pose.index),
         )
         for pose, image in zip(poses.worst, shown, strict=False)
     )
@@ -54,20 +55,9 @@ def drawn(pose: Pose, poses: Poses, image: Markup) -> Markup:
     """An SVG in the picture's pixels: what is true as +, a sure prediction as a dot and an unsure one as ×, as DeepLabCut has
     them; bones between predictions, and a line from each to its truth. Empty without `image`."""
     left, top, right, bottom = pose.place
-    width, height = right - left, bottom - top
-    if not image or not (width > 0 and height > 0):
-        return Markup("")
-    unit = max(width, height) / 100
-    name = escape(f"{pose.individual or 'picture'}: {len(pose.predicted)} points found")
-    parts = [
-        f'<svg viewBox="{left:g} {top:g} {width:g} {height:g}" role="img" aria-label="{name}">'
-        f'<image href="{image}" x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none"/>',
-        *_lines(pose, poses, unit),
-        *_marks(pose, poses, unit),
-        "</svg>",
-    ]
-    # Numbers and fixed words but for the names, which are escaped, and the picture, which is a data URI.
-    return Markup("".join(parts))
+    unit = max(right - left, bottom - top) / 100
+    says = f"{pose.individual or 'picture'}: {len(pose.predicted)} points found"
+    return over(image, pose.place, says, (*_lines(pose, poses, unit), *_marks(pose, poses, unit)))
 
 
 def _lines(pose: Pose, poses: Poses, unit: float) -> Iterator[str]:

@@ -10,10 +10,11 @@ from markupsafe import Markup, escape
 
 from ..scores import Scene, Scenes, Thing
 from ..units import plural
+from .picture import BLUE, DARK, ORANGE, WHITE, named, over
 
 __all__ = ["Outlined", "OutlinedPicture", "drawn", "outlined"]
 
-_RIGHT, _WRONG, _TRUE, _UNDER = "#56b4e9", "#ff9350", "#fff", "#000"
+_RIGHT, _WRONG, _TRUE, _UNDER = BLUE, ORANGE, WHITE, DARK
 # Things up to which each has its name written beside it; of more, only mistakes have.
 _WRITTEN, _MISTAKES_WRITTEN = 12, 20
 
@@ -44,9 +45,8 @@ def outlined(scenes: Scenes, shown: Iterator[Markup], room: int) -> Outlined:
     for scene, image in zip(scenes.worst, shown, strict=False):
         drawing = drawn(scene, scenes, image)
         room -= len(drawing) - len(image)
-        path = scene.path or ("" if scene.index is None else f"picture {scene.index}")
         found = f"{scene.missed} of {plural(len(scene.true), 'object')} missed, {scene.wrong} wrong"
-        pictures.append(OutlinedPicture(drawing if room > 0 else Markup(""), found, path))
+        pictures.append(OutlinedPicture(drawing if room > 0 else Markup(""), found, named(scene.path, scene.index)))
     return Outlined(tuple(pictures), len(scenes.worst), scenes.cutoff)
 
 
@@ -54,23 +54,15 @@ def drawn(scene: Scene, scenes: Scenes, image: Markup) -> Markup:
     """An SVG in the picture's pixels: truths in white, those missed with a thicker line, right detections in blue and wrong ones in
     orange; masks as outlines. Empty without `image`."""
     left, top, right, bottom = scene.place
-    width, height = right - left, bottom - top
-    if not image or not (width > 0 and height > 0):
-        return Markup("")
-    unit = max(width, height) / 100
-    name = escape(f"{plural(len(scene.true), 'object')}, {len(scene.found)} found")
+    unit = max(right - left, bottom - top) / 100
     few = len(scene.true) + len(scene.found) <= _WRITTEN
     mistakes = [one for one in (*scene.true, *scene.found) if not one.right][:_MISTAKES_WRITTEN]
     parts = [
-        f'<svg viewBox="{left:g} {top:g} {width:g} {height:g}" role="img" aria-label="{name}">'
-        f'<image href="{image}" x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" preserveAspectRatio="none"/>',
         *(_thing(one, scenes.names, unit) for one in scene.true),
         *(_thing(one, scenes.names, unit) for one in scene.found),
         *(_name(one, scenes.names, unit, scene.place) for one in (scene.found if few else mistakes)),
-        "</svg>",
     ]
-    # Numbers, fixed words and paths that hold nothing else, but for the names, which are escaped, and the picture, a data URI.
-    return Markup("".join(parts))
+    return over(image, scene.place, f"{plural(len(scene.true), 'object')}, {len(scene.found)} found", parts)
 
 
 def _thing(one: Thing, names: tuple[str, ...], unit: float) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError
-from ...rle import decoded_part
+from ...rle import decoded_part, from_string
 from ...units import plural
 from ..moves import Move
 from .targets import Targets
@@ -263,6 +263,6 @@ def _sampled(rle: bytes, size: tuple[int, int], box: np.ndarray, move: Move) -> 
         return None
     left, top = max(0, int(column.min())), max(0, int(row.min()))
     right, bottom = min(size[1], int(column.max()) + 1), min(size[0], int(row.max()) + 1)
-    part = decoded_part(rle, size, (top, left, bottom - top, right - left))
+    part = decoded_part(from_string(rle), size, (top, left, bottom - top, right - left))
     crop = part[np.clip(row - top, 0, bottom - top - 1), np.clip(column - left, 0, right - left - 1)] & within
     return crop.astype(np.uint8) if crop.any() else None

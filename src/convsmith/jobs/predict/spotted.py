@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...evals.coco_files import as_annotations
 from ...evals.matching import Found
-from ...rle import decoded_part, extent_of, from_string, to_string
+from ...rle import decoded_part, extent_of
 from ...shown import Shown
 
 __all__ = ["CUTOFF", "Spotted", "drawn_objects"]
@@ -60,7 +60,7 @@ class Spotted(Shown):
         """The mask of the n-th, bool ⟨height, width⟩; None of a detector without."""
         if self.found.masks is None:
             return None
-        return decoded_part(to_string(self.found.masks[n]), self.size, (0, 0, *self.size))
+        return decoded_part(self.found.masks[n], self.size, (0, 0, *self.size))
 
     def to_record(self) -> dict[str, object]:
         objects = [
@@ -74,13 +74,14 @@ class Spotted(Shown):
 
 def drawn_objects(picture: np.ndarray, one: Spotted, *, cutoff: float = CUTOFF) -> Image.Image:
     """A picture, uint8 (height, width, 1 or 3), with the boxes, masks, names and scores of what scores `cutoff` or more. Each name
-    has a colour of its own; where there is one name, it is not written, and each object has its colour."""
+    has a colour of its own; where there is one name, it is not written, and each object has its colour. What is smaller than the
+    words about it has none, since they would hide its neighbours."""
     pixels = np.array(Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB"))
     chosen = np.flatnonzero(one.scores >= cutoff).tolist()
     colours = _colours(one, chosen)
     if one.found.masks is not None:
         for n in chosen:
-            _laid_over(pixels, to_string(one.found.masks[n]), one.size, colours[n])
+            _laid_over(pixels, one.found.masks[n], one.size, colours[n])
     image = Image.fromarray(pixels)
     pen, size = ImageDraw.Draw(image), max(image.size)
     line, font = max(1, round(size / 400)), ImageFont.load_default(max(9.0, size / 50))
@@ -91,19 +92,32 @@ def drawn_objects(picture: np.ndarray, one: Spotted, *, cutoff: float = CUTOFF) 
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colours[n], width=line)
         text = f"{one.labels[n]} {one.scores[n]:.2f}" if len(one.names) > 1 else f"{one.scores[n]:.2f}"
         _, _, right, bottom = pen.textbbox((0, 0), text, font=font)
-        high, x = bottom + 2, min(x1, max(0.0, image.width - right - 2))
-        y = y1 - high if y1 >= high else y1
-        pen.rectangle((x, y, x + right + 2, y + high), fill=colours[n])
+        if (right + 2) * (bottom + 2) > (x2 - x1) * (y2 - y1):
+            continue
+        x, y = _beside((x1, y1, x2, y2), (right + 2, bottom + 2), image.size)
+        pen.rectangle((x, y, x + right + 2, y + bottom + 2), fill=colours[n])
         pen.text((x + 1, y), text, fill=(0, 0, 0), font=font)
     return image
 
 
-def _laid_over(pixels: np.ndarray, counts: bytes, size: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    extent = extent_of(from_string(counts), size)
+def _beside(
+    box: tuple[float, float, float, float], tag: tuple[float, float], picture: tuple[int, int]
+) -> tuple[float, float]:
+    """Where a tag of that width and height begins: over its box, below it where there is no room, and inside where there is none
+    either, within a picture of that width and height."""
+    x1, y1, _, y2 = box
+    wide, high = tag
+    x = min(x1, max(0.0, picture[0] - wide))
+    above, below = y1 - high, y2
+    return x, above if above >= 0 else below if below + high <= picture[1] else y1
+
+
+def _laid_over(pixels: np.ndarray, runs: np.ndarray, size: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    extent = extent_of(runs, size)
     if extent is None:
         return
     left, top, right, bottom = extent
-    mask = decoded_part(counts, size, (top, left, bottom - top, right - left))
+    mask = decoded_part(runs, size, (top, left, bottom - top, right - left))
     part = pixels[top:bottom, left:right]
     part[mask] = (part[mask] * (1 - _FILL) + _FILL * np.array(colour)).astype(np.uint8)
 

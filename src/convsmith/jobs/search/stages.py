@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from ...codec import to_data
 from ...costs import cost
 from ...data import ImageData, eval_batches
-from ...evals.intervals import wilson
 from ...latency import Runtime
 from ...locks import at_work
 from ...runs import Config, Epoch, Fall, FrontRow, Look, RunFolder, Stage, met
@@ -199,11 +198,12 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
             path = run.file("children.jsonl")
             scorer = Scorer(state.examiner, path=path, key=state.key, watcher=watcher, farm=farm)
             found = choose(space, scorer, budgets, timed, how, seed)
-    if found.metric.unit is Unit.SHARE:
-        low, high = wilson(found.n // 2, found.n)
+    # Where a picture has several points, its score is surer than that of as many pictures of one label: each has its interval.
+    ends = [row.score.interval for row in found.winners if row.score.interval is not None]
+    if ends and found.metric.unit is Unit.SHARE:
         watcher.note(
-            f"a score of {plural(found.n, 'image')} is known within {50 * (high - low):.1f} points; the order of closer children "
-            "is chance"
+            f"scores of {plural(found.n, 'image')} are known within {50 * max(high - low for low, high in ends):.1f} points; the "
+            "order of closer children is chance"
         )
     for row in found.winners:
         took = "" if row.ms is None else f", {row.ms:.3g} ms"
