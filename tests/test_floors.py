@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
         "arch",
         "recipe",
         "evolution",
+        "graphs",
         "corruptions",
         "progress",
         "settings",
