@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -42,6 +43,7 @@ def fingerprint(graph: NormGraph) -> Fingerprint:
     return Fingerprint(_hash(core), _hash(rows * sign))
 
 
+@cache
 def _leaves() -> dict[str, Tensor]:
     def waves(count: int, *speeds: float) -> Tensor:
         at = torch.arange(count, dtype=torch.float64)

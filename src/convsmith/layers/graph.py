@@ -28,6 +28,8 @@ class GraphNorm2d(nn.Module):
     in evaluation it stands for the node, and what only that read is not computed.
     """
 
+    whole_norm = True
+
     def __init__(
         self, graph: NormGraph, channels: int, *, groups: int = 32, eps: float = 1e-5, momentum: float = 0.1
     ) -> None:
@@ -75,6 +77,15 @@ class GraphNorm2d(nn.Module):
             stat = self._buffers[name]
             if stat is not None:  # none where only the batch is gone by
                 stat.lerp_(raw[at].detach().flatten().to(stat.dtype), self.momentum)
+
+    @torch.no_grad()
+    def constants(self) -> dict[str, Tensor]:
+        """What does not depend on x in evaluation, by text, ⟨1,C,1,1⟩ or of fewer channels, in double precision."""
+        leaves = self._leaves(self.weight.new_zeros((1, len(self.weight), 1, 1), dtype=torch.float64))
+        kept = {at: wide(self._stat(name)).double() for name, at in self._names}
+        free = {at for at in range(len(self.program.steps)) if self.program.free(at, frozenset(kept))}
+        values, _ = self.program.reckoned(leaves, self.groups, goals=tuple(sorted(free)), kept=kept)
+        return {self.program.steps[at].name: values[at] for at in free}
 
     # ---- running statistics ------------------------------------------------------------------------------------------
 

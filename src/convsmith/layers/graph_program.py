@@ -79,6 +79,11 @@ class Program:
         """Whether the leaf of that name is read."""
         return any(step.name == name for step in self.steps)
 
+    def free(self, at: int, kept: frozenset[int]) -> bool:
+        """Whether a node does not depend on x, where those in `kept` are given."""
+        step = self.steps[at]
+        return at in kept or (step.name != "x" and all(self.free(read, kept) for read in step.reads))
+
     def reckoned(
         self,
         leaves: Mapping[str, Tensor],
