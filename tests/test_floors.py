@@ -43,6 +43,7 @@ FLOORS: list[set[str]] = [
     {"jobs.train", "jobs.robustness", "jobs.ood", "jobs.points"},
     {"jobs.studies", "jobs.passport"},
     {"jobs.search"},
+    {"jobs.norms"},
     {"jobs.folders"},
     {"api"},
     {"cli"},
