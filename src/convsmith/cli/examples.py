@@ -10,6 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "scale": ("scale resnet50 --to 5ms", "scale efficientnet_b0 --to 100M-macs --rule tiny --out small.json"),
     "pick": ("pick --to 300M-macs --counts-only", "pick 'mobilenet*' --to 5ms --top 4"),
     "search": ("search ./photos --to 2M-macs,4M-macs", "search ./photos --to 5ms+1M-params --space bignas --dry-run"),
+    "search norms": ("search norms digits", "search norms ./photos --layers 5000 --seeds 9 --dry-run"),
     "fit-scaling": ("fit-scaling ./photos --hours 2", "fit-scaling ./photos --rule tiny --jobs 4 --out runs/scaling"),
     "train": (
         "train resnet18 ./photos --epochs 60 --batch 32 --lr 0.1",

@@ -81,11 +81,8 @@ class NormSearch(Shown):
         return self.folder / "study.html"
 
     def __str__(self) -> str:
-        said = (
-            f"{one.verdict} than {one.rival}" if one.verdict in ("better", "worse") else f"{one.verdict}: {one.rival}"
-            for one in self.against
-        )
-        return f"{formula(self.winner)}\n{', '.join(said)}; {plural(len(self.descent.layers), 'layer')} tried, {self.report}"
+        said = ", ".join(one.said for one in self.against)
+        return f"{formula(self.winner)}\n{said}; {plural(len(self.descent.layers), 'layer')} tried, {self.report}"
 
     def to_record(self) -> dict[str, object]:
         """What `study.json` holds."""
@@ -200,7 +197,7 @@ def _searched(plan: Plan, store: LayerStore, seed: int, watcher: Watcher) -> Des
     low, high = wilson(len(plan.parts.val) // 2, len(plan.parts.val))
     watcher.stage(
         "search",
-        f"{plural(how.layers, 'layer')} from {', '.join(how.begun()) or 'random graphs'} in {', '.join(how.anchors)}; a score of "
+        f"{plural(how.layers, 'layer')} from {', '.join(how.begun()) or 'random graphs'} in {', '.join(spec.name for spec in plan.anchors)}; a score of "
         f"{plural(len(plan.parts.val), 'held-out image')} is known within {50 * (high - low):.1f} points",
     )
     trier = Trier(plan.anchors, plan.parts, plan.task, protocol)
@@ -229,8 +226,8 @@ def looked_at(graph: NormGraph, store: LayerStore, protocol: LayerProtocol) -> S
     return store.see(graph.text, Seen("", prints.exact, prints.standardised))
 
 
-def _network(name: str) -> ArchSpec:
+def _network(name: str | ArchSpec) -> ArchSpec:
     """One of our own small networks, or whatever a spec may be named by."""
-    spec = ANCHORS[name] if name in ANCHORS else resolve_spec(name)
+    spec = ANCHORS[name] if isinstance(name, str) and name in ANCHORS else resolve_spec(name)
     check_channels(spec.input.channels)
     return spec

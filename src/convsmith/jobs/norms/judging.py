@@ -78,6 +78,19 @@ class Against:
     seeds: int
     verdict: str
 
+    @property
+    def ends(self) -> str:
+        """The interval in points."""
+        if self.interval is None:
+            return "no interval"
+        return f"{100 * self.interval[0]:+.2f} to {100 * self.interval[1]:+.2f}"
+
+    @property
+    def said(self) -> str:
+        """The verdict with its rival."""
+        compares = self.verdict in ("better", "worse")
+        return f"{self.verdict} than {self.rival}" if compares else f"{self.verdict}: {self.rival}"
+
 
 def finalists_of(kept: Sequence[tuple[NormGraph, Tried]], how: NormSearchOptions) -> list[tuple[NormGraph, Tried]]:
     """The best of the layers that were found, which known ones are not; those where nothing else was kept."""

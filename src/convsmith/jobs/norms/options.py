@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ...arch import ArchSpec
 from ...errors import UserError, nearest
 from ...graphs import B_SPACE, KNOWN, S_SPACE, NormGraph, Over
 from ...ranges import at_least, check_numbers
@@ -57,8 +58,11 @@ class NormSearchOptions:
     A generation has `offspring` children of the youngest `population`, whose parents are chosen by `choice` among `tournament`
     drawn members. `start` names known layers to begin with, or is `random`.
 
-    The best `finalists` are trained `longer` times as long in the `anchors` under `seeds` seeds; the best of these is then held
-    against known layers in the networks `others`, under seeds and on images that chose nothing. Two layers whose difference
+    `anchors` are the networks that layers are tried in, the first that refuses most in front, and `others` those that the best
+    is judged in: ours by name, or whatever a spec may be named by.
+
+    The best `finalists` are trained `longer` times as long in the anchors under `seeds` seeds; the best of these is then held
+    against known layers in the others, under seeds and on images that chose nothing. Two layers whose difference
     lies within `margin` of 0, with its interval, are equal.
 
     `jobs` processes of this machine try layers beside each other, 0: one for each core; `cluster` is the address of a Ray
@@ -72,8 +76,8 @@ class NormSearchOptions:
     population: int = 48
     tournament: int = 8
     offspring: int = 16
-    anchors: tuple[str, ...] = tuple(spec.name for spec in TOYS)
-    others: tuple[str, ...] = tuple(spec.name for spec in OTHERS)
+    anchors: tuple[str | ArchSpec, ...] = tuple(spec.name for spec in TOYS)
+    others: tuple[str | ArchSpec, ...] = tuple(spec.name for spec in OTHERS)
     finalists: int = 3
     longer: int = 2
     seeds: int = 3

@@ -176,7 +176,7 @@ def _page(found: NormSearch, prices: Sequence[Price], captions: Mapping[str, str
         for layer in dict.fromkeys(one.layer for one in found.judged)
     )
     against = tuple(
-        (one.rival, one.verdict, Cell(f"{100 * one.mean:+.2f}", (_ends(one),)), str(one.seeds)) for one in found.against
+        (one.rival, one.verdict, Cell(f"{100 * one.mean:+.2f}", (one.ends,)), str(one.seeds)) for one in found.against
     )
     return ScalingPage(
         title=f"A layer searched for on {plan.images.name}",
@@ -228,7 +228,7 @@ def _page(found: NormSearch, prices: Sequence[Price], captions: Mapping[str, str
 
 def _verdict(found: NormSearch) -> Verdict:
     rival = found.against[0]
-    details = tuple(f"{one.verdict}: {one.rival}" for one in found.against[1:])
+    details = tuple(one.said for one in found.against[1:])
     match rival.verdict:
         case "better":
             return Verdict("met", f"Better than {rival.rival} by {100 * rival.mean:.1f} points", details)
@@ -241,14 +241,9 @@ def _verdict(found: NormSearch) -> Verdict:
 
 
 def _sentence(one: Against, found: NormSearch) -> str:
-    ends = f" [{_ends(one)}]" if one.interval else ""
-    said = f"{one.verdict} than {one.rival}" if one.verdict in ("better", "worse") else f"{one.verdict}: {one.rival}"
+    ends = f" [{one.ends}]" if one.interval else ""
     where = f"over {plural(one.seeds, 'seed')} in {_names(found.plan.others)}"
-    return f"{said[:1].upper()}{said[1:]}, by {100 * one.mean:+.2f} points{ends} {where}."
-
-
-def _ends(one: Against) -> str:
-    return "no interval" if one.interval is None else f"{100 * one.interval[0]:+.2f} to {100 * one.interval[1]:+.2f}"
+    return f"{one.said[:1].upper()}{one.said[1:]}, by {100 * one.mean:+.2f} points{ends} {where}."
 
 
 def _names(networks: Sequence[ArchSpec]) -> str:

@@ -22,7 +22,7 @@ from ..feed import normaliser
 from ..studies.trials import Trial, train_one
 from ..train.begin import regularised
 from .protocol import LayerProtocol
-from .rejection import ascended
+from .rejection import Ascent, ascended
 
 __all__ = ["Tried", "Trier", "tried", "wearing"]
 
@@ -73,15 +73,18 @@ class Trier:
             if flushed:
                 torch.set_flush_denormal(False)
 
-    def _stable(self, graph: NormGraph) -> Tried | None:
-        """What it is refused as where it is unstable in the first anchor."""
-        spec = self._anchors[0]
-        network = build(wearing(spec, graph, self.protocol), seed=self.protocol.seed)
+    def climbed(self, graph: NormGraph) -> Ascent:
+        """How far the gradient's norm climbs with it in the first anchor."""
+        network = build(wearing(self._anchors[0], graph, self.protocol), seed=self.protocol.seed)
         images, answers = self._fixed
-        found = ascended(
+        return ascended(
             network, lambda module: self._task.loss(module, images, answers, self.recipe).loss, self.protocol
         )
-        return None if found.stable else Tried(refused="unstable", anchor=spec.name, measured=found.largest)
+
+    def _stable(self, graph: NormGraph) -> Tried | None:
+        """What it is refused as where it is unstable."""
+        found = self.climbed(graph)
+        return None if found.stable else Tried((), "unstable", self._anchors[0].name, found.largest)
 
     def _scored(self, graph: NormGraph) -> Tried:
         scores: list[float] = []
