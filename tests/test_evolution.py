@@ -11,7 +11,20 @@ import pytest
 from hypothesis import given, strategies
 
 from convsmith.errors import UserError
-from convsmith.evolution import Generation, Scored, best, crowding, dominates, evolve, front, nsga2, ranks, reward
+from convsmith.evolution import (
+    Generation,
+    Scored,
+    best,
+    crowding,
+    dominates,
+    evolve,
+    front,
+    nsga2,
+    ranks,
+    reward,
+    tournament,
+    youngest,
+)
 
 SIDE = 12
 POINTS = strategies.lists(strategies.tuples(strategies.integers(0, 6), strategies.integers(0, 6)), max_size=24)
@@ -145,3 +158,33 @@ def test_the_reward_is_the_printed_formula() -> None:
     assert reward(0.5, 160, 80, below=0, above=-1) == 0.25
     with pytest.raises(UserError, match="above 0"):
         reward(0.5, 0, 80)
+
+
+def test_parents_come_from_the_front_of_a_tournament_and_equals_are_all_kept() -> None:
+    members = [
+        Scored(name, scores) for name, scores in zip("abcd", [(3, 1, 1), (1, 3, 1), (2, 2, 2), (1, 1, 1)], strict=True)
+    ]
+    rng, whole = random.Random(0), tournament(4)
+    assert {whole(members, rng).item for _ in range(200)} == set("abc")
+    # Of two, the dominated one has children only where it is drawn twice, which nothing is.
+    assert {tournament(2)(members[2:], rng).item for _ in range(50)} == {"c"}
+    twins = [Scored(name, (1.0, 2.0)) for name in "xy"]
+    assert {tournament(2)(twins, rng).item for _ in range(50)} == {"x", "y"}
+    alone = {tournament(1)(members, rng).item for _ in range(200)}
+    assert alone == set("abcd")  # a tournament of one is a draw from all
+    with pytest.raises(UserError, match="at least one member"):
+        tournament(0)
+
+
+def test_a_tournament_by_the_mean_has_one_winner() -> None:
+    def highest(scores: Sequence[tuple[float, ...]]) -> list[int]:
+        return [max(range(len(scores)), key=lambda i: sum(scores[i]))]
+
+    members = [Scored("a", (9.0, 0.0)), Scored("b", (5.0, 5.0)), Scored("c", (0.0, 8.0))]
+    assert {tournament(3, highest)(members, random.Random(seed)).item for seed in range(20)} == {"b"}
+
+
+def test_where_the_oldest_leave_only_the_last_to_come_are_kept() -> None:
+    generations = run(12, select=youngest, parent=tournament(3))
+    came = [one for generation in generations for one in generation.born]
+    assert list(generations[-1].members) == came[-6:]

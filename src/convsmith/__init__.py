@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.networks import build, cost, create, plan, spec, transform_of
     from .api.run import Run
-    from .api.studies import family, fit_scaling, ladder
+    from .api.studies import family, fit_scaling, ladder, search_norms
     from .api.verbs import design, resume, search, train
     from .arch import (
         Act,
@@ -45,10 +45,13 @@ if TYPE_CHECKING:
     from .costs import operations
     from .errors import UserError
     from .families import names
+    from .graphs import Gene, NormGraph, Op, Over
     from .jobs.convert import convert
     from .jobs.diagnose import diagnose
     from .jobs.evaluate import evaluate
     from .jobs.folders import report
+    from .jobs.norms.options import NormSearchOptions
+    from .jobs.norms.protocol import LayerProtocol
     from .jobs.options import Options
     from .jobs.passport import passport
     from .jobs.predict import predict
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
         EvoNormKind,
         Form,
         GhostBottleneck,
+        GraphNorm,
         GroupNorm,
         Halving,
         Keypoints,
@@ -126,7 +130,7 @@ if TYPE_CHECKING:
 _HOME = {
     "api.run": "Run",
     "api.networks": "build cost create plan spec transform_of",
-    "api.studies": "family fit_scaling ladder",
+    "api.studies": "family fit_scaling ladder search_norms",
     "api.verbs": "design resume search train",
     "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown",
@@ -134,10 +138,13 @@ _HOME = {
     "costs": "operations",
     "errors": "UserError",
     "families": "names",
+    "graphs": "Gene NormGraph Op Over",
     "jobs.convert": "convert",
     "jobs.diagnose": "diagnose",
     "jobs.evaluate": "evaluate",
     "jobs.folders": "report",
+    "jobs.norms.options": "NormSearchOptions",
+    "jobs.norms.protocol": "LayerProtocol",
     "jobs.options": "Options",
     "jobs.passport": "passport",
     "jobs.predict": "predict",
@@ -153,8 +160,8 @@ _HOME = {
     "machine": "this_machine",
     "model": "Model",
     "parts": "FPN PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
-    "EvoNormKind Form GhostBottleneck GroupNorm Halving Keypoints Lambda MBConv MaskRCNN NFBottleneck NFRegNetBlock NoNorm "
-    "PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut SpineNet Top detector keypoints_for posed",
+    "EvoNormKind Form GhostBottleneck GraphNorm GroupNorm Halving Keypoints Lambda MBConv MaskRCNN NFBottleneck NFRegNetBlock "
+    "NoNorm PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut SpineNet Top detector keypoints_for posed",
     "progress": "Progress",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "registry": "register",
@@ -202,7 +209,9 @@ __all__ = [
     "EvoNormKind",
     "Exponential",
     "Form",
+    "Gene",
     "GhostBottleneck",
+    "GraphNorm",
     "GroupNorm",
     "Halving",
     "Head",
@@ -210,6 +219,7 @@ __all__ = [
     "InverseCompound",
     "Keypoints",
     "Lambda",
+    "LayerProtocol",
     "MBConv",
     "Map",
     "MaskRCNN",
@@ -223,7 +233,11 @@ __all__ = [
     "NoNorm",
     "Node",
     "Norm",
+    "NormGraph",
+    "NormSearchOptions",
+    "Op",
     "Options",
+    "Over",
     "Padding",
     "Part",
     "PlainConv",
@@ -296,6 +310,7 @@ __all__ = [
     "robustness",
     "scale",
     "search",
+    "search_norms",
     "solve",
     "spec",
     "this_machine",

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ..arch import ArchSpec
 from ..data.readers.dataset import own_data
+from ..jobs.norms.begin import NormSearch
+from ..jobs.norms.begin import search_norms as searched_norms
+from ..jobs.norms.options import NormSearchOptions
 from ..jobs.options import Data, Options, source_of
 from ..jobs.studies.climb import Climbed, climb
 from ..jobs.studies.family import Family
@@ -20,7 +23,7 @@ from ..machine import this_machine
 from ..watcher import Watcher
 from .words import answering
 
-__all__ = ["family", "fit_scaling", "ladder"]
+__all__ = ["family", "fit_scaling", "ladder", "search_norms"]
 
 
 @answering
@@ -126,3 +129,25 @@ def ladder(
         cluster=cluster,
         watcher=watcher,
     )
+
+
+@answering
+def search_norms(
+    data: Data,
+    *,
+    out: str | Path,
+    how: NormSearchOptions | None = None,
+    scores: str | Path | None = None,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> NormSearch:
+    """Search for a layer in the place of every normalisation and the activation behind it, by evolution on `data`.
+
+    `found.winner` is a `NormGraph`, `found.against` what it is beside known layers in networks that the search never saw, on
+    images that chose nothing. Results go to `out`, from which a search that was stopped goes on. `scores` is a file of what is
+    known of layers, which may serve several searches.
+
+    Raises:
+        UserError: data that is judged by anything but top-1, or nothing to begin with that learns.
+    """
+    return searched_norms(data, out=out, how=how, options=options, scores=scores, watcher=watcher)

@@ -44,6 +44,7 @@ from .runs import runs
 from .scale import scale
 from .screen import flushed
 from .search import search
+from .search_norms import norms
 from .show import show
 from .train import train
 
@@ -136,6 +137,9 @@ for order, (job, verbs) in enumerate(VERBS.items()):
     for verb in verbs:
         name = verb.__name__.rstrip("_").replace("_", "-")
         app.command(verb, name=name, group=group, help=_told(verb), help_epilogue=epilogue(name))
+# A word after a verb: a folder of that name is given as ./norms.
+app["search"].usage = "Usage: convsmith search --to STR [OPTIONS] DATA, or convsmith search norms [OPTIONS] DATA"
+app["search"].command(norms, name="norms", help=_told(norms), help_epilogue=epilogue("search norms"))
 
 
 @app.meta.default
@@ -213,6 +217,8 @@ def _unknown(error: cyclopts.UnknownOptionError) -> str:
         return f"unknown option {given}; here it is {option}"
     if ours is not None and ours.partition(".")[0] in {field.name for field in fields(Recipe)}:
         return f"unknown option {given}; here it is --set {ours}=..."
+    if given == "--to" and "norms" in (error.command_chain or ()):
+        return "`search norms` searches for a layer and has no --to; a folder that is called norms is given as ./norms"
     if given in ("--model", "--data"):
         return f"unknown option {given}: it comes without a word before it, as in `convsmith train resnet18 ./photos`"
     return str(error)

@@ -13,7 +13,6 @@ from .places import picture
 
 __all__ = ["convert"]
 
-Norm = Literal["nf", "evonorm-s0", "evonorm-b0", "group", "batch"]
 ActName = Literal["relu", "relu6", "silu", "hard_swish", "gelu"]
 
 
@@ -21,7 +20,14 @@ def convert(
     model: Model,
     /,
     *,
-    norm: Annotated[Norm, Parameter(help="nf takes norms out; the others stand in their place.", group=NETWORK)],
+    norm: Annotated[
+        str,
+        Parameter(
+            help="nf takes norms out; batch, group, evonorm-s0, evonorm-b0, a graph that `list --norms` names, or the .json file of "
+            "a norm stand in their place.",
+            group=NETWORK,
+        ),
+    ],
     out_file: Annotated[Out, Parameter(help="Write the spec (.json) or the live network (.pt2).")] = None,
     act: Annotated[ActName | None, Parameter(help="The activation, where EvoNorm had none.", group=NETWORK)] = None,
     live: Annotated[bool, Parameter(help="Convert the built network and not its spec.", group=NETWORK)] = False,

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "family efficientnet_b0 ./photos --to 5M-macs,10M-macs,20M-macs",
         "family resnet18 digits --to 1M-macs,4M-macs --rule tiny --against compound",
     ),
+    "search norms": ("search norms digits", "search norms ./photos --layers 5000 --seeds 9 --dry-run"),
     "fit-scaling": ("fit-scaling ./photos --hours 2", "fit-scaling ./photos --rule tiny --jobs 4 --out runs/scaling"),
     "train": (
         "train resnet18 ./photos --epochs 60 --batch 32 --lr 0.1",

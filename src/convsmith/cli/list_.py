@@ -26,6 +26,9 @@ def list_(
     *,
     family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
     task: Annotated[Literal["classify", "detect"], Parameter(help="Only networks for this task.")] = "classify",
+    norms: Annotated[
+        bool, Parameter(help="The layers that are known as graphs, for `convert --norm`, and no networks.", negative=())
+    ] = False,
     to: Annotated[str | None, BUDGET] = None,
     sort: Annotated[
         Literal["name", "px", "params", "macs", "top-1"] | None,
@@ -34,6 +37,9 @@ def list_(
     json: Json = False,
 ) -> None:
     """The ledger: every published variant, our exact counts beside the published ones."""
+    if norms:
+        _list_norms(pattern, json=json)
+        return
     from ..ledger import Verdict, families, published
 
     known = families(task)
@@ -65,6 +71,39 @@ def list_(
     err.print(
         "Counts are exact; MACs are multiply-adds; top-1 is the source's. A count agrees with the published one within the "
         "rounding of that or 1 %; any other has its reason in `convsmith show NAME`, or NAME@px for a row at another side.",
+        style="dim",
+    )
+
+
+def _list_norms(pattern: str, *, json: bool) -> None:
+    """The known graphs. Complexity is the number of primitives; B layers read the batch, S layers single images."""
+    from fnmatch import fnmatch
+
+    from ..graphs import KNOWN, equation, formula
+
+    found = {name: graph for name, graph in KNOWN.items() if fnmatch(name, pattern)}
+    if not found:
+        raise UserError(f"no known graph matches '{pattern}'{nearest(pattern, KNOWN)}")
+    if json:
+        rows = [
+            {
+                "name": name,
+                "formula": formula(graph),
+                "text": graph.text,
+                "key": graph.key,
+                "primitives": graph.complexity,
+                "batch": graph.batch,
+            }
+            for name, graph in found.items()
+        ]
+        emit({"norms": rows})
+        return
+    cells = [
+        [name, str(graph.complexity), "B" if graph.batch else "S", equation(graph)] for name, graph in found.items()
+    ]
+    out.print(table(None, "<name primitives <kind <formula", cells))
+    err.print(
+        "B layers read the batch, S layers single images alone. A scale and a shift a channel follow. `convsmith convert MODEL --norm NAME`.",
         style="dim",
     )
 

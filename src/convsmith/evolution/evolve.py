@@ -10,9 +10,9 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from ..errors import UserError
-from .pareto import crowding, ranks
+from .pareto import crowding, front, ranks
 
-__all__ = ["Generation", "Scored", "Select", "best", "evolve", "nsga2"]
+__all__ = ["Generation", "Parent", "Scored", "Select", "best", "evolve", "nsga2", "tournament", "uniform", "youngest"]
 
 T = TypeVar("T", bound=Hashable)
 
@@ -27,15 +27,18 @@ class Scored(Generic[T]):
 
 @dataclass(frozen=True)
 class Generation(Generic[T]):
-    """The items kept after generation `index`, the best first, and those that were new in it. The start is number 0."""
+    """The items kept after generation `index`, in the order of what selected them, and those that were new in it. The start is
+    number 0."""
 
     index: int
     members: tuple[Scored[T], ...]
     born: tuple[Scored[T], ...]
 
 
-# Which of many are kept, the best first: at most as many as the number says.
+# Which of many are kept, usually the best first: at most as many as the number says. Those that came first are the oldest.
 Select = Callable[[Sequence[Scored[T]], int], list[Scored[T]]]
+# Which of those that are kept is mutated next.
+Parent = Callable[[Sequence[Scored[T]], random.Random], Scored[T]]
 
 
 def best(scored: Sequence[Scored[T]], size: int) -> list[Scored[T]]:
@@ -56,6 +59,32 @@ def nsga2(scored: Sequence[Scored[T]], size: int) -> list[Scored[T]]:
     return [scored[i] for i in order[:size]]
 
 
+def youngest(scored: Sequence[Scored[T]], size: int) -> list[Scored[T]]:
+    """Those that came last, whatever their scores (Real et al., 2019): who had luck once lives on through its children only."""
+    return list(scored[-size:])
+
+
+def uniform(members: Sequence[Scored[T]], rng: random.Random) -> Scored[T]:
+    """Any member, as likely as another."""
+    return rng.choice(members)
+
+
+def tournament(size: int, winners: Callable[[Sequence[tuple[float, ...]]], Sequence[int]] = front) -> Parent[T]:
+    """One of the winners among `size` members drawn without replacement, each as likely as another.
+
+    `winners` says by their scores which of them win, by numbers; by default those that none dominates, so that a member
+    that is best at one aim has children however poor it is at the others (Liu et al., 2020).
+    """
+    if size < 1:
+        raise UserError(f"a tournament has at least one member; got {size}")
+
+    def parent(members: Sequence[Scored[T]], rng: random.Random) -> Scored[T]:
+        drawn = rng.sample(range(len(members)), min(size, len(members)))
+        return members[drawn[rng.choice(winners([members[i].scores for i in drawn]))]]
+
+    return parent
+
+
 def evolve(
     population: Sequence[T],
     mutate: Callable[[T, random.Random], T],
@@ -66,16 +95,18 @@ def evolve(
     size: int,
     offspring: int,
     select: Select[T] = best,
+    parent: Parent[T] = uniform,
     tries: int = 20,
 ) -> Iterator[Generation[T]]:
-    """Generation after generation, without end: keep the best `size`, mutate them into `offspring` new ones, score these.
+    """Generation after generation, without end: keep `size` of all by `select`, mutate those that `parent` chooses among them
+    into `offspring` new ones, score these.
 
     `admits` is cheap and asked first, `score` is dear and gets each item once, all new ones of a generation together, so
     that it may spread them over processes. Nothing but `rng` is drawn from: with the same seed and scores the generations
     are the same, so a search whose `score` remembers what it gave goes on where it was stopped by running again.
 
-    An item that is refused or known is drawn anew, `tries` times; a generation may have fewer new ones than `offspring`, or
-    none. An item with a score that is not finite is never kept.
+    An item that is refused or known is drawn anew, from a parent chosen anew, `tries` times; a generation may have fewer new
+    ones than `offspring`, or none. An item with a score that is not finite is never kept.
 
     Raises:
         UserError: nothing in `population` is admitted, or nothing of it has finite scores.
@@ -99,7 +130,7 @@ def evolve(
         fresh = []
         for _ in range(offspring):
             for _ in range(tries):
-                item = mutate(rng.choice(members).item, rng)
+                item = mutate(parent(members, rng).item, rng)
                 if item not in known and admits(item):
                     fresh.append(item)
                     known.add(item)

@@ -23,6 +23,7 @@ from ..files import unfinished
 from ..model import Model
 from .constants import fold_constants
 from .fold import fold_batch_norm, fold_filters
+from .fold_graphs import split_graphs
 from .metadata import Metadata, describe
 from .ort import session
 from .raw import take_bytes
@@ -120,7 +121,7 @@ def export_onnx(
     size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
     if size > _PROTOBUF_LIMIT:
         raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
-    prepared, folded = fold_batch_norm(reference, input_shape=input_shape) if fold else (reference, 0)
+    prepared, folded = fold_batch_norm(split_graphs(reference), input_shape=input_shape) if fold else (reference, 0)
     prepared = fold_constants(fold_filters(prepared))
     with _writing(path) as temporary:
         program = _program(prepared, input_shape, dynamic_batch, opset, outputs)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..ambient import undisturbed
-from ..arch import Act, ArchSpec
+from ..arch import Act, ArchSpec, Norm
 from ..errors import UserError
 from ..files import check_writable, whole, write_text
 from ..layers import GroupNorm2d
@@ -19,7 +19,7 @@ from ..parts import GroupNorm
 from ..resolve import target_of
 from ..runs import RunFolder
 from ..signal import Trace, trace
-from ..surgery import NormName, operate, restyled
+from ..surgery import operate, restyled, wanted, word_of
 from ..watcher import Watcher
 
 __all__ = ["Conversion", "convert", "writable", "write"]
@@ -30,13 +30,14 @@ _TOLD = 4  # widths that are named
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted network: its spec where it has one, the module in any case, and its signal before and after.
+    """A converted network: its spec where it has one, the module in any case, and its signal before and after. `norm` is a word
+    for what it was given.
 
     `left` are norms that stayed, with the reason; `difference` the largest change of an output over the outputs' deviation,
     where the function was to be kept.
     """
 
-    norm: NormName
+    norm: str
     spec: ArchSpec | None
     module: nn.Module
     before: Trace
@@ -79,7 +80,7 @@ class Conversion:
 @undisturbed()
 def convert(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
-    norm: NormName,
+    norm: str | Path | Norm,
     *,
     act: str | None = None,
     live: bool = False,
@@ -90,7 +91,8 @@ def convert(
 ) -> Conversion:
     """`model` with `norm` in the place of its batch norms. A spec becomes a spec; a run, a foreign network or a module
     becomes a module with its weights, as `surgery.operate` says. `live` builds a spec first. A module without a spec is shown
-    three channels of 224 px, or of `resolution`, which the watcher is told.
+    three channels of 224 px, or of `resolution`, which the watcher is told. `norm` is a name (`surgery.NORMS`, `graphs.KNOWN`), a
+    norm as a part, or the JSON file of one, such as a search for a layer writes.
 
     >>> convert("resnetv2_50", "nf", resolution=32).spec.stages[0].block.kind
     'nf_bottleneck'
@@ -100,6 +102,8 @@ def convert(
     """
     if resolution is not None and resolution < 1:
         raise UserError(f"the resolution must be at least 1; got {resolution}")
+    given = wanted(norm)
+    word = word_of(given)
     target = target_of(model)
     if target.onnx is not None:
         raise UserError(
@@ -120,16 +124,16 @@ def convert(
         return trace(network, input_shape=shape, draws=1, seed=seed, name=label, branches_on=True)
 
     if spec is not None and not live and not keep_function:
-        made = restyled(spec, norm, None if act is None else Act(act))
+        made = restyled(spec, given, None if act is None else Act(act))
         new = build(made, seed=seed)
-        return Conversion(norm, made, new, traced(module, name), traced(new, made.name), 0, (), None, shape)
+        return Conversion(word, made, new, traced(module, name), traced(new, made.name), 0, (), None, shape)
     if act is not None:
         raise UserError("--act is for specs: a live network keeps its activations")
     before = traced(module, name)  # first, since it says in words what images the network does not take
     images = torch.randn((_IMAGES, *shape), generator=torch.Generator().manual_seed(seed))
-    done = operate(module, norm, images=images, keep_function=keep_function, name=name)
-    after = traced(done.module, f"{name}, {norm}")
-    return Conversion(norm, None, done.module, before, after, done.replaced, done.left, done.difference, shape)
+    done = operate(module, given, images=images, keep_function=keep_function, name=name)
+    after = traced(done.module, f"{name}, {word}")
+    return Conversion(word, None, done.module, before, after, done.replaced, done.left, done.difference, shape)
 
 
 def writable(path: Path, *, spec: bool) -> None:

@@ -71,6 +71,8 @@ class EvoNormS(nn.Module):
     which multiplies it by 316 at 1e-5: keep these layers away from maps of one pixel where a group is one channel.
     """
 
+    whole_norm = True
+
     def __init__(
         self, kind: EvoNormKind, channels: int, *, groups: int = 32, eps: float = 1e-5, gated: bool = True
     ) -> None:
@@ -107,6 +109,7 @@ class EvoNormB(nn.Module):
     bvar; the moments of each image are its own in both modes, so the layer never folds into a convolution.
     """
 
+    whole_norm = True
     running_var: Tensor
 
     def __init__(self, kind: EvoNormKind, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:

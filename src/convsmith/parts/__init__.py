@@ -24,6 +24,7 @@ from .necks.fpn import FPN, Form, Top
 from .necks.spinenet import SpineNet
 from .norms.batch import BatchNorm
 from .norms.evonorm import EvoNorm, EvoNormKind, EvoNormLinear
+from .norms.graph import GraphNorm
 from .norms.group import GroupNorm
 from .norms.none import NoNorm
 from .squeeze import SE
@@ -45,6 +46,7 @@ __all__ = [
     "EvoNormLinear",
     "Form",
     "GhostBottleneck",
+    "GraphNorm",
     "GroupNorm",
     "Guard",
     "Halving",
@@ -87,6 +89,7 @@ PARTS: tuple[type[Part], ...] = (
     GroupNorm,
     NoNorm,
     EvoNorm,
+    GraphNorm,
     # ends
     ConvStem,
     DeepStem,

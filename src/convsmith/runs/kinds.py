@@ -25,6 +25,12 @@ class Kind(Enum):
     SCALING = "a study of `convsmith fit-scaling`"
     LADDER = "a study of `convsmith ladder`"
     FAMILY = "a study of `convsmith family`"
+    NORMS = "a study of `convsmith search norms`"
+
+    @property
+    def study(self) -> bool:
+        """Whether it is of many trainings, and no run folder."""
+        return self in (Kind.SCALING, Kind.LADDER, Kind.FAMILY, Kind.NORMS)
 
 
 def kind_of(folder: Path) -> Kind | None:
@@ -36,6 +42,8 @@ def kind_of(folder: Path) -> Kind | None:
         return Kind.CHILD if config.get("rule") == "search" else Kind.SEARCH
     if (folder / FAMILY_FILE).is_file():
         return Kind.FAMILY
+    if _read(folder / "search.json").get("searched") == "norms":
+        return Kind.NORMS
     study = _read(folder / "study.json")
     if "rule" in study or (folder / "hours.json").is_file() or _trials(folder / "trials"):
         return Kind.SCALING
@@ -46,7 +54,7 @@ def no_run(given: str | Path) -> str:
     """Why `given` is no run folder, and what would be one."""
     folder = Path(given)
     kind = kind_of(folder)
-    if kind in (Kind.SCALING, Kind.LADDER, Kind.FAMILY):
+    if kind is not None and kind.study:
         return (
             f"{folder} is {kind.value} and not a run folder: its page is {folder / 'study.html'}, and a study that was "
             f"stopped goes on when the command that began it is given again with --out {folder}"

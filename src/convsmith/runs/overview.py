@@ -68,7 +68,7 @@ def overviews(folder: Path) -> list[Overview]:
 
 def _overview(path: Path, kind: Kind) -> Overview:
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    if kind in (Kind.SCALING, Kind.LADDER, Kind.FAMILY):
+    if kind.study:
         return Overview(path, kind, "finished" if (path / "study.html").is_file() else "begun", written)
     run = RunFolder(path)
     try:

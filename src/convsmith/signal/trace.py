@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ..errors import UserError
+from ..layers import running
 from ..shown import Shown
 from ..units import plural
 from .moments import Moments
@@ -148,11 +149,10 @@ def _images(images: Tensor | None, shape: tuple[int, ...], batch: int, seed: int
 
 def _ready(module: nn.Module, trained: bool | None, *, branches_on: bool) -> tuple[nn.Module, str]:
     module.eval().requires_grad_(False).cpu().float().to(memory_format=torch.channels_last)
-    norms = [one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
-    kept = [one for one in norms if one.running_mean is not None]
+    norms = {one: kept for one in module.modules() if (kept := running(one)) is not None}
     own = trained
     if own is None:
-        own = any(bool(one.running_mean.any()) for one in kept if one.running_mean is not None)
+        own = any(not kept.untouched for kept in norms.values())
     if not own:
         for one in norms:
             one.train()
@@ -166,9 +166,8 @@ def _ready(module: nn.Module, trained: bool | None, *, branches_on: bool) -> tup
 def _switch_on(module: nn.Module) -> None:
     """1 for every scale that starts at 0: SkipInit's scalar, a norm's weight, a standardised filter's gain."""
     for owner in module.modules():
-        norm = isinstance(owner, nn.modules.batchnorm._BatchNorm | nn.GroupNorm | nn.LayerNorm)
         for name, parameter in owner.named_parameters(recurse=False):
-            scale = parameter.ndim == 0 or name.endswith("gain") or (norm and name == "weight")
+            scale = parameter.ndim == 0 or name.endswith("gain") or (parameter.ndim == 1 and name == "weight")
             if scale and not bool(parameter.any()):
                 parameter.data.fill_(1.0)
 

@@ -30,8 +30,8 @@ _NORMS = {
     _aten.native_group_norm.default: 7,
     _aten.native_layer_norm.default: 4,
 }  # with the place of eps
-# Norms that are made of other operations, or of kernels of their own; timm's are named so, too.
-_SEARCHED = ("EvoNorm", "FilterResponseNorm")
+# timm's norms that are made of other operations or have kernels of their own. Ours say of themselves that they are `whole_norm`s.
+_FOREIGN = ("EvoNorm", "FilterResponseNorm")
 # fmt: off
 _ACTIVATIONS = frozenset((
     "relu", "relu_", "silu", "silu_", "gelu", "hardtanh", "hardtanh_", "hardswish", "hardswish_", "sigmoid", "sigmoid_",
@@ -172,7 +172,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     # ---- where we are --------------------------------------------------------------------------------------------
     def enter(self, name: str, module: nn.Module, args: Any, stem: str | None, entered: list[Moments]) -> None:
         self._within.append((name, module))
-        if type(module).__name__.startswith(_SEARCHED) and args and isinstance(args[0], Tensor):
+        if _whole_norm(module) and args and isinstance(args[0], Tensor):
             self.events.append(Normed(name, moments(args[0]), 0.0))
         if name == stem and not entered and args and isinstance(args[0], Tensor):
             entered.append(moments(args[0]))
@@ -287,7 +287,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         one, two = args[0], args[1]
         if not (isinstance(one, Tensor) and isinstance(two, Tensor)) or one.ndim != 4 or one.shape != two.shape:
             return None
-        if one not in self._maps or two not in self._maps:
+        if one not in self._maps or two not in self._maps or _whole_norm(self._within[-1][1] if self._within else None):
             return None
         first, second = self._maps[one], self._maps[two]
         if func is _aten.addcmul.default:
@@ -314,6 +314,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.events.append(
             Merged(self.path, out, of_branch, factor, *sources, skip.pooled, made.shape[1], min(made.shape[2:]))
         )
+
+
+def _whole_norm(module: nn.Module | None) -> bool:
+    """Whether a module normalises as a whole: what it adds up inside is no residual merge."""
+    return bool(getattr(module, "whole_norm", False)) or type(module).__name__.startswith(_FOREIGN)
 
 
 def _scalar(value: Any) -> float | None:

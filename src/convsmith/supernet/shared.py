@@ -16,10 +16,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..arch import ArchSpec, Node, Style, plan
-from ..layers import DropPath, EvoNormB
+from ..layers import DropPath, running
 from ..model import Model, build
 from .calibrate import calibrate
 from .slicing import Cut, blank, blank_unit, check, cut, cuts
@@ -68,10 +67,8 @@ class Supernet:
             for name, parameter in own.named_parameters():
                 parameter.copy_(cut(shared[name], parts[name]))
             for module in own.modules():
-                if isinstance(module, _BatchNorm):
-                    module.reset_running_stats()
-                elif isinstance(module, EvoNormB):
-                    module.running_var.fill_(1)
+                if (kept := running(module)) is not None:
+                    kept.forget()
         own.to(memory_format=torch.channels_last)
         return own
 
@@ -232,8 +229,8 @@ def _unit(node: Node, whole: Node, style: Style, regularised: bool) -> _Blank:
     unit = blank_unit(node, style)
     parts = cuts(unit, blank_unit(whole, style))
     for module in unit.modules():
-        if isinstance(module, _BatchNorm):  # without buffers torch normalises with the batch's own statistics
-            module.running_mean = module.running_var = module.num_batches_tracked = None
+        if (kept := running(module)) is not None:
+            kept.by_batch()
         if not regularised and isinstance(module, (nn.Dropout, DropPath)):
             module.eval()
     written = _places(unit, node.path, of="_buffers")

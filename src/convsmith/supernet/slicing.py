@@ -20,7 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..ambient import usual
 from ..arch import ArchSpec, Node, Shape, Style, plan
 from ..errors import UserError
-from ..layers import EvoNormS, Ghost, LambdaLayer
+from ..graphs import Over
+from ..layers import EvoNormS, Ghost, GraphNorm2d, LambdaLayer
 from ..model import Model
 from .space import Genes, Space
 
@@ -176,6 +177,8 @@ def _different(ours: nn.Module, own: nn.Module) -> str:
             return _groups(ours.num_channels, ours.num_groups, own.num_channels, own.num_groups)
         case EvoNormS(), EvoNormS():
             return _groups(len(ours.weight), ours.groups, len(own.weight), own.groups)
+        case GraphNorm2d(), GraphNorm2d():
+            return _moments(ours, own)
         case LambdaLayer(), LambdaLayer() if _shapes(ours) != _shapes(own):
             return "is a lambda layer, whose queries interleave its heads and whose values are a share of the width"
         case Ghost(), Ghost() if ours.channels != own.channels:
@@ -193,6 +196,13 @@ def _groups(channels: int, groups: int, whole_channels: int, whole_groups: int) 
     if ours == own or groups == whole_groups == 1:
         return ""
     return f"normalises groups of {ours} channels in the child and of {own} in the biggest"
+
+
+def _moments(ours: GraphNorm2d, own: GraphNorm2d) -> str:
+    """A moment over all channels is one of all channels in both, as it is of group norm with one group."""
+    if Over.GROUP not in {node.over for node in ours.graph.expression.nodes()}:
+        return ""
+    return _groups(len(ours.weight), ours.groups, len(own.weight), own.groups)
 
 
 def _shapes(module: nn.Module) -> list[torch.Size]:

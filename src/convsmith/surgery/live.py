@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..arch import Act
+from ..arch import Act, Norm
 from ..errors import UserError
 from ..exporting import fold_batch_norm
 from ..exporting.fold import after, foldable, normed_convs
 from ..layers import ScaledWSConv2d
+from ..parts import EvoNorm, GraphNorm
 from ..signal import Trace, trace
 from ..signal.watch import Merged
-from .kinds import NormName, norm_of
+from .kinds import NormName, norm_of, word_of
 
 __all__ = ["Operation", "operate"]
 
@@ -32,7 +33,7 @@ class Operation:
     the largest of the outputs before and after over the outputs' own deviation, where the function was to be kept."""
 
     module: nn.Module
-    norm: NormName
+    norm: NormName | Norm
     replaced: int
     left: tuple[tuple[str, str], ...]
     difference: float | None = None
@@ -40,7 +41,7 @@ class Operation:
 
 def operate(
     module: nn.Module,
-    norm: NormName,
+    norm: NormName | Norm,
     *,
     images: Tensor,
     keep_function: bool = False,
@@ -57,7 +58,7 @@ def operate(
       al., 2021, traced instead of reckoned). With `keep_function` the norms are folded into their convolutions instead,
       which keeps the evaluation outputs and not the law: standardising would take each filter's mean.
     - `group`: each batch norm becomes a group norm with its scale and shift.
-    - `evonorm-s0`, `evonorm-b0`: each batch norm becomes EvoNorm together with the activation behind it where that is
+    - `evonorm-s0`, `evonorm-b0`, or an `EvoNorm` or `GraphNorm` as a part: each batch norm becomes it together with the activation behind it where that is
       in the norm itself (timm) or the next module of a sequence. An activation that is shared, or called in code, cannot
       be taken out from outside; those norms are left, and listed.
 
@@ -65,9 +66,15 @@ def operate(
     anything but `nf`.
     """
     if keep_function and norm != "nf":
-        raise UserError(f"only nf can keep the function, by folding: {norm} normalises by what a batch or image holds")
+        raise UserError(
+            f"only nf can keep the function, by folding: {word_of(norm)} normalises by what a batch or image holds"
+        )
     if norm == "batch":
         raise UserError("a live module has batch norms already, or no place where they were: convert its spec")
+    if isinstance(norm, Norm) and not isinstance(norm, EvoNorm | GraphNorm):
+        raise UserError(
+            f"a live module takes {norm.kind} by its name alone, since its activations stay: convert its spec"
+        )
     norms = [name for name, child in module.named_modules() if foldable(child)]
     if not norms:
         raise UserError(f"{name or type(module).__name__} has no batch norm to replace{_instead(module)}")
@@ -207,7 +214,7 @@ def _scaling(made: nn.Module, convs: dict[str, nn.Conv2d], targets: dict[str, fl
 # ---- to another norm -------------------------------------------------------------------------------------------------
 
 
-def _renormed(module: nn.Module, norm: NormName, names: list[str]) -> Operation:
+def _renormed(module: nn.Module, norm: NormName | Norm, names: list[str]) -> Operation:
     made = copy.deepcopy(module)
     left: list[tuple[str, str]] = []
     done = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..arch import Act, ArchSpec, Block
+from ..arch import Act, ArchSpec, Block, Norm
 from ..errors import UserError
 from ..parts import (
     BatchNorm,
@@ -17,13 +17,14 @@ from ..parts import (
     PreActBottleneck,
     ScaledWS,
 )
-from .kinds import NormName, norm_of
+from .kinds import NormName, norm_of, word_of
 
 __all__ = ["restyled"]
 
 
-def restyled(spec: ArchSpec, norm: NormName, act: Act | None = None) -> ArchSpec:
-    """`spec` with `norm`, named `SPEC-NORM`; `act` replaces the activation, and is needed where EvoNorm had none.
+def restyled(spec: ArchSpec, norm: NormName | Norm, act: Act | None = None) -> ArchSpec:
+    """`spec` with `norm`, by name or as a part, named `SPEC-NORM`; `act` replaces the activation, and is needed where EvoNorm had
+    none. A part brings its own.
 
     `nf` needs blocks that know of alpha and beta: pre-activation bottlenecks become normaliser-free ones of the same
     widths, with standardised filters. The other way round a normaliser-free bottleneck becomes a pre-activation one.
@@ -31,10 +32,12 @@ def restyled(spec: ArchSpec, norm: NormName, act: Act | None = None) -> ArchSpec
     Raises `UserError` for `nf` of any other block, where the live module can be converted, and for a spec that has that
     norm, or none, already.
     """
+    if act is not None and isinstance(norm, Norm):
+        raise UserError(f"{word_of(norm)} says itself what follows it: there is no place for {act}")
     own = act or activation_of(spec)
     if _has(spec, norm) and own == activation_of(spec):
-        raise UserError(f"{spec.name} {'is normaliser-free' if norm == 'nf' else f'has {norm} norms'} already")
-    named = replace(spec, name=f"{spec.name}-{norm}")
+        raise UserError(f"{spec.name} {'is normaliser-free' if norm == 'nf' else f'has {word_of(norm)} norms'} already")
+    named = replace(spec, name=f"{spec.name}-{word_of(norm)}")
     if norm == "nf":
         if own is None:
             raise UserError(f"{spec.name} has no activation of its own to go on with: say which, such as --act relu")
@@ -49,7 +52,9 @@ def restyled(spec: ArchSpec, norm: NormName, act: Act | None = None) -> ArchSpec
     return changed.with_style(norm=chosen)
 
 
-def _has(spec: ArchSpec, norm: NormName) -> bool:
+def _has(spec: ArchSpec, norm: NormName | Norm) -> bool:
+    if isinstance(norm, Norm):
+        return norm == spec.style.norm
     if norm == "nf":
         free = all(isinstance(stage.block, NFBottleneck | NFRegNetBlock) for stage in spec.stages)
         return free and isinstance(spec.style.norm, NoNorm) and isinstance(spec.style.conv, ScaledWS)

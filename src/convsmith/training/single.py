@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..layers import running
 from ..recipe import Norms, Recipe
 from .optim import answering
 from .step import Moment, Objective, summed
@@ -59,12 +60,6 @@ class Single:
 
 
 def _with_statistics(model: nn.Module) -> tuple[nn.Module, ...]:
-    """The norms that have statistics of batches, which are no more those that a norm begins with: mean 0 and variance 1."""
-    found = []
-    for module in model.modules():
-        own = dict(module.named_buffers(recurse=False))
-        if (variance := own.get("running_var")) is not None:
-            mean = own.get("running_mean")
-            if bool((variance != 1).any()) or (mean is not None and bool(mean.any())):
-                found.append(module)
-    return tuple(found)
+    """The norms that have statistics of batches, which are no more those that a norm begins with."""
+    kept = ((module, running(module)) for module in model.modules())
+    return tuple(module for module, own in kept if own is not None and not own.untouched)

@@ -1,0 +1,1 @@
+"""The search for a layer that normalises and activates: candidates, what refuses them, what they are held against."""
