@@ -3,8 +3,8 @@
 | file     | what                                                              |
 | -------- | ----------------------------------------------------------------- |
 | `shapes` | what flows: `Shape`, `Map`                                        |
-| `inputs` | what goes in: `Image`                                             |
-| `habits` | `Act`, `Padding`, `Ramp`: what a whole network does alike         |
+| `inputs` | what goes in: `Image`, `Clip`                                     |
+| `habits` | `Act`, `Padding`, `Edges`, `Ramp`: what a whole network does alike |
 | `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
@@ -13,12 +13,13 @@
 """
 
 from .grow import grown
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Clip, Image
 from .part import (
     Act,
     Block,
     Choices,
     Conv,
+    Edges,
     Head,
     Mixer,
     Neck,
@@ -44,7 +45,9 @@ __all__ = [
     "ArchSpec",
     "Block",
     "Choices",
+    "Clip",
     "Conv",
+    "Edges",
     "Head",
     "Image",
     "Map",

@@ -1,6 +1,9 @@
 """Plain modules that have never heard of a spec."""
 
-from .conv import Conv2d, ConvNorm, SameConv2d, SameMaxPool2d, same_padding
+from .batch import BatchNorm2d
+from .clips import channels_last
+from .conv import AvgPool2d, Conv2d, ConvNorm, MaxPool2d, SameConv2d, SameMaxPool2d, same_padding
+from .conv3d import Conv3d
 from .evonorm import Affine2d, EvoNormB, EvoNormKind, EvoNormS
 from .gains import Gained
 from .ghost import Ghost
@@ -8,13 +11,16 @@ from .group import GroupNorm2d
 from .lambda_ import LambdaLayer
 from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
-from .scaled_ws import ScaledWSConv2d, standardised
+from .scaled_ws import ScaledWSConv2d, ScaledWSConv3d, Standardised, standardised
 from .squeeze import SqueezeExcite
 from .transposed import Doubling, UpConv2d
 
 __all__ = [
     "Affine2d",
+    "AvgPool2d",
+    "BatchNorm2d",
     "Conv2d",
+    "Conv3d",
     "ConvNorm",
     "Doubling",
     "DropPath",
@@ -27,12 +33,16 @@ __all__ = [
     "LambdaLayer",
     "Linear",
     "LinearInit",
+    "MaxPool2d",
     "Residual",
     "SameConv2d",
     "SameMaxPool2d",
     "ScaledWSConv2d",
+    "ScaledWSConv3d",
     "SqueezeExcite",
+    "Standardised",
     "UpConv2d",
+    "channels_last",
     "same_padding",
     "standardised",
 ]

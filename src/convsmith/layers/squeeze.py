@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .clips import whole_clip
 from .conv import Conv2d
 
 __all__ = ["SqueezeExcite"]
 
 
 class SqueezeExcite(nn.Module):
-    """x * gain * gate(expand(act(reduce(mean over space of x)))), with biases: ⟨N,C,H,W⟩ -> ⟨N,C,H,W⟩.
+    """x * gain * gate(expand(act(reduce(mean over space and time of x)))), with biases: ⟨N,C,H,W⟩ -> ⟨N,C,H,W⟩.
 
     `reduced` is the squeezed width. EfficientNet takes it from the block's *input* width, not from the expanded one.
     """
@@ -23,6 +24,7 @@ class SqueezeExcite(nn.Module):
         self.gate = gate
         self.gain = gain
 
+    @whole_clip
     def forward(self, x: Tensor) -> Tensor:
         squeezed = x.mean((2, 3), keepdim=True)
         gate = self.gate(self.expand(self.act(self.reduce(squeezed))))

@@ -27,7 +27,8 @@ class Bottleneck(Block):
     m = `ratio` * width. The stride sits on the k x k convolution, where torchvision and timm have it; the first paper
     (He et al., 2016) had it on the first 1x1, which costs 3.86 instead of 4.09 G MACs in ResNet-50.
     `se` gates the branch after its last normalisation, squeezed from the block's output width (ResNet-RS). A `mixer`
-    stands in place of the k x k convolution and carries its stride; `kernel` and `groups` then mean nothing.
+    stands in place of the k x k convolution and carries its stride; `kernel` and `groups` then mean nothing. Of clips, the
+    first 1x1 reads several frames (Du et al., 2021).
     """
 
     kind: ClassVar[str] = "bottleneck"
@@ -62,7 +63,9 @@ class Bottleneck(Block):
     def build(self, node: Node, style: Style) -> nn.Module:
         # A scaled width need not split into the groups: round the middle up to the next that does.
         middle = -(-max(1, round(node.c_out * self.ratio)) // self.groups) * self.groups
-        branch: OrderedDict[str, nn.Module] = OrderedDict(reduce=conv_norm(style, node.c_in, middle, 1))
+        branch: OrderedDict[str, nn.Module] = OrderedDict(
+            reduce=conv_norm(style, node.c_in, middle, 1, temporal=node.temporal, over=node.over)
+        )
         if self.mixer is None:
             dilation = self.dilation // node.traded
             branch["conv"] = conv_norm(
