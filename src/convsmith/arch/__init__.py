@@ -5,6 +5,7 @@
 | `shapes` | what flows: `Shape`, `Map`                                        |
 | `inputs` | what goes in: `Image`, `Clip`                                     |
 | `habits` | `Act`, `Padding`, `Edges`, `Ramp`: what a whole network does alike |
+| `own`    | `OwnPart`: where a part of a user's own is written                |
 | `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
@@ -14,6 +15,7 @@
 
 from .grow import grown
 from .inputs import IMAGENET_MEAN, IMAGENET_STD, Clip, Image
+from .own import OwnPart
 from .part import (
     Act,
     Block,
@@ -25,7 +27,6 @@ from .part import (
     Neck,
     Node,
     Norm,
-    OwnPart,
     Padding,
     Part,
     Ramp,

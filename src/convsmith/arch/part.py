@@ -30,7 +30,6 @@ __all__ = [
     "Neck",
     "Node",
     "Norm",
-    "OwnPart",
     "Padding",
     "Part",
     "Ramp",
@@ -53,17 +52,6 @@ class Part(Tagged):
     def describe(self) -> str:
         """A few words for tables, such as `mbconv k3 e6 se0.25`."""
         return self.kind
-
-
-@dataclass(frozen=True)
-class OwnPart:
-    """Where a part of a user's own is written, and sixteen digits that change with the source of its class. One that was typed
-    at a prompt has neither file nor digest."""
-
-    kind: str
-    module: str
-    file: str | None = None
-    digest: str | None = None
 
 
 @dataclass(frozen=True)

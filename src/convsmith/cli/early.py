@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..ledger import published, unknown_model
+from ..ledger import INFLATED, published, unknown_model
 from ..runs import RunFolder
 from ..units import Budget
 
@@ -42,7 +42,7 @@ def known_model(_type: Any, given: str | Sequence[str] | None) -> None:
             raise UserError("an empty name is no model")
         if path.suffix in (".json", ".onnx") and not path.exists():
             raise UserError(f"{path} does not exist")
-        if not (text.startswith(("timm:", "tv:")) or _published(text) or path.exists()):
+        if not (text.startswith(("timm:", "tv:")) or _published(text.removeprefix(INFLATED)) or path.exists()):
             raise unknown_model(text)
 
 

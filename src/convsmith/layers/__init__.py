@@ -12,7 +12,7 @@ from .lambda_ import LambdaLayer
 from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
 from .scaled_ws import ScaledWSConv2d, ScaledWSConv3d, Standardised, standardised
-from .squeeze import SqueezeExcite
+from .squeeze import SelfGate, SqueezeExcite
 from .transposed import Doubling, UpConv2d
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "SameMaxPool2d",
     "ScaledWSConv2d",
     "ScaledWSConv3d",
+    "SelfGate",
     "SqueezeExcite",
     "Standardised",
     "UpConv2d",

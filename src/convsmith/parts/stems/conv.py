@@ -64,4 +64,5 @@ class ConvStem(Stem):
         return replace(self, width=grow(self.width))
 
     def describe(self) -> str:
-        return f"conv {self.kernel}x{self.kernel}" + (", max-pool 3x3" if self.pool else "")
+        first = f"{self.kernel}x{self.kernel}" if self.temporal == 1 else f"{self.temporal}x{self.kernel}x{self.kernel}"
+        return f"conv {first}" + (", max-pool 3x3" if self.pool else "")

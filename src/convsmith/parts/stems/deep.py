@@ -69,6 +69,5 @@ class DeepStem(Stem):
         return replace(self, width=grow(self.width), inner=grow(self.inner))
 
     def describe(self) -> str:
-        return {Halving.NONE: "3 convs 3x3", Halving.POOL: "3 convs 3x3, max-pool 3x3", Halving.CONV: "4 convs 3x3"}[
-            self.then
-        ]
+        words = {Halving.NONE: "3 convs 3x3", Halving.POOL: "3 convs 3x3, max-pool 3x3", Halving.CONV: "4 convs 3x3"}
+        return words[self.then] + (f" t{self.temporal}" if self.temporal > 1 else "")
