@@ -7,7 +7,7 @@ the beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -72,7 +72,7 @@ class Reel:
                     found[number] = upright(frame)
             return found
         number_of = {int(self.times[number]): number for number in wanted}
-        for frame in _from(container, stream, int(self.times[wanted[0]])):
+        for frame in _from(container, stream, number_of):
             if (number := number_of.get(frame.pts)) is not None:
                 found[number] = upright(frame)
             if frame.pts >= int(self.times[wanted[-1]]):
@@ -139,18 +139,29 @@ def _counted(path: str) -> int:
     return n
 
 
-def _from(container: Any, stream: Any, time: int) -> Iterator[Any]:
-    """Frames from one that is shown at `time` or earlier; from the first where the file cannot be entered there."""
-    if time:
-        container.seek(time, stream=stream, backward=True)
-    frames = container.decode(stream)
-    first = next(frames, None)
-    if first is None or first.pts is None or first.pts > time:
+def _from(container: Any, stream: Any, wanted: Collection[int]) -> Iterator[Any]:
+    """Frames of a film, among them those that are shown at the times `wanted`: from the last one before these that needs no other;
+    from the first of all where the file cannot be entered there."""
+    first = min(wanted)
+    if first:
+        container.seek(first, stream=stream, backward=True)
+    frames = _decoded(container, stream, wanted)
+    entered = next(frames, None)
+    # A frame that is no key frame stands before the one that was entered at, and is made of some that were not read.
+    if entered is None or not entered.key_frame or entered.pts is None or entered.pts > first:
         container.seek(-(2**62), stream=stream, backward=True)
-        yield from container.decode(stream)
+        yield from _decoded(container, stream, wanted)
         return
-    yield first
+    yield entered
     yield from frames
+
+
+def _decoded(container: Any, stream: Any, wanted: Collection[int]) -> Iterator[Any]:
+    """Frames from where a film is entered, without those that are neither wanted nor needed for others."""
+    for packet in container.demux(stream):
+        needless = packet.pts is not None and packet.pts not in wanted
+        stream.codec_context.skip_frame = "NONREF" if needless else "DEFAULT"
+        yield from packet.decode()
 
 
 def _error() -> type[Exception]:

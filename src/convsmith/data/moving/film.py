@@ -58,7 +58,8 @@ class MovingDigit:
         begins = places(start, CLASSES[self.label], speed)
         rows, columns = ((np.arange(SIDE) - one[:, None]) % SIDE for one in begins.T)
         found = placed(digit, ground)[rows[:, :, None], columns[:, None, :]]
-        return np.clip(found + noise, 0, 255).astype(np.uint8)[..., None]
+        shown: np.ndarray = np.clip(found + noise, 0, 255).astype(np.uint8)[..., None]
+        return shown
 
 
 def places(start: np.ndarray, way: str, speed: int) -> np.ndarray:
