@@ -19,7 +19,7 @@ NAMES = (
 # `gpu` is for a machine that has one, `corruptions` for one that has the package to compare with.
 STUDIES = (
     *("throughput", "predict", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu"),
-    *("corruptions", "pose_throughput", "pretraining", "openfield"),
+    *("corruptions", "pose_throughput", "pretraining", "openfield", "video_reading", "moving_digits"),
 )
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}

@@ -37,9 +37,9 @@ from torchvision.tv_tensors import KeyPoints
 import convsmith as cs
 from common import Row, inverse, rounds, save, spread
 from convsmith.data import ImageData, batches
-from convsmith.data.batches import shown
 from convsmith.data.films import Film, writing
 from convsmith.data.given import read
+from convsmith.data.showing import shown
 from convsmith.jobs.feed import Feed, normaliser
 from convsmith.jobs.fitting import fitted_to
 from convsmith.jobs.predict import Predictor, opened

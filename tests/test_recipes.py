@@ -36,7 +36,7 @@ from convsmith.recipes.resnet_rs import EFFICIENTNET_RS_MAGNITUDE
 from convsmith.recipes.resnet_rs import TABLE as RESNET_RS_TABLE
 
 NAMES = ["quick", "efficientnet", "resnet-rs", "nf", "nf-regnet", "evonorm", "tinynet", "lambda", "bignas", "finetune"]
-NAMES += ["pose", "pose-scratch", "detect", "detect-scratch"]
+NAMES += ["r3d-rs", "pose", "pose-scratch", "detect", "detect-scratch", "clips"]
 
 
 # ---- the documents ---------------------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ NAMES += ["pose", "pose-scratch", "detect", "detect-scratch"]
 
 def test_there_is_a_recipe_for_each_paper() -> None:
     assert [known.name for known in RECIPES] == NAMES
-    assert [paper.recipe for paper in PAPERS] == list(RECIPES[1:-4])
+    assert [paper.recipe for paper in PAPERS] == list(RECIPES[1:-5])
 
 
 @pytest.mark.parametrize("known", RECIPES, ids=lambda known: known.name)
@@ -56,7 +56,7 @@ def test_every_document_says_which_numbers_are_ours() -> None:
     package = Path(cs.__file__).parent / "recipes"
     machinery = {"__init__", "paper", "settling", "differences", "quick", "papers"}
     pages = [path for path in package.glob("*.py") if path.stem not in machinery]
-    assert len(pages) == 10
+    assert len(pages) == 11
     for page in pages:
         assert "not evidenced: ours" in " ".join(page.read_text().split('"""')[1].split()), page
 
@@ -85,6 +85,7 @@ def test_the_papers_numbers(name: str, expected: dict[str, object]) -> None:
     [
         ("efficientnet", 4096, 0.256), ("resnet-rs", 4096, 1.6), ("nf", 1024, 0.4), ("nf-regnet", 1024, 0.4),
         ("evonorm", 1024, 0.4), ("tinynet", 1024, 0.048), ("lambda", 4096, 1.6), ("bignas", 4096, 0.256),
+        ("r3d-rs", 1024, 0.8),
     ],
 )  # fmt: skip
 def test_rates_are_the_papers_at_the_papers_batches(name: str, batch: int, peak: float) -> None:

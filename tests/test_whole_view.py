@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from convsmith.arch import Image
 from convsmith.data import Arrays, Body, Files, Joints, Move, Split, Transform, eval_batches, held, train_batches
-from convsmith.data.batches import move_whole, shown
 from convsmith.data.resize import fitting
+from convsmith.data.showing import move_whole, shown
 from convsmith.recipe import Augment
 
 BODY = Body(("dot",))

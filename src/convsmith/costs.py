@@ -45,7 +45,8 @@ def node_costs(spec: ArchSpec) -> tuple[Cost, ...]:
 
 def _anywhere(node: Node) -> Node:
     """The node without what its cost does not depend on."""
-    return Node("", node.part, node.ins, node.outs, stride=node.stride)
+    where = (node.part, node.ins, node.outs)
+    return Node("", *where, stride=node.stride, temporal=node.temporal, over=node.over, last=node.last)
 
 
 def _repeated(once: Cost, times: int) -> Cost:

@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from .errors import UserError
+from .layers import channels_last
 from .machine import Machine, this_machine
 from .shown import Shown
 from .threads import in_threads
@@ -229,7 +230,7 @@ def _torch_subject(name: str, runtime: Runtime, model: nn.Module, input_shape: t
         raise UserError(f"a batch has at least one image; got {batch}")
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     images = torch.randn((batch, *input_shape), generator=torch.Generator().manual_seed(0))
-    images = images.to(device, memory_format=torch.channels_last)
+    images = channels_last(images.to(device))
     forward = torch.compile(model) if runtime is Runtime.COMPILE else model
 
     @torch.inference_mode()
@@ -240,7 +241,7 @@ def _torch_subject(name: str, runtime: Runtime, model: nn.Module, input_shape: t
 
 
 def _frozen(model: nn.Module) -> nn.Module:
-    return copy.deepcopy(model).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return channels_last(copy.deepcopy(model).eval().requires_grad_(False))
 
 
 def _check(subjects: Sequence[Subject], threads: int, rounds: int) -> None:

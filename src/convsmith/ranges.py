@@ -10,10 +10,11 @@ from functools import cache
 
 from .errors import UserError
 
-__all__ = ["DEEPEST", "MOST", "OutOfRange", "above", "at_least", "check_numbers", "leaves", "within"]
+__all__ = ["DEEPEST", "MOST", "OutOfRange", "above", "at_least", "check_numbers", "leaves", "odd", "within"]
 
 # Of pixels a side, channels, classes and the like: far beyond every network, and near enough that shapes can be reckoned with.
 MOST = 2**20
+_WIDEST = 1023  # of kernels and scopes
 # Of blocks in a network, each of which is a value in its plan.
 DEEPEST = 2**16
 
@@ -59,6 +60,12 @@ def within(name: str, value: float, low: float, high: float) -> None:
     """Raise `OutOfRange` naming the field where `value` is not in [low, high)."""
     if not low <= value < high:
         raise OutOfRange(f"{name} must be in [{low}, {high}); got {_said(value)}")
+
+
+def odd(name: str, kernel: int) -> None:
+    """Refuse an even kernel: it has no centre, so maps would shift and shrink."""
+    if not 1 <= kernel <= _WIDEST or kernel % 2 == 0:
+        raise OutOfRange(f"{name} must be odd, from 1 to {_WIDEST}; got {kernel}")
 
 
 def _at_most(name: str, value: float, most: float) -> None:

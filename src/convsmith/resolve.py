@@ -15,8 +15,9 @@ from .arch import ArchSpec
 from .errors import UserError, nearest
 from .families import names
 from .families import spec as family_member
+from .families.inflated import inflated
 from .firstbytes import read_text
-from .ledger import Numerics, fetchable, unknown_model
+from .ledger import INFLATED, Numerics, fetchable, unknown_model
 from .model import Model, build
 from .registry import read as read_parts
 from .runs import Kind, RunFolder, kind_of
@@ -148,7 +149,7 @@ def _target(run: RunFolder) -> Target:
 
 
 def resolve(text: str | Path) -> Target:
-    """A name, also with `@SIDE` behind it, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME` or `tv:NAME`."""
+    """A name, also with `@SIDE` behind it or `inflated:` before it, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME` or `tv:NAME`."""
     text = str(text)
     if text.startswith(("timm:", "tv:")):
         return Target(label=text, foreign=text)
@@ -164,6 +165,9 @@ def resolve(text: str | Path) -> Target:
         return Target(label=found.name, spec=found)
     if text in names():  # before folders: one that happens to be called resnet18 must not hide the network
         return Target(label=text, spec=family_member(text))
+    if text.startswith(INFLATED):
+        found = inflated(spec(text.removeprefix(INFLATED)))
+        return Target(label=text, spec=found)
     name, _, side = text.rpartition("@")
     if name in names() and side.isdigit() and int(side):  # as `pick` and `list` name a network at another resolution
         return Target(label=text, spec=family_member(name).with_resolution(int(side)))

@@ -29,19 +29,24 @@ def stage_rows(spec: ArchSpec) -> tuple[StageRow, ...]:
         rows.append(
             StageRow(
                 name=name,
-                what=", ".join(dict.fromkeys(node.part.describe() for node, _ in members)),
-                size=next(iter(sides), 1),
+                what=", ".join(dict.fromkeys(_what(node) for node, _ in members)),
+                size=sides[-2] if sides else 1,
                 depth=len(members),
                 width=last.part.shown_width(last),
                 stride=first.stride,
                 macs=total.macs,
                 params=total.params,
                 activations=total.activations,
-                sides=sides if len(set(sides)) > 1 else (),
+                sides=sides if len(sides) > 2 or len(set(sides)) > 1 else (),
                 times=times,
             )
         )
     return tuple(rows)
+
+
+def _what(node: Node) -> str:
+    """The unit in words, and how many frames it reads at once where these are several."""
+    return node.part.describe() + (f" t{node.temporal}" if node.temporal > 1 else "")
 
 
 def _stage(node: Node) -> str:

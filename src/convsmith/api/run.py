@@ -69,9 +69,16 @@ class Run(RunFolder):
         """What the network says of images: paths, folders, patterns, Pillow's pictures, uint8 arrays (`predict`)."""
         return predict(self, images, top=top, batch=batch, device=device)  # type: ignore[arg-type]  # refused in a sentence
 
-    def evaluate(self, data: Data | None = None, *, split: str | None = None, device: str | None = None) -> Scores:
+    def evaluate(
+        self,
+        data: Data | None = None,
+        *,
+        split: str | None = None,
+        device: str | None = None,
+        views: str | None = None,
+    ) -> Scores:
         """What the network is worth on its own images, or on others with the same classes (`evaluate`)."""
-        return evaluate(self, data, split=split, device=device)
+        return evaluate(self, data, split=split, device=device, views=views)
 
     def export(
         self,

@@ -3,8 +3,9 @@
 | file     | what                                                              |
 | -------- | ----------------------------------------------------------------- |
 | `shapes` | what flows: `Shape`, `Map`                                        |
-| `inputs` | what goes in: `Image`                                             |
-| `habits` | `Act`, `Padding`, `Ramp`: what a whole network does alike         |
+| `inputs` | what goes in: `Image`, `Clip`                                     |
+| `habits` | `Act`, `Padding`, `Edges`, `Ramp`: what a whole network does alike |
+| `own`    | `OwnPart`: where a part of a user's own is written                |
 | `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
@@ -13,18 +14,19 @@
 """
 
 from .grow import grown
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Clip, Image
+from .own import OwnPart
 from .part import (
     Act,
     Block,
     Choices,
     Conv,
+    Edges,
     Head,
     Mixer,
     Neck,
     Node,
     Norm,
-    OwnPart,
     Padding,
     Part,
     Ramp,
@@ -44,7 +46,9 @@ __all__ = [
     "ArchSpec",
     "Block",
     "Choices",
+    "Clip",
     "Conv",
+    "Edges",
     "Head",
     "Image",
     "Map",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Act", "Padding", "Ramp"]
+__all__ = ["Act", "Edges", "Padding", "Ramp"]
 
 
 class Act(StrEnum):
@@ -31,6 +31,14 @@ class Padding(StrEnum):
     SYMMETRIC = "symmetric"
     SAME = "same"
     CIRCULAR = "circular"
+
+
+class Edges(StrEnum):
+    """What stands before the first frame of a clip and behind its last, for convolutions over time. zeros: as published 3-D
+    networks have it. repeated: that frame itself, so that a still clip is at all times what one frame is."""
+
+    ZEROS = "zeros"
+    REPEATED = "repeated"
 
 
 class Ramp(StrEnum):

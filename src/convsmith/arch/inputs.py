@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from ..errors import UserError
 from ..ranges import MOST, above, at_least, check_numbers
@@ -13,7 +13,7 @@ from .shapes import Shape
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Image"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Clip", "Image"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -26,6 +26,8 @@ class Image:
     It is a square of side `resolution`, unless `width` says otherwise: then `resolution` is its height.
     """
 
+    frames: ClassVar[int] = 0  # a picture has none
+    stride: ClassVar[int] = 1
     resolution: int
     channels: int = 3
     mean: tuple[float, ...] = IMAGENET_MEAN
@@ -48,7 +50,7 @@ class Image:
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width, of each frame of a clip."""
         return self.resolution, self.resolution if self.width is None else self.width
 
     @property
@@ -71,7 +73,7 @@ class Image:
     def shape(self) -> Shape:
         return Shape(self.channels, self.sides)
 
-    def resized(self, resolution: int) -> Image:
+    def resized(self, resolution: int) -> Self:
         """The same image at another resolution; an oblong one keeps the ratio of its sides, to the nearest pixel."""
         width = None if self.width is None else max(1, round(self.width * resolution / self.resolution))
         return replace(self, resolution=resolution, width=width)
@@ -84,3 +86,29 @@ class Image:
         if seed is None:
             return torch.zeros(shape)
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Clip(Image):
+    """What goes in: `frames` images of a film, `stride` of its frames apart, each as `Image` says.
+
+    >>> Clip(resolution=224, frames=32, stride=2).shape.dims
+    (3, 32, 224, 224)
+    """
+
+    frames: int = field(kw_only=True)  # type: ignore[misc]
+    stride: int = field(default=1, kw_only=True)  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("input.frames", self.frames, 1)
+        at_least("input.stride", self.stride, 1)
+
+    @property
+    def px(self) -> str:
+        """Its size in words: `32x224` of square frames, `32x256x192` of oblong ones."""
+        return f"{self.frames}x{super().px}"
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.channels, (self.frames, *self.sides))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from ..ranges import at_least, check_numbers, within
-from ..tagged import Tagged
-from .habits import Act, Padding, Ramp
+from ..ranges import at_least, check_numbers, odd, within
+from ..tagged import LATER, Tagged
+from .habits import Act, Edges, Padding, Ramp
 from .shapes import Map, Shape
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ __all__ = [
     "Block",
     "Choices",
     "Conv",
+    "Edges",
     "Head",
     "Mixer",
     "Neck",
     "Node",
     "Norm",
-    "OwnPart",
     "Padding",
     "Part",
     "Ramp",
@@ -52,17 +52,6 @@ class Part(Tagged):
     def describe(self) -> str:
         """A few words for tables, such as `mbconv k3 e6 se0.25`."""
         return self.kind
-
-
-@dataclass(frozen=True)
-class OwnPart:
-    """Where a part of a user's own is written, and sixteen digits that change with the source of its class. One that was typed
-    at a prompt has neither file nor digest."""
-
-    kind: str
-    module: str
-    file: str | None = None
-    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +82,7 @@ class Conv(Part):
     """How the network's convolutions are made: padding, and whether weights are re-parametrised."""
 
     padding: Padding = Padding.SYMMETRIC
+    edges: Edges = field(default=Edges.ZEROS, metadata=LATER, kw_only=True)
 
     @abc.abstractmethod
     def build(
@@ -105,10 +95,13 @@ class Conv(Part):
         groups: int = 1,
         bias: bool = False,
         dilation: int = 1,
+        temporal: int = 1,
+        over: int = 1,
     ) -> nn.Module:
-        """A convolution that maps side s to ceil(s / stride). Its taps lie `dilation` cells apart.
+        """A convolution that maps side s to ceil(s / stride). Its taps lie `dilation` cells apart. Of clips it reads
+        `temporal` frames at once and maps T of them to ceil(T / over); one frame at a time, it is the same for pictures.
 
-        A part that does not know `dilation` serves every network that dilates nothing.
+        A part that does not know `dilation`, or `temporal` and `over`, serves every network that has none.
         """
 
 
@@ -209,18 +202,28 @@ class Block(Unit):
 
 @dataclass(frozen=True)
 class Stem(Unit):
-    """What the image meets first; `width` is its output width."""
+    """What the image meets first; `width` is its output width. Of clips its first convolution reads `temporal` frames, with
+    stride `over` over time."""
 
     width: int
+    temporal: int = field(default=1, metadata=LATER, kw_only=True)
+    over: int = field(default=1, metadata=LATER, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(f"{self.kind}.width", self.width, 1)
+        odd(f"{self.kind}.temporal", self.temporal)
+        at_least(f"{self.kind}.over", self.over, 1)
 
     @property
     @abc.abstractmethod
     def reduction(self) -> int:
         """The total stride, of convolutions and pooling together."""
+
+    @property
+    def reduction_over_time(self) -> int:
+        """The total stride over time, likewise."""
+        return self.over
 
     @abc.abstractmethod
     def widened(self, grow: Callable[[float], int]) -> Self:
@@ -353,7 +356,8 @@ class Node:
     `reads` the paths of the units whose maps enter, () for the one before; `times` how often it runs for one input
     (regions of an image; never in evaluation: 0); `drop_path` the stochastic-depth rate of its place; `variance` what signal
     theory expects of the map that enters; `traded` the stride that dilation stands for from its first convolution on, which
-    itself still reads the map as it was.
+    itself still reads the map as it was; `temporal` the frames of a clip that its convolution over time reads, `over` its
+    stride there; `last` whether it ends its stage.
     """
 
     path: str
@@ -366,6 +370,9 @@ class Node:
     drop_path: float = 0.0
     variance: float = 1.0
     traded: int = 1
+    temporal: int = 1
+    over: int = 1
+    last: bool = False
 
     @property
     def c_in(self) -> int:
@@ -385,4 +392,4 @@ class Node:
     @property
     def keeps(self) -> bool:
         """Whether a skip around this unit can be the identity: neither sides nor width change."""
-        return self.stride == 1 and self.c_in == self.c_out
+        return self.stride == self.over == 1 and self.c_in == self.c_out

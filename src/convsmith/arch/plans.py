@@ -31,14 +31,16 @@ def plan(spec: ArchSpec) -> tuple[Node, ...]:
 def trunk(spec: ArchSpec) -> list[Node]:
     """The stem and the blocks: a chain."""
     entering = spec.input.shape
-    leaving = entering.strided(spec.stem.reduction, spec.stem.width)
-    nodes = [Node("stem", spec.stem, (entering,), (leaving,), stride=spec.stem.reduction)]
+    stem = spec.stem
+    leaving = entering.strided(stem.reduction, stem.width, stem.reduction_over_time)
+    first = Node("stem", stem, (entering,), (leaving,), stride=stem.reduction, over=stem.reduction_over_time)
+    nodes = [first]
     done, variance = 0, 1.0
     rate = 0.0 if spec.neck is not None and spec.neck.drops else spec.style.drop_path
     for index, stage in enumerate(spec.stages):
         for repeat in range(stage.depth):
-            stride = stage.stride if repeat == 0 else 1
-            entering, leaving = leaving, leaving.strided(stride, stage.width)
+            stride, over = (stage.stride, stage.over) if repeat == 0 else (1, 1)
+            entering, leaving = leaving, leaving.strided(stride, stage.width, over)
             node = Node(
                 path=f"stages.{index}.{repeat}",
                 part=stage.block,
@@ -48,6 +50,9 @@ def trunk(spec: ArchSpec) -> list[Node]:
                 drop_path=rate * _ramp(spec, index, done),
                 variance=variance,
                 traded=stage.traded if repeat == 0 else 1,
+                temporal=stage.temporal[repeat % len(stage.temporal)],
+                over=over,
+                last=repeat == stage.depth - 1,
             )
             nodes.append(node)
             variance = stage.block.variance(variance, keeps=node.keeps)

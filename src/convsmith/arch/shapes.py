@@ -19,15 +19,18 @@ class Shape:
         """As a tensor has it, without the batch: (C, H, W), (C, T, H, W) or (C,)."""
         return (self.channels, *self.sides)
 
-    def strided(self, stride: int, channels: int) -> Shape:
-        """What a unit of that stride makes of it: halving rounds up, with either padding convention.
+    def strided(self, stride: int, channels: int, over: int = 1) -> Shape:
+        """What a unit of that stride makes of it, `over` that over time: halving rounds up, with either padding convention.
 
         >>> Shape(16, (7, 10)).strided(2, 32)
         Shape(channels=32, sides=(4, 5))
+        >>> Shape(16, (5, 7, 10)).strided(2, 32, over=2)
+        Shape(channels=32, sides=(3, 4, 5))
         """
-        if stride == 1:
+        if stride == over == 1:
             return Shape(channels, self.sides)
-        return Shape(channels, tuple(-(-side // stride) for side in self.sides))
+        time, space = self.sides[:-2], self.sides[-2:]
+        return Shape(channels, (*(-(-one // over) for one in time), *(-(-side // stride) for side in space)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from html import escape
 from itertools import groupby
 
 from ..errors import UserError
-from ..ranges import DEEPEST, at_least, check_numbers
+from ..ranges import DEEPEST, at_least, check_numbers, odd
 from ..shown import Shown
 from ..tagged import LATER
-from .inputs import Image
+from .inputs import Clip, Image
 from .part import Block, Conv, Head, Mixer, Neck, Norm, Ramp, Stem, Style
 
 __all__ = ["ArchSpec", "Stage"]
@@ -30,7 +30,8 @@ class Stage:
     """A run of equal blocks. The stride belongs to the first of them.
 
     Two kinds of block at one resolution are two stages, the second with stride 1. `traded` is the stride it had before its
-    blocks were dilated instead (`ArchSpec.at_stride`).
+    blocks were dilated instead (`ArchSpec.at_stride`). Of clips, block i reads `temporal[i % len(temporal)]` frames at once, and
+    the first has stride `over` over time.
     """
 
     block: Block
@@ -38,6 +39,8 @@ class Stage:
     width: int
     stride: int
     traded: int = field(default=1, metadata=LATER)
+    temporal: tuple[int, ...] = field(default=(1,), metadata=LATER)
+    over: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         check_numbers(self, "stage")
@@ -45,6 +48,11 @@ class Stage:
         at_least("stage.width", self.width, 1)
         at_least("stage.stride", self.stride, 1)
         at_least("stage.traded", self.traded, 1)
+        at_least("stage.over", self.over, 1)
+        if not self.temporal:
+            raise ValueError("stage.temporal needs the kernel over time of one block at least: (1,) is none")
+        for kernel in self.temporal:
+            odd("stage.temporal", kernel)
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,7 +66,7 @@ class ArchSpec(Shown):
     """
 
     name: str
-    input: Image
+    input: Image | Clip
     style: Style
     stem: Stem
     stages: tuple[Stage, ...]
@@ -180,6 +188,6 @@ class ArchSpec(Shown):
             raise ValueError(f"stage {stage} of {self.name} has blocks 0 to {old.depth - 1}; got {sorted(chosen)}")
         runs: list[Stage] = []
         for block, run in groupby(mixed if index in chosen else old.block for index in range(old.depth)):
-            first = {} if not runs else {"stride": 1, "traded": 1}
+            first = {} if not runs else {"stride": 1, "traded": 1, "over": 1}
             runs.append(replace(old, block=block, depth=len(list(run)), **first))
         return replace(self, stages=(*self.stages[:stage], *runs, *self.stages[stage + 1 :]))

@@ -13,7 +13,7 @@ __all__ = ["StageRow"]
 class StageRow:
     """Equal blocks in a row: `size` is the side of the map they put out, `width` its channels.
 
-    Of an oblong map `size` is the height, and `sides` are both. Counts are of one input, for which the units of the row run
+    Of an oblong map `size` is the height, and `sides` are both; of clips `sides` are frames, height and width. Counts are of one input, for which the units of the row run
     `times` times.
     """
 
@@ -31,5 +31,5 @@ class StageRow:
 
     @property
     def px(self) -> str:
-        """The size of the map in words: `56`, or `64x48` where it is oblong."""
+        """The size of the map in words: `56`, `64x48` where it is oblong, or `16x56x56` of clips."""
         return "x".join(map(str, self.sides)) or str(self.size)

@@ -34,7 +34,7 @@ def known_rule(_type: Any, name: str | None) -> None:
 
 def known_model(_type: Any, given: str | Sequence[str] | None) -> None:
     """Refuse a MODEL, or one of several, that is no name, and no file or folder that is there."""
-    from ..ledger import unknown_model
+    from ..ledger import INFLATED, unknown_model
 
     for text in [given] if isinstance(given, str) else given or ():
         path = Path(text)
@@ -42,7 +42,7 @@ def known_model(_type: Any, given: str | Sequence[str] | None) -> None:
             raise UserError("an empty name is no model")
         if path.suffix in (".json", ".onnx") and not path.exists():
             raise UserError(f"{path} does not exist")
-        if not (text.startswith(("timm:", "tv:")) or _published(text) or path.exists()):
+        if not (text.startswith(("timm:", "tv:")) or _published(text.removeprefix(INFLATED)) or path.exists()):
             raise unknown_model(text)
 
 

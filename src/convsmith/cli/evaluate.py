@@ -67,6 +67,10 @@ def evaluate(
     coco: Annotated[
         Path | None, Parameter(help="Of objects: a .json for all that is found, as COCO's results files.", group=OUTPUT)
     ] = None,
+    views: Annotated[
+        str | None,
+        Parameter(help="Of films: CLIPSxCROPS, as in 10x3, whose probabilities are averaged.", group=DATA),
+    ] = None,
     device: Device = None,
     out_folder: Annotated[
         Out,
@@ -85,6 +89,8 @@ def evaluate(
         "--deeplabcut": deeplabcut is not None,
         "--coco": coco is not None,
     }
+    if views is not None and any(asked[name] for name in ("--corrupt", "--ood", "--deeplabcut")):
+        raise UserError("--views is of the plain scores: leave out --corrupt, --ood or --deeplabcut")
     if sum(asked.values()) > 1:
         raise UserError(f"{' and '.join(name for name, given in asked.items() if given)} are asked for one at a time")
     from ..data.how import How
@@ -140,7 +146,7 @@ def evaluate(
 
     scores = evaluated(
         run, data, split=split, root=root, download=download, how=how, device=device, out=out_folder, coco=coco,
-        watcher=watching(),
+        views=views, watcher=watching(),
     )  # fmt: skip
     if json:
         emit(scores.to_record())

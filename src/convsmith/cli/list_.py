@@ -25,10 +25,12 @@ def list_(
     /,
     *,
     family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
-    task: Annotated[Literal["classify", "detect"], Parameter(help="Only networks for this task.")] = "classify",
     norms: Annotated[
         bool, Parameter(help="The layers that are known as graphs, for `convert --norm`, and no networks.", negative=())
     ] = False,
+    task: Annotated[
+        Literal["classify", "detect", "video"], Parameter(help="Only networks for this task.")
+    ] = "classify",
     to: Annotated[str | None, BUDGET] = None,
     sort: Annotated[
         Literal["name", "px", "params", "macs", "top-1"] | None,
@@ -59,7 +61,7 @@ def list_(
         emit({"task": task, "rows": [row_record(row) for row in rows]})
         return
     # Where there is no room for all, what is needed to choose one stays.
-    columns = _COLUMNS if task == "classify" else _DETECTORS
+    columns = _OF_TASK[task]
     named = [name for name in columns if out.width >= _ROOM or name not in _BESIDE]
     out.print(table(None, " ".join(named), [[columns[name](row) for name in named] for row in rows]))
     shown = list(dict.fromkeys(row.family for row in rows))
@@ -189,5 +191,10 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
 _DETECTORS: dict[str, Callable[[Row], str]] = {
     name: column for name, column in _COLUMNS.items() if name not in ("top-1", "<weights")
 } | {"<AP": lambda row: row.metric.replace(" AP ", " ") or "-"}
+_OF_CLIPS = {name: column for name, column in _COLUMNS.items() if name not in ("top-1", "<weights")} | {
+    "px": lambda row: row.px,
+    "<top-1": lambda row: row.metric.removeprefix("top-1 ").partition(",")[0] or "-",
+}
+_OF_TASK = {"classify": _COLUMNS, "detect": _DETECTORS, "video": _OF_CLIPS}
 _BESIDE = ("paper_params", "paper_MACs", "<agrees")
 _ROOM = 100  # columns that all of them need

@@ -14,6 +14,7 @@ from .options import COUNT, NETWORK, Batch, Device, Json, Out
 from .output import emit, err, out, watching
 from .places import writable
 from .predicted import FIRST, SHOWN, Answers, LabelAnswers, ObjectAnswers, PointAnswers, answers_into
+from .timeline import check_picture, tell_over_time
 
 if TYPE_CHECKING:
     from ..jobs.predict import Predictor, Unreadable
@@ -54,6 +55,15 @@ def predict(
             help="Of points: the likelihood from which one is sure, 0.6; of objects: the score from which one is drawn, 0.5."
         ),
     ] = None,
+    timeline: Annotated[
+        Path | None, Parameter(help="Of classes in a film: a .svg or .png of how likely each is over time.")
+    ] = None,
+    every: Annotated[
+        float | None,
+        Parameter(
+            help="Of classes in a film: a clip begins every so many seconds; each where the last one ends if left out."
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         Parameter(help="For a network by name or spec: a file, timm:NAME, tv:NAME; labels are numbers.", group=NETWORK),
@@ -67,8 +77,8 @@ def predict(
 ) -> None:
     """What MODEL (a run, a search's child, an exported .onnx) says of IMAGES: files, folders, patterns, or one film.
 
-    A classifier gives labels, a network that finds points their places, a detector objects with boxes and masks. Images that
-    cannot be read are listed; it is an error where none can.
+    A classifier gives labels, of a film those of each clip over time, a network that finds points their places, a detector objects
+    with boxes and masks. Images that cannot be read are listed; it is an error where none can.
     """
     from ..data.films import Film, is_film
     from ..jobs.predict import Unreadable, opened
@@ -82,12 +92,27 @@ def predict(
     if films and len(images) > 1:
         raise UserError(f"one film at a time, and no images beside it; got {plural(len(images), 'file')}")
     _check_drawing(pictures, film, bool(films), cutoff)
+    check_picture(timeline)
+    if not films and (timeline is not None or every is not None):
+        raise UserError("--timeline and --every are of a film, and IMAGES is none")
     predictor = opened(model, weights=weights, device=device, threads=threads)
     if deeplabcut is not None:
         points_of(predictor)
     _refuse_unread(predictor, top, cutoff)
     if pictures is not None or film is not None:
         drawable(predictor)
+    if films and (predictor.span is not None or timeline is not None or every is not None):
+        tell_over_time(
+            predictor,
+            Path(films[0]),
+            every=every,
+            top=top or TOP,
+            batch=batch,
+            out_file=out_file,
+            picture=timeline,
+            json=json,
+        )
+        return
     objects = isinstance(predictor.reading, Things)
     if out_file is not None and out_file.suffix == ".json" and not objects:
         raise UserError(f"--out writes a .csv; got {out_file.name} (--json prints all of it as JSON)")

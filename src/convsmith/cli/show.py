@@ -75,7 +75,7 @@ def _scores(folder: Path) -> Scores | None:
 
 def _same(network: _Network) -> list[Row]:
     """The ledger's rows of this very network, at this side and with these classes."""
-    return [row for row in _named(network) if (network.classes, network.px) == (row.classes, str(row.resolution))]
+    return [row for row in _named(network) if (network.classes, network.px) == (row.classes, row.px)]
 
 
 def _named(network: _Network) -> list[Row]:
@@ -96,7 +96,7 @@ def _print(network: _Network, scores: Scores | None) -> None:
     out.print(table(title, "<stage <block px depth width MACs params activations", body))
     out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
     out.print(
-        f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an image"
+        f"weights {4 * total.params / 2**20:.1f} MiB in fp32; activations {4 * total.activations / 2**20:.1f} MiB an input"
     )
     for line in () if scores is None else scores.lines():
         out.print(line, markup=False)
@@ -109,7 +109,9 @@ def _print(network: _Network, scores: Scores | None) -> None:
         if row.paper_top1 is not None:
             out.print(f"paper: {row.paper_top1} % ImageNet top-1 (theirs; nothing of ours was trained on ImageNet)")
         if row.metric:
-            out.print(f"paper: {row.metric} (theirs; nothing of ours was trained on COCO)")
+            out.print(f"paper: {row.metric} (theirs; nothing of ours was trained on that)")
+        if row.frames:
+            out.print(f"counts are of one clip of {row.frames} frames", style="dim")
         if row.per:
             out.print(f"counts are of one image with {row.per}", style="dim")
         if row.source:
@@ -118,7 +120,7 @@ def _print(network: _Network, scores: Scores | None) -> None:
             out.print(f"why: {row.reason}", style="dim")
     paper = _named(network)
     if paper and not same and paper[0].source:
-        out.print(f"source: {paper[0].source}, of {paper[0].resolution} px and {paper[0].classes} classes", style="dim")
+        out.print(f"source: {paper[0].source}, of {paper[0].px} px and {paper[0].classes} classes", style="dim")
     if paper and paper[0].family == "efficientnet":
         out.print(
             "The released sizes are the authors' table, not the compound formula with a whole phi: "

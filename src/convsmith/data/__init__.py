@@ -9,6 +9,7 @@
 | `how`       | what is said of points in pictures beside the name of the data    |
 | `oddities`  | what is told of images: all but black, there twice                |
 | `readers`   | what can be named: folders, arrays, known sets                    |
+| `moving`    | moving digits that are drawn                                      |
 | `quad`      | walking animals that are drawn                                    |
 | `images`    | `ImageData`: what loading makes of it                             |
 | `split`     | inputs and targets of one part                                    |
@@ -16,11 +17,15 @@
 | `targets`   | what should come out, behind another                              |
 | `moves`     | where the network's pixels lie in the picture                     |
 | `pictures`  | decoding, and finding what cannot be decoded                      |
+| `films`     | films, frame by frame                                             |
+| `reels`     | where each frame of a film lies in its file                       |
+| `spans`     | which frames of a film make a clip                                |
 | `resize`    | resizing                                                          |
 | `cache`     | images decoded once, and mapped by all processes that train       |
 | `sample`    | random numbers by address                                         |
 | `augment`   | what may happen to a training image                               |
 | `given`     | images as a user hands them over: paths, globs, pictures, arrays  |
+| `showing`   | how an image is shown to a network                                |
 | `batches`   | streams of batches that can start anywhere                        |
 | `normalise` | bytes to floats on the device                                     |
 | `transform` | one image as a network is shown it                                |
@@ -31,11 +36,12 @@ from .cache import Cache
 from .dividing import divided, folded
 from .found import NAMES
 from .images import ImageData, Skipped
-from .inputs import Arrays, Boxed, Cached, Corrupted, Encoded, Files, Inputs, Items, Joined, MapStyle
+from .inputs import Arrays, Boxed, Cached, Corrupted, Encoded, Files, Films, Inputs, Items, Joined, MapStyle
 from .load import load_data
 from .moves import Move
 from .normalise import Normalise
 from .scored import NotDivided, ToScore, load_to_score
+from .spans import Span, Views, span_of
 from .split import Split
 from .targets import Answers, Body, Instances, Joints, Labels, ManyLabels, Objects, Points, Targets, Truth
 from .transform import Transform
@@ -52,6 +58,7 @@ __all__ = [
     "Corrupted",
     "Encoded",
     "Files",
+    "Films",
     "ImageData",
     "Inputs",
     "Instances",
@@ -67,11 +74,13 @@ __all__ = [
     "Objects",
     "Points",
     "Skipped",
+    "Span",
     "Split",
     "Targets",
     "ToScore",
     "Transform",
     "Truth",
+    "Views",
     "check_channels",
     "divided",
     "eval_batches",
@@ -80,6 +89,7 @@ __all__ = [
     "least_side",
     "load_data",
     "load_to_score",
+    "span_of",
     "steps_per_epoch",
     "train_batches",
 ]

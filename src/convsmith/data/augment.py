@@ -34,11 +34,13 @@ from .jittered import Jitter
 from .moves import Move
 from .operations import brightened, contrasted, operated, saturated
 
-__all__ = ["DRAWS", "altered", "box", "followed", "jitter", "moved"]
+__all__ = ["BEGINS", "DRAWS", "altered", "box", "followed", "jitter", "moved"]
 
 # How many numbers one image may use: 0-3 crop, 4 mirror, 5 erase or not, 6-9 where, 10 the noise, from 11 the policy.
 _POLICY = 11
 DRAWS = _POLICY + 3 * MOST_LAYERS
+# Of films one more: where the clip begins.
+BEGINS = DRAWS
 
 # Pixels that a level translates by, on the side that a policy's `pixels_at` names.
 _RAND_REACH, _AUTO_REACH = 10.0, 25.0
@@ -68,7 +70,8 @@ def box(
 
 
 def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
-    """The batch, uint8 (n, channels, height, width), changed in place; `draws` is (n, DRAWS).
+    """The batch, uint8 (n, channels, height, width), changed in place; `draws` is (n, DRAWS) or wider. All frames of a clip,
+    (n, channels, frames, height, width), are changed alike.
 
     First the mirror, then the policy, then the eraser. What `jitter` has made of pictures is mirrored already.
     """
@@ -77,8 +80,9 @@ def altered(augment: Augment, images: Tensor, draws: np.ndarray) -> Tensor:
             images[i] = images[i].flip(-1)
     if not isinstance(augment.policy, Untouched | JitterAugment):
         for image, own in zip(images, draws, strict=True):
-            pixels = image.permute(1, 2, 0).numpy()
-            pixels[...] = followed(augment.policy, pixels, own[_POLICY:])
+            for frame in image.unbind(1) if image.ndim == 4 else (image,):
+                pixels = frame.permute(1, 2, 0).numpy()
+                pixels[...] = followed(augment.policy, pixels, own[_POLICY:DRAWS])
     for i in np.flatnonzero(draws[:, 5] < augment.erase):
         _erase(images[i], draws[i, 6:])
     return images
@@ -153,7 +157,7 @@ def _chosen(policy: Policy, draws: np.ndarray, height: int, width: int) -> Itera
 
 
 def _erase(image: Tensor, draws: np.ndarray) -> None:
-    channels, height, width = image.shape
+    channels, height, width = image.shape[0], *image.shape[-2:]
     area = height * width * _between(_ERASED_AREA, draws[0])
     ratio = math.exp(_between((math.log(_ERASED_RATIO[0]), math.log(_ERASED_RATIO[1])), draws[1]))
     h = min(height, max(1, round(math.sqrt(area / ratio))))
@@ -161,7 +165,7 @@ def _erase(image: Tensor, draws: np.ndarray) -> None:
     top, left = int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1))
     generator = torch.Generator().manual_seed(int(draws[4] * 2**53))
     noise = torch.randint(0, 256, (channels, h, w), dtype=torch.uint8, generator=generator)
-    image[:, top : top + h, left : left + w] = noise
+    image[..., top : top + h, left : left + w] = noise if image.ndim == 3 else noise[:, None]
 
 
 def _between(range_: tuple[float, float], draw: float) -> float:

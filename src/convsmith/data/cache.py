@@ -6,6 +6,8 @@ Three files, named after the data, the side and the place that the images come f
     NAME-256px-PLACE-KEY.u8      the pixels, uint8, one image (height, width, channels) after another, and nothing else
     NAME-256px-PLACE.lock        whose lock is held by the process that builds
 
+Of a film all frames are held, one below the other, as one image; a film that is very long is left in its file.
+
 KEY is a hash of what the images are: the paths, sizes and times of files, the bytes of those in an `.npz`. So a name never
 stands for other pixels, and whoever has mapped the old ones keeps them while new ones are made. The index is renamed into
 its place last: what it names is whole.
@@ -31,9 +33,9 @@ from ..errors import DataError
 from ..files import unfinished
 from ..locks import locked
 from ..watcher import Watcher
-from .inputs import Cached, Encoded, Files, Inputs, Joined, Pixels
+from .inputs import Cached, CachedFilms, Encoded, Files, Films, Inputs, Joined, Pixels
 from .pictures import decoded, unwarned
-from .resize import shortened
+from .resize import covering, resized, shortened
 
 __all__ = ["CHECKED_BYTES", "Cache"]
 
@@ -43,6 +45,8 @@ CHECKED_BYTES = 4 * 2**30
 _VERSION = 2  # since which what is transparent lies on white
 _BLOCK = 16 * 2**20
 _CHUNK = 8  # images that a thread decodes before it hands them over
+_FRAMES = 64  # of a film that are decoded at a time
+_LONGEST = 2**27  # bytes of a film that is held: a minute or two, since it is whole in memory while it is written
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +186,7 @@ class Cache:
         missing = sum(0 in shape for shape in shapes)
         self.tell(
             f"the cache {self._index} holds {len(images) - missing} images at {self.side} px, {size / 1e6:,.0f} MB"
-            + (f"; {missing} could not be read" if missing else "")
+            + (f"; {missing} could not be read, or are too long" if missing else "")
         )
 
     def _sweep(self, start: str, end: str, *, but: str = "") -> None:
@@ -198,7 +202,7 @@ class _Image(NamedTuple):
     """What a cache holds one of; `mark` says what it is made of."""
 
     mark: str
-    inputs: Files | Encoded
+    inputs: Files | Encoded | Films
     i: int
 
 
@@ -208,21 +212,21 @@ def _images(several: Iterable[Inputs]) -> list[_Image]:
     return sorted((_Image(_mark(leaf, i), leaf, i) for leaf, i in found.values()), key=lambda image: image.mark)
 
 
-def _leaves(several: Iterable[Inputs]) -> Iterator[Files | Encoded]:
+def _leaves(several: Iterable[Inputs]) -> Iterator[Files | Encoded | Films]:
     for inputs in several:
         match inputs:
-            case Files() | Encoded():
+            case Files() | Encoded() | Films():
                 yield inputs
             case Joined(parts=parts):
                 yield from _leaves(parts)
 
 
-def _address(inputs: Files | Encoded, i: int) -> Hashable:
+def _address(inputs: Files | Encoded | Films, i: int) -> Hashable:
     """Where an image lies: the same for the same image of another part of the same data."""
-    return inputs.paths[i] if isinstance(inputs, Files) else (id(inputs.joined), int(inputs.start[i]))
+    return inputs.paths[i] if isinstance(inputs, Files | Films) else (id(inputs.joined), int(inputs.start[i]))
 
 
-def _mark(inputs: Files | Encoded, i: int) -> str:
+def _mark(inputs: Files | Encoded | Films, i: int) -> str:
     if isinstance(inputs, Encoded):
         return hashlib.sha256(inputs.bytes_of(i)).hexdigest()
     try:
@@ -230,13 +234,16 @@ def _mark(inputs: Files | Encoded, i: int) -> str:
     except OSError:
         return inputs.paths[i]
     mark = f"{inputs.paths[i]}\0{found.st_size}\0{found.st_mtime_ns}"
-    return mark if inputs.is_upright(i) else f"{mark}\0stored"
+    return mark if isinstance(inputs, Films) or inputs.is_upright(i) else f"{mark}\0stored"
 
 
 def _over(inputs: Inputs, pixels: Pixels, number: dict[Hashable, int], least: int) -> Inputs:
     match inputs:
         case Joined(parts=parts):
             return replace(inputs, parts=tuple(_over(part, pixels, number, least) for part in parts))
+        case Films():
+            at = np.array([number.get(_address(inputs, i), -1) for i in range(len(inputs))], np.int64)
+            return CachedFilms(inputs, pixels, at)
         case Files() | Encoded():
             at = np.array([number.get(_address(inputs, i), -1) for i in range(len(inputs))], np.int64)
             return Cached(inputs, pixels, at, least)
@@ -250,6 +257,8 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
     def one(image: _Image) -> np.ndarray:
         try:
             own = image.inputs
+            if isinstance(own, Films):
+                return _film(own, image.i, side)
             source = own.paths[image.i] if isinstance(own, Files) else own.bytes_of(image.i)
             upright = isinstance(own, Encoded) or own.is_upright(image.i)
             pixels = decoded(source, channels=0, least=_least(side), upright=upright)
@@ -260,15 +269,17 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
         small = shortened(torch.from_numpy(pixels)[None].permute(0, 3, 1, 2), side)
         return small[0].permute(1, 2, 0).numpy()
 
+    chunk_of = 1 if any(isinstance(image.inputs, Films) for image in images) else _CHUNK
+
     def chunk(first: int) -> list[np.ndarray]:
-        return [one(image) for image in images[first : first + _CHUNK]]
+        return [one(image) for image in images[first : first + chunk_of]]
 
     threads = min(8, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads)
     coming: deque[Future[list[np.ndarray]]] = deque()
     try:
         with unwarned():
-            for first in range(0, len(images), _CHUNK):
+            for first in range(0, len(images), chunk_of):
                 coming.append(pool.submit(chunk, first))
                 if len(coming) > 2 * threads:
                     yield from coming.popleft().result()
@@ -276,6 +287,20 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
                 yield from coming.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _film(films: Films, i: int, side: int) -> np.ndarray:
+    """All frames of a film, each small enough, one below the other."""
+    n, (height, width) = films.frames(i), films.size(i)
+    rows, columns = covering((side, side), height, width) if min(height, width) > side else (height, width)
+    if n * rows * columns * 3 > _LONGEST:
+        return np.zeros((0, 0, 0), np.uint8)
+    every = np.empty((n, rows, columns, 3), np.uint8)
+    for first in range(0, n, _FRAMES):
+        numbers = np.arange(first, min(n, first + _FRAMES))
+        frames = torch.from_numpy(films.reels[i].read(films.paths[i], numbers)).permute(0, 3, 1, 2)
+        every[numbers] = resized(frames, rows, columns).permute(0, 2, 3, 1).numpy()
+    return every.reshape(n * rows, columns, 3)
 
 
 def _least(side: int) -> int:

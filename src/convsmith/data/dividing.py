@@ -47,11 +47,18 @@ def set_aside(
     Images that belong to somebody are divided by whom, where these are two or more, unless `divide` says by frame: frames
     of one video resemble each other, and a score on the neighbours of what was trained on says nothing of another animal.
 
+    Clips that were cut out of one film are divided by film for the same reason.
+
     Raises:
-        DataError: more folds than individuals, or than images.
+        DataError: more folds than individuals, or than images; or all clips of a class are of one film.
     """
     drawn = f"drawn at random with seed {seed}"
     who = len(set(split.groups))
+    if who and not split.targets.moved and divide != BY_FRAME:
+        parts = max(2, round(1 / share)) if fold is None else fold[1]
+        train, val = _by_film(split, 0 if fold is None else fold[0], parts, seed)
+        part = "" if fold is None else f", part {fold[0] + 1} of {fold[1]}"
+        return train, val, f"by film{part}: {len(set(val.groups))} of {who}, of which no clip is trained on, {drawn}"
     if who > 1 and divide != BY_FRAME:
         train, val = _by_group(split, share, fold, seed)
         said = ", ".join(sorted(set(val.groups))[:4]) + (" and others" if len(set(val.groups)) > 4 else "")
@@ -67,6 +74,31 @@ def set_aside(
         return train, val, f"{whole} of each class, {drawn}"
     known = "there is one individual, so " if who == 1 and divide != BY_FRAME else ""
     return train, val, f"{known}by frame: {whole} of them, {drawn}; frames of one video resemble each other"
+
+
+def _by_film(split: Split, at: int, parts: int, seed: int) -> tuple[Split, Split]:
+    """Parts that have no film in common, the second being number `at` of so many, among which each class is dealt as evenly as
+    its films allow. Of a class with one film alone, that is in part 1."""
+    names, film = np.unique(np.array(split.groups), return_inverse=True)
+    strata = split.targets.strata()
+    stratum = np.zeros(len(split), np.int64)
+    for number, members in enumerate(strata):
+        stratum[members] = number
+    dealt, part = np.zeros((parts, len(strata)), np.int64), np.zeros(len(names), np.int64)
+    preferred = [1, 0, *range(2, parts)]
+    for one in np.random.default_rng((seed, len(names))).permutation(len(names)):
+        own = np.bincount(stratum[film == one], minlength=len(strata))
+        part[one] = min(preferred, key=lambda number: dealt[number, own.argmax()])
+        dealt[part[one]] += own
+    aside = part[film] == at
+    alone = [number for number, members in enumerate(strata) if len(members) and aside[members].all()]
+    if alone:
+        first = split.groups[int(strata[alone[0]][0])]
+        raise DataError(
+            f"all clips of class {alone[0]} (counted from 0) are of one film, {first}, and it cannot be both trained on and "
+            "validated on: --divide frame divides by clip"
+        )
+    return split.take(np.flatnonzero(~aside)), split.take(np.flatnonzero(aside))
 
 
 def _by_group(split: Split, share: float, fold: tuple[int, int] | None, seed: int) -> tuple[Split, Split]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from ..errors import DataError, UserError
 from ..files import whole
 from ..firstbytes import HEAD, disguise
 
-__all__ = ["FILMS", "Film", "is_film", "writing"]
+__all__ = ["FILMS", "Film", "is_film", "opened", "tells_times", "upright", "writing"]
+
+_TICK = 1e-6  # seconds, which no two frames are nearer to each other
 
 FILMS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 
@@ -54,7 +57,7 @@ class Film:
     def __post_init__(self) -> None:
         if not self.path.is_file():
             raise DataError(f"there is no film {self.path}")
-        with self._opened() as (container, stream):
+        with opened(self.path) as (container, stream):
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
             self.frames = stream.frames or int((container.duration or 0) / 1e6 * self.rate)
         first = next(iter(self), None)
@@ -64,12 +67,34 @@ class Film:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Each frame as uint8 (height, width, 3), RGB. A file that is cut off gives what can be read, and says so in `lost`."""
+        for image, _ in self.timed():
+            yield image
+
+    def even(self, rate: Fraction) -> Iterator[np.ndarray]:
+        """Frames at `rate`, all as long as one another: each is the one that is shown nearest to its time. Of a film that has this
+        rate, its own."""
+        step = 1 / float(rate)
+        kept: tuple[np.ndarray, float] | None = None
+        given, first = 0, 0.0
+        for image, at in self.timed():
+            if kept is None:
+                first = at
+            else:
+                while first + given * step < (kept[1] + at) / 2:
+                    yield kept[0]
+                    given += 1
+            kept = image, at
+        if kept is not None and first + given * step < kept[1] + step / 2:
+            yield kept[0]
+
+    def timed(self) -> Iterator[tuple[np.ndarray, float]]:
+        """Each frame, and when it is shown, in seconds; in a file that does not say so, by its number and the rate."""
         self.lost = ""
-        with self._opened() as (container, stream):
+        with opened(self.path) as (container, stream):
             stream.thread_type = (
                 "AUTO"  # PyAV's log stays off, as it is: read by threads, it may wait for itself for ever
             )
-            frames = container.decode(stream)
+            frames, number, before, told = container.decode(stream), 0, -math.inf, tells_times(container)
             while True:
                 try:
                     frame = next(frames, None)
@@ -78,24 +103,43 @@ class Film:
                     return
                 if frame is None:
                     return
-                image: np.ndarray = frame.to_ndarray(format="rgb24")
-                yield np.rot90(image, frame.rotation // 90) if frame.rotation else image
+                at = frame.time if told and frame.time is not None else number / float(self.rate)
+                at = max(at, before + _TICK)
+                yield upright(frame), at
+                number, before = number + 1, at
 
-    @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, Any]]:
-        av = _av()
-        try:
-            container = av.open(str(self.path), "r")
-        except (av.FFmpegError, OSError) as error:
-            with self.path.open("rb") as file:
-                what = disguise(file.read(HEAD), "video")
-            raise DataError(
-                f"{self.path} is no film that can be read{f', but {what}' if what else f': {error.strerror}'}"
-            ) from None
-        with container:
-            if not container.streams.video:
-                raise DataError(f"{self.path} has sound only, and no pictures")
-            yield container, container.streams.video[0]
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """PyAV's container of a film, and its first stream of pictures.
+
+    Raises:
+        DataError: not a film, or one without pictures.
+    """
+    av = _av()
+    try:
+        container = av.open(str(path), "r")
+    except (av.FFmpegError, OSError) as error:
+        with path.open("rb") as file:
+            what = disguise(file.read(HEAD), "video")
+        raise DataError(
+            f"{path} is no film that can be read{f', but {what}' if what else f': {error.strerror}'}"
+        ) from None
+    with container:
+        if not container.streams.video:
+            raise DataError(f"{path} has sound only, and no pictures")
+        yield container, container.streams.video[0]
+
+
+def tells_times(container: Any) -> bool:
+    """Whether the file says when a frame is shown: an .avi numbers its packets, in the order they are decoded in."""
+    return "avi" not in container.format.name.split(",")
+
+
+def upright(frame: Any) -> np.ndarray:
+    """A decoded frame as uint8 (height, width, 3), RGB, turned as the camera says."""
+    image: np.ndarray = frame.to_ndarray(format="rgb24")
+    return np.rot90(image, frame.rotation // 90) if frame.rotation else image
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 from ..errors import DataError, nearest
 from .how import How
 from .inputs.items import name_of
+from .readers.clips.folder import holds_films, read_films
+from .readers.clips.moving import MOVING_DIGITS, read_moving
 from .readers.dataset import Own, own_data, parts_of, read_dataset
 from .readers.folder import read_folder
 from .readers.named import TORCHVISION_SETS, read_digits, read_torchvision
@@ -26,7 +28,7 @@ from .readers.table import read_table
 
 __all__ = ["NAMES", "Found", "existing", "find", "is_table", "read_objects_or_points"]
 
-NAMES = ("digits", DIGIT_SCENES, *QUADS, *TORCHVISION_SETS)
+NAMES = ("digits", DIGIT_SCENES, MOVING_DIGITS, *QUADS, *TORCHVISION_SETS)
 
 
 USUAL = How()  # nothing is said
@@ -68,7 +70,8 @@ def find(
         how.refuse_of_objects(DIGIT_SCENES)
         how.refuse_category(DIGIT_SCENES)
         return Found(DIGIT_SCENES, read_scenes(), mirror=False)
-    if isinstance(what, str | Path) and what != "digits" and what not in TORCHVISION_SETS:
+    named = ("digits", MOVING_DIGITS)
+    if isinstance(what, str | Path) and what not in named and what not in TORCHVISION_SETS:
         path = existing(what)
         name = path.resolve().name if path.is_dir() else path.stem
         if (parts := _objects_or_points(path, how)) is not None:
@@ -78,11 +81,13 @@ def find(
         return _find_own(what, progress, tuple(known))
     if what == "digits":
         return Found("digits", {WHOLE: read_digits}, mirror=False)
+    if what == MOVING_DIGITS:
+        return Found(MOVING_DIGITS, read_moving(), mirror=False)
     if isinstance(what, str) and what in TORCHVISION_SETS:
         return Found(what, read_torchvision(what, root, download))
     path = existing(what)
     if path.is_dir():
-        return Found(path.resolve().name, read_folder(path, known))
+        return Found(path.resolve().name, read_folder(path, known, read_films if holds_films(path) else None))
     return Found(path.stem, read_table(path) if is_table(path) else read_npz(path))
 
 

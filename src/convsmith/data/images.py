@@ -69,6 +69,11 @@ class ImageData:
     sides: tuple[int, int] | None = None
 
     @property
+    def filmed(self) -> bool:
+        """Whether they are films."""
+        return self.train.inputs.filmed
+
+    @property
     def counts(self) -> np.ndarray:
         """How many images of each class there are, int64 ⟨2, classes⟩: to train on, and to validate on."""
         return np.stack([part.targets.counts(len(self.classes)) for part in (self.train, self.val)])

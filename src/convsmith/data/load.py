@@ -17,16 +17,18 @@ from .dividing import set_aside
 from .found import Found, existing, find, is_table, read_objects_or_points
 from .how import How
 from .images import ImageData, Skipped, roots_of
-from .inputs import Arrays, Boxed, Encoded, Files, Items
-from .oddities import copies, dim
+from .inputs import Arrays, Boxed, Encoded, Files, Films, Items
+from .oddities import brief, copies, dim
 from .pictures import examined
 from .quad.drawn import Quads
+from .readers.clips.folder import holds_films, read_films
 from .readers.dataset import Own
 from .readers.folder import read_classes
 from .readers.names import renumbered
 from .readers.npz import read_npz
 from .readers.parts import WHOLE, Part
 from .readers.table import read_table
+from .reels import Reel, reel_of
 from .split import Split
 
 __all__ = ["load_data", "readable"]
@@ -146,7 +148,7 @@ def _undivided(path: Path, how: How) -> Part:
     if (read := read_objects_or_points(path, how)) is not None:
         return read()
     if path.is_dir():
-        return read_classes(path)
+        return (read_films if holds_films(path) else read_classes)(path)
     parts = read_table(path) if is_table(path) else read_npz(path)
     names = ("val", "test", "train", WHOLE) if is_table(path) else ("train", "val", "test", WHOLE)
     return next(parts[name] for name in names if name in parts)()
@@ -176,6 +178,8 @@ def readable(
             paths, source = (), encoded.bytes_of
         case Boxed(inputs=Files(paths=whole_paths)):
             paths, source = whole_paths, whole_paths.__getitem__
+        case Films():
+            return _looked_at(split, progress)
         case Quads():
             return _drawn(split, progress), (), ()
         case Items():  # each was looked at when its label was read
@@ -209,6 +213,34 @@ def readable(
     return split, skipped, odd
 
 
+def _looked_at(split: Split, progress: Callable[[int], None]) -> tuple[Split, tuple[Skipped, ...], tuple[str, ...]]:
+    """The films that can be read, with what is known of their frames; the others; and what is odd."""
+    films = split.inputs
+    assert isinstance(films, Films)
+
+    def reel(path: str) -> Reel | str:
+        try:
+            return reel_of(path)
+        except DataError as error:
+            return str(error)
+
+    found: list[Reel | str] = []
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for one in pool.map(reel, films.paths):
+            found.append(one)
+            progress(len(found))
+    skipped = tuple(Skipped(path, why) for path, why in zip(films.paths, found, strict=True) if isinstance(why, str))
+    good = np.array([i for i, one in enumerate(found) if isinstance(one, Reel)], np.int64)
+    reels = tuple(one for one in found if isinstance(one, Reel))
+    uneven = [film for film, one in zip(good.tolist(), reels, strict=True) if one.uneven]
+    said = (
+        f"frames of {plural(len(uneven), 'film')} are not equally long, {brief(films.paths[uneven[0]])} first: clips of these are "
+        "taken as if they were, at the mean rate"
+    ) if uneven else ""  # fmt: skip
+    left = split.take(good)
+    return replace(left, inputs=Films(tuple(films.paths[i] for i in good), reels)), skipped, (said,) if said else ()
+
+
 def _drawn(split: Split, progress: Callable[[int], None]) -> Split:
     """The split with pictures that were drawn, once."""
     pictures = np.empty((len(split), *split.inputs.size(0), 3), np.uint8)
@@ -221,10 +253,11 @@ def _drawn(split: Split, progress: Callable[[int], None]) -> Split:
 
 def _sound(split: Split, names: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> tuple[str, ...]:
     """The names of the classes, once there is enough to train on."""
+    what = "film" if split.inputs.filmed else "image"
     lost = f" ({len(skipped)} unreadable, the first {skipped[0].path}: {skipped[0].why})" if skipped else ""
     if len(split) == 0:
-        raise DataError(f"{where} has no images{lost}")
-    return split.targets.sound(names, where, lost)
+        raise DataError(f"{where} has no {what}s{lost}")
+    return split.targets.sound(names, where, lost, what)
 
 
 def _check_validation(split: Split, classes: tuple[str, ...], where: str, skipped: tuple[Skipped, ...]) -> None:

@@ -9,7 +9,8 @@ __all__ = ["Normalise"]
 
 
 class Normalise(nn.Module):
-    """uint8 images in, (x / 255 - mean) / std out: float32, channels last, on the device this module is on.
+    """uint8 images in, (x / 255 - mean) / std out: float32, channels last, on the device this module is on. So are clips
+    ⟨N,C,T,H,W⟩, whose frames stand one below the other while it is done.
 
     `mean` and `std` are per channel, on the scale from 0 to 1. Bytes cross to the device, which is a quarter of the
     traffic, and are turned there into floats by one multiplication and one addition.
@@ -28,6 +29,9 @@ class Normalise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         images = images.to(self.scale.device, non_blocking=True)
+        if images.ndim == 5:
+            tall: Tensor = self(images.flatten(2, 3))
+            return tall.unflatten(2, images.shape[2:4])
         n, channels, height, width = images.shape
         # Whole rows of pixels against a row of constants: a loop over three channels would not vectorise (4x slower).
         rows = images.permute(0, 2, 3, 1).reshape(n, height, width * channels).float()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..units import plural
-from .inputs import Arrays, Encoded, Files, Inputs
+from .inputs import Arrays, Encoded, Files, Films, Inputs
 from .pictures import DIM
 from .split import Split
 from .targets import Labels
@@ -99,7 +99,7 @@ def _name(inputs: Inputs, i: int, part: str) -> str:
 def _sources(inputs: Inputs) -> list[_Source] | None:
     """What each image is made of; None where it would have to be decoded to be known."""
     match inputs:
-        case Files(paths=paths) | Arrays(paths=(_, *_) as paths):
+        case Files(paths=paths) | Films(paths=paths) | Arrays(paths=(_, *_) as paths):
             return list(paths)
         case Arrays(images=images):
             return list(images)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ..arch import Image
 from ..errors import DataError
-from .batches import shown
 from .given import Given, read, unpacked
 from .normalise import Normalise
 from .pictures import why
+from .showing import shown
 
 __all__ = ["Transform"]
 

@@ -9,6 +9,7 @@
 | `poses`     | the pictures whose points are farthest off, small enough for a page      |
 | `detections` | `Detected`: COCO's twelve numbers of boxes and masks, kinds of mistakes   |
 | `coco`, `matching`, `error_kinds`, `scenes` | what `detections` is made of            |
+| `views`     | `OverViews`: several views of one input, answered as one                 |
 | `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
@@ -17,11 +18,13 @@ from .intervals import across, bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
 from .top1 import Top1
+from .views import OverViews
 
 __all__ = [
     "Batch",
     "Detected",
     "Meter",
+    "OverViews",
     "PointErrors",
     "Top1",
     "across",

@@ -20,6 +20,8 @@ from .intervals import wilson
 
 __all__ = ["Top1"]
 
+_FRAMES = 4  # of a clip that is shown
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Mistake:
@@ -130,13 +132,21 @@ def _surest_first(mistake: _Mistake) -> tuple[float, int]:
     return -mistake.confidence, mistake.index
 
 
-def _thumbnail(pixels: Tensor) -> str:
-    """A PNG data URI of 32 to 64 pixels a side."""
+def _spread(clip: Tensor, most: int) -> list[Tensor]:
+    """Frames of a clip ⟨C,T,H,W⟩, spread evenly from the first to the last."""
+    n = clip.shape[1]
+    return [clip[:, round(k * (n - 1) / max(1, most - 1))] for k in range(min(most, n))]
+
+
+def _thumbnail(pixels: Tensor, most: int = 64) -> str:
+    """A PNG data URI of 32 to 64 pixels a side; of a clip, of four of its frames side by side."""
+    if pixels.ndim == 4:
+        return _thumbnail(torch.cat(_spread(pixels, _FRAMES), 2), 64 * _FRAMES)
     array = pixels.cpu().permute(1, 2, 0).numpy()
     picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
     side = max(picture.size)
-    if side > 64:
-        picture.thumbnail((64, 64))
+    if side > most:
+        picture.thumbnail((most, most))
     elif side < 32:
         times = -(-32 // side)
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)

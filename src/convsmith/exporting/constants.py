@@ -43,7 +43,7 @@ def _fold(block: Residual, branch: nn.Sequential) -> None:
     children = list(branch)
     readers = [_conv(children[0])] if children else []
     if block.skip is not None and not isinstance(block.skip, nn.Identity):
-        readers += [module for module in block.skip.modules() if isinstance(module, nn.Conv2d)] or [None]
+        readers += [module for module in block.skip.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)] or [None]
     if isinstance(block.pre, Gained) and readers and all(reader is not None for reader in readers):
         factor, block.pre.gain = block.pre.gain, 1.0
         for reader in readers:
@@ -56,7 +56,7 @@ def _fold(block: Residual, branch: nn.Sequential) -> None:
                 reader.weight.mul_(gained.gain)
                 gained.gain = 1.0
     last = children[-1] if children else None
-    if isinstance(last, nn.Conv2d) and block.skip is not None:
+    if isinstance(last, nn.Conv2d | nn.Conv3d) and block.skip is not None:
         factor = block.alpha * (1.0 if block.gain is None else float(block.gain))
         last.weight.mul_(factor)
         if last.bias is not None:
@@ -64,10 +64,10 @@ def _fold(block: Residual, branch: nn.Sequential) -> None:
         block.alpha, block.gain = 1.0, None
 
 
-def _conv(module: nn.Module) -> nn.Conv2d | None:
+def _conv(module: nn.Module) -> nn.Conv2d | nn.Conv3d | None:
     """The convolution that reads what enters a module first."""
     inner = module.conv if isinstance(module, ConvNorm) else module
-    return inner if isinstance(inner, nn.Conv2d) else None
+    return inner if isinstance(inner, nn.Conv2d | nn.Conv3d) else None
 
 
 def _last_gains(module: nn.Module) -> Iterator[Gained]:

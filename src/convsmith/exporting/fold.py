@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..layers import ScaledWSConv2d
+from ..layers import BatchNorm2d, ScaledWSConv2d, ScaledWSConv3d
 
 __all__ = ["after", "fold_batch_norm", "fold_filters", "foldable", "normed_convs"]
 
@@ -54,17 +54,18 @@ def fold_filters(model: nn.Module) -> nn.Module:
     """An eval-mode copy of `model` whose standardised convolutions are plain ones that hold the filters as they stand."""
     plain = copy.deepcopy(model).eval()
     for name, module in list(plain.named_modules()):
-        if isinstance(module, ScaledWSConv2d):
+        if isinstance(module, ScaledWSConv2d | ScaledWSConv3d):
             plain.set_submodule(name, module.plain().eval().requires_grad_(False))
     return plain
 
 
 @dataclass
 class _Output:
-    """What a convolution put out: made with which weight, read how often, and normalised by which running mean."""
+    """What a convolution put out: made with which weight, read how often, and normalised by which running mean. Other views
+    of the same numbers, such as a clip's frames in one row, are it, too."""
 
-    tensor: torch.Tensor  # kept alive, so that no later tensor takes its identity
-    weight: int
+    tensors: list[torch.Tensor]  # kept alive, so that no later tensor takes their identity
+    weight: tuple[int, int]
     reads: int = 0
     mean: int | None = None
 
@@ -75,17 +76,22 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.outputs: dict[int, _Output] = {}
-        self.runs: Counter[int] = Counter()  # layers run with a weight or a running mean
+        self.runs: Counter[int | tuple[int, int]] = Counter()  # layers run with a weight or a running mean
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        self.read((args, kwargs))
         out = func(*args, **kwargs)
+        if func.is_view and id(args[0]) in self.outputs and out.numel() == args[0].numel():
+            self.outputs[id(out)] = self.outputs[id(args[0])]
+            self.outputs[id(out)].tensors.append(out)
+            return out
+        self.read((args, kwargs))
         if func is torch.ops.aten.convolution.default:
-            self.outputs[id(out)] = _Output(out, weight=id(args[1]))
-            self.runs[id(args[1])] += 1
+            weight = _whole(args[1])
+            self.outputs[id(out)] = _Output([out], weight)
+            self.runs[weight] += 1
         elif func in _NORMALISE:
             self.runs[id(args[3])] += 1
             if id(args[0]) in self.outputs:
@@ -98,10 +104,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.outputs[id(leaf)].reads += 1
 
 
-def normed_convs(model: nn.Module, input_shape: tuple[int, ...]) -> list[tuple[nn.Conv2d, str, nn.BatchNorm2d]]:
+def normed_convs(
+    model: nn.Module, input_shape: tuple[int, ...]
+) -> list[tuple[nn.Conv2d | nn.Conv3d, str, nn.BatchNorm2d]]:
     """Each convolution that nothing but a batch norm reads, with that norm's name and the norm; `model` is in eval mode."""
     modules = _named_once(model)
-    convs = {id(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d)}
+    convs = {_whole(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d | nn.Conv3d)}
     norms = {id(module.running_mean): (name, module) for name, module in modules if foldable(module)}
     like = next(model.parameters(), torch.zeros(()))
     watch = _Watch()
@@ -110,11 +118,16 @@ def normed_convs(model: nn.Module, input_shape: tuple[int, ...]) -> list[tuple[n
         watch.read(model(like.new_zeros((1, *input_shape))))
     return [
         (convs[output.weight], *norms[output.mean])
-        for output in watch.outputs.values()
+        for output in {id(one): one for one in watch.outputs.values()}.values()
         if output.weight in convs
         and output.mean in norms  # both used as they stand
         and output.reads == watch.runs[output.weight] == watch.runs[output.mean] == 1
     ]
+
+
+def _whole(weight: torch.Tensor) -> tuple[int, int]:
+    """What tells a parameter, however it is viewed, from a part of it and from what is made of it."""
+    return weight.data_ptr(), weight.numel()
 
 
 def _named_once(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -128,7 +141,7 @@ def foldable(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     """Whether this is a batch norm with statistics of its own, torch's or timm's with an activation in it."""
     if not isinstance(module, nn.BatchNorm2d) or module.running_mean is None:
         return False
-    return type(module) is nn.BatchNorm2d or _is_timm_norm_act(module)
+    return type(module) in (nn.BatchNorm2d, BatchNorm2d) or _is_timm_norm_act(module)
 
 
 def _is_timm_norm_act(module: nn.Module) -> bool:

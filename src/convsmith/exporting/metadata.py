@@ -34,6 +34,8 @@ class Metadata:
     Of a network that finds points `classes` are their names, `bones` the pairs of them, as numbers from 0, to draw a line
     between; its points are in pixels of what it was shown. `view` is `middle`, the centre of a picture, or `whole`, a
     picture to its borders.
+
+    Of a network that reads clips, `frames` images of a film are one input, float32 ⟨N,C,frames,H,W⟩, `stride` of its frames apart.
     """
 
     resolution: tuple[int, int]
@@ -47,6 +49,8 @@ class Metadata:
     input: str = NORMALISED
     view: str = "middle"
     bones: tuple[tuple[int, int], ...] = ()
+    frames: int = 0
+    stride: int = 1
     convsmith: str = field(default_factory=lambda: dict(this_machine().packages).get("convsmith", "unknown"))
 
     @property
@@ -60,8 +64,9 @@ class Metadata:
 
 
 def describe(given: Metadata) -> dict[str, str]:
-    """The metadata as an ONNX file holds it: texts by name. `resolution`, `channels`, `mean`, `std`, `outputs` and `classes` are
-    JSON; `classes` is left out where there are no names, `input` where it is normalised."""
+    """The metadata as an ONNX file holds it: texts by name. `resolution`, `channels`, `mean`, `std`, `outputs`, `classes`, `frames`
+    and `stride` are JSON; the last two are of clips alone. `classes` is left out where there are no names, `input` where it is
+    normalised."""
     told = {
         "convsmith": given.convsmith,
         "task": given.task,
@@ -75,6 +80,7 @@ def describe(given: Metadata) -> dict[str, str]:
     }
     told |= {"input": given.input} if given.raw else {}
     told |= {"view": given.view} if given.view != "middle" else {}
+    told |= {"frames": json.dumps(given.frames), "stride": json.dumps(given.stride)} if given.frames else {}
     told |= {"bones": json.dumps(given.bones)} if given.bones else {}
     return told | ({"classes": json.dumps(given.classes, ensure_ascii=False)} if given.classes else {})
 
@@ -123,10 +129,13 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         )
         bones = tuple((int(one), int(other)) for one, other in json.loads(told.get("bones", "[]")))
         channels = int(json.loads(told["channels"]))
+        frames, stride = int(json.loads(told.get("frames", "0"))), int(json.loads(told.get("stride", "1")))
     except (ValueError, TypeError) as error:
         raise UserError(f"the metadata of {source} is damaged: {error}") from None
     if not len(mean) == len(std) == channels or min(height, width) < 1 or not min(std, default=0.0) > 0:
         raise UserError(f"the metadata of {source} is damaged: {channels} channels, mean {mean}, std {std}")
+    if frames < 0 or stride < 1:
+        raise UserError(f"the metadata of {source} is damaged: clips of {frames} frames, {stride} apart")
     return Metadata(
         resolution=(height, width),
         mean=mean,
@@ -139,5 +148,7 @@ def _read(told: Mapping[str, str], source: str) -> Metadata:
         input=taken,
         view=view,
         bones=bones,
+        frames=frames,
+        stride=stride,
         convsmith=told.get("convsmith", ""),
     )

@@ -20,6 +20,7 @@ from . import (
     mobilenetv2,
     nf_regnet,
     nf_resnet,
+    r3d,
     resnet,
     resnet_rs,
     resnetv2,
@@ -47,9 +48,10 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "evonorm": evonorm.members,
     "spinenet": spinenet.members,
     "mask_rcnn": mask_rcnn.members,
+    "r3d": r3d.members,
 }
 # What a family's networks are for, where that is not to classify.
-TASKS = {"mask_rcnn": "detect"}
+TASKS = {"mask_rcnn": "detect", "r3d": "video"}
 
 
 @cache
@@ -58,7 +60,8 @@ def _members() -> dict[str, ArchSpec]:
 
 
 def names(task: str | None = None) -> tuple[str, ...]:
-    """Every name that `spec` knows, family by family; of networks for a task, `classify` or `detect`, where it is given.
+    """Every name that `spec` knows, family by family; of networks for a task, `classify`, `detect` or `video` (to
+    classify clips), where it is given.
 
     >>> names("detect")[0]
     'mask_rcnn_spinenet_49s'

@@ -118,7 +118,7 @@ def _subject(
         watcher.note(said)
     shape = target.input_shape(resolution)
     if target.spec is not None and target.run is None and target.live is None:
-        return target.spec.with_resolution(shape[1]), nn.Identity(), target.label, shape
+        return target.spec.with_resolution(shape[-2]), nn.Identity(), target.label, shape
     return None, target.module(), target.label, shape
 
 
@@ -128,4 +128,4 @@ def images_of(model: str | Path, images: ImageData, resolution: int | None = Non
     target = resolve(model)
     chosen = target.spec if target.spec is not None else resolve("resnet50").spec
     assert chosen is not None
-    return samples_of(chosen.with_resolution(target.input_shape(resolution)[1]), images)
+    return samples_of(chosen.with_resolution(target.input_shape(resolution)[-2]), images)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..ambient import undisturbed
-from ..data import NotDivided, Split, load_to_score
+from ..data import NotDivided, Split, Views, load_to_score
+from ..data.batches import ONCE
 from ..data.how import How
 from ..data.readers.dataset import Own, own_data
 from ..data.readers.names import listed
@@ -21,6 +22,7 @@ from ..tasks import targets_for
 from ..units import plural
 from ..watcher import Watcher
 from .feed import score_on, task_of, trained
+from .fitting import told_of_frames
 from .objects import check_results, keep_all, write_results
 from .options import Data, Options, source_of
 from .source import Source, unchanged, unread
@@ -44,6 +46,7 @@ def evaluate(
     device: str | None = None,
     out: str | Path | None = None,
     coco: str | Path | None = None,
+    views: str | Views | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
     """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
@@ -54,7 +57,8 @@ def evaluate(
     numbers and of the classes. `coco` is a .json for all that a detector finds, as one of COCO's results files.
     Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it. `how` says of
     pictures with points how `data` is divided, which distance is a scale and which category is wanted; what it leaves out is
-    as it was of the run's own data, but for the division of other data.
+    as it was of the run's own data, but for the division of other data. `views`, as "10x3", says as how many clips, in how many
+    crops each, a film is looked at, whose probabilities are averaged; one in the middle where it is left out.
 
     Raises:
         DataError: classes that the run does not know, no such part, or nothing to score.
@@ -65,12 +69,29 @@ def evaluate(
     if coco is not None:
         check_results(Path(coco))
     found = part_to_score(run, data, split=split, root=root, download=download, how=how, watcher=watcher)
-    watcher.stage("evaluate", f"{plural(len(found.split), 'image')} of {found.said}")
+    what = "film" if found.split.inputs.filmed else "image"
+    watcher.stage("evaluate", f"{plural(len(found.split), what)} of {found.said}")
+    if run.spec.input.frames and not found.split.inputs.filmed:
+        raise UserError(f"{run.path} reads clips, and {found.said} has images")
+    if said := told_of_frames(run.spec, found.split.inputs):
+        watcher.note(said)
     task, where = task_of(run.config), chosen_device(device)
+    seen = ONCE if views is None else views if isinstance(views, Views) else Views.parse(views)
+    if views is not None and not found.split.inputs.filmed:
+        raise UserError(f"--views looks at a film as several clips, and {found.said} has images")
     meter = task.meter(run.data.classes)
     if coco is not None:
         keep_all(meter, run)
-    scores = score_on(trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots, meter)
+    scores = score_on(
+        trained(run, run.spec), run.spec, found.split, run.data.classes, where, task, found.roots, meter, seen
+    )
+    if len(seen) > 1:
+        said = f"the mean over {plural(seen.clips, 'clip')} of each film, {plural(seen.crops, 'crop')} each"
+        scores = replace(
+            scores,
+            settings=(*scores.settings, ("clips", seen.clips), ("crops", seen.crops)),
+            notes=(*scores.notes, said),
+        )
     if coco is not None:
         write_results(Path(coco), meter, found.split, run.data.classes, watcher)
     if out is not None:

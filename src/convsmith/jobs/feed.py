@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,15 +21,18 @@ from ..data import (
     ImageData,
     Normalise,
     Split,
+    Views,
     eval_batches,
     held,
     least_side,
+    span_of,
     steps_per_epoch,
     train_batches,
 )
+from ..data.batches import HELD_BYTES, ONCE
 from ..data.images import placed
 from ..errors import UserError, first_line
-from ..evals import Meter, evaluate
+from ..evals import Meter, OverViews, evaluate, outputs
 from ..exporting import Metadata
 from ..exporting.metadata import RESIZE, WHOLE
 from ..model import Model, build
@@ -116,19 +120,34 @@ class Feed:
             last_step=last,
             workers=self.workers,
             part=self.part,
+            span=span_of(self.spec.input),
         )
 
 
 def at_once(spec: ArchSpec) -> int:
-    """How many images a network is shown at once where it is evaluated."""
-    return _ALONE if spec.head.alone else EVAL_BATCH
+    """How many images, or clips, a network is shown at once where it is evaluated."""
+    return _ALONE if spec.head.alone else max(1, EVAL_BATCH // max(1, spec.input.frames))
 
 
-def validation_batches(spec: ArchSpec, part: Split) -> Callable[[], Iterator[Batch]]:
+def validation_batches(spec: ArchSpec, part: Split, views: Views = ONCE) -> Callable[[], Iterator[Batch]]:
     """A function that yields the batches of a part to evaluate on, decoded once where they fit in memory."""
-    sides, channels = spec.input.sides, spec.input.channels
+    sides, channels, span = spec.input.sides, spec.input.channels, span_of(spec.input)
     split = held(part, sides=sides, channels=channels)
-    return lambda: eval_batches(split, sides=sides, channels=channels, batch=at_once(spec))
+
+    def batches() -> Iterator[Batch]:
+        return eval_batches(
+            split, sides=sides, channels=channels, batch=max(1, at_once(spec) // len(views)), span=span, views=views
+        )
+
+    if not part.inputs.filmed or len(part) * len(views) * math.prod(spec.input.shape.dims) > HELD_BYTES:
+        return batches
+    kept: list[Batch] = []
+
+    def again() -> Iterator[Batch]:
+        kept.extend(batches() if not kept else ())
+        return iter(kept)
+
+    return again
 
 
 def score_on(
@@ -140,17 +159,25 @@ def score_on(
     task: Task,
     roots: tuple[str, ...] = (),
     meter: Meter | None = None,
+    views: Views = ONCE,
 ) -> Scores:
     """The model's results on a part of some data, whose labels count through `classes`, by the task's meter, or by `meter`.
-    `roots` are the folders that its files lie in."""
-    return evaluate(
-        model.to(where),
-        validation_batches(spec, part)(),
+    `roots` are the folders that its files lie in. Of a film it is the mean over `views` that counts."""
+    prepare, batches, meter = (
+        normaliser(spec, where),
+        validation_batches(spec, part, views)(),
         meter or task.meter(classes),
-        prepare=normaliser(spec, where),
-        device=where,
-        where=lambda i: placed(part.inputs.where(i), roots),
     )
+
+    def place(i: int) -> str | None:
+        return placed(part.inputs.where(i), roots)
+
+    if len(views) == 1:
+        return evaluate(model.to(where), batches, meter, prepare=prepare, device=where, where=place)
+    network = OverViews(model.to(where), prepare, task.activation)
+    for batch, out in outputs(network, batches, prepare=nn.Identity(), device=where):
+        meter.add(out, batch.one_view())
+    return meter.scores("val", place)
 
 
 def trained(run: RunFolder, spec: ArchSpec) -> Model:
@@ -263,6 +290,8 @@ def metadata_of(spec: ArchSpec, classes: Sequence[str] = (), task: Task | None =
         resize=WHOLE if spec.head.whole else RESIZE,
         view="whole" if spec.head.whole else "middle",
         bones=task.bones,
+        frames=image.frames,
+        stride=image.stride,
     )
 
 

@@ -6,12 +6,13 @@ import math
 from dataclasses import replace
 
 from ..arch import ArchSpec, Image
-from ..data import ImageData
+from ..data import ImageData, Inputs, span_of
 from ..errors import UserError
 from ..recipe import Norms, Recipe
 from ..tasks import Task
+from ..units import plural
 
-__all__ = ["fitted_to", "in_aspect", "refuse_norms"]
+__all__ = ["fitted_to", "in_aspect", "refuse_norms", "told_of_frames"]
 
 # Sides are whole multiples of the last map's stride, so that no cell of it lies half outside.
 STEP = 16
@@ -22,7 +23,15 @@ def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | N
 
     `resolution` is the side, or the height of pictures that are shown whole. Without it they are shown as large as the network
     usually is or, where the task has a usual side of its own, as that.
+
+    Raises:
+        UserError: the network reads clips, and the data has images.
     """
+    if spec.input.frames and not images.filmed:
+        raise UserError(
+            f"{spec.name} reads clips of {spec.input.frames} frames, and {images.name} has images, which do not move: give films, "
+            "such as moving-digits, or a network for images"
+        )
     if images.sides is None:
         spec = task.fitted(spec, images.classes)
         return spec if resolution is None else spec.with_resolution(resolution)
@@ -32,6 +41,25 @@ def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | N
     if (step := coarsest(fitted)) <= STEP:
         return fitted
     return task.fitted(replace(spec, input=in_aspect(usual, images.sides, resolution, step)), images.classes)
+
+
+def told_of_frames(spec: ArchSpec, inputs: Inputs) -> str:
+    """What is to be said of how much of each film the network sees; empty where there are no films, or nothing is odd."""
+    if not inputs.filmed:
+        return ""
+    span = span_of(spec.input)
+    if span is None:
+        return (
+            f"{spec.name} reads images, and is shown one frame of each film: any in training, the middle one in evaluation. "
+            f"inflated:{spec.name} reads clips"
+        )
+    short = sum(inputs.frames(i) < span.reach for i in range(len(inputs)))
+    if not short:
+        return ""
+    return (
+        f"{plural(short, 'film')} of {len(inputs):,} {'is' if short == 1 else 'are'} shorter than the {span.reach} frames that "
+        "a clip reaches over: clips of these begin again at the first frame"
+    )
 
 
 def coarsest(spec: ArchSpec) -> int:

@@ -10,7 +10,7 @@ from ..data.readers.dataset import Own, described, own_data
 from ..errors import UserError
 from ..ranges import above, at_least, check_numbers
 from ..recipe import Recipe
-from ..recipes import changed, refuse_changes
+from ..recipes import CLIPS, changed, refuse_changes
 from ..recipes import recipe as named_recipe
 from ..runs import RunFolder
 from ..settings import in_two
@@ -146,9 +146,11 @@ def resolved_recipe(options: Options, usual: str) -> Recipe:
     return changed(base_recipe(options, usual), options.recipe_settings)
 
 
-def usual_recipe(task: Task, options: Options) -> str:
-    """The name of the recipe that a task is trained by where nobody says."""
+def usual_recipe(task: Task, options: Options, *, filmed: bool = False) -> str:
+    """The name of the recipe that a task is trained by where nobody says; of films from nothing it is `clips`."""
     scratch, tuned = task.recipes
+    if filmed:
+        scratch = CLIPS.name
     return scratch if options.weights is None else tuned
 
 

@@ -51,6 +51,8 @@ def pseudo_label(
     run = trained_run(teacher)
     if not isinstance(task_of(run.config), Classify):
         raise UserError(f"{run.path} gives no one label an image: pseudo-labels are a classifier's")
+    if run.spec.input.frames:
+        raise UserError(f"{run.path} reads clips: pseudo-labels are of images")
     spec, inputs, where = run.spec, unlabelled(images, watcher.note), chosen_device(device)
     split = Split(inputs, Labels(np.zeros(len(inputs), np.int64)))  # nobody reads these answers
     classes = run.data.classes

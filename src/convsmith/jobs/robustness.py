@@ -16,7 +16,7 @@ import torch
 
 from ..ambient import undisturbed
 from ..corruptions import CORRUPTIONS, GROUPS, SEVERITIES
-from ..data import Batch, Corrupted, Split, eval_batches
+from ..data import Batch, Corrupted, Split, eval_batches, span_of
 from ..data.how import How
 from ..data.images import placed
 from ..errors import UserError, nearest
@@ -174,7 +174,9 @@ class _Trial:
 
     def _batches(self, split: Split) -> Iterator[Batch]:
         image = self.model.spec.input
-        return eval_batches(split, sides=image.sides, channels=image.channels, batch=at_once(self.model.spec))
+        return eval_batches(
+            split, sides=image.sides, channels=image.channels, batch=at_once(self.model.spec), span=span_of(image)
+        )
 
 
 def _planned(n: int, names: Sequence[str], severities: Sequence[int], clean_s: float, trial: _Trial, seed: int) -> str:

@@ -9,8 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import NAMES, Arrays, Boxed, Cache, Encoded, Files, ImageData, Inputs, Items, Joined, Skipped, load_data
+from ..data import (
+    NAMES,
+    Arrays,
+    Boxed,
+    Cache,
+    Encoded,
+    Files,
+    Films,
+    ImageData,
+    Inputs,
+    Items,
+    Joined,
+    Skipped,
+    load_data,
+)
+from ..data.films import is_film
 from ..data.how import How
+from ..data.moving.drawn import Moving
 from ..data.readers.dataset import Own
 from ..data.readers.pseudo import read_pseudo, with_pseudo
 from ..data.scenes.drawn import Scenes
@@ -135,7 +151,7 @@ def unread(skipped: Sequence[Skipped]) -> list[str]:
     """What is said of images that were left out: one sentence, or nothing."""
     if not skipped:
         return []
-    lost = plural(len(skipped), "image")
+    lost = plural(len(skipped), "film" if is_film(skipped[0].path) else "image")
     return [f"left out, since they cannot be read: {lost}, {skipped[0].path} first: {skipped[0].why}"]
 
 
@@ -204,11 +220,11 @@ def contents(images: ImageData) -> str:
             case Encoded():
                 for i in range(len(inputs)):
                     digest.update(inputs.bytes_of(i))
-            case Files(paths=paths) | Boxed(inputs=Files(paths=paths)):
+            case Files(paths=paths) | Films(paths=paths) | Boxed(inputs=Files(paths=paths)):
                 for path in map(Path, paths):
                     size = path.stat().st_size if path.exists() else -1
                     digest.update(f"{path.parent.name}/{path.name} {size}\0".encode(errors="surrogateescape"))
-            case Items(steady=True) | Scenes():
+            case Items(steady=True) | Scenes() | Moving():
                 most = LOOKED_AT if isinstance(inputs, Items) else DRAWN
                 for i in np.linspace(0, len(inputs) - 1, min(len(inputs), most)).astype(int).tolist():
                     digest.update(_pixels(inputs, i))

@@ -1,9 +1,12 @@
 """Plain modules that have never heard of a spec."""
 
-from .conv import Conv2d, ConvNorm, SameConv2d, SameMaxPool2d, same_padding
+from .batch import BatchNorm2d
+from .clips import channels_last
+from .conv import AvgPool2d, Conv2d, ConvNorm, MaxPool2d, SameConv2d, SameMaxPool2d, same_padding
+from .conv3d import Conv3d
 from .evonorm import Affine2d, EvoNormB, EvoNormKind, EvoNormS
-from .gains import Gained
 from .fingerprint import Fingerprint, fingerprint
+from .gains import Gained
 from .ghost import Ghost
 from .graph import GraphNorm2d
 from .group import GroupNorm2d
@@ -11,13 +14,16 @@ from .lambda_ import LambdaLayer
 from .linear import Linear, LinearInit
 from .residual import DropPath, Residual
 from .running import RunningStatistics, running
-from .scaled_ws import ScaledWSConv2d, standardised
-from .squeeze import SqueezeExcite
+from .scaled_ws import ScaledWSConv2d, ScaledWSConv3d, Standardised, standardised
+from .squeeze import SelfGate, SqueezeExcite
 from .transposed import Doubling, UpConv2d
 
 __all__ = [
     "Affine2d",
+    "AvgPool2d",
+    "BatchNorm2d",
     "Conv2d",
+    "Conv3d",
     "ConvNorm",
     "Doubling",
     "DropPath",
@@ -32,13 +38,18 @@ __all__ = [
     "LambdaLayer",
     "Linear",
     "LinearInit",
+    "MaxPool2d",
     "Residual",
     "RunningStatistics",
     "SameConv2d",
     "SameMaxPool2d",
     "ScaledWSConv2d",
+    "ScaledWSConv3d",
+    "SelfGate",
     "SqueezeExcite",
+    "Standardised",
     "UpConv2d",
+    "channels_last",
     "fingerprint",
     "running",
     "same_padding",

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Conv2d", "ConvNorm", "SameConv2d", "SameMaxPool2d", "same_padding"]
+from .clips import Framewise
+
+__all__ = ["AvgPool2d", "Conv2d", "ConvNorm", "MaxPool2d", "SameConv2d", "SameMaxPool2d", "same_padding"]
 
 
-class Conv2d(nn.Conv2d):
+class Conv2d(Framewise, nn.Conv2d):
     """`nn.Conv2d` with weights from N(0, 2 / fan_out) and biases at 0.
 
     fan_out = k * k * C_out / groups, so a depthwise 3x3 starts at a standard deviation of sqrt(2 / 9) = 0.4714. Kaiming
@@ -28,6 +30,8 @@ class Conv2d(nn.Conv2d):
             self.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 5:
+            return self.on_clips(x)
         if self.training and x.device.type == "cpu" and min(x.shape[-2:]) < max(self.kernel_size):
             return self._on_a_small_map(x)
         return super().forward(x)
@@ -67,9 +71,9 @@ def pad_same(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
     return F.pad(x, (*wide, *high), value=value) if any((*high, *wide)) else x
 
 
-def spread(conv: nn.Conv2d) -> int:
+def spread(conv: nn.Conv2d | nn.Conv3d) -> int:
     """How many cells a square kernel reaches over, its gaps among them."""
-    return conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
+    return conv.dilation[-1] * (conv.kernel_size[-1] - 1) + 1
 
 
 class SameConv2d(Conv2d):
@@ -79,17 +83,33 @@ class SameConv2d(Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.stride == (1, 1):
+        if self.stride == (1, 1) or x.ndim == 5:
             return super().forward(x)
         x = pad_same(x, spread(self), self.stride[0], 0.0)
         out: Tensor = F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
         return out
 
 
-class SameMaxPool2d(nn.MaxPool2d):
+class AvgPool2d(Framewise, nn.AvgPool2d):
+    """`nn.AvgPool2d`, of clips frame by frame."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.on_clips(x) if x.ndim == 5 else super().forward(x)
+
+
+class MaxPool2d(Framewise, nn.MaxPool2d):
+    """`nn.MaxPool2d`, of clips frame by frame."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.on_clips(x) if x.ndim == 5 else super().forward(x)
+
+
+class SameMaxPool2d(MaxPool2d):
     """A square max-pool padded by the SAME rule; padding never wins."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 5:
+            return self.on_clips(x)
         kernel, stride = int(self.kernel_size), int(self.stride)  # type: ignore[arg-type]
         out: Tensor = F.max_pool2d(pad_same(x, kernel, stride, float("-inf")), kernel, stride)
         return out

@@ -20,6 +20,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
+from .clips import whole_clip
 from .evonorm_graph import GraphMaxGate, GraphSigmoidGate, max_gate, sigmoid_gate
 from .evonorm_kernels import MaxGate, SigmoidGate
 
@@ -55,6 +56,7 @@ class Affine2d(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
+    @whole_clip
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         return x * weight[:, None, None] + bias[:, None, None]
@@ -86,6 +88,7 @@ class EvoNormS(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         self.v = nn.Parameter(torch.ones(channels)) if gated and kind.learns_v else None
 
+    @whole_clip
     def forward(self, x: Tensor) -> Tensor:
         given = (x, self.weight, self.bias, self.v, self.groups, self.eps, self.kind is not EvoNormKind.S2, self.gated)
         if _only_expressed(x):
@@ -122,6 +125,7 @@ class EvoNormB(nn.Module):
         self.v = nn.Parameter(torch.ones(channels)) if kind.learns_v else None
         self.register_buffer("running_var", torch.ones(channels))
 
+    @whole_clip
     def forward(self, x: Tensor) -> Tensor:
         known = None if self.training else self.running_var
         given = (x, self.weight, self.bias, self.v, known, self.eps, self.kind.value)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .batch import BatchNorm2d
+from .clips import each_frame
 from .conv import Conv2d
 from .lambda_schedules import position_term
 
@@ -49,8 +51,8 @@ class LambdaLayer(nn.Module):
         # One projection: heads x key queries, then intra x key keys, then intra x value values.
         self.split = (heads * key, intra * key, intra * self.value)
         self.qkv = Conv2d(channels, sum(self.split), 1, bias=False)
-        self.norm_q = nn.BatchNorm2d(self.split[0], eps=eps, momentum=momentum)
-        self.norm_v = nn.BatchNorm2d(self.split[2], eps=eps, momentum=momentum)
+        self.norm_q = BatchNorm2d(self.split[0], eps=eps, momentum=momentum)
+        self.norm_v = BatchNorm2d(self.split[2], eps=eps, momentum=momentum)
         self.embedding = nn.Parameter(torch.empty(key, intra, scope, scope))
         self.reset_parameters()
 
@@ -63,6 +65,8 @@ class LambdaLayer(nn.Module):
         self.embedding.normal_()
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 5:  # each frame is a context of its own
+            return each_frame(self.forward, x)
         batch, _, height, width = x.shape
         if self.size is not None and max(height, width) > self.size:
             raise ValueError(

@@ -20,9 +20,10 @@ from ..arch import StageRow
 from ..errors import UserError, nearest
 from ..units import count
 
-__all__ = ["TOLERANCE", "Printed", "Row", "Verdict", "families", "published", "stages_of", "unknown_model"]
+__all__ = ["INFLATED", "TOLERANCE", "Printed", "Row", "Verdict", "families", "published", "stages_of", "unknown_model"]
 
 TOLERANCE = 0.01
+INFLATED = "inflated:"  # before the name of a network for pictures: the same for clips
 
 
 class Verdict(StrEnum):
@@ -67,7 +68,7 @@ class Printed:
 class Row:
     """One published variant at one resolution. `unit` is what the source calls a multiply-add: `MACs` or `2xMACs`.
 
-    `task` is what the network is for, `per` what of one image the counts are of beside the image itself ("1000 regions"), and
+    `task` is what the network is for, of clips `video`, and `frames` how long these are; `per` what of one image the counts are of beside the image itself ("1000 regions"), and
     `metric` what the source says it reaches, of tasks whose figure is no top-1.
     """
 
@@ -85,11 +86,17 @@ class Row:
     task: str = "classify"
     per: str = ""
     metric: str = ""
+    frames: int = 0
 
     @property
     def classes(self) -> int:
-        """How many kinds the counts are of."""
-        return 1000 if self.task == "classify" else 90
+        """How many kinds the counts are of: those of ImageNet, COCO and Kinetics-400."""
+        return {"detect": 90, "video": 400}.get(self.task, 1000)
+
+    @property
+    def px(self) -> str:
+        """The size of its input in words, as that of a network: `224`, or `32x224` of clips."""
+        return f"{self.frames}x{self.resolution}" if self.frames else str(self.resolution)
 
     def differences(self) -> Iterator[tuple[str, Printed, int]]:
         """(field, print, ours) for each count that the paper prints, in the paper's unit."""
@@ -139,7 +146,7 @@ def unknown_model(text: str) -> UserError:
         )
     return UserError(
         f"unknown model '{text}'{nearest(text, names)}\n"
-        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME"
+        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME; inflated:NAME reads clips"
     )
 
 
@@ -149,7 +156,7 @@ def families(task: str | None = None) -> tuple[str, ...]:
 
 
 def published(pattern: str = "*", *, family: str | None = None, task: str | None = None) -> tuple[Row, ...]:
-    """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part; `task` is `classify` or `detect`."""
+    """The rows whose name matches a shell pattern (`resnet*`), or holds it as a part; `task` is `classify`, `detect` or `video`."""
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
     named = (row for row in _rows() if fnmatchcase(row.name, wanted))
     return tuple(row for row in named if family in (None, row.family) and task in (None, row.task))
@@ -181,4 +188,5 @@ def _row(record: dict[str, str]) -> Row:
         task=record["task"] or "classify",
         per=record["per"] or "",
         metric=record["metric"] or "",
+        frames=int(record["frames"] or 0),
     )

@@ -8,15 +8,13 @@ from dataclasses import replace
 from torch import nn
 
 from ..arch import Mixer, Norm, Padding, Style
-from ..layers import ConvNorm, Gained, SameMaxPool2d
-from ..ranges import OutOfRange
+from ..layers import ConvNorm, Gained, MaxPool2d, SameMaxPool2d
+from ..ranges import odd
 from .acts import activation
 from .convs.plain import PlainConv
 from .norms.none import NoNorm
 
-__all__ = ["conv_norm", "max_pool", "mixed", "odd", "opening", "own_style", "spatial_conv"]
-
-_WIDEST = 1023  # of kernels and scopes
+__all__ = ["conv_norm", "max_pool", "mixed", "odd", "opening", "own_style", "rarely", "spatial_conv"]
 
 
 def conv_norm(
@@ -28,15 +26,20 @@ def conv_norm(
     stride: int = 1,
     groups: int = 1,
     dilation: int = 1,
+    temporal: int = 1,
+    over: int = 1,
     activate: bool = True,
     zero: bool = False,
 ) -> nn.Module:
     """A convolution in the network's style, then its normalisation and activation."""
-    if dilation == 1:
-        conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups)
-    else:
-        conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups, dilation=dilation)
+    more = rarely(dilation=dilation, temporal=temporal, over=over)
+    conv = style.conv.build(c_in, c_out, kernel, stride=stride, groups=groups, **more)
     return ConvNorm(conv, style.norm.build(c_out, activate=activate, zero=zero))
+
+
+def rarely(**options: int) -> dict[str, int]:
+    """Those of a convolution's options that are more than 1: a part of a user's own need not know the others."""
+    return {name: value for name, value in options.items() if value != 1}
 
 
 def mixed(style: Style, mixer: Mixer, channels: int, *, stride: int, sides: tuple[int, ...]) -> nn.Module:
@@ -53,12 +56,15 @@ def opening(norm: Norm, channels: int, variance: float = 1.0) -> nn.Module:
     return norm.build(channels)
 
 
-def max_pool(style: Style, kernel: int = 3, stride: int = 2) -> nn.Module:
+def max_pool(style: Style, kernel: int = 3, stride: int = 2, over: int = 1) -> nn.Module:
     """A max-pool that makes ceil(side / stride) of a side, padded as the network's convolutions are; a stem's is 3x3 with
-    stride 2."""
+    stride 2. Of every `over` frames of a clip it takes the first."""
     if style.conv.padding is Padding.SAME:
-        return SameMaxPool2d(kernel, stride)
-    return nn.MaxPool2d(kernel, stride, padding=kernel // 2)
+        pool: MaxPool2d = SameMaxPool2d(kernel, stride)
+    else:
+        pool = MaxPool2d(kernel, stride, padding=kernel // 2)
+    pool.over = over
+    return pool
 
 
 def own_style(style: Style, norm: Norm | None) -> Style:
@@ -78,9 +84,3 @@ def spatial_conv(
             pointwise=style.conv.build(c_in, c_out, 1, bias=bias),
         )
     )
-
-
-def odd(name: str, kernel: int) -> None:
-    """Refuse an even kernel: it has no centre, so maps would shift and shrink."""
-    if not 1 <= kernel <= _WIDEST or kernel % 2 == 0:
-        raise OutOfRange(f"{name} must be odd, from 1 to {_WIDEST}; got {kernel}")

@@ -17,8 +17,10 @@ from .papers import PAPERS
 from .pose import POSE, POSE_SCRATCH
 from .quick import QUICK
 from .settling import settle
+from .video import CLIPS
 
 __all__ = [
+    "CLIPS",
     "DETECT",
     "DETECT_SCRATCH",
     "PAPERS",
@@ -36,7 +38,11 @@ __all__ = [
     "settle",
 ]
 
-RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS), POSE, POSE_SCRATCH, DETECT, DETECT_SCRATCH)
+RECIPES: tuple[Recipe, ...] = (
+    QUICK,
+    *(paper.recipe for paper in PAPERS),
+    *(POSE, POSE_SCRATCH, DETECT, DETECT_SCRATCH, CLIPS),
+)
 
 
 def recipe(name: str) -> Recipe:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ..errors import UserError
-from ..layers import running
+from ..layers import channels_last, running
 from ..shown import Shown
 from ..units import plural
 from .moments import Moments
@@ -144,11 +144,11 @@ def _images(images: Tensor | None, shape: tuple[int, ...], batch: int, seed: int
         images = images.to("cpu", torch.float32)  # as `_ready` makes the module
         return images[:batch] if batch == 2 else images
     noise = torch.randn((batch, *shape), generator=torch.Generator().manual_seed(seed))
-    return noise.to(memory_format=torch.channels_last)
+    return channels_last(noise)
 
 
 def _ready(module: nn.Module, trained: bool | None, *, branches_on: bool) -> tuple[nn.Module, str]:
-    module.eval().requires_grad_(False).cpu().float().to(memory_format=torch.channels_last)
+    channels_last(module.eval().requires_grad_(False).cpu().float())
     norms = {one: kept for one in module.modules() if (kept := running(one)) is not None}
     own = trained
     if own is None:

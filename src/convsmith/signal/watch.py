@@ -142,7 +142,7 @@ class _Map:
 def watch(module: nn.Module, images: Tensor, *, stem: str | None = None) -> Seen:
     """One pass of `images` through `module` as it stands. `stem` names the module whose input is point 0 of a plot."""
     names = {id(child): name for name, child in module.named_modules()}
-    eye = _Watch(images, {id(parameter) for parameter in module.parameters()})
+    eye = _Watch(images, {_whole(parameter) for parameter in module.parameters()})
     entered: list[Moments] = []
     with ExitStack() as stack:
         for child in module.modules():
@@ -160,7 +160,7 @@ def watch(module: nn.Module, images: Tensor, *, stem: str | None = None) -> Seen
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __init__(self, images: Tensor, parameters: set[int]) -> None:
+    def __init__(self, images: Tensor, parameters: set[tuple[int, int]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[Event] = []
         self.broken: str | None = None
@@ -202,6 +202,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # Of a map and its gate, the map; of two maps, the one behind more convolutions.
         most = max(zip(read, known, strict=True), key=lambda pair: (pair[0].numel(), pair[1].convs))[1]
         new = _Map(most.convs, most.act, most.before, None, most.scale, most.pooled, most.conv)
+        if func.is_view and made.numel() == args[0].numel():  # such as a clip's frames in one row
+            new = most
         if len(known) > 1:  # gated, or joined: no longer what one activation made
             new.act, new.before = "", None
         if func is _aten.convolution.default:
@@ -216,7 +218,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif merge is not None:
             self._merged(merge, made)
             new = _Map(most.convs)
-        elif name in ("avg_pool2d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d") and made.ndim == 4:
+        elif name in ("avg_pool2d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d") and made.ndim >= 4:
             kept = self._pooled(args[0], made)
             new = replace(new, pooled=most.pooled * kept)
         elif name in ("mul", "mul_", "div", "div_") and (factor := _scalar(args[1])) is not None:
@@ -227,7 +229,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _before(self, name: str, args: Any, known: list[_Map]) -> Moments | None:
-        if not known or name not in _ACTIVATIONS or args[0].ndim != 4 or known[0].fresh is None:
+        if not known or name not in _ACTIVATIONS or args[0].ndim < 4 or known[0].fresh is None:
             return None
         return known[0].fresh
 
@@ -236,13 +238,13 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = moments(made)
         if not out.finite and self.broken is None:
             self.broken = self.path
-        if weight.ndim == 4:
+        if weight.ndim >= 4:
             rows = weight.flatten(1).float()
             energy = rows.square().sum(1)
             lean = rows.sum(1).abs() / (energy * rows.shape[1]).sqrt().clamp_min(1e-30)
-            used_as_is = id(weight) in self._parameters
+            used_as_is = _whole(weight) in self._parameters
             own = dict(self._within[-1][1].named_parameters(recurse=False)).get("weight") if self._within else None
-            raw = weight if own is None or own.shape != weight.shape else own
+            raw = weight if own is None or own.numel() != weight.numel() else own
             self.events.append(
                 Convolved(
                     self.path,
@@ -251,29 +253,29 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     moments(image),
                     out,
                     rows.shape[1],
-                    weight.shape[2],
+                    weight.shape[-1],
                     groups > 1 and groups == image.shape[1],
                     not used_as_is,
                     float(energy.mean()),
                     float(lean.mean()),
                     float(raw.flatten(1).float().var(1, correction=0).mean()),
                     any(padding),
-                    tuple(made.shape[2:]),
+                    tuple(made.shape[-2:]),
                 )
             )
         return _Map(known.convs + 1, fresh=out, pooled=known.pooled, conv=self.path)
 
     def _activated(self, name: str, made: Tensor, before: Moments | None, conv: str) -> None:
-        if made.ndim == 4 and max(made.shape[2:]) > 1:
+        if made.ndim >= 4 and max(made.shape[-2:]) > 1:
             flat = made.detach().float().transpose(0, 1).flatten(1)
             constant = (flat.amax(1) == flat.amin(1)).float().mean()
             silent = before is not None and before.var == 0
             self.events.append(
-                Activated(self.path, name.rstrip("_"), float(constant), min(made.shape[2:]), silent, conv)
+                Activated(self.path, name.rstrip("_"), float(constant), min(made.shape[-2:]), silent, conv)
             )
 
     def _pooled(self, image: Tensor, made: Tensor) -> float:
-        if max(made.shape[2:]) <= 1:
+        if max(made.shape[-2:]) <= 1:
             return 1.0
         was = moments(image).var
         kept = moments(made).var / was if was > 0 else 1.0
@@ -285,7 +287,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func not in (_aten.add.Tensor, _aten.add_.Tensor, _aten.addcmul.default):
             return None
         one, two = args[0], args[1]
-        if not (isinstance(one, Tensor) and isinstance(two, Tensor)) or one.ndim != 4 or one.shape != two.shape:
+        if not (isinstance(one, Tensor) and isinstance(two, Tensor)) or one.ndim < 4 or one.shape != two.shape:
             return None
         if one not in self._maps or two not in self._maps or _whole_norm(self._within[-1][1] if self._within else None):
             return None
@@ -312,13 +314,18 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             factor = 0.0
         sources = ("" if branch is None else branch.conv, skip.conv)
         self.events.append(
-            Merged(self.path, out, of_branch, factor, *sources, skip.pooled, made.shape[1], min(made.shape[2:]))
+            Merged(self.path, out, of_branch, factor, *sources, skip.pooled, made.shape[1], min(made.shape[-2:]))
         )
 
 
 def _whole_norm(module: nn.Module | None) -> bool:
     """Whether a module normalises as a whole: what it adds up inside is no residual merge."""
     return bool(getattr(module, "whole_norm", False)) or type(module).__name__.startswith(_FOREIGN)
+
+
+def _whole(weight: Tensor) -> tuple[int, int]:
+    """What tells a parameter, however it is viewed, from what is made of it."""
+    return weight.data_ptr(), weight.numel()
 
 
 def _scalar(value: Any) -> float | None:

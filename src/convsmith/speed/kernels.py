@@ -52,6 +52,10 @@ def kernels(spec: ArchSpec) -> Mapping[Kernel, int]:
 
 @lru_cache(maxsize=4096)
 def _all(spec: ArchSpec) -> Mapping[Kernel, int]:
+    if spec.input.frames:
+        raise UserError(
+            f"{spec.name} reads clips, whose convolutions no calibration here knows the time of: measure the network instead"
+        )
     style, total = replace(spec.style, drop_path=0.0), Counter[Kernel]()
     for node in plan(spec):
         if node.times == 0:

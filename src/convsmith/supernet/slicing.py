@@ -98,6 +98,11 @@ def check(space: Space) -> None:
         UserError: naming the unit, what about it cannot be shared, and what to do.
     """
     biggest = space.biggest()
+    if biggest.input.frames:
+        raise UserError(
+            f"{space.base.name} reads clips: supernets are of networks for pictures. Search one of these, and `inflated` makes "
+            "a network for clips of what is found"
+        )
     for node in plan(biggest):
         whole = blank_unit(node, biggest.style)
         for variant in dict.fromkeys(_variants(space, node)):

@@ -16,7 +16,7 @@ from ..arch import Act, Norm
 from ..errors import UserError
 from ..exporting import fold_batch_norm
 from ..exporting.fold import after, foldable, normed_convs
-from ..layers import ScaledWSConv2d
+from ..layers import BatchNorm2d, ScaledWSConv2d, Standardised
 from ..parts import EvoNorm, GraphNorm
 from ..signal import Trace, trace
 from ..signal.watch import Merged
@@ -113,7 +113,7 @@ def _freed(module: nn.Module, images: Tensor, norms: list[str], shape: tuple[int
     made = copy.deepcopy(module).eval()
     pairs = normed_convs(made, shape)
     names = {id(child): name for name, child in made.named_modules()}
-    free: dict[str, nn.Conv2d] = {}
+    free: dict[str, nn.Conv2d | nn.Conv3d] = {}
     for conv, norm_name, bn in pairs:
         free[names[id(conv)]] = _without_norm(conv)
         made.set_submodule(norm_name, after(bn))
@@ -134,18 +134,18 @@ def _freed(module: nn.Module, images: Tensor, norms: list[str], shape: tuple[int
     return Operation(made.train(module.training), "nf", len(norms), ())
 
 
-def _on_maps(made: nn.Module, images: Tensor) -> dict[str, nn.Conv2d]:
+def _on_maps(made: nn.Module, images: Tensor) -> dict[str, nn.Conv2d | nn.Conv3d]:
     """The convolutions that work on maps: a gate's are on one pixel and set no variance."""
-    seen: dict[str, nn.Conv2d] = {}
+    seen: dict[str, nn.Conv2d | nn.Conv3d] = {}
 
     def note(name: str) -> Any:
-        def hook(conv: nn.Conv2d, _: object, out: Tensor) -> None:
+        def hook(conv: nn.Conv2d | nn.Conv3d, _: object, out: Tensor) -> None:
             if out.shape[-1] > 1:
                 seen[name] = conv
 
         return hook
 
-    convs = [(name, child) for name, child in made.named_modules() if isinstance(child, nn.Conv2d)]
+    convs = [(name, child) for name, child in made.named_modules() if isinstance(child, nn.Conv2d | nn.Conv3d)]
     handles = [conv.register_forward_hook(note(name)) for name, conv in convs]
     with torch.no_grad():
         made.eval()(images[:1])
@@ -158,7 +158,7 @@ def _merges(found: Trace) -> Iterable[Merged]:
     return (event for event in found.draws[0].events if isinstance(event, Merged))
 
 
-def _without_norm(conv: nn.Conv2d) -> nn.Conv2d:
+def _without_norm(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:
     """A convolution that will do without: standardised, or for depthwise filters plain; with a bias at 0."""
     depthwise = conv.groups > 1 and conv.groups == conv.in_channels
     square = conv.kernel_size[0] == conv.kernel_size[1]
@@ -182,7 +182,7 @@ def _without_norm(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 @contextmanager
-def _scaling(made: nn.Module, convs: dict[str, nn.Conv2d], targets: dict[str, float]) -> Iterator[None]:
+def _scaling(made: nn.Module, convs: dict[str, nn.Conv2d | nn.Conv3d], targets: dict[str, float]) -> Iterator[None]:
     """While one batch runs: scale each convolution as it is reached, so that its output has the variance wanted of it."""
     done: set[str] = set()
 
@@ -191,11 +191,11 @@ def _scaling(made: nn.Module, convs: dict[str, nn.Conv2d], targets: dict[str, fl
             if name in done:  # a convolution that is run twice has one scale
                 return None
             done.add(name)
-            variance = float(out.float().var((0, 2, 3), correction=0).mean())
+            variance = float(out.float().var((0, *range(2, out.ndim)), correction=0).mean())
             if variance <= 0:
                 return None
             factor = float((targets.get(name, 1.0) / variance) ** 0.5)
-            if isinstance(conv, ScaledWSConv2d):
+            if isinstance(conv, Standardised):
                 conv.scale *= factor
             else:
                 conv.get_parameter("weight").data.mul_(factor)
@@ -240,7 +240,7 @@ def _renormed(module: nn.Module, norm: NormName | Norm, names: list[str]) -> Ope
 def _take_activation(made: nn.Module, name: str, bn: nn.BatchNorm2d) -> bool | None:
     """Whether an activation stood behind a norm and was taken out; None where that cannot be told."""
     rest = after(bn)
-    if type(bn) is not nn.BatchNorm2d:  # timm's, which holds its own
+    if type(bn) not in (nn.BatchNorm2d, BatchNorm2d):  # timm's, which holds its own
         return any(True for _ in rest.children())
     parent_name, _, own = name.rpartition(".")
     parent = made.get_submodule(parent_name)

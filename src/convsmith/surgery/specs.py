@@ -42,13 +42,14 @@ def restyled(spec: ArchSpec, norm: NormName | Norm, act: Act | None = None) -> A
         if own is None:
             raise UserError(f"{spec.name} has no activation of its own to go on with: say which, such as --act relu")
         stages = tuple(replace(stage, block=_free(stage.block, spec)) for stage in spec.stages)
-        conv = ScaledWS(padding=spec.style.conv.padding)
+        conv = ScaledWS(padding=spec.style.conv.padding, edges=spec.style.conv.edges)
         return replace(named, stages=stages).with_style(norm=NoNorm(act=own, gain=True), conv=conv, zero_last=False)
     chosen = norm_of(norm, own or Act.RELU)
     stages = tuple(replace(stage, block=_normed(stage.block)) for stage in spec.stages)
     changed = replace(named, stages=stages)
-    if isinstance(spec.style.conv, ScaledWS):
-        return changed.with_style(norm=chosen, conv=PlainConv(padding=spec.style.conv.padding))
+    own_conv = spec.style.conv
+    if isinstance(own_conv, ScaledWS):
+        return changed.with_style(norm=chosen, conv=PlainConv(padding=own_conv.padding, edges=own_conv.edges))
     return changed.with_style(norm=chosen)
 
 

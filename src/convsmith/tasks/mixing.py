@@ -30,8 +30,11 @@ def mixed(images: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tenso
     mixup (Zhang et al., 2018): the mean of the two, weighted by a share from Beta(mixup, mixup). CutMix (Yun et al.,
     2019): a rectangle of the other, of the image's aspect, that covers 1 minus a share from Beta(cutmix, cutmix) before
     it is cut at the border; the share is counted after. With both, every other image is mixed one way, the rest the other.
-    Draws from torch's global generator, which the loop seeds for every step.
+    Draws from torch's global generator, which the loop seeds for every step. Clips ⟨N,C,T,H,W⟩ are mixed alike in all frames.
     """
+    if images.ndim == 5:  # a channel is mixed as any other is
+        folded, share = mixed(images.flatten(1, 2), mixup=mixup, cutmix=cutmix)
+        return folded.unflatten(1, images.shape[1:3]), share
     n, _, height, width = images.shape
     other, device = images.flip(0), images.device
     cut = torch.arange(n, device=device) % 2 == 0 if mixup and cutmix else torch.full((n,), bool(cutmix), device=device)
@@ -66,9 +69,12 @@ def mixed_loss(
 
 
 def grown_to(images: Tensor, recipe: Recipe, epoch: int) -> Tensor:
-    """A prepared batch at the side that `epoch`, counted from 0, shows: smaller at first, where the recipe says so."""
+    """A prepared batch, of images or of clips, at the side that `epoch`, counted from 0, shows: smaller at first, where the recipe
+    says so."""
     if recipe.first_side >= 1:
         return images
+    if images.ndim == 5:
+        return grown_to(images.flatten(1, 2), recipe, epoch).unflatten(1, images.shape[1:3])
     side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
     return F.interpolate(images, size=side, mode="bilinear", antialias=True)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ..errors import Stopped, UserError
+from ..layers import channels_last
 from ..recipe import Precision, Recipe
 from ..watcher import Record, RolledBack, Started, StepDone, Watched
 from .average import averaged
@@ -205,7 +206,7 @@ class _Run:
         self.trainee, self.recipe, self.steps = trainee, recipe, steps
         self._device, self._ranks, self._checkpoint = device, ranks, checkpoint
         for turn in trainee.turns:
-            turn.to(device).to(memory_format=torch.channels_last)
+            channels_last(turn.to(device))
             ranks.align(turn, device)
         self.optims = [optimiser(turn, recipe) for turn in trainee.turns]
         self._average: AveragedModel | None = averaged(trainee.product, recipe.average) if recipe.average else None

@@ -35,7 +35,7 @@ def parameter_groups(
     standardised convolutions (decay on those is another method), biases. `biases` lets those of convolutions and linear
     layers decay, as the penalty of TensorFlow's trainers does, which leaves out batch norm alone.
     """
-    layers = (nn.Conv2d, nn.Linear)
+    layers = (nn.Conv2d, nn.Conv3d, nn.Linear)
     own = {id(module.bias) for module in model.modules() if isinstance(module, layers) and module.bias is not None}
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     last = _behind(model)

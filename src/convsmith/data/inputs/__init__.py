@@ -7,6 +7,7 @@
 | `files`     | on disk                                              |
 | `joined`    | of several kinds, one after another                  |
 | `cached`    | decoded once, and mapped by all processes that train |
+| `clips`     | of films: some frames of each, or one                |
 | `items`     | of a dataset of the user's own                       |
 | `boxed`     | a box of each of others                              |
 | `corrupted` | of any of these, spoilt                              |
@@ -14,7 +15,8 @@
 
 from .arrays import Arrays
 from .boxed import Boxed
-from .cached import Cached, Pixels
+from .cached import Cached, CachedFilms, Pixels
+from .clips import Clips, Films
 from .corrupted import Corrupted
 from .encoded import Encoded
 from .files import Files
@@ -26,9 +28,12 @@ __all__ = [
     "Arrays",
     "Boxed",
     "Cached",
+    "CachedFilms",
+    "Clips",
     "Corrupted",
     "Encoded",
     "Files",
+    "Films",
     "Inputs",
     "Items",
     "Joined",

@@ -13,9 +13,11 @@ from torch import Tensor
 from ...errors import DataError
 from ..moves import Move
 from ..pictures import Cut
+from ..spans import Span
+from .clips import Clips, Films, as_clip
 from .inputs import Inputs, as_channels
 
-__all__ = ["Cached", "Pixels"]
+__all__ = ["Cached", "CachedFilms", "Pixels"]
 
 
 class Pixels:
@@ -84,3 +86,40 @@ class Cached(Inputs):
 
     def take(self, indices: np.ndarray) -> Cached:
         return Cached(self.source.take(indices), self.pixels, self.at[indices], self.least)
+
+
+@dataclass(frozen=True, eq=False)
+class CachedFilms(Clips):
+    """The films of `source`: film `i` is image `at[i]` of `pixels`, its frames one below the other, or `source`'s own where that
+    is -1."""
+
+    source: Films
+    pixels: Pixels
+    at: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def frames(self, i: int) -> int:
+        return self.source.frames(i)
+
+    def clip(
+        self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None
+    ) -> Tensor:
+        if self.at[i] < 0:
+            return self.source.clip(i, span, at, channels=channels, least=least, cut=cut)
+        reel = self.source.reels[i]
+        every = self.pixels.image(self.at[i]).numpy().reshape(reel.frames, *self.size(i), -1)
+        return as_clip(every[reel.even(span.numbers(reel.frames, at))], channels, cut)
+
+    def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
+        if self.at[i] < 0:
+            return self.source.size(i, least=least)
+        height, width = self.pixels.shapes[self.at[i], :2].tolist()
+        return height // self.source.frames(i), width
+
+    def where(self, i: int) -> str:
+        return self.source.where(i)
+
+    def take(self, indices: np.ndarray) -> CachedFilms:
+        return CachedFilms(self.source.take(indices), self.pixels, self.at[indices])

@@ -12,6 +12,7 @@ from ...corruptions import corrupted
 from ..moves import Move
 from ..pictures import Cut, cut_out
 from ..resize import covering, shortened
+from ..spans import Span
 from .inputs import Inputs
 
 __all__ = ["SIDE", "Corrupted"]
@@ -37,11 +38,29 @@ class Corrupted(Inputs):
         return len(self.inputs)
 
     def decode(self, i: int, *, channels: int = 3, least: int = 0, cut: Cut | None = None) -> Tensor:
-        whole = self.inputs.decode(i, channels=channels, least=SIDE)
-        if min(whole.shape[1:]) > SIDE:
-            whole = shortened(whole[None], SIDE)[0]
-        spoilt = corrupted(whole.permute(1, 2, 0).numpy(), self.name, self.severity, seed=self.seed)
-        return torch.from_numpy(np.ascontiguousarray(cut_out(spoilt, cut))).permute(2, 0, 1)
+        return self._spoilt(self.inputs.decode(i, channels=channels, least=SIDE)[None], cut)[0]
+
+    @property
+    def filmed(self) -> bool:
+        return self.inputs.filmed
+
+    def frames(self, i: int) -> int:
+        return self.inputs.frames(i)
+
+    def clip(
+        self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None
+    ) -> Tensor:
+        return self._spoilt(self.inputs.clip(i, span, at, channels=channels, least=SIDE), cut)
+
+    def _spoilt(self, images: Tensor, cut: Cut | None) -> Tensor:
+        """Images of one size, spoilt alike, then cut."""
+        if min(images.shape[2:]) > SIDE:
+            images = shortened(images, SIDE)
+        every = [
+            cut_out(corrupted(image, self.name, self.severity, seed=self.seed), cut)
+            for image in images.permute(0, 2, 3, 1).numpy()
+        ]
+        return torch.from_numpy(np.stack(every)).permute(0, 3, 1, 2)
 
     def size(self, i: int, *, least: int = 0) -> tuple[int, int]:
         height, width = self.inputs.size(i, least=SIDE)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..moves import Move
 from ..pictures import Cut
+from ..spans import Span
 
 __all__ = ["Inputs", "as_channels"]
 
@@ -38,6 +39,23 @@ class Inputs(ABC):
     def origin(self, i: int, height: int, width: int) -> Move:
         """Where the pixels of image `i` lie in its picture, which was decoded to this height and width."""
         return Move.reduced(self.size(i), (height, width))
+
+    @property
+    def filmed(self) -> bool:
+        """Whether these are films, of which `decode` gives the frame in the middle."""
+        return False
+
+    def frames(self, i: int) -> int:
+        """How many frames film `i` has; a picture is one."""
+        return 1
+
+    def clip(
+        self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None
+    ) -> Tensor:
+        """The frames of film `i` that `span.numbers` names, uint8 (frames, channels, height, width), else as `decode`, all cut
+        alike. Of a picture they are equal."""
+        image = self.decode(i, channels=channels, least=least, cut=cut)
+        return image.expand(span.frames, -1, -1, -1)
 
     @abstractmethod
     def where(self, i: int) -> str | None:

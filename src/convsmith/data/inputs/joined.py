@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..moves import Move
 from ..pictures import Cut
+from ..spans import Span
 from .inputs import Inputs
 
 __all__ = ["Joined"]
@@ -39,6 +40,19 @@ class Joined(Inputs):
 
     def origin(self, i: int, height: int, width: int) -> Move:
         return self.parts[int(self.part[i])].origin(int(self.index[i]), height, width)
+
+    @property
+    def filmed(self) -> bool:
+        return any(part.filmed for part in self.parts)
+
+    def frames(self, i: int) -> int:
+        return self.parts[int(self.part[i])].frames(int(self.index[i]))
+
+    def clip(
+        self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None
+    ) -> Tensor:
+        part = self.parts[int(self.part[i])]
+        return part.clip(int(self.index[i]), span, at, channels=channels, least=least, cut=cut)
 
     def where(self, i: int) -> str | None:
         return self.parts[int(self.part[i])].where(int(self.index[i]))

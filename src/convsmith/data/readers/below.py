@@ -11,7 +11,7 @@ from ...firstbytes import begins_as_image
 from ..oddities import brief
 from ..pictures import SUFFIXES
 
-__all__ = ["MISNAMED", "Below", "folders_in", "images_below", "is_image", "look_below", "look_in", "told"]
+__all__ = ["MISNAMED", "Below", "folders_in", "images_below", "is_image", "look_below", "look_in", "told", "walked"]
 
 # What systems leave in folders: it holds no images of the user's, or small copies of them.
 _SYSTEM = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
@@ -34,6 +34,17 @@ def look_below(folder: Path) -> Below:
     """The images in a folder and all below it. A folder behind a link is looked into once, so that no circle has no end."""
     images: list[str] = []
     left_out: list[str] = []
+    for parent, hidden, names in walked(folder):
+        here = _sorted_out(parent, names)
+        images += here.images
+        left_out += here.left_out
+        left_out += (path for name in hidden for path in _images_named(os.path.join(parent, name)))
+    return Below(tuple(images), tuple(left_out))
+
+
+def walked(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """A folder and all below it, in the order of their names: each with the hidden folders in it, which are not entered, and the
+    names of its files. A folder behind a link is entered once."""
     seen: set[tuple[int, int]] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         place = os.stat(parent)
@@ -41,12 +52,8 @@ def look_below(folder: Path) -> Below:
             folders.clear()
             continue
         seen.add((place.st_dev, place.st_ino))
-        here = _sorted_out(parent, names)
-        images += here.images
-        left_out += here.left_out
-        left_out += (path for name in folders if _hidden(name) for path in _images_named(os.path.join(parent, name)))
+        yield parent, [name for name in folders if _hidden(name)], names
         folders[:] = sorted(name for name in folders if not _hidden(name) and name not in _SYSTEM)
-    return Below(tuple(images), tuple(left_out))
 
 
 def look_in(folder: Path) -> Below:

@@ -157,6 +157,8 @@ def with_pseudo(images: ImageData, pseudo: PseudoLabels, *, ratio: float, seed: 
     """
     if not ratio > 0:
         raise DataError(f"--pseudo-ratio must be above 0; got {ratio}")
+    if images.train.inputs.filmed:
+        raise DataError(f"pseudo-labels are of images, and {images.name} has films")
     if not isinstance(images.train.targets, Labels):
         many = isinstance(images.train.targets, ManyLabels)
         have = "any number of classes" if many else images.train.targets.said

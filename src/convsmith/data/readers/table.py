@@ -13,9 +13,11 @@ import numpy as np
 
 from ...errors import DataError, UserError, nearest
 from ...firstbytes import read_text
-from ..inputs import Files
+from ..films import is_film
+from ..inputs import Files, Films
 from ..split import Split
 from ..targets import Labels, ManyLabels, Targets
+from .clips.groups import groups_of
 from .names import worded
 from .parts import PARTS, WHOLE, Part, Parts
 
@@ -23,18 +25,20 @@ __all__ = ["read_table"]
 
 _FILE = ("file", "path", "image", "filename")
 _LABEL = ("label", "class", "labels", "classes")
-_SPLIT = "split"
+_SPLIT, _GROUP = "split", "group"
 _SYNONYMS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
 class _Row:
-    """An image: the line it stands in, its file, its classes, and the part it belongs to."""
+    """An image or a film: the line it stands in, its file, its classes, the part it belongs to, and what it was cut out of, empty
+    where that is not told."""
 
     line: int
     file: str
     classes: tuple[str, ...]
     part: str
+    group: str
 
 
 def read_table(path: Path) -> Parts:
@@ -42,13 +46,15 @@ def read_table(path: Path) -> Parts:
 
     The first line names the columns: `file` (or path, image, filename), relative to the table's folder; `label` (or class,
     labels, classes), several joined by `;`, or instead a column for each class with 0 or 1; and, if wanted, `split`, each
-    train, val or test. Where every image is of one class the targets are `Labels`, otherwise `ManyLabels`. The parts that
+    train, val or test. The files may be films; a column `group` then says what each was cut out of, where its name does not.
+    Where every image is of one class the targets are `Labels`, otherwise `ManyLabels`. The parts that
     are trained with, train and what validates it, have their classes in common.
 
     Raises:
         DataError: which line cannot be read, and why.
     """
     rows = _rows(path)
+    films = _are_films(rows, path)
     parts = {name: own for name in (*PARTS, WHOLE) if (own := [row for row in rows if row.part == name])}
     used = [name for name in parts if name != "test" or "val" not in parts]
 
@@ -57,10 +63,25 @@ def read_table(path: Path) -> Parts:
         classes = _sorted({one for row in beside for one in row.classes})
         several = any(len(row.classes) != 1 for row in beside)
         files = tuple(str(path.parent / row.file) for row in parts[name])
-        split = Split(Files(files), _targets([row.classes for row in parts[name]], classes, several))
+        targets = _targets([row.classes for row in parts[name]], classes, several)
+        if films:
+            told = tuple(row.group for row in parts[name])
+            split = Split(Films(files), targets, told if all(told) else groups_of(files))
+        else:
+            split = Split(Files(files), targets)
         return Part(split, classes, f"the rows of split '{name}'")
 
     return {name: partial(part, name) for name in parts}
+
+
+def _are_films(rows: Sequence[_Row], path: Path) -> bool:
+    """Whether the rows name films. Raises `DataError` where some do and some do not."""
+    kinds = {is_film(row.file): row for row in reversed(rows)}
+    if len(kinds) == 2:
+        raise DataError(
+            f"{path}, line {kinds[True].line} names a film, and line {kinds[False].line} an image: a table is of one kind"
+        )
+    return True in kinds
 
 
 def _targets(given: Sequence[tuple[str, ...]], classes: tuple[str, ...], several: bool) -> Targets:
@@ -94,6 +115,8 @@ def _rows(path: Path) -> list[_Row]:
     except (OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a CSV file: {error}") from error
     file, label, split, flags = _columns(header, path)
+    lower = [name.lower() for name in header]
+    group = lower.index(_GROUP) if _GROUP in lower and label is not None else None
     if not lines:
         raise DataError(f"{path} names its columns and no image")
     rows: list[_Row] = []
@@ -112,7 +135,11 @@ def _rows(path: Path) -> list[_Row]:
             )
         seen[name] = line
         given = _flagged(cells, flags, where) if label is None else _named(cells[label], where)
-        rows.append(_Row(line, name, given, WHOLE if split is None else _part(cells[split], where)))
+        part, whose = (
+            WHOLE if split is None else _part(cells[split], where),
+            "" if group is None else cells[group].strip(),
+        )
+        rows.append(_Row(line, name, given, part, whose))
     return rows
 
 

@@ -164,7 +164,7 @@ class Joints(Targets):
         ruler = next(iter(both([body.ruler])), None) if body.ruler else None
         return Joints(xy, Body(names, both(body.bones), both(body.pairs), ruler), self.scales, self.individuals)
 
-    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "", what: str = "image") -> tuple[str, ...]:
         if np.isnan(self.xy).all():
             raise DataError(f"{where} has pictures, and not one point that is labelled to train on{lost}")
         if len(self) < 2:

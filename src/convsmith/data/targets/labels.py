@@ -42,13 +42,13 @@ class Labels(Targets):
     def counts(self, classes: int) -> np.ndarray:
         return np.bincount(self.labels, minlength=classes)
 
-    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "", what: str = "image") -> tuple[str, ...]:
         most = int(self.labels.max())
         if most >= (len(names) or len(self)):
             known = (
                 f"only {len(names)} class names, numbered from 0"
                 if names
-                else f"only {len(self)} images; number the classes from 0"
+                else f"only {len(self)} {what}s; number the classes from 0"
             )
             raise DataError(f"{where} has a label {most} but {known}")
         least = int(self.labels.min())
@@ -57,7 +57,7 @@ class Labels(Targets):
                 f"{where} has labels from {least} to {most}: number the classes from 0, as by labels - {least}"
             )
         names = names or tuple(str(label) for label in range(most + 1))
-        return _two_of_each(self, names, where, lost)
+        return _two_of_each(self, names, where, lost, what)
 
     def foreign(self, classes: tuple[str, ...]) -> str:
         most = int(self.labels.max())
@@ -98,8 +98,8 @@ class ManyLabels(Targets):
     def counts(self, classes: int) -> np.ndarray:
         return np.asarray(self.labels.sum(0, dtype=np.int64))
 
-    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
-        return _two_of_each(self, names, where, lost)
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "", what: str = "image") -> tuple[str, ...]:
+        return _two_of_each(self, names, where, lost, what)
 
     def strata(self) -> list[np.ndarray]:
         """One group for each class, of the images of which it is the rarest; last, the images of no class.
@@ -111,14 +111,16 @@ class ManyLabels(Targets):
         return [np.flatnonzero(first == rank) for rank in range(len(by_rarity) + 1)]
 
 
-def _two_of_each(targets: Labels | ManyLabels, names: tuple[str, ...], where: str, lost: str) -> tuple[str, ...]:
+def _two_of_each(
+    targets: Labels | ManyLabels, names: tuple[str, ...], where: str, lost: str, what: str
+) -> tuple[str, ...]:
     """The names, once there are two or more, and two images or more of each."""
     if len(names) < 2:
         raise DataError(f"{where} has one class, '{names[0]}'; to tell classes apart there must be two or more")
     for name, n in zip(names, targets.counts(len(names)).tolist(), strict=True):
         if n < 2:
             raise DataError(
-                f"class '{name}' of {where} has {'one image' if n else 'no images'}{lost}; "
+                f"class '{name}' of {where} has {f'one {what}' if n else f'no {what}s'}{lost}; "
                 "give it two or more, or leave the class out"
             )
     return names

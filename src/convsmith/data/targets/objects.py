@@ -161,7 +161,7 @@ class Objects(Targets):
         """In how many pictures each class has an object; crowds are none."""
         return np.asarray(self._present(classes).sum(0, dtype=np.int64))
 
-    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "", what: str = "image") -> tuple[str, ...]:
         if not self.counts(len(names)).any():
             raise DataError(f"{where} has pictures, and not one object to train on{lost}")
         if len(self) < 2:

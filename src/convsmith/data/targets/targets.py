@@ -63,9 +63,9 @@ class Targets(ABC):
         """Whether a mirrored image has targets that are known."""
         return True
 
-    def sound(self, names: tuple[str, ...], where: str, lost: str = "") -> tuple[str, ...]:
+    def sound(self, names: tuple[str, ...], where: str, lost: str = "", what: str = "image") -> tuple[str, ...]:
         """The names of the classes, once these are known to be enough to train on. `lost` is what is said of images that could
-        not be read.
+        not be read, `what` they are called.
 
         Raises:
             DataError: they are not, and why.

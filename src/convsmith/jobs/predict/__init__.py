@@ -7,6 +7,7 @@
 | `reading` | how outputs become answers                                                          |
 | `network` | `opened`: a run, a file or a network by name, ready to be asked                     |
 | `stream`  | `Predictor`: image after image, the next ones being decoded meanwhile               |
+| `over_time` | labels of a film, stretch by stretch                                                |
 | `drawn`   | pictures and films with their points, or objects, drawn in                          |
 """
 
@@ -21,11 +22,15 @@ from ...data.given import Images
 from ...model import Model
 from ...runs import RunFolder
 from ...watcher import Watcher
-from .answers import Answer, Located, Prediction, Predictions, Spotted, Unreadable
+from .answers import Answer, Located, Prediction, Predictions, Spotted, Stretch, Unreadable
 from .network import opened
+from .over_time import Timeline, over_time, timeline
 from .stream import BATCH, Predictor
 
-__all__ = ["BATCH", "Located", "Prediction", "Predictions", "Predictor", "Spotted", "Unreadable", "opened", "predict"]
+__all__ = [
+    "BATCH", "Located", "Prediction", "Predictions", "Predictor", "Spotted", "Stretch", "Timeline", "Unreadable", "opened",
+    "over_time", "predict", "timeline",
+]  # fmt: skip
 
 
 def predict(
@@ -47,7 +52,7 @@ def predict(
     a live one. `images` are files, folders and patterns, Pillow's pictures, uint8 arrays and tensors, one or many
     (`data.given.unpacked`), or the path of one film, for its frames; each is shown to the network as `evaluate` shows it.
     `classes` names the outputs of a network that has no names for them; without, they are numbers. Nothing but a batch of
-    images and the answers is held in memory.
+    images and the answers is held in memory. A network that reads clips is asked about one film, and answers with a `Timeline`.
 
     A large JPEG is decoded no finer than the network needs; a picture or an array that was made from it is whole, and its
     probabilities may differ in the third decimal.
@@ -56,6 +61,8 @@ def predict(
         UserError: nothing trained to ask, no images, images of a kind that is none, or none that could be read.
     """
     predictor = opened(model, classes=classes, weights=weights, device=device, threads=threads)
+    if predictor.span is not None and isinstance(images, str | Path) and is_film(images):
+        return timeline(predictor, images, top=top, batch=batch, watcher=watcher)
     if isinstance(images, str | Path) and is_film(images):
         images = iter(Film(Path(images)))
     rows: list[Answer] = []

@@ -1,4 +1,4 @@
-"""What a network says of an image: labels with probabilities, where its points are, or which objects it shows."""
+"""What a network says of an image, or of a stretch of a film: labels with probabilities, where points are, which objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...shown import Shown
 from ...units import plural
 from .spotted import Spotted
 
-__all__ = ["Answer", "Located", "Prediction", "Predictions", "Spotted", "Unreadable"]
+__all__ = ["Answer", "Located", "Prediction", "Predictions", "Spotted", "Stretch", "Unreadable"]
 
 _COMMON = 3  # labels that the first line of many predictions names
 T = TypeVar("T")
@@ -84,7 +84,33 @@ class Unreadable:
         return {"index": self.index, "path": self.path, "why": self.why}
 
 
-Answer = Prediction | Located | Spotted
+@dataclass(frozen=True, repr=False)
+class Stretch(Shown):
+    """What the network says of a film from second `start` to second `end`: labels with their probabilities, the best first."""
+
+    index: int
+    start: float
+    end: float
+    top: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        shares = ", ".join(f"{label} {share:.1%}" for label, share in self.top)
+        return f"{self.start:.2f} to {self.end:.2f} s: {shares}"
+
+    @property
+    def label(self) -> str:
+        return self.top[0][0]
+
+    @property
+    def probability(self) -> float:
+        return self.top[0][1]
+
+    def to_record(self) -> dict[str, object]:
+        rows = [{"label": label, "probability": share} for label, share in self.top]
+        return {"index": self.index, "start": self.start, "end": self.end, **rows[0], "top": rows}
+
+
+Answer = Prediction | Located | Spotted | Stretch
 
 
 @dataclass(frozen=True, repr=False)

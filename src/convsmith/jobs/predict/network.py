@@ -115,10 +115,9 @@ def _file(path: Path, classes: Sequence[str], threads: int) -> Predictor:
     if classes and says.classes:
         raise UserError(f"{path} knows its classes; `classes` is for files that do not")
     fixed, *shape = input_shape(runtime)
-    if tuple(shape) != ((*says.resolution, says.channels) if says.raw else (says.channels, *says.resolution)):
-        raise UserError(
-            f"the metadata of {path} is damaged: it says {says.resolution}, the network takes {tuple(shape)}"
-        )
+    sides = (says.frames, *says.resolution) if says.frames else says.resolution
+    if tuple(shape) != ((*sides, says.channels) if says.raw else (says.channels, *sides)):
+        raise UserError(f"the metadata of {path} is damaged: it says {sides}, the network takes {tuple(shape)}")
     if len(runtime.get_outputs()) != len(says.outputs):
         raise UserError(
             f"the metadata of {path} is damaged: it says {', '.join(says.outputs)}, and the network puts out "

@@ -64,6 +64,10 @@ class Classes:
     activation: str
 
     def told(self, outputs: tuple[Tensor, ...], asked: Sequence[Asked], top: int) -> list[Answer]:
+        return list(self.predictions(outputs, asked, top))
+
+    def predictions(self, outputs: tuple[Tensor, ...], asked: Sequence[Asked], top: int) -> list[Prediction]:
+        """As `told`."""
         logits = outputs[0].float()
         _check(logits.isfinite().all(dim=1), asked)
         best = logits.topk(min(top, len(self.names)), dim=1).indices

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ...ambient import usual
 from ...data import Move
-from ...data.batches import move_whole, shown
 from ...data.given import Images, One, read, unpacked
 from ...data.pictures import dim_and_deep, measured, unwarned, why
+from ...data.showing import move_whole, shown
+from ...data.spans import Span
 from ...errors import DataError, UserError
 from ...exporting import Metadata
 from ...threads import in_threads
@@ -55,6 +56,11 @@ class Predictor:
     threads: int
 
     @property
+    def span(self) -> Span | None:
+        """Which frames of a film it reads at once; None where it reads images."""
+        return Span(self.says.frames, self.says.stride) if self.says.frames else None
+
+    @property
     def outputs(self) -> int:
         """How many classes it tells apart, or points it finds."""
         return len(self.reading.names)
@@ -76,6 +82,10 @@ class Predictor:
         """The images as they were given, batch by batch, with what the network says of them; as `stream`."""
         if top < 1 or batch < 1:
             raise UserError(f"top and batch are at least 1; got top={top}, batch={batch}")
+        if self.span is not None:
+            raise UserError(
+                f"{self.label} reads clips of {self.span.frames} frames: give the path of one film, whose labels are told over time"
+            )
         watcher = watcher or Watcher()
         chosen = unpacked(images, watcher.note)
         total = None

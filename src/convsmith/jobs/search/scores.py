@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...arch import ArchSpec
-from ...data import ImageData, Split, eval_batches, held
+from ...data import ImageData, Split, eval_batches, held, span_of
 from ...errors import UserError
 from ...evals import evaluate
 from ...evals.intervals import counted
@@ -72,7 +72,13 @@ class Examiner:
         sides, channels = model.spec.input.sides, model.spec.input.channels
         if sides not in self._shown:  # there are a handful of resolutions and hundreds of children
             self._shown[sides] = held(self._val, sides=sides, channels=channels)
-        batches = eval_batches(self._shown[sides], sides=sides, channels=channels, batch=at_once(model.spec))
+        batches = eval_batches(
+            self._shown[sides],
+            sides=sides,
+            channels=channels,
+            batch=at_once(model.spec),
+            span=span_of(model.spec.input),
+        )
         try:
             with in_threads(1 if self.device.type == "cpu" else None):
                 found = evaluate(

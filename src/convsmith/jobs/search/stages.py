@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...codec import to_data
 from ...costs import cost
-from ...data import ImageData, eval_batches
+from ...data import ImageData, eval_batches, span_of
 from ...latency import Runtime
 from ...locks import at_work
 from ...runs import Config, Epoch, Fall, FrontRow, Look, RunFolder, Stage, met
@@ -97,8 +97,9 @@ def calibration_of(space: Space, parts: ImageData) -> list[Tensor]:
     spec = space.biggest()
     chosen = np.random.default_rng(0).permutation(len(parts.train))[:CALIBRATION]
     batches = eval_batches(
-        parts.train.take(np.sort(chosen)), sides=spec.input.sides, channels=spec.input.channels, batch=250
-    )
+        parts.train.take(np.sort(chosen)), sides=spec.input.sides, channels=spec.input.channels, batch=250,
+        span=span_of(spec.input),
+    )  # fmt: skip
     return [batch.images for batch in batches if len(batch.answers)]
 
 

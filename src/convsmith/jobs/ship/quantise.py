@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...arch import ArchSpec
-from ...data import ImageData, train_batches
+from ...data import ImageData, span_of, train_batches
 from ...data.readers.dataset import own_data
 from ...errors import CheckFailed, UserError
 from ...evals import evaluate
@@ -151,7 +151,7 @@ def _calibration(run: RunFolder, images: ImageData) -> list[NDArray[np.float32]]
     batch = min(16, len(images.train))
     batches = train_batches(
         images.train, sides=run.spec.input.sides, channels=run.spec.input.channels, batch=batch,
-        augment=Augment(), seed=0, first_step=0, last_step=_CALIBRATION,
+        augment=Augment(), seed=0, first_step=0, last_step=_CALIBRATION, span=span_of(run.spec.input),
     )  # fmt: skip
     return [ready(one.images).contiguous().numpy() for one in batches if len(one.answers)]
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...ambient import undisturbed
 from ...arch import ArchSpec
-from ...data import train_batches
+from ...data import span_of, train_batches
 from ...data.pictures import unwarned
+from ...data.spans import ONE
 from ...machine import this_machine
 from ...recipe import Augment, Recipe
 from ...recipes import recipe as named_recipe
@@ -101,12 +102,13 @@ def examine_data(
     task = task_for(found)
     spec = fitted_to(resolve_spec(model), task, found)
     chosen = settle(named_recipe(recipe) if isinstance(recipe, str) else recipe, spec)
+    span = span_of(spec.input)
     channels, batch = spec.input.channels, min(chosen.batch, len(found.train))
     steps = max(2, images // batch)
 
     def per_image(augment: Augment, workers: int) -> float:
         feed = train_batches(found.train, sides=spec.input.sides, channels=channels, batch=batch, augment=augment, seed=0,
-                             first_step=0, last_step=steps + 1, workers=workers)  # fmt: skip
+                             first_step=0, last_step=steps + 1, workers=workers, span=span)  # fmt: skip
         seen, began = 0, 0.0
         for at, one in enumerate(feed):
             if at == 0:  # workers start, and what is held is made
@@ -121,7 +123,7 @@ def examine_data(
     with unwarned():
         for i in order:
             try:
-                found.train.inputs.decode(int(i), channels=channels, least=2 * max(spec.input.sides))
+                found.train.inputs.clip(int(i), span or ONE, 0.5, channels=channels, least=2 * max(spec.input.sides))
             except OSError:
                 continue
             read += 1

@@ -26,6 +26,7 @@ from ...arch import ArchSpec
 from ...exporting import export_onnx
 from ...exporting.ort import ort_subject
 from ...latency import Runtime, Subject, eager_subject, interleave
+from ...layers import channels_last
 from ...machine import this_machine
 from ...model import build
 from ...registry import plug_in_all, plugged
@@ -198,9 +199,9 @@ class _Eager(Network):
 
     def profile(self) -> tuple[Convolutions, float, int]:
         with in_threads(self.threads):
-            model = build(self.spec, seed=0).eval().to(memory_format=torch.channels_last)
+            model = channels_last(build(self.spec, seed=0).eval())
             passes, whole, kernels = [], [], 0
-            image = self.spec.input.example().to(memory_format=torch.channels_last)
+            image = channels_last(self.spec.input.example())
             for _ in range(_RUNS):
                 began, watch = time.perf_counter(), _Watched()
                 with torch.no_grad(), watch:  # inference mode would hide what a convolution is made of

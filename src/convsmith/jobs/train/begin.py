@@ -18,7 +18,7 @@ from ...errors import UserError
 from ...machine import this_machine
 from ...plot import save
 from ...recipe import BySize, Recipe
-from ...recipes import differences, settle
+from ...recipes import CLIPS, differences, settle
 from ...registry import refuse_unreadable
 from ...reports.propagation import signal_plot
 from ...resolve import device, origin, target_of
@@ -35,7 +35,7 @@ from ...weights import write as write_weights
 from ...weights.fitting import Fitted, fitted
 from ..diagnose import diagnose
 from ..feed import refuse_lone_images
-from ..fitting import fitted_to, refuse_norms
+from ..fitting import fitted_to, refuse_norms, told_of_frames
 from ..options import Data, Options, refuse_settings, resolved_recipe, source_of, usual_recipe
 from ..scale import line_of, met, scale
 from ..source import Source, data_record
@@ -43,6 +43,8 @@ from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
 BASE = Classify.base  # what `design` scales where nothing else is asked for
+# And of films: its name, and what it is called as a spec.
+_BASE_OF_FILMS, _FILMED = "inflated:resnet18", "inflated_resnet18"
 
 __all__ = [
     "BASE",
@@ -104,7 +106,7 @@ def design_job(
     line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
     task, recipe = _learnt(images, options)
-    chosen = _usable(named or task.base)
+    chosen = _usable(named or (_BASE_OF_FILMS if images.filmed else task.base))
     line = line_of(line, recipe, len(images.train))
 
     def fit(spec: ArchSpec) -> ArchSpec:
@@ -124,6 +126,8 @@ def design_job(
         options = replace(options, weights=weighted.source)
         say_weights(weighted.source, begin, watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
+    if said := told_of_frames(found.spec, images.train.inputs):
+        watcher.note(said)
     recipe = settle(recipe, found.spec)
     return Job(
         "design",
@@ -186,8 +190,9 @@ def train_job(
     if resolution is not None:
         spec = fitted_to(spec, task, images, resolution)
     watcher.stage("choose", f"{spec.name} at {spec.input.px} px: {cost(spec)}")
-    if said := cramped(spec):
-        watcher.note(said)
+    for said in (cramped(spec), told_of_frames(spec, images.train.inputs)):
+        if said:
+            watcher.note(said)
     recipe = settle(recipe, spec)
     if recipe.frozen and begin is None:
         raise UserError(
@@ -208,7 +213,8 @@ def train_job(
 
 def _usual(options: Options) -> list[str]:
     """The recipes that may be meant where none is named: of every task's."""
-    return list(dict.fromkeys(kind.recipes[options.weights is not None] for kind in TASKS))
+    usual = [kind.recipes[options.weights is not None] for kind in TASKS]
+    return list(dict.fromkeys(usual if options.weights is not None else [*usual, CLIPS.name]))
 
 
 def _usable(model: str | Path | ArchSpec) -> ArchSpec:
@@ -222,7 +228,7 @@ def _usable(model: str | Path | ArchSpec) -> ArchSpec:
 def _learnt(images: ImageData, options: Options) -> tuple[Task, Recipe]:
     """What is learnt, and by which recipe. Refused where the task does not read what the recipe sets."""
     task = task_for(images, options.class_weights, options.task_settings)
-    recipe = resolved_recipe(options, usual_recipe(task, options))
+    recipe = resolved_recipe(options, usual_recipe(task, options, filmed=images.filmed))
     refuse_unread(task, recipe)
     return task, recipe
 
@@ -282,7 +288,7 @@ def named(job: Job) -> str:
     the base where it is not the usual one."""
     if job.found is None:
         return f"{job.images.name}-{job.spec.name}"
-    base = () if job.base == job.task.base else (job.base or "",)
+    base = () if job.base in (job.task.base, _FILMED) else (job.base or "",)
     return "-".join((job.images.name, *base, str(job.found.budget).replace("-macs", "").replace(",", "-")))
 
 

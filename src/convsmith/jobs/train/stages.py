@@ -104,7 +104,8 @@ def _stages(
     if not ranks.leads:
         return run
     if not is_of_weights(run, "scores.json"):
-        watcher.stage("evaluate", plural(len(data().val), "validation image"))
+        what = "film" if data().filmed else "image"
+        watcher.stage("evaluate", plural(len(data().val), f"validation {what}"))
         task = task_of(config)
         found = score_on(trained(run, spec), spec, data().val, data().classes, where, task, data().roots)
         write_tables(found, run.path)

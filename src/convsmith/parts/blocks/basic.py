@@ -21,7 +21,10 @@ __all__ = ["BasicBlock"]
 @final
 @dataclass(frozen=True)
 class BasicBlock(Block):
-    """k x k with the stride - k x k, then the activation after the sum (He et al., 2016, figure 5 left)."""
+    """k x k with the stride - k x k, then the activation after the sum (He et al., 2016, figure 5 left).
+
+    Of clips, both read several frames.
+    """
 
     kind: ClassVar[str] = "basic"
     kernel: int = 3
@@ -52,7 +55,15 @@ class BasicBlock(Block):
         first, groups = self.dilation // node.traded, self.groups
         branch = OrderedDict(
             conv1=conv_norm(
-                style, node.c_in, node.c_out, self.kernel, stride=node.stride, groups=groups, dilation=first
+                style,
+                node.c_in,
+                node.c_out,
+                self.kernel,
+                stride=node.stride,
+                groups=groups,
+                dilation=first,
+                temporal=node.temporal,
+                over=node.over,
             ),
             conv2=conv_norm(
                 style,
@@ -61,6 +72,7 @@ class BasicBlock(Block):
                 self.kernel,
                 groups=groups,
                 dilation=self.dilation,
+                temporal=node.temporal,
                 activate=False,
                 zero=zero,
             ),

@@ -46,7 +46,9 @@ class GhostBottleneck(Block):
 
     def build(self, node: Node, style: Style) -> nn.Module:
         middle = max(4, 4 * round(node.c_out * self.expand / 4))
-        branch: OrderedDict[str, nn.Module] = OrderedDict(ghost1=_ghost(style, node.c_in, middle))
+        branch: OrderedDict[str, nn.Module] = OrderedDict(
+            ghost1=_ghost(style, node.c_in, middle, temporal=node.temporal, over=node.over)
+        )
         if node.stride > 1:
             branch["depthwise"] = conv_norm(
                 style, middle, middle, self.kernel, stride=node.stride, groups=middle, activate=False
@@ -60,7 +62,14 @@ class GhostBottleneck(Block):
         if node.keeps:
             return nn.Identity()
         spatial = conv_norm(
-            style, node.c_in, node.c_in, self.kernel, stride=node.stride, groups=node.c_in, activate=False
+            style,
+            node.c_in,
+            node.c_in,
+            self.kernel,
+            stride=node.stride,
+            groups=node.c_in,
+            over=node.over,
+            activate=False,
         )
         project = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
         return nn.Sequential(OrderedDict(depthwise=spatial, project=project))
@@ -70,8 +79,10 @@ class GhostBottleneck(Block):
         return " ".join(words if self.se is None else [*words, self.se.describe()])
 
 
-def _ghost(style: Style, c_in: int, c_out: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
+def _ghost(
+    style: Style, c_in: int, c_out: int, *, temporal: int = 1, over: int = 1, activate: bool = True, zero: bool = False
+) -> nn.Module:
     half = -(-c_out // 2)
-    primary = conv_norm(style, c_in, half, 1, activate=activate, zero=zero)
+    primary = conv_norm(style, c_in, half, 1, temporal=temporal, over=over, activate=activate, zero=zero)
     cheap = conv_norm(style, half, half, 3, groups=half, activate=activate, zero=zero)
     return Ghost(primary, cheap, c_out)

@@ -58,7 +58,16 @@ class MBConv(Block):
         if self.expand != 1:
             branch["expand"] = conv_norm(style, node.c_in, middle, 1)
         if self.mixer is None:
-            branch["depthwise"] = conv_norm(style, middle, middle, self.kernel, stride=node.stride, groups=middle)
+            branch["depthwise"] = conv_norm(
+                style,
+                middle,
+                middle,
+                self.kernel,
+                stride=node.stride,
+                groups=middle,
+                temporal=node.temporal,
+                over=node.over,
+            )
         else:
             branch["mix"] = mixed(style, self.mixer, middle, stride=node.stride, sides=node.sides)
         if self.se is not None:

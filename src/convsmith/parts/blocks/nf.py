@@ -9,7 +9,7 @@ from typing import ClassVar, Self, final
 from torch import nn
 
 from ...arch import Block, Choices, Node, Style
-from ...layers import Gained, Residual, ScaledWSConv2d
+from ...layers import Gained, Residual, Standardised
 from ...ranges import above, at_least
 from ...tagged import LATER
 from ..squeeze import SE
@@ -66,7 +66,7 @@ class NFBottleneck(Block):
         middle = max(1, round(node.c_out * self.ratio))
         dilation = self.dilation // node.traded
         branch: OrderedDict[str, nn.Module] = OrderedDict(
-            reduce=conv_norm(style, node.c_in, middle, 1),
+            reduce=conv_norm(style, node.c_in, middle, 1, temporal=node.temporal, over=node.over),
             conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride, dilation=dilation),
             restore=style.conv.build(middle, node.c_out, 1, bias=True),
         )
@@ -129,7 +129,7 @@ class NFRegNetBlock(Block):
         dilation = self.dilation // node.traded
         more = {"dilation": dilation} if dilation > 1 else {}
         branch: OrderedDict[str, nn.Module] = OrderedDict(
-            reduce=conv_norm(style, node.c_in, middle, 1),
+            reduce=conv_norm(style, node.c_in, middle, 1, temporal=node.temporal, over=node.over),
             conv=style.conv.build(middle, middle, self.kernel, stride=node.stride, groups=groups, bias=True, **more),
         )
         if self.se is not None:
@@ -161,18 +161,18 @@ def _residual(
     inverse = node.variance**-0.5
     act = opening(style.norm, node.c_in)
     readers = [branch["reduce"].get_submodule("conv")]
-    readers += [module for module in skip.modules() if isinstance(module, nn.Conv2d)]
+    readers += [module for module in skip.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
     if beta_first:
         pre: nn.Module = act if inverse == 1 else nn.Sequential(Gained(nn.Identity(), inverse), act)
-    elif all(isinstance(reader, ScaledWSConv2d) for reader in readers):
+    elif all(isinstance(reader, Standardised) for reader in readers):
         for reader in readers:
-            assert isinstance(reader, ScaledWSConv2d)
+            assert isinstance(reader, Standardised)
             reader.scale *= inverse
         pre = act
     else:
         pre = act if inverse == 1 else Gained(act, inverse)
     last = branch["restore"]
-    if style.zero_last and isinstance(last, ScaledWSConv2d):
+    if style.zero_last and isinstance(last, Standardised):
         nn.init.zeros_(last.gain)
     return Residual(
         nn.Sequential(branch), skip=skip, pre=pre, drop_path=node.drop_path, alpha=alpha, skip_init=skip_init

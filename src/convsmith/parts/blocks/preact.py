@@ -53,7 +53,7 @@ class PreActBottleneck(Block):
         middle = max(1, round(node.c_out * self.ratio))
         dilation = self.dilation // node.traded
         branch = OrderedDict(
-            reduce=conv_norm(style, node.c_in, middle, 1),
+            reduce=conv_norm(style, node.c_in, middle, 1, temporal=node.temporal, over=node.over),
             conv=conv_norm(style, middle, middle, self.kernel, stride=node.stride, dilation=dilation),
             restore=style.conv.build(middle, node.c_out, 1),
         )

@@ -34,7 +34,16 @@ class DepthwiseSeparable(Block):
         return replace(self, kernel=kernel)
 
     def build(self, node: Node, style: Style) -> nn.Module:
-        depthwise = conv_norm(style, node.c_in, node.c_in, self.kernel, stride=node.stride, groups=node.c_in)
+        depthwise = conv_norm(
+            style,
+            node.c_in,
+            node.c_in,
+            self.kernel,
+            stride=node.stride,
+            groups=node.c_in,
+            temporal=node.temporal,
+            over=node.over,
+        )
         pointwise = conv_norm(style, node.c_in, node.c_out, 1)
         return nn.Sequential(OrderedDict(depthwise=depthwise, pointwise=pointwise))
 

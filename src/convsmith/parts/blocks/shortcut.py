@@ -8,7 +8,8 @@ from enum import StrEnum
 from torch import nn
 
 from ...arch import Node, Style
-from ..units import conv_norm
+from ...layers import AvgPool2d
+from ..units import conv_norm, rarely
 
 __all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "shortcut"]
 
@@ -25,7 +26,7 @@ def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
     if node.keeps:
         return nn.Identity()
     if kind is Shortcut.CONV:
-        return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, activate=False)
+        return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, over=node.over, activate=False)
     parts = _pooled(node)
     parts["project"] = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
     return nn.Sequential(parts)
@@ -36,7 +37,8 @@ def bare_shortcut(node: Node, style: Style, kind: Shortcut) -> nn.Module:
     if node.keeps:
         return nn.Identity()
     if kind is Shortcut.CONV:
-        return nn.Sequential(OrderedDict(project=style.conv.build(node.c_in, node.c_out, 1, stride=node.stride)))
+        conv = style.conv.build(node.c_in, node.c_out, 1, stride=node.stride, **rarely(over=node.over))
+        return nn.Sequential(OrderedDict(project=conv))
     parts = _pooled(node)
     parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
     return nn.Sequential(parts)
@@ -54,7 +56,9 @@ def least_shortcut(node: Node, style: Style) -> nn.Module:
 
 def _pooled(node: Node) -> OrderedDict[str, nn.Module]:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    if node.stride > 1:
+    if node.stride > 1 or node.over > 1:
         # ceil_mode keeps ceil(side / stride); a partial window must not average in padding that is not there.
-        parts["pool"] = nn.AvgPool2d(2, node.stride, ceil_mode=True, count_include_pad=False)
+        pool = AvgPool2d(min(2, node.stride), node.stride, ceil_mode=True, count_include_pad=False)
+        pool.over = node.over
+        parts["pool"] = pool
     return parts

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 from torch import nn
 
 from ...arch import Act, Conv, Padding
-from ...layers import ScaledWSConv2d
+from ...layers import ScaledWSConv2d, ScaledWSConv3d
 from ...ranges import above
 from ..gains import RELEASED
 from .plain import PlainConv
@@ -53,24 +53,20 @@ class ScaledWS(Conv):
         groups: int = 1,
         bias: bool = True,
         dilation: int = 1,
+        temporal: int = 1,
+        over: int = 1,
     ) -> nn.Module:
+        given: dict[str, Any] = {"stride": stride, "groups": groups, "dilation": dilation}
         if groups == c_in and c_in > 1:
-            return PlainConv(padding=self.padding).build(
-                c_in, c_out, kernel, stride=stride, groups=groups, bias=True, dilation=dilation
-            )
-        return ScaledWSConv2d(
-            c_in,
-            c_out,
-            kernel,
-            stride=stride,
-            groups=groups,
-            dilation=dilation,
-            scale=RELEASED[self.gain_of],
-            eps=self.eps,
-            floor=self.guard is Guard.FLOOR,
-            same=self.padding is Padding.SAME,
-            circular=self.padding is Padding.CIRCULAR,
-        )
+            plain = PlainConv(padding=self.padding, edges=self.edges)
+            return plain.build(c_in, c_out, kernel, bias=True, temporal=temporal, over=over, **given)
+        given |= {"scale": RELEASED[self.gain_of], "eps": self.eps, "floor": self.guard is Guard.FLOOR}
+        given |= {"same": self.padding is Padding.SAME, "circular": self.padding is Padding.CIRCULAR}
+        if temporal > 1:
+            return ScaledWSConv3d(c_in, c_out, kernel, temporal=temporal, over=over, edges=self.edges, **given)
+        conv = ScaledWSConv2d(c_in, c_out, kernel, **given)
+        conv.over = over
+        return conv
 
     def describe(self) -> str:
         return "standardised conv" + ("" if self.gain_of is Act.NONE else f" for {self.gain_of}")

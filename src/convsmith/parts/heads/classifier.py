@@ -19,7 +19,7 @@ __all__ = ["Classifier", "PooledClassifier"]
 @final
 @dataclass(frozen=True)
 class PooledClassifier(Head, Unit):
-    """1x1 convolution to `width` (absent at 0), norm-act, mean over space, dropout, linear to `classes`.
+    """1x1 convolution to `width` (absent at 0), norm-act, mean over space and time, dropout, linear to `classes`.
 
     With `activated` False a norm-act comes first where there is no convolution, for networks whose blocks end in a bare
     sum; where there is one it reads the sum. `hidden` puts a linear layer and an activation between the mean and the
@@ -109,8 +109,8 @@ class Classifier(nn.Module):
         return self.classify(self.conv(x))
 
     def classify(self, maps: Tensor, *, pre_logits: bool = False) -> Tensor:
-        """⟨N,features,H,W⟩ -> ⟨N,classes⟩, or what the last linear layer reads."""
-        pooled = self.dropout(self.act(self.hidden(maps.mean((2, 3)))))
+        """⟨N,features,H,W⟩ or ⟨N,features,T,H,W⟩ -> ⟨N,classes⟩, or what the last linear layer reads."""
+        pooled = self.dropout(self.act(self.hidden(maps.mean(tuple(range(2, maps.ndim))))))
         return pooled if pre_logits else self.fc(pooled)
 
     def reset(self, classes: int) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from torch import nn
 
 from ...arch import Mixer, Style
-from ...layers import LambdaLayer
+from ...layers import AvgPool2d, LambdaLayer
 from ...ranges import at_least
 from ..norms.batch import BatchNorm
 from ..units import odd
@@ -43,7 +43,7 @@ class Lambda(Mixer):
             odd("lambda.scope", self.scope)
 
     def build(self, channels: int, *, stride: int, sides: tuple[int, ...], style: Style) -> nn.Module:
-        size = max(sides)
+        size = max(sides[-2:])
         heads = next(count for count in range(min(self.heads, channels), 0, -1) if channels % count == 0)
         own = style.norm if isinstance(style.norm, BatchNorm) else BatchNorm()
         layer = LambdaLayer(
@@ -58,7 +58,7 @@ class Lambda(Mixer):
         )
         if stride == 1:
             return layer
-        return nn.Sequential(OrderedDict(layer=layer, pool=nn.AvgPool2d(3, stride, padding=1)))
+        return nn.Sequential(OrderedDict(layer=layer, pool=AvgPool2d(3, stride, padding=1)))
 
     def describe(self) -> str:
         where = "global" if self.scope is None else f"r{self.scope}"

@@ -8,6 +8,7 @@ from typing import ClassVar, Self, final
 from torch import nn
 
 from ...arch import Act, Norm
+from ...layers import BatchNorm2d
 from ...ranges import above, at_least
 from ..acts import activation, norm_act
 
@@ -17,7 +18,7 @@ __all__ = ["BatchNorm"]
 @final
 @dataclass(frozen=True)
 class BatchNorm(Norm):
-    """y = act(gamma (x - mean) / sqrt(var + eps) + beta), statistics over batch and space.
+    """y = act(gamma (x - mean) / sqrt(var + eps) + beta), statistics over batch and space, and time.
 
     `momentum` is torch's: the share of a new batch in the running statistics, 1 minus the papers' decay.
     """
@@ -36,7 +37,7 @@ class BatchNorm(Norm):
         return replace(self, eps=eps)
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
-        norm = nn.BatchNorm2d(channels, eps=self.eps, momentum=self.momentum)
+        norm = BatchNorm2d(channels, eps=self.eps, momentum=self.momentum)
         return norm_act("bn", norm, self.act, activate=activate, zero=zero)
 
     def activation(self) -> nn.Module:

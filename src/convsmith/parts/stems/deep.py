@@ -56,10 +56,11 @@ class DeepStem(Stem):
             convs.append((self.width, self.width, 2))
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         for number, (c_in, c_out, stride) in enumerate(convs, start=1):
+            time = {"temporal": self.temporal, "over": self.over} if number == 1 else {}
             if self.bare and number == len(convs):
                 parts[f"conv{number}"] = ConvNorm(style.conv.build(c_in, c_out, 3, stride=stride), nn.Identity())
             else:
-                parts[f"conv{number}"] = conv_norm(style, c_in, c_out, 3, stride=stride)
+                parts[f"conv{number}"] = conv_norm(style, c_in, c_out, 3, stride=stride, **time)
         if self.then is Halving.POOL:
             parts["pool"] = max_pool(style)
         return nn.Sequential(parts)
@@ -68,6 +69,5 @@ class DeepStem(Stem):
         return replace(self, width=grow(self.width), inner=grow(self.inner))
 
     def describe(self) -> str:
-        return {Halving.NONE: "3 convs 3x3", Halving.POOL: "3 convs 3x3, max-pool 3x3", Halving.CONV: "4 convs 3x3"}[
-            self.then
-        ]
+        words = {Halving.NONE: "3 convs 3x3", Halving.POOL: "3 convs 3x3, max-pool 3x3", Halving.CONV: "4 convs 3x3"}
+        return words[self.then] + (f" t{self.temporal}" if self.temporal > 1 else "")

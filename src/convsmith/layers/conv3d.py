@@ -1,0 +1,88 @@
+"""Convolutions over time: those that read several frames of a clip at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..arch import Edges
+from .clips import channels_last
+from .conv import pad_same, spread
+
+__all__ = ["Conv3d"]
+
+
+class Conv3d(nn.Conv3d):
+    """A convolution over `temporal` frames and k x k cells, ⟨N,C,T,H,W⟩ -> ⟨N,O,ceil(T/over),ceil(H/stride),ceil(W/stride)⟩.
+
+    Weights start as `Conv2d`'s, from N(0, 2 / fan_out) with fan_out = temporal * k * k * O / groups. Padding around each frame
+    is `Conv2d`'s, or with `same` and `circular` those; what stands before the first frame and behind the last is what
+    `edges` says.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        temporal: int,
+        stride: int = 1,
+        over: int = 1,
+        groups: int = 1,
+        dilation: int = 1,
+        bias: bool = False,
+        same: bool = False,
+        circular: bool = False,
+        edges: Edges = Edges.ZEROS,
+    ) -> None:
+        around = dilation * (kernel // 2)
+        super().__init__(
+            inputs,
+            outputs,
+            (temporal, kernel, kernel),
+            stride=(over, stride, stride),
+            padding=(temporal // 2, around, around),
+            dilation=(1, dilation, dilation),
+            groups=groups,
+            bias=bias,
+        )
+        self.same, self.circular, self.edges = same, circular, edges
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        fan_out = self.weight[0, 0].numel() * self.out_channels // self.groups
+        self.weight.normal_(0.0, (2.0 / fan_out) ** 0.5)
+        if self.bias is not None:
+            self.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolved(x, self.weight, self.bias)
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution by `weight` ⟨O,C/groups,temporal,k,k⟩, whichever way is quickest."""
+        time, *space = self.padding
+        assert isinstance(time, int)
+        if not torch.compiler.is_exporting():
+            x = channels_last(x)
+        if self.edges is Edges.REPEATED:
+            first, last = ((x[:, :, at : at + 1],) * time for at in (0, x.shape[2] - 1))
+            x, time = torch.cat((*first, x, *last), dim=2), 0
+        elif self.training and x.shape[2] <= time:
+            # Frames that are not there are nothing to multiply: taps that only ever meet these are left out.
+            reach = x.shape[2] - 1
+            weight, time = weight.narrow(2, time - reach, 2 * reach + 1), reach
+        if self.kernel_size[1:] == self.stride[1:] == (1, 1):
+            # Each frame's cells in one row: 2-d kernels are quicker, and nothing moves.
+            tall = F.conv2d(x.flatten(3), weight[..., 0], bias, (self.stride[0], 1), (time, 0), groups=self.groups)
+            return tall.unflatten(3, x.shape[3:])
+        if self.same and self.stride[1:] != (1, 1):
+            x, space = pad_same(x, spread(self), self.stride[1]), [0, 0]
+        elif self.circular and any(space):
+            high, wide = space
+            x, space = F.pad(x, (wide, wide, high, high, 0, 0), mode="circular"), [0, 0]
+        return F.conv3d(x, weight, bias, self.stride, (time, *space), self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.edges is Edges.ZEROS else f", edges={self.edges}")
