@@ -25,7 +25,15 @@ from ..training import Loss, Network
 __all__ = ["Task", "refuse_unread"]
 
 # Fields of a recipe that only some tasks read, with the value at which they do nothing.
-NEUTRAL: dict[str, float] = {"smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0, "first_side": 1.0}
+NEUTRAL: dict[str, float] = {
+    "smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "first_side": 1.0,
+    "critic_steps": 1,
+    "critic_rate": 1.0,
+    "orthogonal": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -93,13 +101,7 @@ class Task(Tagged):
 
 def refuse_unread(task: Task, recipe: Recipe) -> None:
     """Raise `UserError` where the recipe sets what the task would not read, or what it must not."""
-    values = {
-        "smoothing": recipe.smoothing,
-        "mixup": recipe.mixup,
-        "cutmix": recipe.cutmix,
-        "first_side": recipe.first_side,
-    }
-    unread = [name for name, value in values.items() if value != NEUTRAL[name] and name not in task.uses]
+    unread = [name for name, none in NEUTRAL.items() if getattr(recipe, name) != none and name not in task.uses]
     if unread:
         settings = " ".join(f"--set {name}={NEUTRAL[name]:g}" for name in unread)
         raise UserError(f"task '{task.kind}' does not read the recipe's {', '.join(unread)}; give {settings}")
