@@ -3,7 +3,7 @@
 | file     | what                                                              |
 | -------- | ----------------------------------------------------------------- |
 | `shapes` | what flows: `Shape`, `Map`                                        |
-| `inputs` | what goes in: `Image`                                             |
+| `inputs` | what goes in: `Image`, `Latent`                                   |
 | `habits` | `Act`, `Padding`, `Ramp`: what a whole network does alike         |
 | `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
 | `spec`   | `ArchSpec`: a whole network                                       |
@@ -13,7 +13,7 @@
 """
 
 from .grow import grown
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image, Latent
 from .part import (
     Act,
     Block,
@@ -47,6 +47,7 @@ __all__ = [
     "Conv",
     "Head",
     "Image",
+    "Latent",
     "Map",
     "Mixer",
     "Neck",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ..errors import UserError
 from ..ranges import MOST, above, at_least, check_numbers
@@ -13,7 +14,7 @@ from .shapes import Shape
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Image"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Image", "Latent", "drawn"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -71,16 +72,71 @@ class Image:
     def shape(self) -> Shape:
         return Shape(self.channels, self.sides)
 
-    def resized(self, resolution: int) -> Image:
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """What a network is called with."""
+        return (self.shape,)
+
+    @property
+    def n_names(self) -> int:
+        """How many classes the input itself is of; 0 where it names none."""
+        return 0
+
+    def renamed(self, n: int) -> Self:
+        """The same input for `n` of them."""
+        return self
+
+    def resized(self, resolution: int) -> Self:
         """The same image at another resolution; an oblong one keeps the ratio of its sides, to the nearest pixel."""
         width = None if self.width is None else max(1, round(self.width * resolution / self.resolution))
         return replace(self, resolution=resolution, width=width)
 
     def example(self, batch: int = 1, *, seed: int | None = None) -> torch.Tensor:
         """A batch to run a network on, ⟨batch,C,H,W⟩: zeros, or with `seed` unit Gaussian noise that it alone decides."""
-        import torch
+        return drawn((self.shape,), batch, seed)[0]
 
-        shape = (batch, *self.shape.dims)
-        if seed is None:
-            return torch.zeros(shape)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+@dataclass(frozen=True)
+class Latent(Image):
+    """What goes into a network that makes images: `dim` numbers from N(0, 1), and one of `classes`.
+
+    What it inherits is of the picture that leaves: its sides, its channels, and the numbers by which the pictures that it is
+    to resemble are normalised. With mean and deviation 0.5 they are in [-1, 1].
+    """
+
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    dim: int = field(kw_only=True)
+    classes: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("input.dim", self.dim, 1)
+        at_least("input.classes", self.classes, 1)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return Shape(self.dim), Shape(self.classes, named=True)
+
+    @property
+    def n_names(self) -> int:
+        return self.classes
+
+    def renamed(self, n: int) -> Self:
+        return replace(self, classes=n)
+
+
+def drawn(shapes: Sequence[Shape], batch: int, seed: int | None) -> tuple[torch.Tensor, ...]:
+    """A tensor of each shape to run a network on: zeros, or with `seed` unit Gaussian noise and classes that it alone decides."""
+    import torch
+
+    random = None if seed is None else torch.Generator().manual_seed(seed)
+    found = []
+    for shape in shapes:
+        size = (batch, *shape.dims)
+        if shape.named:
+            zeros = torch.zeros(size, dtype=torch.long)
+            found.append(zeros if random is None else torch.randint(shape.channels, size, generator=random))
+        else:
+            found.append(torch.zeros(size) if random is None else torch.randn(size, generator=random))
+    return tuple(found)

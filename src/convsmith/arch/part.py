@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ..errors import UserError
 from ..ranges import at_least, check_numbers, within
 from ..tagged import Tagged
 from .habits import Act, Padding, Ramp
@@ -18,6 +19,8 @@ from .shapes import Map, Shape
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from .inputs import Image
 
 __all__ = [
     "Act",
@@ -78,6 +81,16 @@ class Norm(Part):
     def activation(self) -> nn.Module:
         """The activation alone, for the places that have one without a normalisation before it."""
 
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        """The layer without its scale and shift, and what follows these: for where they come from elsewhere, such as a class.
+
+        Raises:
+            UserError: it cannot be had without.
+        """
+        raise UserError(
+            f"{self.describe()} does not say what it is without scale and shift, which here come from a class"
+        )
+
     def with_eps(self, eps: float) -> Self:
         """The same norm with that epsilon; as it is where it has none."""
         return self
@@ -110,6 +123,18 @@ class Conv(Part):
 
         A part that does not know `dilation` serves every network that dilates nothing.
         """
+
+    def linear(self, inputs: int, outputs: int, *, bias: bool = True) -> nn.Module:
+        """A linear layer ⟨N,inputs⟩ -> ⟨N,outputs⟩, where a trunk has one: with weights as the convolutions have them."""
+        from torch import nn
+
+        return nn.Linear(inputs, outputs, bias=bias)
+
+    def embedding(self, classes: int, width: int) -> nn.Module:
+        """A vector for each class, ⟨N⟩ -> ⟨N,width⟩, likewise."""
+        from torch import nn
+
+        return nn.Embedding(classes, width)
 
 
 @dataclass(frozen=True)
@@ -175,7 +200,20 @@ class Choices:
 
 @dataclass(frozen=True)
 class Block(Unit):
-    """One residual (or plain) unit of a stage: ⟨N,c_in,H,W⟩ -> ⟨N,c_out,ceil(H/stride),ceil(W/stride)⟩."""
+    """One residual (or plain) unit of a stage: ⟨N,c_in,H,W⟩ -> ⟨N,c_out,ceil(H/stride),ceil(W/stride)⟩.
+
+    `grows`: it multiplies the sides by the stride instead. `conditional`: it is called with a condition beside the map, one of
+    those that the stem puts out.
+    """
+
+    grows: ClassVar[bool] = False
+    conditional: ClassVar[bool] = False
+
+    def leaves(self, entering: Shape, stride: int, width: int) -> Shape:
+        """The map that leaves."""
+        if not self.grows:
+            return entering.strided(stride, width)
+        return Shape(width, tuple(side * stride for side in entering.sides))
 
     @property
     def choices(self) -> Choices:
@@ -221,6 +259,20 @@ class Stem(Unit):
     @abc.abstractmethod
     def reduction(self) -> int:
         """The total stride, of convolutions and pooling together."""
+
+    def leaves(self, image: Image, growth: int, readers: int) -> tuple[Shape, ...]:
+        """The map that it puts out, and behind it a condition for each of `readers` blocks, where there are any.
+
+        `growth` is how many times larger than that map the blocks make the image's sides.
+
+        Raises:
+            UserError: it has no conditions to tell.
+        """
+        if readers:
+            raise UserError(
+                f"{self.describe()} does not tell the blocks behind it of any class: give the network a LatentStem"
+            )
+        return (image.shape.strided(self.reduction, self.width),)
 
     @abc.abstractmethod
     def widened(self, grow: Callable[[float], int]) -> Self:
@@ -297,6 +349,20 @@ class Head(Part):
     def puts_out(self) -> tuple[str, ...]:
         """Those of `outputs` that a file of this head puts out."""
         return self.outputs
+
+    @property
+    def beside(self) -> tuple[Shape, ...]:
+        """What it is called with beside the maps, straight from whoever calls the network: nothing, or the number of a class."""
+        return ()
+
+    @property
+    def makes(self) -> int:
+        """The channels of the images that it makes; 0 where it makes none."""
+        return 0
+
+    def coloured(self, channels: int) -> Self:
+        """The same head for images of so many channels; as it is where it makes none."""
+        return self
 
     @property
     @abc.abstractmethod

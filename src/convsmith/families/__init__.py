@@ -8,6 +8,7 @@ from functools import cache
 from ..arch import ArchSpec
 from ..errors import UserError, nearest
 from . import (
+    biggan,
     bignas,
     efficientnet,
     efficientnet_lite,
@@ -47,9 +48,10 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "evonorm": evonorm.members,
     "spinenet": spinenet.members,
     "mask_rcnn": mask_rcnn.members,
+    "biggan": biggan.members,
 }
 # What a family's networks are for, where that is not to classify.
-TASKS = {"mask_rcnn": "detect"}
+TASKS = {"mask_rcnn": "detect", "biggan": "synthesise"}
 
 
 @cache
@@ -58,7 +60,7 @@ def _members() -> dict[str, ArchSpec]:
 
 
 def names(task: str | None = None) -> tuple[str, ...]:
-    """Every name that `spec` knows, family by family; of networks for a task, `classify` or `detect`, where it is given.
+    """Every name that `spec` knows, family by family; of networks for a task (`classify`, `detect`, `synthesise`) where it is given.
 
     >>> names("detect")[0]
     'mask_rcnn_spinenet_49s'

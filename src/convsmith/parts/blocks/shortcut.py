@@ -10,7 +10,7 @@ from torch import nn
 from ...arch import Node, Style
 from ..units import conv_norm
 
-__all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "shortcut"]
+__all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "pooled", "shortcut"]
 
 
 class Shortcut(StrEnum):
@@ -26,7 +26,7 @@ def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
         return nn.Identity()
     if kind is Shortcut.CONV:
         return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, activate=False)
-    parts = _pooled(node)
+    parts = pooled(node)
     parts["project"] = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
     return nn.Sequential(parts)
 
@@ -37,7 +37,7 @@ def bare_shortcut(node: Node, style: Style, kind: Shortcut) -> nn.Module:
         return nn.Identity()
     if kind is Shortcut.CONV:
         return nn.Sequential(OrderedDict(project=style.conv.build(node.c_in, node.c_out, 1, stride=node.stride)))
-    parts = _pooled(node)
+    parts = pooled(node)
     parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
     return nn.Sequential(parts)
 
@@ -46,13 +46,14 @@ def least_shortcut(node: Node, style: Style) -> nn.Module:
     """What shapes demand and no more: a pool where the block strides, a bare 1x1 where the width changes."""
     if node.keeps:
         return nn.Identity()
-    parts = _pooled(node)
+    parts = pooled(node)
     if node.c_in != node.c_out:
         parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
     return nn.Sequential(parts)
 
 
-def _pooled(node: Node) -> OrderedDict[str, nn.Module]:
+def pooled(node: Node) -> OrderedDict[str, nn.Module]:
+    """An average pool that makes ceil(side / stride) of a side, under `pool`; nothing where the block does not stride."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if node.stride > 1:
         # ceil_mode keeps ceil(side / stride); a partial window must not average in padding that is not there.

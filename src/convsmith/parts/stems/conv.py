@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, final
 
 from torch import nn
@@ -12,6 +12,7 @@ from torch import nn
 from ...arch import Node, Stem, Style
 from ...layers import ConvNorm
 from ...ranges import at_least
+from ...tagged import LATER
 from ..units import conv_norm, max_pool, odd
 
 __all__ = ["ConvStem"]
@@ -22,7 +23,7 @@ __all__ = ["ConvStem"]
 class ConvStem(Stem):
     """k x k convolution with a stride, norm-act, and where `pool` a 3x3 max-pool with stride 2.
 
-    `bare` leaves the norm-act out, for networks whose blocks begin with one.
+    `bare` leaves the norm-act out, for networks whose blocks begin with one; `bias` gives the convolution one.
     """
 
     kind: ClassVar[str] = "conv_stem"
@@ -30,11 +31,14 @@ class ConvStem(Stem):
     stride: int = 2
     pool: bool = False
     bare: bool = False
+    bias: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         odd("conv_stem.kernel", self.kernel)
         at_least("conv_stem.stride", self.stride, 1)
+        if self.bias and not self.bare:
+            raise ValueError("conv_stem.bias is for a bare stem: a norm has a shift of its own")
 
     @property
     def reduction(self) -> int:
@@ -43,7 +47,8 @@ class ConvStem(Stem):
     def build(self, node: Node, style: Style) -> nn.Module:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         if self.bare:
-            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride)
+            more = {"bias": True} if self.bias else {}  # where nothing is said, a kind of convolution has its own usage
+            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **more)
             parts["conv"] = ConvNorm(conv, nn.Identity())
         else:
             parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride)
