@@ -37,7 +37,7 @@ class Learning:
         str | None,
         Parameter(
             help="A named recipe (`convsmith recipes`); without one quick, with weights finetune, of a ladder resnet-rs; of "
-            "poses pose-scratch, with weights pose.",
+            "poses pose-scratch, with weights pose; of a generator biggan-small.",
             group=TRAINING,
         ),
     ] = None
@@ -82,9 +82,10 @@ class Learning:
     ] = None
     category: Annotated[str | None, Parameter(help="The category of a COCO .json that is wanted.", group=DATA)] = None
     task: Annotated[
-        Literal["detect", "pose"] | None,
+        Literal["detect", "pose", "synthesise"] | None,
         Parameter(
-            help="What a COCO .json with key points is read for: pose by default, detect for its boxes and masks.",
+            help="synthesise: a generator learns to make images of each class. Of a COCO .json with key points, what it is read "
+            "for: pose by default, detect for its boxes and masks.",
             group=DATA,
         ),
     ] = None

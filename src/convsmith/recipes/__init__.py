@@ -9,6 +9,7 @@ from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..recipe import KINDS, Recipe
 from ..settings import parted
+from .biggan import BIGGAN, BIGGAN_SMALL
 from .detect import DETECT, DETECT_SCRATCH
 from .differences import differences, flat
 from .finetune import finetune_grid
@@ -19,6 +20,8 @@ from .quick import QUICK
 from .settling import settle
 
 __all__ = [
+    "BIGGAN",
+    "BIGGAN_SMALL",
     "DETECT",
     "DETECT_SCRATCH",
     "PAPERS",
@@ -36,7 +39,16 @@ __all__ = [
     "settle",
 ]
 
-RECIPES: tuple[Recipe, ...] = (QUICK, *(paper.recipe for paper in PAPERS), POSE, POSE_SCRATCH, DETECT, DETECT_SCRATCH)
+RECIPES: tuple[Recipe, ...] = (
+    QUICK,
+    *(paper.recipe for paper in PAPERS),
+    POSE,
+    POSE_SCRATCH,
+    DETECT,
+    DETECT_SCRATCH,
+    BIGGAN,
+    BIGGAN_SMALL,
+)
 
 
 def recipe(name: str) -> Recipe:

@@ -208,7 +208,8 @@ def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpe
 
 
 def _first_convolution(spec: ArchSpec) -> str:
-    return next(key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4)
+    """Its key; empty where the stem has none, as a generator's."""
+    return next((key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4), "")
 
 
 def _for_channels(kernel: Tensor, channels: int) -> Tensor:
