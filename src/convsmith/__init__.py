@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .jobs.scale import scale
     from .jobs.search.options import SearchOptions
     from .jobs.ship.export import export
+    from .jobs.synthesis.making import synthesise
     from .jobs.timing.calibrate import calibrate, estimate
     from .jobs.timing.measure import measure
     from .jobs.timing.pick import pick
@@ -146,6 +147,7 @@ _HOME = {
     "jobs.scale": "scale",
     "jobs.search.options": "SearchOptions",
     "jobs.ship.export": "export",
+    "jobs.synthesis.making": "synthesise",
     "jobs.timing.calibrate": "calibrate estimate",
     "jobs.timing.measure": "measure",
     "jobs.timing.pick": "pick",
@@ -297,6 +299,7 @@ __all__ = [
     "search",
     "solve",
     "spec",
+    "synthesise",
     "this_machine",
     "to_timm",
     "train",

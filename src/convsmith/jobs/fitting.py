@@ -22,7 +22,12 @@ def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | N
 
     `resolution` is the side, or the height of pictures that are shown whole. Without it they are shown as large as the network
     usually is or, where the task has a usual side of its own, as that.
+
+    Raises:
+        UserError: a network that makes images, for another task.
     """
+    if spec.head.makes and not task.makes:
+        raise UserError(f"{spec.name} makes images and tells nothing of them: give --task synthesise, as `convsmith train` takes it")
     if images.sides is None:
         spec = task.fitted(spec, images.classes)
         return spec if resolution is None else spec.with_resolution(resolution)
