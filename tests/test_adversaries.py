@@ -252,7 +252,9 @@ def test_a_batch_in_parts_makes_the_same_step(tmp_path: Path, monkeypatch: pytes
         rng = torch.Generator().manual_seed(0)
         pool = iter([(torch.randn(4, generator=rng), int(torch.randint(3, (), generator=rng))) for _ in range(400)])
 
-        def drawn(latents: object, n: int, device: object, pool: Iterator[tuple[Tensor, int]] = pool) -> tuple[Tensor, Tensor]:
+        def drawn(
+            latents: object, n: int, device: object, pool: Iterator[tuple[Tensor, int]] = pool
+        ) -> tuple[Tensor, Tensor]:
             own = [next(pool) for _ in range(n)]
             return torch.stack([z for z, _ in own]), torch.tensor([y for _, y in own])
 
@@ -307,7 +309,7 @@ def test_standing_statistics_are_a_plain_mean_over_batches() -> None:
     batches = [(k * torch.randn(32, 4), torch.randint(3, (32,))) for k in (1, 2, 3)]
     stand(generator, lambda k: batches[k], batches=3)
     maps = [generator.fc(torch.cat((z, generator.embed(y)), 1)).view(-1, 8, 4, 4) for z, y in batches]
-    mean, variance = (torch.stack(one).mean(0) for one in zip(*((m.mean((0, 2, 3)), m.var((0, 2, 3))) for m in maps)))
+    mean, variance = (torch.stack([of(m, (0, 2, 3)) for m in maps]).mean(0) for of in (torch.mean, torch.var))
     torch.testing.assert_close(generator.norm.running_mean, mean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(generator.norm.running_var, variance, rtol=1e-5, atol=1e-6)
 

@@ -27,7 +27,11 @@ ZERO = [0.0] * 4
         (having(ZERO, EYE), having([1.0, 2.0, 0.0, 0.0], EYE, 80, 1), 5.0),
         (having(ZERO, EYE), having(ZERO, 4 * EYE, 80, 1), 4.0),
         (having(ZERO, np.diag([1.0, 4, 9, 16])), having(ZERO, np.diag([4.0, 1, 9, 25]), 80, 1), 3.0),
-        (having([0.0, 0.0], np.array([[2.0, 1], [1, 2]])), having([0.0, 0.0], np.diag([1.0, 3.0]), 80, 1), 0.5166852265),
+        (
+            having([0.0, 0.0], np.array([[2.0, 1], [1, 2]])),
+            having([0.0, 0.0], np.diag([1.0, 3.0]), 80, 1),
+            0.5166852265,
+        ),
     ],
     ids=["means", "scales", "diagonal", "two by two"],
 )

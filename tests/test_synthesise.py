@@ -82,7 +82,7 @@ def test_the_recipes_are_the_sources() -> None:
     small = BIGGAN_SMALL
     assert small.rate * small.batch / 256 == pytest.approx(1e-3) and (small.average, small.average_start) == (0.99, 100)
     for one in (BIGGAN, BIGGAN_SMALL):
-        assert cs.AdamW == type(one.optimiser) and one.optimiser.beta1 == 0 and one.decay == 0
+        assert isinstance(one.optimiser, cs.AdamW) and one.optimiser.beta1 == 0 and one.decay == 0
     assert 22 * small.epochs == 748  # the digits' steps
 
 
@@ -91,7 +91,9 @@ def test_what_only_two_networks_read_is_refused_of_one(data: Path, tmp_path: Pat
         with pytest.raises(UserError, match=f"task 'classify' does not read the recipe's {setting.split('=')[0]}"):
             train_job("resnet18", data, 16, Options(settings=(setting,), parent=tmp_path), Watcher())
     with pytest.raises(UserError, match="not trained with frozen"):
-        train_job("biggan8", data, None, Options(settings=("frozen=true",), task="synthesise", parent=tmp_path), Watcher())
+        train_job(
+            "biggan8", data, None, Options(settings=("frozen=true",), task="synthesise", parent=tmp_path), Watcher()
+        )
     with pytest.raises(UserError, match="biggan8 makes images and tells nothing of them: give --task synthesise"):
         train_job("biggan8", data, None, Options(parent=tmp_path), Watcher())
     with pytest.raises(DataError, match="has points in its pictures, and a generator learns from classes"):
@@ -194,7 +196,9 @@ def test_scores_tell_good_images_from_collapsed_and_from_copied_ones() -> None:
     assert good["conditional_accuracy"] == 1 and good["coverage"] == 1 and good["class_score"] == pytest.approx(3)
     assert one["conditional_accuracy"] == pytest.approx(1 / 3) and one["coverage"] == pytest.approx(1 / 3)
     assert one["class_score"] == pytest.approx(1)
-    assert one["frechet_distance"] > 5 * good["frechet_distance"] and one["kernel_distance"] > 5 * good["kernel_distance"]
+    assert (
+        one["frechet_distance"] > 5 * good["frechet_distance"] and one["kernel_distance"] > 5 * good["kernel_distance"]
+    )
     assert copied["nearest"] == 0 and 0.5 < good["nearest"] < 2
     # Copies of training images are exactly as far as these are: at the floor.
     assert copied["frechet_distance"] == pytest.approx(copied["frechet_floor"])
@@ -226,7 +230,12 @@ def test_a_run_is_scored_shown_and_kept(run: cs.Run) -> None:
     assert [one.title for one in sheets[:3]] == ["Epoch 1", "Epoch 2", "Epoch 3"]
     assert {path.name for path in run.file("made").iterdir()} == {f"epoch-{k:06d}.png" for k in (1, 2, 3)}
     page = run.file("report.html").read_text()
-    for said in ("From the same latents, over the training", "KD-own(32, n=60)", "Truncation", "Largest singular values"):
+    for said in (
+        "From the same latents, over the training",
+        "KD-own(32, n=60)",
+        "Truncation",
+        "Largest singular values",
+    ):
         assert said in page
     looks = [line for line in run.lines if isinstance(line, PairLook)]
     assert [look.step for look in looks] == [7, 14, 21]

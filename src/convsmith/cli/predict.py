@@ -47,7 +47,9 @@ def predict(
             validator=POSITIVE,
         ),
     ] = None,
-    seed: Annotated[int | None, Parameter(help="Of a generator: seed of what it reads, 0 by default.", validator=SEED)] = None,
+    seed: Annotated[
+        int | None, Parameter(help="Of a generator: seed of what it reads, 0 by default.", validator=SEED)
+    ] = None,
     top: Annotated[
         int | None, Parameter(help="Of classes: how many are told of each image; 5 where not given.", validator=COUNT)
     ] = None,

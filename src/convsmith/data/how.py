@@ -19,8 +19,8 @@ class How:
 
     `divide`: `individual`, `frame`, a number (one of quad30's three divisions) or the path of a .csv that lists frames.
     `ruler`: two body parts, as in "nose,eye", whose distance is the scale of an individual. `category`: that of a COCO file
-    which is wanted. `task`: `detect` where a file of key points is wanted as objects; `synthesise`, of which nothing is read otherwise,
-    wants labels.
+    which is wanted. `task`: `detect` where a file of key points is wanted as objects; `synthesise`
+    wants labels, and reads them as ever.
     """
 
     divide: str | None = None
@@ -92,4 +92,6 @@ class How:
 
     def _refuse_synthesis(self, what: str, has: str) -> None:
         if self.task == SYNTHESISE:
-            raise DataError(f"--task {SYNTHESISE}: {what} has {has} in its pictures, and a generator learns from classes")
+            raise DataError(
+                f"--task {SYNTHESISE}: {what} has {has} in its pictures, and a generator learns from classes"
+            )

@@ -58,8 +58,10 @@ class _Kernels:
 
     def distance(self, in_a: np.ndarray, in_b: np.ndarray) -> float:
         """With each row as often as the weights say; a row is no pair with itself, however often it is there."""
-        return _within(self._aa, in_a) + _within(self._bb, in_b) - 2 * float(in_a @ self._ab @ in_b) / (
-            in_a.sum() * in_b.sum()
+        return (
+            _within(self._aa, in_a)
+            + _within(self._bb, in_b)
+            - 2 * float(in_a @ self._ab @ in_b) / (in_a.sum() * in_b.sum())
         )
 
 
@@ -79,8 +81,10 @@ def resampled(distance: Callable[[np.ndarray, np.ndarray], float], n: int, m: in
     return float(np.std(found, ddof=1))
 
 
-def with_interval(which: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray) -> tuple[float, Interval]:
-    """The distance `which`, `frechet` or `kernel`, and its 95 % interval: value -+ 1.96 times the standard deviation of a bootstrap.
+def with_interval(
+    which: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray
+) -> tuple[float, Interval]:
+    """The distance `which`, `frechet` or `kernel`, and its 95 % interval: -+ 1.96 times the standard deviation of a bootstrap.
 
     Not the bootstrap's own quantiles: what is drawn twice makes samples smaller, which moves all of its values up.
     """

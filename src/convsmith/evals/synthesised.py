@@ -119,7 +119,13 @@ class Synthesised:
             *self._distances(made.take(n), held, others, n),
             Metric("conditional_accuracy", right / len(asked), wilson(right, len(asked)), label="conditional accuracy"),
             Metric("coverage", covered / len(self._names), label="classes covered"),
-            Metric("class_score", class_score(made.shares), None, Unit.NONE, label=f"class score of at most {len(self._names)}"),
+            Metric(
+                "class_score",
+                class_score(made.shares),
+                None,
+                Unit.NONE,
+                label=f"class score of at most {len(self._names)}",
+            ),
         ]
         if self._judge.accuracy is not None:
             metrics.append(Metric("judge", self._judge.accuracy, label="the judge itself on real images"))
@@ -127,10 +133,9 @@ class Synthesised:
         if not self._brief:
             nearest, at = _nearest(made.near, known.near)
             usual = float(np.median(_nearest(held.near, known.near)[0]))
-            metrics.append(
-                Metric("nearest", float(np.median(nearest)) / usual if usual else 0.0, None, Unit.NONE,
-                       label="distance to the nearest training image, of a held-out image 1")  # fmt: skip
-            )
+            label = "distance to the nearest training image, of a held-out image 1"
+            ratio = float(np.median(nearest)) / usual if usual else 0.0
+            metrics.append(Metric("nearest", ratio, None, Unit.NONE, label=label))
             blocks = (
                 self._each_class(made, asked, counts, nearest, usual),
                 Sheets((*self._sheets(), _beside(images, pictures, nearest, at))),
@@ -164,7 +169,9 @@ class Synthesised:
             share = float((told[own] == k).mean()) if n else None
             near = float(np.median(nearest[own])) / usual if n and usual else None
             rows.append((name, n, share, int(counts[k]), near))
-        return Table("Each class", ("class", "asked for", "taken for it", "taken for it of all", "nearest"), tuple(rows))
+        return Table(
+            "Each class", ("class", "asked for", "taken for it", "taken for it of all", "nearest"), tuple(rows)
+        )
 
     def _notes(self, n: int) -> tuple[str, ...]:
         name = self._judge.name

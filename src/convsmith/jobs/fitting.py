@@ -27,7 +27,9 @@ def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | N
         UserError: a network that makes images, for another task.
     """
     if spec.head.makes and not task.makes:
-        raise UserError(f"{spec.name} makes images and tells nothing of them: give --task synthesise, as `convsmith train` takes it")
+        raise UserError(
+            f"{spec.name} makes images and tells nothing of them: give --task synthesise, as `convsmith train` takes it"
+        )
     if images.sides is None:
         spec = task.fitted(spec, images.classes)
         return spec if resolution is None else spec.with_resolution(resolution)

@@ -28,7 +28,9 @@ def losses_apart(epochs: Sequence[Mapping[str, Any]]) -> Figure:
             dots = "o" if len(points) < 4 else None
             if points:
                 label = name.removeprefix(_APART)
-                axes.plot(*zip(*points, strict=True), color=colour, linestyle=line, marker=dots, markersize=3, label=label)
+                axes.plot(
+                    *zip(*points, strict=True), color=colour, linestyle=line, marker=dots, markersize=3, label=label
+                )
         axes.grid(axis="y")
         axes.set(xlabel="epoch", title="Losses")
         axes.legend(frameon=False, ncols=len(names), fontsize="small")

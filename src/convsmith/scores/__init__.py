@@ -13,6 +13,6 @@ from .sheets import Sheet, Sheets
 
 __all__ = [
     "BLOCKS", "TABLED", "Block", "Confusion", "Curve", "Curves", "ErrorKind", "ErrorKinds", "Interval", "Metric", "Mistake",
-    "Mistakes", "Pose", "Poses", "Scene", "Scenes", "Scores", "Sheet", "Sheets", "Table", "Thing", "Unit", "headline_among", "named", "said",
-    "worth_of",
+    "Mistakes", "Pose", "Poses", "Scene", "Scenes", "Scores", "Sheet", "Sheets", "Table", "Thing", "Unit", "headline_among",
+    "named", "said", "worth_of",
 ]  # fmt: skip

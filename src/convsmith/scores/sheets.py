@@ -13,7 +13,7 @@ __all__ = ["Sheet", "Sheets"]
 
 @dataclass(frozen=True)
 class Sheet:
-    """Many pictures side by side as one, a data URI; `says` what is what in it. Those of one `group` are shown beside each other."""
+    """Many pictures side by side as one, a data URI; `says` what is what in it. Those of one `group` are shown together."""
 
     title: str
     image: str

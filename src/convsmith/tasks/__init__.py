@@ -21,8 +21,8 @@ from .synthesise import Synthesise
 from .task import Task, refuse_unread
 
 __all__ = [
-    "BALANCED", "TASKS", "Classify", "Detect", "MultiLabel", "Pose", "Synthesise", "Task", "refuse_task_settings", "refuse_unread", "targets_for",
-    "task_for",
+    "BALANCED", "TASKS", "Classify", "Detect", "MultiLabel", "Pose", "Synthesise", "Task", "refuse_task_settings",
+    "refuse_unread", "targets_for", "task_for",
 ]  # fmt: skip
 
 TASKS: tuple[type[Task], ...] = (Classify, MultiLabel, Pose, Detect, Synthesise)

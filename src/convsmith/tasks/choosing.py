@@ -88,7 +88,9 @@ def task_for(
     kind = type(images.train.targets)
     found = _BY_WORD.get((word or "", kind)) or _OF.get(kind)
     if word == Synthesise.kind and found is not None and found.kind is not Synthesise:
-        raise DataError(f"--task {word}: {images.name} has {images.train.targets.said}, and a generator learns from one class an image")
+        raise DataError(
+            f"--task {word}: {images.name} has {images.train.targets.said}, and a generator learns from one class an image"
+        )
     if found is None:
         raise DataError(f"{images.name} has {type(images.train.targets).__name__}, which no task is of")
     return _changed(found.made(images, class_weights), settings)

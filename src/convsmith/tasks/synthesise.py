@@ -95,19 +95,26 @@ class Synthesise(Task):
         raise UserError("a generator learns from a critic, not by itself: give it to training.Adversaries")
 
     def distilled(self, student: Any, teacher: Any) -> Tensor:
-        raise UserError("a generator does not learn from another one, and so there is no search of generators: scale one")
+        raise UserError(
+            "a generator does not learn from another one, and so there is no search of generators: scale one"
+        )
 
     def chance(self, names: Sequence[str]) -> float:
-        raise UserError("there is no search of generators: scale one, as `convsmith design DATA --task synthesise` does")
+        raise UserError(
+            "there is no search of generators: scale one, as `convsmith design DATA --task synthesise` does"
+        )
 
     def meter(self, names: Sequence[str], *, pictures: int = 24) -> Meter:
         raise UserError(
-            "a generator is judged by holding what it makes against its own data: `convsmith evaluate RUN` and `convsmith report RUN`"
+            "a generator is judged by holding what it makes against its own data, as `convsmith evaluate RUN` does: nothing else "
+            "can be asked of it"
         )
 
 
 def latent_of(spec: ArchSpec) -> Latent:
     """What the generator `spec` reads. Raises `UserError` where it is none."""
     if not isinstance(spec.input, Latent):
-        raise UserError(f"{spec.name} reads images and makes none; generators are biggan8, biggan32, biggan64 and larger ones")
+        raise UserError(
+            f"{spec.name} reads images and makes none; generators are biggan8, biggan32, biggan64 and larger ones"
+        )
     return spec.input

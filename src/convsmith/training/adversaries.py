@@ -28,7 +28,7 @@ class Latents(Protocol):
 def drawn(
     latents: Latents, n: int, device: torch.device, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """z ~ N(0, I) float32 ⟨n,dim⟩ and classes, each as likely as another, int64 ⟨n⟩: from torch's global generator, or one given."""
+    """z ~ N(0, I) float32 ⟨n,dim⟩ and classes, each as likely as another, int64 ⟨n⟩, from the `generator` or torch's global one."""
     z = torch.randn((n, latents.dim), generator=generator, device=device)
     return z, torch.randint(latents.classes, (n,), generator=generator, device=device)
 
@@ -66,8 +66,8 @@ class Adversaries:
     In each step the critic learns from a batch of real images and as many made ones, in one pass; in the last of each
     `recipe.critic_steps` steps the generator learns from what the critic says of others. Every turn draws its own z and y, from
     the generator that the loop has seeded for the step. What the critic learns from is made without a gradient and in training
-    mode: by the statistics of its batch, which move the running ones, as they do the estimates of spectral norms. The running score is how
-    many made images the critic takes for real. Source: BigGAN's code (Brock et al., 2019).
+    mode: by the statistics of its batch, which move the running ones, as the estimates of spectral norms are moved. The running
+    score is how many made images the critic takes for real. Source: BigGAN's code (Brock et al., 2019).
     """
 
     terms: tuple[str, ...] = ("real", "made", "generator")

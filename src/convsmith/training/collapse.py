@@ -44,7 +44,7 @@ def collapses(trainee: Adversaries, latents: Latents, *, seed: int = 0, every: i
             sums = torch.stack((apart * n, varied * n, real.double() * n, made.double() * n, apart.new_tensor(n)))
         generator.train()
         critic.train()
-        apart, varied, real, made, count = (ranks.total(sums) / sums[4].clamp_min(1)).tolist()
+        apart, varied, real, made, _ = (ranks.total(sums) / sums[4].clamp_min(1)).tolist()
         return math.sqrt(apart / max(varied, 1e-12)), real + made, largest(generator), largest(critic)
 
     return Lookout(look, judged, _told, every)

@@ -85,7 +85,7 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """A module that is trained by an optimiser of its own: at `rate`, a share of the recipe's, in the last of each `every` steps."""
+    """A module with an optimiser of its own, trained at `rate`, a share of the recipe's, in the last of each `every` steps."""
 
     module: nn.Module
     rate: float = 1.0

@@ -129,7 +129,9 @@ def _lite0(weights: Path, where: torch.device) -> Features:
     Bicubic, antialiased where that makes them smaller, cut to [0, 255]; then normalised as the network is.
     """
     model = create(named_spec("tf_efficientnet_lite0"), weights=weights).to(where).eval()
-    mean, std = (torch.tensor(one, device=where)[:, None, None] for one in (model.spec.input.mean, model.spec.input.std))
+    mean, std = (
+        torch.tensor(one, device=where)[:, None, None] for one in (model.spec.input.mean, model.spec.input.std)
+    )
 
     def features(images: Tensor) -> tuple[Tensor, Tensor]:
         colour = images.float().expand(-1, 3, -1, -1)
@@ -165,9 +167,7 @@ def _small(spec: ArchSpec, classes: int) -> ArchSpec:
     )
 
 
-def _own(
-    spec: ArchSpec, images: ImageData, place: Path, where: torch.device, watcher: Watcher
-) -> tuple[Model, float]:
+def _own(spec: ArchSpec, images: ImageData, place: Path, where: torch.device, watcher: Watcher) -> tuple[Model, float]:
     """A small classifier of the training images, and its share of right answers on the validation images."""
     small, run = _small(spec, len(images.classes)), RunFolder(place)
     model = build(small, seed=0)
@@ -194,9 +194,9 @@ def _own(
     ):
         pass
     forget_checkpoint(checkpoint)
-    found = evaluate(
-        model, validation_batches(small, images.val)(), Top1(images.classes, pictures=0), prepare=normaliser(small, where), device=where
-    )  # fmt: skip
+    meter = Top1(images.classes, pictures=0)
+    validation, prepare = validation_batches(small, images.val), normaliser(small, where)
+    found = evaluate(model, validation(), meter, prepare=prepare, device=where)
     write_weights(run.file("judge.safetensors"), model.state_dict())
     write_json(run.file("judge.json"), {"top1": found["top1"], "n": found.n, "trained on": n})
     return model, found["top1"]

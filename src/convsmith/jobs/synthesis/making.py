@@ -66,8 +66,8 @@ def synthesise(
     """`n` images of `classes` (all by default), as many of each as can be, made by a run's generator.
 
     With `truncation` t every number that it reads is drawn from N(0, 1) within [-t, t]: fewer kinds of images, and more typical
-    ones. Norms that go by statistics get those of such latents (`training.stand`). Images depend on the seed alone: of norms without
-    statistics, an image does not depend on what is made beside it.
+    ones. Norms that go by statistics get those of such latents (`training.stand`). Images depend on the seed alone, and an image
+    on nothing that is made beside it.
 
     Raises:
         UserError: a run of something else, no such class, a truncation that is not above 0.
@@ -88,7 +88,11 @@ def synthesise(
 
 
 def classes_named(classes: Sequence[str | int] | None, names: Sequence[str]) -> list[int]:
-    """The numbers of classes that are given by name or, where none is called so, by number. Raises `UserError` for what is neither."""
+    """The numbers of classes that are given by name or, where none is called so, by number.
+
+    Raises:
+        UserError: one that is neither.
+    """
     if classes is None:
         return list(range(len(names)))
     found = []
@@ -107,8 +111,8 @@ def classes_named(classes: Sequence[str | int] | None, names: Sequence[str]) -> 
 def latents(n: int, dim: int, seed: int, truncation: float | None = None) -> Tensor:
     """z float32 ⟨n,dim⟩ of that seed: N(0, 1), or N(0, 1) within [-t, t] for a `truncation` t, as if all outside were drawn anew.
 
-    By the inverse of the distribution, u being uniform: z = Phi^-1(Phi(-t) + u (Phi(t) - Phi(-t))), so that one seed's z for several
-    t go continuously into each other.
+    By the inverse of the distribution, u being uniform: z = Phi^-1(Phi(-t) + u (Phi(t) - Phi(-t))), so that one seed's z for
+    several t go continuously into each other.
     """
     if truncation is not None and not (truncation > 0 and math.isfinite(truncation)):
         raise UserError(f"truncation is {truncation:g}; give a number above 0, such as 0.7, or leave it out")
@@ -120,8 +124,8 @@ def latents(n: int, dim: int, seed: int, truncation: float | None = None) -> Ten
 
 
 def stood(model: Model, latent: Latent, truncation: float | None, *, anew: bool = False) -> Model:
-    """The generator in evaluation mode, its norms with the standing statistics of latents that are so truncated; where they are not,
-    with those that it has, unless they are wanted `anew`."""
+    """The generator in evaluation mode, its norms with the standing statistics of latents that are so truncated; where they are
+    not, with those that it has, unless they are wanted `anew`."""
     model.eval()
     if not has_statistics(model) or (truncation is None and not anew):
         return model

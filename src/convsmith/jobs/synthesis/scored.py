@@ -26,8 +26,8 @@ __all__ = ["Generated"]
 
 
 class Generated:
-    """The examiner (`jobs.examiner.Examiner`) of generators: holds what one makes against `images`, by a judge that is found, or trained, when it is first needed. `place` is the
-    run's folder, in which the judge is kept."""
+    """The examiner (`jobs.examiner.Examiner`) of generators: holds what one makes against `images`, by a judge that is found, or
+    trained, when it is first needed. `place` is the run's folder, in which the judge is kept."""
 
     def __init__(
         self, task: Synthesise, spec: ArchSpec, images: ImageData, place: Path, where: torch.device, watcher: Watcher

@@ -72,7 +72,12 @@ def _truncated(model: Model) -> Sheet:
         own = stood(copy.deepcopy(model), latent, t)
         rows.append(made(own, latents(across, latent.dim, _SEED + 1, t), y))
     named = ", ".join("none" if t is None else f"{t:g}" for t in _TRUNCATIONS)
-    return Sheet("Truncation", as_uri(montage(torch.cat(rows).numpy(), across)), f"A row each, from above: {named}.", "truncation")
+    return Sheet(
+        "Truncation",
+        as_uri(montage(torch.cat(rows).numpy(), across)),
+        f"A row each, from above: {named}.",
+        "truncation",
+    )
 
 
 def _between(model: Model) -> Sheet:
