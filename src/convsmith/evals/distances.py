@@ -19,9 +19,9 @@ def frechet(a: np.ndarray, b: np.ndarray, weights: tuple[np.ndarray, np.ndarray]
         |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)),   C with n - 1
 
     `weights` say how often each row counts. The last trace is the sum of the square roots of the eigenvalues of
-    C_a^(1/2) C_b C_a^(1/2): two symmetric problems in double precision, which is never complex. It is at least 0, is the larger the
-    fewer rows there are (two samples of one distribution are apart by some d^2 / n), and says something only beside that of real
-    things against other real ones, of as many rows. Source: Heusel et al. (2017).
+    C_a^(1/2) C_b C_a^(1/2): two symmetric problems in double precision, which is never complex. It is at least 0 but for rounding,
+    the larger the fewer rows there are (two samples of one distribution are apart by some d^2 / n), and says something only beside
+    that of real things against other real ones, of as many rows. Source: Heusel et al. (2017).
     """
     (mean_a, cov_a), (mean_b, cov_b) = (_moments(x, w) for x, w in zip((a, b), weights or (None, None), strict=True))
     values, vectors = np.linalg.eigh(cov_a)

@@ -176,7 +176,8 @@ def _own(spec: ArchSpec, images: ImageData, place: Path, where: torch.device, wa
         return model, float(run.read("judge.json")["top1"])
     n = len(images.train)
     recipe = replace(
-        QUICK, name="judge", batch=min(_BATCH, n), epochs=max(2, round(_STEPS * _BATCH / n)), average=0.0,
+        QUICK, name="judge", batch=min(_BATCH, n), epochs=max(2, round(_STEPS * _BATCH / n)), smoothing=0.0,
+        average=0.0,
         augment=Augment(mirror=0.5),
     )  # fmt: skip
     watcher.note(f"a small classifier is trained to judge by: {recipe.epochs} epochs of {n:,} images")
