@@ -141,18 +141,18 @@ class Model(nn.Module):
             raise UserError(f"the head of {self.spec.name}, {self.spec.head.describe()}, {why}")
         return self.head(x)
 
-    def forward(self, x: Tensor, *beside: Tensor) -> Any:
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Any:
         if self._told:
-            return self.head(self._conditioned(x, *beside))
+            return self.head(self._conditioned(x, y))
         if self._several:
             return self.head(self.maps(x))
-        if beside:
-            return self.head(self.forward_features(x), *beside)
+        if y is not None:
+            return self.head(self.forward_features(x), y)
         return self.forward_head(self.forward_features(x))
 
-    def _conditioned(self, *given: Tensor) -> Tensor:
+    def _conditioned(self, z: Tensor, y: Tensor | None) -> Tensor:
         """The last map of a network whose stem puts out a condition for some of its blocks."""
-        x, *conditions = self.stem(*given)
+        x, *conditions = self.stem(z, y)
         following = iter(conditions)
         for path, told in self._told:
             block = self.get_submodule(path)

@@ -5,23 +5,23 @@
 | `shapes` | what flows: `Shape`, `Map`                                        |
 | `inputs` | what goes in: `Image`, `Latent`                                   |
 | `habits` | `Act`, `Padding`, `Ramp`: what a whole network does alike         |
-| `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
+| `part`   | what a stem, block, norm or mixer is; `Node`                      |
+| `ends`   | what a neck or a head is                                          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
 | `table`  | `StageRow`: a row of a network's table of stages              |
 | `plans`  | `plan`: every unit in order, the only place that unrolls a spec   |
 """
 
+from .ends import Head, Neck
 from .grow import grown
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image, Latent
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Image, Latent, drawn
 from .part import (
     Act,
     Block,
     Choices,
     Conv,
-    Head,
     Mixer,
-    Neck,
     Node,
     Norm,
     OwnPart,
@@ -63,6 +63,7 @@ __all__ = [
     "Stem",
     "Style",
     "Unit",
+    "drawn",
     "grown",
     "plan",
     "taps",

@@ -78,6 +78,11 @@ class Image:
         return (self.shape,)
 
     @property
+    def called(self) -> tuple[str, ...]:
+        """The names of these, as an exported file has them."""
+        return ("images",)
+
+    @property
     def n_names(self) -> int:
         """How many classes the input itself is of; 0 where it names none."""
         return 0
@@ -117,6 +122,10 @@ class Latent(Image):
     @property
     def shapes(self) -> tuple[Shape, ...]:
         return Shape(self.dim), Shape(self.classes, named=True)
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        return "z", "y"
 
     @property
     def n_names(self) -> int:

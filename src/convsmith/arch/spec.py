@@ -21,8 +21,9 @@ from ..errors import UserError
 from ..ranges import DEEPEST, at_least, check_numbers
 from ..shown import Shown
 from ..tagged import LATER
+from .ends import Head, Neck
 from .inputs import Image, Latent, drawn
-from .part import Block, Conv, Head, Mixer, Neck, Norm, Ramp, Stem, Style
+from .part import Block, Conv, Mixer, Norm, Ramp, Stem, Style
 from .shapes import Shape
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class ArchSpec(Shown):
     def shapes(self) -> tuple[Shape, ...]:
         """What it is called with: an image, or what its input says and its head asks for beside it."""
         return self.input.shapes + self.head.beside
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The names of these."""
+        return self.input.called + ("y",) * len(self.head.beside)
 
     def example(self, batch: int = 1, *, seed: int | None = None) -> tuple[torch.Tensor, ...]:
         """What to run it on: zeros, or with `seed` unit Gaussian noise, and classes, that it alone decides."""

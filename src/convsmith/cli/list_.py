@@ -23,7 +23,9 @@ def list_(
     /,
     *,
     family: Annotated[str | None, Parameter(help="Only this family, or those with this in their name.")] = None,
-    task: Annotated[Literal["classify", "detect"], Parameter(help="Only networks for this task.")] = "classify",
+    task: Annotated[
+        Literal["classify", "detect", "synthesise"], Parameter(help="Only networks for this task.")
+    ] = "classify",
     to: Annotated[str | None, BUDGET] = None,
     sort: Annotated[
         Literal["name", "px", "params", "macs", "top-1"] | None,
@@ -49,7 +51,7 @@ def list_(
         emit({"task": task, "rows": [row_record(row) for row in rows]})
         return
     # Where there is no room for all, what is needed to choose one stays.
-    columns = _COLUMNS if task == "classify" else _DETECTORS
+    columns = _COLUMNS_OF[task]
     named = [name for name in columns if out.width >= _ROOM or name not in _BESIDE]
     out.print(table(None, " ".join(named), [[columns[name](row) for name in named] for row in rows]))
     shown = list(dict.fromkeys(row.family for row in rows))
@@ -138,5 +140,7 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
 _DETECTORS: dict[str, Callable[[Row], str]] = {
     name: column for name, column in _COLUMNS.items() if name not in ("top-1", "<weights")
 } | {"<AP": lambda row: row.metric.replace(" AP ", " ") or "-"}
+_GENERATORS = {name: column for name, column in _DETECTORS.items() if name != "<AP"}
+_COLUMNS_OF = {"classify": _COLUMNS, "detect": _DETECTORS, "synthesise": _GENERATORS}
 _BESIDE = ("paper_params", "paper_MACs", "<agrees")
 _ROOM = 100  # columns that all of them need

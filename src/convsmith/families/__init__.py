@@ -60,7 +60,7 @@ def _members() -> dict[str, ArchSpec]:
 
 
 def names(task: str | None = None) -> tuple[str, ...]:
-    """Every name that `spec` knows, family by family; of networks for a task (`classify`, `detect`, `synthesise`) where it is given.
+    """Every name that `spec` knows, family by family; of networks for a task (`classify`, `detect`, ...) where it is given.
 
     >>> names("detect")[0]
     'mask_rcnn_spinenet_49s'

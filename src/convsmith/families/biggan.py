@@ -7,6 +7,7 @@ by their side; `biggan8`, for 8x8 digits, and `biggan32_ch16`, narrower, are our
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..parts import (
     Attention,
     BatchNorm,
     ConvStem,
+    EvoNorm,
+    EvoNormKind,
     GrowingBlock,
     GrowingBottleneck,
     LatentStem,
@@ -163,12 +166,20 @@ def _mirrored(generator: ArchSpec) -> list[_Level]:
 def members() -> tuple[ArchSpec, ...]:
     cifar: dict[str, Any] = {"classes": 10, "dim": 128, "shared": 0, "told": Told.NONE}
     imagenet: dict[str, Any] = {"classes": 1000, "attention": _AT, "eps": 1e-6}
+    small = (digits(), replace(generator(32, 16, **cifar), name="biggan32_ch16"))
+    deep = generator(128, 128, dim=128, told=Told.WHOLE, deep=True, **imagenet)
     return (
-        digits(),
-        replace(generator(32, 16, **cifar), name="biggan32_ch16"),
+        *(one for plain in small for one in (plain, *_evolved(plain, groups=8))),
         generator(32, 64, **cifar),
         generator(64, 96, dim=100, **imagenet),
         generator(128, 96, dim=120, **imagenet),
         generator(256, 96, dim=140, **imagenet),
-        generator(128, 128, dim=128, told=Told.WHOLE, deep=True, **imagenet),
+        deep,
+        *_evolved(deep),
     )
+
+
+def _evolved(plain: ArchSpec, groups: int = 32) -> Iterator[ArchSpec]:
+    """The same with EvoNorm where batch norm and ReLU were (Liu et al., 2020, did so with BigGAN-deep)."""
+    for kind in (EvoNormKind.B0, EvoNormKind.S0):
+        yield replace(plain.with_style(norm=EvoNorm(variant=kind, groups=groups)), name=f"{plain.name}_evo{kind}")

@@ -89,6 +89,8 @@ class Row:
     @property
     def classes(self) -> int:
         """How many kinds the counts are of."""
+        if self.task == "synthesise":  # ImageNet's, or those of CIFAR-10 and of digits
+            return 1000 if self.resolution >= 64 else 10
         return 1000 if self.task == "classify" else 90
 
     def differences(self) -> Iterator[tuple[str, Printed, int]]:

@@ -119,4 +119,4 @@ class _LatentStem(nn.Module):
 
     def _map(self, x: Tensor) -> Tensor:
         out: Tensor = self.linear(x)
-        return out.view(len(x), *self.dims)
+        return out.unflatten(1, self.dims)
