@@ -55,7 +55,7 @@ def row(name: str, runs: list[RunFolder]) -> Row:
         for names in (ours, real)
     )
     return Row(
-        f"{name}, {scores[0].headline.label.partition('(')[2].partition(')')[0]}", told, floor, None, len(runs), ""
+        f"{name}, {scores[0].headline.label.partition('-')[2].partition(';')[0]}", told, floor, None, len(runs), ""
     )
 
 

@@ -81,10 +81,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Feed:
-    """Stripes whose direction is the class."""
+    """Stripes whose direction is the class; `part` (i, n) is the i-th of n parts of every batch."""
 
     size: int = 16
     steps_per_epoch: int = 6
+    part: tuple[int, int] = (0, 1)
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         for step in range(first, last):
@@ -93,7 +94,9 @@ class Feed:
             noise = torch.rand((self.size, 1, 4, 4), generator=rng)
             line = (torch.arange(4) % 2).float()
             kinds = torch.stack((line.expand(4, 4), line[:, None].expand(4, 4), (line + line[:, None]) % 2))
-            yield Batch((200 * kinds[y][:, None] + 55 * noise).to(torch.uint8), y)
+            i, n = self.part
+            own = slice(self.size * i // n, self.size * (i + 1) // n)
+            yield Batch((200 * kinds[y][:, None] + 55 * noise).to(torch.uint8)[own], y[own])
 
 
 def pair(recipe: Recipe = TOY, *, norm: bool = True, seed: int = 0) -> Adversaries:

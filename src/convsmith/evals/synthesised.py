@@ -59,16 +59,21 @@ class Seen:
 
 
 class Judge(Protocol):
-    """A network that knows real images. `name` says whose features it has; `accuracy` is its share of right answers on the real
-    images that it is held against, None where it is not known."""
+    """A network that knows real images. `name` says in a word whose features it has, and `says` in some; `accuracy` is its share of
+    right answers on the real images that it is held against, None where it is not known."""
 
     @property
     def name(self) -> str: ...
     @property
+    def says(self) -> str: ...
+    @property
     def accuracy(self) -> float | None: ...
     def look(self, images: Tensor) -> Seen: ...
-    def known(self) -> tuple[Seen, Tensor]:
-        """Some real images that were trained on, uint8, and what is seen in them."""
+    def known(self, n: int) -> Seen:
+        """What is seen in `n` images that were trained on, or in all where there are fewer."""
+
+    def neighbours(self) -> tuple[np.ndarray, Tensor]:
+        """The features, as `Seen.near`, of images that were trained on, many or all, and these: uint8."""
 
 
 class Synthesised:
@@ -109,9 +114,9 @@ class Synthesised:
             raise UserError(f"there are no images to hold made ones against in split '{split}'")
         images, asked = torch.cat(self._made), torch.cat(self._asked).numpy()
         made, real = self._judge.look(images), self._judge.look(torch.cat(self._real))
-        known, pictures = self._judge.known()
-        n = min(len(made), len(known))
-        held, others = real.take(n), known.take(n)
+        others = self._judge.known(len(made))
+        n = len(others)
+        held = real.take(n)
         right = int((made.shares.argmax(1) == asked).sum())
         counts = np.bincount(made.shares.argmax(1), minlength=len(self._names))
         covered = int((counts >= _COVERED * len(asked) / len(self._names)).sum())
@@ -131,8 +136,9 @@ class Synthesised:
             metrics.append(Metric("judge", self._judge.accuracy, label="the judge itself on real images"))
         blocks: tuple[Any, ...] = ()
         if not self._brief:
-            nearest, at = _nearest(made.near, known.near)
-            usual = float(np.median(_nearest(held.near, known.near)[0]))
+            known, pictures = self._judge.neighbours()
+            nearest, at = _nearest(made.near, known)
+            usual = float(np.median(_nearest(held.near, known)[0]))
             label = "distance to the nearest training image, of a held-out image 1"
             ratio = float(np.median(nearest)) / usual if usual else 0.0
             metrics.append(Metric("nearest", ratio, None, Unit.NONE, label=label))
@@ -152,9 +158,9 @@ class Synthesised:
             floor = times * which(c, b)
             value, interval = (which(a, b), None) if self._brief else with_interval(which, a, b)
             ends = None if interval is None else (times * interval[0], times * interval[1])
-            of = f"{short}-{self._judge.name}({a.shape[1]}, n={n})"
+            of = f"{short}-{self._judge.name}({a.shape[1]}, n={n}; floor {floor:.4g})"
             found += [
-                Metric(f"{name}_distance", times * value, ends, Unit.NONE, False, f"{of}, floor {floor:.4g}"),
+                Metric(f"{name}_distance", times * value, ends, Unit.NONE, False, of),
                 Metric(f"{name}_floor", floor, None, Unit.NONE, False, f"floor of {short}"),
             ]
         return found
@@ -174,9 +180,8 @@ class Synthesised:
         )
 
     def _notes(self, n: int) -> tuple[str, ...]:
-        name = self._judge.name
         return (
-            f"distances are in features of {name}, of {n:,} images each, and are not comparable with any published FID",
+            f"distances are in features of {self._judge.says}, of {n:,} images each, and are not comparable with any published FID",
             f"a floor is the same distance of {n:,} training images from the same held-out ones: no generator is expected below it",
         )
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..arch import ArchSpec
 from ..data import ImageData, Split
-from ..evals import Meter, evaluate
+from ..evals import evaluate
 from ..scores import Scores
 from ..tasks import Synthesise, Task
 from ..watcher import Watcher
@@ -33,7 +33,7 @@ class Examiner(Protocol):
     def settle(self, model: Any) -> None:
         """What is left to do to the network that is shipped."""
 
-    def scores(self, model: nn.Module, part: Split | None = None, *, meter: Meter | None = None) -> Scores:
+    def scores(self, model: nn.Module, part: Split | None = None) -> Scores:
         """All that an evaluation says, of the validation images or of another part."""
 
 
@@ -59,10 +59,10 @@ class Metered:
     def settle(self, model: Any) -> None:
         pass
 
-    def scores(self, model: nn.Module, part: Split | None = None, *, meter: Meter | None = None) -> Scores:
+    def scores(self, model: nn.Module, part: Split | None = None) -> Scores:
         split = self._images.val if part is None else part
         classes, roots = self._images.classes, self._images.roots
-        return score_on(model, self._spec, split, classes, self._where, self._task, roots, meter)
+        return score_on(model, self._spec, split, classes, self._where, self._task, roots)
 
 
 # Tasks that need more than a meter.

@@ -54,6 +54,7 @@ class Judging:
     which class. What it sees in the same images it remembers."""
 
     name: str
+    says: str
     features: Features | None
     classifier: Model
     accuracy: float | None
@@ -64,7 +65,7 @@ class Judging:
         self.classifier = self.classifier.to(self.where).eval()
         self._prepare = normaliser(self.classifier.spec, self.where)
         self._seen: dict[str, Seen] = {}
-        self._known: tuple[Seen, Tensor] | None = None
+        self._neighbours: tuple[np.ndarray, Tensor] | None = None
 
     def look(self, images: Tensor) -> Seen:
         digest = hashlib.sha256(images.contiguous().numpy().tobytes()).hexdigest()
@@ -78,18 +79,31 @@ class Judging:
     @torch.inference_mode()
     def _looked(self, images: Tensor) -> tuple[np.ndarray, ...]:
         images = images.to(self.where)
-        maps = self.classifier.forward_features(self._prepare(images))
-        near = self.classifier.forward_head(maps, pre_logits=True)
+        maps, near = self._near(images)
         shares = self.classifier.forward_head(maps).softmax(1)
         narrow, wide = (near, near) if self.features is None else self.features(images)
         return tuple(one.float().cpu().numpy() for one in (narrow, wide, near, shares))
 
-    def known(self) -> tuple[Seen, Tensor]:
-        if self._known is None:
-            chosen = np.linspace(0, len(self.split) - 1, min(len(self.split), _KNOWN)).round().astype(int)
-            images = _pixels(self.classifier.spec, self.split.take(np.unique(chosen)))
-            self._known = self.look(images), images
-        return self._known
+    def known(self, n: int) -> Seen:
+        return self.look(self._spread(n))
+
+    @torch.inference_mode()
+    def neighbours(self) -> tuple[np.ndarray, Tensor]:
+        if self._neighbours is None:
+            images = self._spread(_KNOWN)
+            near = [self._near(part.to(self.where))[1].float().cpu().numpy() for part in images.split(_AT_ONCE)]
+            self._neighbours = np.concatenate(near), images
+        return self._neighbours
+
+    def _spread(self, most: int) -> Tensor:
+        """At most so many of the images that were trained on, evenly spread."""
+        chosen = np.linspace(0, len(self.split) - 1, min(len(self.split), most)).round().astype(int)
+        return _pixels(self.classifier.spec, self.split.take(chosen))
+
+    def _near(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The classifier's last maps, and the features that it tells classes by."""
+        maps = self.classifier.forward_features(self._prepare(images))
+        return maps, self.classifier.forward_head(maps, pre_logits=True)
 
 
 def judge_of(
@@ -107,8 +121,10 @@ def judge_of(
     own, accuracy = _own(spec, images, place, where, watcher)
     row = packaged("efficientnet_lite0")
     if given == LITE0 or (not given and side >= _LEAST_SIDE and installed(row)):
-        return Judging("Lite0", _lite0(file_of(row), where), own, accuracy, images.train, where)
-    return Judging("own", None, own, accuracy, images.train, where)
+        return Judging(
+            "Lite0", "EfficientNet-Lite0 at 128 px", _lite0(file_of(row), where), own, accuracy, images.train, where
+        )
+    return Judging(OWN, "a small classifier of its own data", None, own, accuracy, images.train, where)
 
 
 def _of_run(given: str, images: ImageData, where: torch.device) -> Judging:
@@ -117,7 +133,7 @@ def _of_run(given: str, images: ImageData, where: torch.device) -> Judging:
         raise UserError(f"task.judge is {given}, which does not tell the classes of {images.name} apart")
     model = trained(run, run.spec)
     score = run.scores.headline.value if run.has("scores.json") else None
-    return Judging(Path(given).name, None, model, score, images.train, where)
+    return Judging(Path(given).name, f"the classifier {Path(given).name}", None, model, score, images.train, where)
 
 
 # ---- EfficientNet-Lite0 ----------------------------------------------------------------------------------------------

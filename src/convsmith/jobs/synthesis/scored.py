@@ -11,7 +11,7 @@ from torch import nn
 
 from ...arch import ArchSpec
 from ...data import ImageData, Split
-from ...evals import Meter, Synthesised, evaluate
+from ...evals import Synthesised, evaluate
 from ...model import Model
 from ...scores import Scores
 from ...tasks import Synthesise
@@ -49,8 +49,8 @@ class Generated:
         """Standing statistics: the average of weights that is shipped has never seen those of the weights themselves."""
         stood(model, latent_of(model.spec), None, anew=True)
 
-    def scores(self, model: nn.Module, part: Split | None = None, *, meter: Meter | None = None) -> Scores:
-        """All of it, on the validation images or on another part of some data; the meter is its own."""
+    def scores(self, model: nn.Module, part: Split | None = None) -> Scores:
+        """All of it, on the validation images or on another part of some data."""
         return self._scores(model, _spread(self._images.val if part is None else part, self._task.n))
 
     def _scores(self, model: nn.Module, part: Split, *, brief: bool = False) -> Scores:

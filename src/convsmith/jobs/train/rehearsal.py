@@ -75,5 +75,5 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         seconds_a_step=a_step,
         memory_gib=peak_gib(where),
         device=str(where),
-        notes=notes_on(Known(data_record(job.images), to_data(recipe), job.start is not None)),
+        notes=notes_on(Known(data_record(job.images), to_data(recipe), job.start is not None, makes=job.task.makes)),
     )
