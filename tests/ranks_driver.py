@@ -19,10 +19,12 @@ from convsmith.parts import SE, BatchNorm, ConvStem, GroupNorm, MBConv, PlainCon
 from convsmith.recipes import QUICK
 from convsmith.supernet import Axes, Space, Supernet
 from convsmith.tasks import Classify
-from convsmith.training import Ranks, Single, fit, joined
+from convsmith.training import Ranks, Single, collapses, fit, joined
 from convsmith.training.ranks import ALONE, leave
 from convsmith.watcher import EpochDone
 from supernets import train_supernet
+from test_adversaries import TOY, Toy, pair, run
+from test_adversaries import Feed as Stripes
 
 CPU = torch.device("cpu")
 FAST = replace(QUICK, epochs=2, batch=8, rate=0.4, warmup=1)
@@ -110,6 +112,17 @@ def sandwiched(folder: Path, name: str, *, ranks: Ranks = ALONE, accumulate: int
     return supernet.model
 
 
+def played(folder: Path, name: str, *, ranks: Ranks, stop_at: int = 0) -> nn.Module:
+    """A generator with batch norm and its critic after ten steps, the generator's in every second; watched for a collapse, too."""
+    recipe, steps = replace(TOY, critic_steps=2, epochs=2), iter(range(1, 100))
+    trainee = pair(recipe, seed=ranks.rank)
+    feed = Stripes(part=(ranks.rank, ranks.world), steps_per_epoch=5)
+    lookout = collapses(trainee, Toy(), every=3)
+    more = {"ranks": ranks, "lookout": lookout, "stop": lambda: ranks.rank == 1 and next(steps) == stop_at}
+    run(trainee, recipe, folder / f"{name}.pt", feed=feed, **more)
+    return nn.ModuleList((trainee.product, trainee.critic))
+
+
 def digest(model: nn.Module) -> str:
     return hashlib.sha256(b"".join(t.contiguous().numpy().tobytes() for t in model.state_dict().values())).hexdigest()
 
@@ -156,6 +169,15 @@ def main(folder: Path) -> None:
         shared = sandwiched(folder, "sandwich", ranks=ranks)
         found["sandwich same"] = len(set(everywhere(ranks, digest(shared)))) == 1
         found["sandwich apart"] = apart(shared, sandwiched(own, "sandwich", accumulate=2))
+
+        both = played(folder, "adversaries", ranks=ranks)
+        found["adversaries same"] = len(set(everywhere(ranks, digest(both)))) == 1
+        try:
+            played(folder, "interrupted", ranks=ranks, stop_at=4)
+        except Stopped as stopped:
+            found["adversaries stopped"] = everywhere(ranks, str(stopped))
+        resumed = played(folder, "interrupted", ranks=ranks)
+        found["adversaries resumed"] = digest(resumed) == digest(both)
 
         def refused() -> None:
             raise UserError(f"refused by {ranks.rank}")

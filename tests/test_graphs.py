@@ -103,7 +103,9 @@ def test_json_is_a_list_of_genes_and_leads_back() -> None:
     for graph in (*KNOWN.values(), *alive(20)):
         assert from_json(NormGraph, to_json(graph), ()) == graph
     gene = Gene(Op.STD, 0, over=Over.BATCH)
-    assert to_json(NormGraph((gene,))).split() == (['{', '"genes":', '[', '{', '"op":', '"std",', '"a":', '0,', '"over":', '"batch"', '}', ']', '}'])
+    assert to_json(NormGraph((gene,))).split() == (
+        ["{", '"genes":', "[", "{", '"op":', '"std",', '"a":', "0,", '"over":', '"batch"', "}", "]", "}"]
+    )
 
 
 # ---- draws -----------------------------------------------------------------------------------------------------------

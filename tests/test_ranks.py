@@ -82,15 +82,27 @@ def test_a_supernet_in_two_processes_is_one_in_two_parts_of_a_batch(found: dict[
     assert found["sandwich apart"] <= CLOSE
 
 
+def test_two_adversaries_are_the_same_in_both_processes_and_go_on_where_they_were_stopped(
+    found: dict[str, Any],
+) -> None:
+    """Each draws its own z, and one is told to stop after a step in which only the critic learnt, but the generator's norms saw
+    batches."""
+    assert found["adversaries same"]
+    assert all("the checkpoint is of step 3 of 10" in one for one in found["adversaries stopped"])
+    assert found["adversaries resumed"]
+
+
 def test_what_the_first_refuses_is_refused_by_all(found: dict[str, Any]) -> None:
     assert found["refused"] == ["refused by 0"] * 2
 
 
 def test_only_the_first_writes(found: dict[str, Any]) -> None:
     assert [name for name in found["files"] if "previous" not in name] == [
+        "adversaries.pt",
         "batch.pt",
         "empty.pt",
         "even.pt",
+        "interrupted.pt",
         "sandwich.pt",
         "stopped.pt",
         "uneven.pt",

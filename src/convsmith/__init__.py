@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Conv,
         Head,
         Image,
+        Latent,
         Map,
         Mixer,
         Neck,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .costs import operations
     from .errors import UserError
     from .families import names
+    from .families.biggan import critic
     from .graphs import Gene, NormGraph, Op, Over
     from .jobs.convert import convert
     from .jobs.diagnose import diagnose
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from .jobs.scale import scale
     from .jobs.search.options import SearchOptions
     from .jobs.ship.export import export
+    from .jobs.synthesis.making import synthesise
     from .jobs.timing.calibrate import calibrate, estimate
     from .jobs.timing.measure import measure
     from .jobs.timing.pick import pick
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
         FPN,
         PARTS,
         SE,
+        Attention,
         BasicBlock,
         BatchNorm,
         Bottleneck,
@@ -82,9 +86,12 @@ if TYPE_CHECKING:
         GhostBottleneck,
         GraphNorm,
         GroupNorm,
+        GrowingBlock,
+        GrowingBottleneck,
         Halving,
         Keypoints,
         Lambda,
+        LatentStem,
         MaskRCNN,
         MBConv,
         NFBottleneck,
@@ -93,9 +100,16 @@ if TYPE_CHECKING:
         PlainConv,
         PooledClassifier,
         PreActBottleneck,
+        Projection,
         ScaledWS,
         Shortcut,
+        ShrinkingBlock,
+        ShrinkingBottleneck,
+        ShrinkingStem,
+        SpectralConv,
         SpineNet,
+        ToImage,
+        Told,
         Top,
         detector,
         keypoints_for,
@@ -132,12 +146,13 @@ _HOME = {
     "api.networks": "build cost create plan spec transform_of",
     "api.studies": "family fit_scaling ladder search_norms",
     "api.verbs": "design resume search train",
-    "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
+    "arch": "Act ArchSpec Block Choices Conv Head Image Latent Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown",
     "corruptions": "corrupted",
     "costs": "operations",
     "errors": "UserError",
     "families": "names",
+    "families.biggan": "critic",
     "graphs": "Gene NormGraph Op Over",
     "jobs.convert": "convert",
     "jobs.diagnose": "diagnose",
@@ -153,15 +168,17 @@ _HOME = {
     "jobs.scale": "scale",
     "jobs.search.options": "SearchOptions",
     "jobs.ship.export": "export",
+    "jobs.synthesis.making": "synthesise",
     "jobs.timing.calibrate": "calibrate estimate",
     "jobs.timing.measure": "measure",
     "jobs.timing.pick": "pick",
     "ledger": "published",
     "machine": "this_machine",
     "model": "Model",
-    "parts": "FPN PARTS SE BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
-    "EvoNormKind Form GhostBottleneck GraphNorm GroupNorm Halving Keypoints Lambda MBConv MaskRCNN NFBottleneck NFRegNetBlock "
-    "NoNorm PlainConv PooledClassifier PreActBottleneck ScaledWS Shortcut SpineNet Top detector keypoints_for posed",
+    "parts": "FPN PARTS SE Attention BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
+    "EvoNormKind Form GhostBottleneck GraphNorm GroupNorm GrowingBlock GrowingBottleneck Halving Keypoints Lambda LatentStem MBConv "
+    "MaskRCNN NFBottleneck NFRegNetBlock NoNorm PlainConv PooledClassifier PreActBottleneck Projection ScaledWS Shortcut "
+    "ShrinkingBlock ShrinkingBottleneck ShrinkingStem SpectralConv SpineNet ToImage Told Top detector keypoints_for posed",
     "progress": "Progress",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "registry": "register",
@@ -185,6 +202,7 @@ __all__ = [
     "Act",
     "AdamW",
     "ArchSpec",
+    "Attention",
     "Augment",
     "AutoAugment",
     "BasicBlock",
@@ -213,12 +231,16 @@ __all__ = [
     "GhostBottleneck",
     "GraphNorm",
     "GroupNorm",
+    "GrowingBlock",
+    "GrowingBottleneck",
     "Halving",
     "Head",
     "Image",
     "InverseCompound",
     "Keypoints",
     "Lambda",
+    "Latent",
+    "LatentStem",
     "LayerProtocol",
     "MBConv",
     "Map",
@@ -244,6 +266,7 @@ __all__ = [
     "PooledClassifier",
     "PreActBottleneck",
     "Progress",
+    "Projection",
     "RMSPropTF",
     "Ramp",
     "RandAugment",
@@ -260,7 +283,11 @@ __all__ = [
     "SearchOptions",
     "Shape",
     "Shortcut",
+    "ShrinkingBlock",
+    "ShrinkingBottleneck",
+    "ShrinkingStem",
     "Single",
+    "SpectralConv",
     "SpineNet",
     "Stage",
     "Started",
@@ -269,6 +296,8 @@ __all__ = [
     "Style",
     "Task",
     "Tiny",
+    "ToImage",
+    "Told",
     "Top",
     "Unit",
     "UserError",
@@ -281,6 +310,7 @@ __all__ = [
     "corrupted",
     "cost",
     "create",
+    "critic",
     "design",
     "detector",
     "diagnose",
@@ -313,6 +343,7 @@ __all__ = [
     "search_norms",
     "solve",
     "spec",
+    "synthesise",
     "this_machine",
     "to_timm",
     "train",

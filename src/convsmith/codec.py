@@ -132,6 +132,9 @@ _ORIGIN: dict[type[pydantic.BaseModel], type] = {}
 def _annotation(hint: Any, kinds: Kinds) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
+        if plain := _plain(hint):
+            members = tuple(Annotated[_model(one, kinds), pydantic.Tag(_tag(one))] for one in plain)
+            return Annotated[typing.Union[members], pydantic.Discriminator(lambda data: _fitting(plain, data))]  # noqa: UP007
         items = (_annotation(item, kinds) for item in typing.get_args(hint))
         return typing.Union[tuple(item for item in items if item is not None)]  # noqa: UP007
     if origin is tuple:
@@ -147,6 +150,29 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
     return Annotated[union, pydantic.Discriminator("kind")] if len(choices) > 1 else choices[0]
 
 
+def _plain(hint: Any) -> tuple[type, ...]:
+    """The members of a union of dataclasses that carry no word to tell them apart; () of any other."""
+    members = typing.get_args(hint)
+    classes = all(
+        inspect.isclass(one) and dataclasses.is_dataclass(one) and not issubclass(one, Tagged) for one in members
+    )
+    return members if classes and len(members) > 1 else ()
+
+
+def _fitting(members: tuple[type, ...], data: Any) -> str:
+    """The tag of the member of which most fields that must be there are: the first where none is."""
+
+    def needed(one: type) -> int:
+        own = {field.name for field in dataclasses.fields(one) if field.default is dataclasses.MISSING}
+        return len(own & set(data)) if isinstance(data, dict) else 0
+
+    return _tag(max(members, key=needed))
+
+
+def _tag(member: type) -> str:
+    return f"<{member.__name__}>"
+
+
 def _revive(value: Any) -> Any:
     if isinstance(value, pydantic.BaseModel):
         cls = _ORIGIN[type(value)]
@@ -158,7 +184,7 @@ def _revive(value: Any) -> Any:
 
 def _explain(detail: Any, cls: type, kinds: Kinds) -> str:
     """One pydantic error as `field: what is wrong, what is allowed`."""
-    tags = {kind.kind for kind in kinds}
+    tags = {kind.kind for kind in kinds} | {_tag(one) for one in _ORIGIN.values()}
     # Tags of unions stand in the location between a field and its own fields; they are no names a user wrote.
     path = [item for item in detail["loc"] if item not in tags]
     where = "".join(f"[{item}]" if isinstance(item, int) else f".{item}" for item in path).lstrip(".") or cls.__name__
@@ -186,7 +212,7 @@ def _explain(detail: Any, cls: type, kinds: Kinds) -> str:
 
 def _fields_at(location: tuple[Any, ...], cls: type, kinds: Kinds) -> list[str]:
     """The fields of the dataclass that `location` leads to."""
-    by_kind = {kind.kind: kind for kind in kinds}
+    by_kind = {kind.kind: kind for kind in kinds} | {_tag(one): one for one in _ORIGIN.values()}
     here: Any = cls
     for item in location:
         if isinstance(item, int):

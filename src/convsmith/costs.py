@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from .ambient import usual
-from .arch import ArchSpec, Node, Style, plan
+from .arch import ArchSpec, Node, Style, drawn, plan
 from .units import Cost
 
 __all__ = ["cost", "node_cost", "node_costs", "operations"]
@@ -58,7 +58,7 @@ def node_cost(node: Node, style: Style) -> Cost:
     """The cost of one unit, run once, measured on the meta device."""
     with usual(), torch.device("meta"), _Blank():
         module = node.part.build(node, style)
-        return _counted(module.eval(), *(torch.empty(1, *shape.dims) for shape in node.ins))
+        return _counted(module.eval(), *drawn(node.ins, 1, None))
 
 
 def operations(module: nn.Module, *inputs: Tensor) -> Cost:

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .errors import UserError
 from .layers import channels_last
@@ -212,30 +212,42 @@ def ratio(a: Latency, b: Latency, *, seed: int = 0) -> Ratio:
     return Ratio(float(np.median(pairs)), float(low), float(high))
 
 
-def eager_subject(name: str, model: nn.Module, *, input_shape: tuple[int, ...], batch: int = 1) -> Subject:
-    """`model` as torch runs it: a copy in eval mode, channels last, where it lives, on one fixed random input."""
-    return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch)
+def eager_subject(
+    name: str, model: nn.Module, *, input_shape: tuple[int, ...], batch: int = 1, given: tuple[Tensor, ...] = ()
+) -> Subject:
+    """`model` as torch runs it: a copy in eval mode, channels last, where it lives, on one fixed random input; on what is `given`,
+    a batch, where it reads other things than images of `input_shape`."""
+    return _torch_subject(name, Runtime.EAGER, _frozen(model), input_shape, batch, given)
 
 
-def compile_subject(name: str, model: nn.Module, *, input_shape: tuple[int, ...], batch: int = 1) -> Subject:
+def compile_subject(
+    name: str, model: nn.Module, *, input_shape: tuple[int, ...], batch: int = 1, given: tuple[Tensor, ...] = ()
+) -> Subject:
     """`model` through `torch.compile`, otherwise as `eager_subject`.
 
     It compiles at its first call, in `interleave`'s warm-up: the code depends on the thread count set there.
     """
-    return _torch_subject(name, Runtime.COMPILE, _frozen(model), input_shape, batch)
+    return _torch_subject(name, Runtime.COMPILE, _frozen(model), input_shape, batch, given)
 
 
-def _torch_subject(name: str, runtime: Runtime, model: nn.Module, input_shape: tuple[int, ...], batch: int) -> Subject:
+def _torch_subject(
+    name: str,
+    runtime: Runtime,
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    batch: int,
+    given: tuple[Tensor, ...],
+) -> Subject:
     if batch < 1:
         raise UserError(f"a batch has at least one image; got {batch}")
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     images = torch.randn((batch, *input_shape), generator=torch.Generator().manual_seed(0))
-    images = channels_last(images.to(device))
+    shown = tuple(one.to(device) for one in given) or (channels_last(images.to(device)),)
     forward = torch.compile(model) if runtime is Runtime.COMPILE else model
 
     @torch.inference_mode()
     def run() -> object:
-        return forward(images)
+        return forward(*shown)
 
     return Subject(name, runtime, batch, run, torch.cuda.synchronize if device.type == "cuda" else None)
 

@@ -54,6 +54,8 @@ def build_unit(node: Node, style: Style) -> nn.Module:
 class Model(nn.Module):
     """A network built from a spec: images ⟨N,C,H,W⟩ -> what its head puts out, of any size that leaves a map of one pixel.
 
+    It is called with what `spec.shapes` says: one that makes images with random numbers and classes, one that judges them with
+    images and their classes.
     `stem`, `stages.<i>.<j>`, `neck` where there is one and `head` are its children; their names are those of `plan(spec)`,
     so a state_dict's keys say where they belong and never depend on how the spec was made. `make` is how a unit comes to be.
     """
@@ -79,6 +81,9 @@ class Model(nn.Module):
         every = (spec.neck or spec.head).every
         kept = {tap.path.rpartition(".")[0] or tap.path for tap in taps(trunk(spec), every=every)}
         self._kept = tuple(name in kept for name in ("stem", *(f"stages.{index}" for index in range(len(spec.stages)))))
+        told = {node.path for node in nodes if "stem" in node.reads}
+        # Blocks one by one, and whether each is called with a condition, where the stem puts some out.
+        self._told = tuple((path, path in told) for path in _blocks(spec)) if told else ()
 
     @property
     def num_classes(self) -> int:
@@ -136,10 +141,23 @@ class Model(nn.Module):
             raise UserError(f"the head of {self.spec.name}, {self.spec.head.describe()}, {why}")
         return self.head(x)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Any:
+        if self._told:
+            return self.head(self._conditioned(x, y))
         if self._several:
             return self.head(self.maps(x))
+        if y is not None:
+            return self.head(self.forward_features(x), y)
         return self.forward_head(self.forward_features(x))
+
+    def _conditioned(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """The last map of a network whose stem puts out a condition for some of its blocks."""
+        x, *conditions = self.stem(z, y)
+        following = iter(conditions)
+        for path, told in self._told:
+            block = self.get_submodule(path)
+            x = block(x, next(following)) if told else block(x)
+        return x
 
     def get_classifier(self) -> nn.Module:
         return self._classifier().fc
@@ -158,6 +176,11 @@ class Model(nn.Module):
         if isinstance(self.head, Classifier):
             return self.head
         raise UserError(f"{self.spec.name} ends in {self.spec.head.describe()}, which is no classifier")
+
+
+def _blocks(spec: ArchSpec) -> Iterable[str]:
+    """The paths of the blocks, in order."""
+    return (f"stages.{index}.{repeat}" for index, stage in enumerate(spec.stages) for repeat in range(stage.depth))
 
 
 def _under(name: str, units: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .arch import ArchSpec
 from .errors import UserError, nearest
@@ -89,6 +89,11 @@ class Target:
             return (image.resized(resolution) if resolution else image).shape.dims
         side = resolution or _foreign_resolution(self.foreign or "")
         return (3, side, side)
+
+    def given(self, batch: int = 1) -> tuple[Tensor, ...]:
+        """A batch of what it is called with, where that is not an image alone; else ()."""
+        alone = self.spec is None or len(self.spec.shapes) == 1
+        return () if alone else self.spec.example(batch, seed=0)
 
     def assumed(self, resolution: int | None = None) -> str:
         """What `input_shape` takes for granted, as a sentence; empty where a spec, a package or the file itself says it."""
@@ -333,7 +338,7 @@ def published_weights(network: str) -> str:
 
 def load_weights(model: Model, path: Path) -> None:
     """Load a file that was written from this very spec, as a run's own is."""
-    fit = fitted(model.spec, Origin(str(path), read(path)), classes=model.spec.head.n_names)
+    fit = fitted(model.spec, Origin(str(path), read(path)), classes=model.spec.n_names)
     if fit.fresh:
         raise UserError(f"{path} is damaged: it lacks {fit.fresh[0]}")
     model.load_state_dict(fit.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["EpochDone", "Record", "RolledBack", "Started", "StepDone", "Watched", "Watcher"]
+__all__ = ["EpochDone", "Looked", "Record", "RolledBack", "Started", "StepDone", "Watched", "Watcher"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,15 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What a look at two adversaries saw, by name, and the share of the scheduled rate that it was got at."""
+
+    step: int
+    share: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
 class RolledBack:
     """Training collapsed by `step` and goes on from step `to`, at `share` of the scheduled rate."""
 
@@ -68,7 +77,7 @@ class RolledBack:
     reason: str
 
 
-Record = Started | StepDone | EpochDone | Watched | RolledBack
+Record = Started | StepDone | EpochDone | Watched | Looked | RolledBack
 
 
 class Watcher:

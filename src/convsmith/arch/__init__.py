@@ -3,18 +3,20 @@
 | file     | what                                                              |
 | -------- | ----------------------------------------------------------------- |
 | `shapes` | what flows: `Shape`, `Map`                                        |
-| `inputs` | what goes in: `Image`, `Clip`                                     |
+| `inputs` | what goes in: `Image`, `Clip`, `Latent`                           |
 | `habits` | `Act`, `Padding`, `Edges`, `Ramp`: what a whole network does alike |
 | `own`    | `OwnPart`: where a part of a user's own is written                |
-| `part`   | what a stem, block, neck, head, norm or mixer is; `Node`          |
+| `part`   | what a stem, block, norm or mixer is; `Node`                      |
+| `ends`   | what a neck or a head is                                          |
 | `spec`   | `ArchSpec`: a whole network                                       |
 | `grow`   | `grown`: one multiplied in depth, width and resolution            |
 | `table`  | `StageRow`: a row of a network's table of stages              |
 | `plans`  | `plan`: every unit in order, the only place that unrolls a spec   |
 """
 
+from .ends import Head, Neck
 from .grow import grown
-from .inputs import IMAGENET_MEAN, IMAGENET_STD, Clip, Image
+from .inputs import IMAGENET_MEAN, IMAGENET_STD, Clip, Image, Latent, drawn
 from .own import OwnPart
 from .part import (
     Act,
@@ -22,9 +24,7 @@ from .part import (
     Choices,
     Conv,
     Edges,
-    Head,
     Mixer,
-    Neck,
     Node,
     Norm,
     Padding,
@@ -51,6 +51,7 @@ __all__ = [
     "Edges",
     "Head",
     "Image",
+    "Latent",
     "Map",
     "Mixer",
     "Neck",
@@ -66,6 +67,7 @@ __all__ = [
     "Stem",
     "Style",
     "Unit",
+    "drawn",
     "grown",
     "plan",
     "taps",

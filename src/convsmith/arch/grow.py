@@ -21,7 +21,8 @@ def grown(
     Every stage's depth and width, the stem's, the neck's and the head's widths are scaled, and how often a neck repeats its
     blocks; kernels, strides, expansion ratios and the classifier are not. A head that looks at regions looks at fewer of them in a
     smaller image. `rounding` says how the products become integers; sides are multiples of the stride of a neck's coarsest map,
-    too. Factors of exactly 1 change nothing, even where the spec's own widths are no multiples of the rounding's step.
+    and of what the blocks of a generator enlarge by, too. Factors of exactly 1 change nothing, even where the spec's own widths
+    are no multiples of the rounding's step.
     """
 
     def grow(channels: float) -> int:
@@ -40,7 +41,7 @@ def grown(
         neck = None if neck is None else neck.deepened(lambda repeats: rounding.repeats(repeats * depth))
     image = spec.input
     if resolution != 1:
-        step = math.lcm(rounding.resolution_to, 1 if neck is None else neck.coarsest)
+        step = math.lcm(rounding.resolution_to, spec.growth, 1 if neck is None else neck.coarsest)
         least_side = max(rounding.least_resolution, step if step > rounding.resolution_to else 1)
         rounding = replace(rounding, resolution_to=step, least_resolution=least_side)
         height, wide = (rounding.resolution(side * resolution) for side in image.sides)

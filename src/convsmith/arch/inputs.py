@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -13,7 +14,7 @@ from .shapes import Shape
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Clip", "Image"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Clip", "Image", "Latent", "drawn"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -73,6 +74,25 @@ class Image:
     def shape(self) -> Shape:
         return Shape(self.channels, self.sides)
 
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """What a network is called with."""
+        return (self.shape,)
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The names of these, as an exported file has them."""
+        return ("images",)
+
+    @property
+    def n_names(self) -> int:
+        """How many classes the input itself is of; 0 where it names none."""
+        return 0
+
+    def renamed(self, n: int) -> Self:
+        """The same input for `n` of them."""
+        return self
+
     def resized(self, resolution: int) -> Self:
         """The same image at another resolution; an oblong one keeps the ratio of its sides, to the nearest pixel."""
         width = None if self.width is None else max(1, round(self.width * resolution / self.resolution))
@@ -80,12 +100,7 @@ class Image:
 
     def example(self, batch: int = 1, *, seed: int | None = None) -> torch.Tensor:
         """A batch to run a network on, ⟨batch,C,H,W⟩: zeros, or with `seed` unit Gaussian noise that it alone decides."""
-        import torch
-
-        shape = (batch, *self.shape.dims)
-        if seed is None:
-            return torch.zeros(shape)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        return drawn((self.shape,), batch, seed)[0]
 
 
 @dataclass(frozen=True)
@@ -112,3 +127,53 @@ class Clip(Image):
     @property
     def shape(self) -> Shape:
         return Shape(self.channels, (self.frames, *self.sides))
+
+
+@dataclass(frozen=True)
+class Latent(Image):
+    """What goes into a network that makes images: `dim` numbers from N(0, 1), and one of `classes`.
+
+    What it inherits is of the picture that leaves: its sides, its channels, and the numbers by which the pictures that it is
+    to resemble are normalised. With mean and deviation 0.5 they are in [-1, 1].
+    """
+
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    dim: int = field(kw_only=True)
+    classes: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("input.dim", self.dim, 1)
+        at_least("input.classes", self.classes, 1)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return Shape(self.dim), Shape(self.classes, named=True)
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        return "z", "y"
+
+    @property
+    def n_names(self) -> int:
+        return self.classes
+
+    def renamed(self, n: int) -> Self:
+        return replace(self, classes=n)
+
+
+def drawn(shapes: Sequence[Shape], batch: int, seed: int | None) -> tuple[torch.Tensor, ...]:
+    """A tensor of each shape to run a network on: zeros, or with `seed` unit Gaussian noise and classes that it alone decides."""
+    import torch
+
+    random = None if seed is None else torch.Generator().manual_seed(seed)
+    found = []
+    for shape in shapes:
+        size = (batch, *shape.dims)
+        if shape.named:
+            zeros = torch.zeros(size, dtype=torch.long)
+            found.append(zeros if random is None else torch.randint(shape.channels, size, generator=random))
+        else:
+            found.append(torch.zeros(size) if random is None else torch.randn(size, generator=random))
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""What a part is: a piece of a network as a frozen value, whose module its `build` makes.
+"""What a part is: a piece of a network as a frozen value, whose module its `build` makes. `ends` has what stands behind a trunk.
 
 The concrete parts stand in `parts/`, a file each; a `Node` is a part in its place, as `plans.plan` unrolls it.
 Nothing here imports torch.
@@ -7,17 +7,20 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ..errors import UserError
 from ..ranges import at_least, check_numbers, odd, within
 from ..tagged import LATER, Tagged
 from .habits import Act, Edges, Padding, Ramp
-from .shapes import Map, Shape
+from .shapes import Shape
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from .inputs import Image
 
 __all__ = [
     "Act",
@@ -25,9 +28,7 @@ __all__ = [
     "Choices",
     "Conv",
     "Edges",
-    "Head",
     "Mixer",
-    "Neck",
     "Node",
     "Norm",
     "Padding",
@@ -67,6 +68,16 @@ class Norm(Part):
     def activation(self) -> nn.Module:
         """The activation alone, for the places that have one without a normalisation before it."""
 
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        """The layer without its scale and shift, and what follows these: for where they come from elsewhere, such as a class.
+
+        Raises:
+            UserError: it cannot be had without.
+        """
+        raise UserError(
+            f"{self.describe()} does not say what it is without scale and shift, which here come from a class"
+        )
+
     def with_eps(self, eps: float) -> Self:
         """The same norm with that epsilon; as it is where it has none."""
         return self
@@ -103,6 +114,18 @@ class Conv(Part):
 
         A part that does not know `dilation`, or `temporal` and `over`, serves every network that has none.
         """
+
+    def linear(self, inputs: int, outputs: int, *, bias: bool = True) -> nn.Module:
+        """A linear layer ⟨N,inputs⟩ -> ⟨N,outputs⟩, where a trunk has one: with weights as the convolutions have them."""
+        from torch import nn
+
+        return nn.Linear(inputs, outputs, bias=bias)
+
+    def embedding(self, classes: int, width: int) -> nn.Module:
+        """A vector for each class, ⟨N⟩ -> ⟨N,width⟩, likewise."""
+        from torch import nn
+
+        return nn.Embedding(classes, width)
 
 
 @dataclass(frozen=True)
@@ -168,7 +191,20 @@ class Choices:
 
 @dataclass(frozen=True)
 class Block(Unit):
-    """One residual (or plain) unit of a stage: ⟨N,c_in,H,W⟩ -> ⟨N,c_out,ceil(H/stride),ceil(W/stride)⟩."""
+    """One residual (or plain) unit of a stage: ⟨N,c_in,H,W⟩ -> ⟨N,c_out,ceil(H/stride),ceil(W/stride)⟩.
+
+    `grows`: it multiplies the sides by the stride instead. `conditional`: it is called with a condition beside the map, one of
+    those that the stem puts out.
+    """
+
+    grows: ClassVar[bool] = False
+    conditional: ClassVar[bool] = False
+
+    def leaves(self, entering: Shape, stride: int, width: int, over: int = 1) -> Shape:
+        """The map that leaves; `over` is the stride over time, of clips."""
+        if not self.grows:
+            return entering.strided(stride, width, over)
+        return Shape(width, tuple(side * stride for side in entering.sides))
 
     @property
     def choices(self) -> Choices:
@@ -225,127 +261,23 @@ class Stem(Unit):
         """The total stride over time, likewise."""
         return self.over
 
+    def leaves(self, image: Image, growth: int, readers: int) -> tuple[Shape, ...]:
+        """The map that it puts out, and behind it a condition for each of `readers` blocks, where there are any.
+
+        `growth` is how many times larger than that map the blocks make the image's sides.
+
+        Raises:
+            UserError: it has no conditions to tell.
+        """
+        if readers:
+            raise UserError(
+                f"{self.describe()} does not tell the blocks behind it of any class: give the network a LatentStem"
+            )
+        return (image.shape.strided(self.reduction, self.width, self.reduction_over_time),)
+
     @abc.abstractmethod
     def widened(self, grow: Callable[[float], int]) -> Self:
         """The same stem with every width w replaced by `grow(w)`."""
-
-
-@dataclass(frozen=True)
-class Neck(Part):
-    """What makes other maps of the trunk's maps, such as a feature pyramid.
-
-    It unrolls itself into units, each under a path that begins with `neck`. `drops`: it has residual blocks of its own, and
-    stochastic depth is for these alone: the trunk in front of it has none.
-    """
-
-    drops: ClassVar[bool] = False
-
-    @property
-    def every(self) -> bool:
-        """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
-        return False
-
-    @property
-    def coarsest(self) -> int:
-        """The total stride of its coarsest map: scaled input sides are multiples of it."""
-        return 1
-
-    @abc.abstractmethod
-    def unrolled(self, maps: Sequence[Map]) -> tuple[list[Node], tuple[Map, ...]]:
-        """The units over `maps`, fine to coarse, in order of execution, and the maps that are handed on, likewise."""
-
-    @abc.abstractmethod
-    def assembled(self, units: Mapping[str, nn.Module]) -> nn.Module:
-        """The module that holds the units (by path) and calls them, of all maps and to all that it hands on, as tuples.
-
-        It has no weights of its own, and `neck.a.b` is its submodule `a.b`.
-        """
-
-    @abc.abstractmethod
-    def widened(self, grow: Callable[[float], int]) -> Self:
-        """The same neck with every width w replaced by `grow(w)`."""
-
-    def deepened(self, repeats: Callable[[float], int]) -> Self:
-        """The same neck with every number n of equal blocks replaced by `repeats(n)`; as it is where it has none."""
-        return self
-
-
-@dataclass(frozen=True)
-class Head(Part):
-    """What turns the last maps into the task's output.
-
-    It unrolls itself into units, each under a path that begins with `head`. `outputs` are the names of what an exported
-    file puts out. `named` are the beginnings of the keys of those weights whose shape the data's names fix: for other
-    names they begin afresh, and where only what answers is trained, they are it. `whole`: it is shown pictures to their
-    borders, shrunk to fit and filled up with black, since something may lie there; other heads are shown the middle.
-    `decides`: what a file puts out names one of several places, and rounding names another where two score alike.
-    `purpose` is the kind of task that it is for where nobody says. `behind` are the beginnings of the keys of all that is no
-    part of the trunk and learns at a rate of its own, where that is more than `named`. `alone`: a file takes one image at a time.
-    """
-
-    outputs: ClassVar[tuple[str, ...]]
-    named: ClassVar[tuple[str, ...]]
-    whole: ClassVar[bool] = False
-    decides: ClassVar[bool] = False
-    purpose: ClassVar[str] = "classify"
-    behind: ClassVar[tuple[str, ...]] = ()
-    alone: ClassVar[bool] = False
-
-    @property
-    def every(self) -> bool:
-        """Whether it is given the map at the end of every stage, and not only the last of each total stride."""
-        return False
-
-    @property
-    def puts_out(self) -> tuple[str, ...]:
-        """Those of `outputs` that a file of this head puts out."""
-        return self.outputs
-
-    @property
-    @abc.abstractmethod
-    def n_names(self) -> int:
-        """How many things it was made to tell apart or to find: classes, joints."""
-
-    @abc.abstractmethod
-    def renamed(self, n: int) -> Self:
-        """The same head for `n` of them."""
-
-    @abc.abstractmethod
-    def unrolled(self, maps: Sequence[Map]) -> tuple[list[Node], tuple[Map, ...]]:
-        """The units over `maps`, fine to coarse, in order of execution, and no maps: nothing stands behind a head."""
-
-    @abc.abstractmethod
-    def assembled(self, units: Mapping[str, nn.Module]) -> nn.Module:
-        """The module that holds the units (by path) and calls them: `head.a.b` is its submodule `a.b`, and a unit `head`
-        may be it itself. It has no weights of its own.
-
-        It is called with the last map; where a unit names what it `reads`, with all maps as a tuple.
-        """
-
-    @abc.abstractmethod
-    def widened(self, grow: Callable[[float], int]) -> Self:
-        """The same head with every width w replaced by `grow(w)`."""
-
-    def showing(self, area: float) -> Self:
-        """The same head for images of `area` times as many pixels; as it is where it looks at all of an image alike."""
-        return self
-
-    @property
-    def choice(self) -> int:
-        """The width of a layer of its own that a search may vary; 0 where it has none."""
-        return 0
-
-    def with_choice(self, width: int) -> Self:
-        """The same head with that width; as it is where `choice` is 0."""
-        return self
-
-    def with_dropout(self, rate: float) -> Self:
-        """The same head with that dropout; as it is where it has no place for one."""
-        return self
-
-    def deployed(self, head: nn.Module) -> nn.Module:
-        """How an exported file ends: as it is, or decoded. `head` is what `assembled` made, in evaluation mode."""
-        return head
 
 
 @dataclass(frozen=True)

@@ -29,23 +29,25 @@ def plan(spec: ArchSpec) -> tuple[Node, ...]:
 
 
 def trunk(spec: ArchSpec) -> list[Node]:
-    """The stem and the blocks: a chain."""
-    entering = spec.input.shape
+    """The stem and the blocks: a chain, but for conditions that the stem puts out, one for each block that reads one."""
     stem = spec.stem
-    leaving = entering.strided(stem.reduction, stem.width, stem.reduction_over_time)
-    first = Node("stem", stem, (entering,), (leaving,), stride=stem.reduction, over=stem.reduction_over_time)
-    nodes = [first]
+    readers = sum(stage.depth for stage in spec.stages if stage.block.conditional)
+    leaving, *conditions = outs = stem.leaves(spec.input, spec.growth, readers)
+    nodes = [Node("stem", stem, spec.input.shapes, outs, stride=stem.reduction, over=stem.reduction_over_time)]
+    telling = iter(conditions)
     done, variance = 0, 1.0
     rate = 0.0 if spec.neck is not None and spec.neck.drops else spec.style.drop_path
     for index, stage in enumerate(spec.stages):
         for repeat in range(stage.depth):
             stride, over = (stage.stride, stage.over) if repeat == 0 else (1, 1)
-            entering, leaving = leaving, leaving.strided(stride, stage.width, over)
+            entering, leaving = leaving, stage.block.leaves(leaving, stride, stage.width, over)
+            told = (next(telling),) if stage.block.conditional else ()
             node = Node(
                 path=f"stages.{index}.{repeat}",
                 part=stage.block,
-                ins=(entering,),
+                ins=(entering, *told),
                 outs=(leaving,),
+                reads=(nodes[-1].path, "stem") if told else (),
                 stride=stride,
                 drop_path=rate * _ramp(spec, index, done),
                 variance=variance,

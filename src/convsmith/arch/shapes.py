@@ -9,15 +9,19 @@ __all__ = ["Map", "Shape"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A map without its batch: `channels`, and `sides` (H, W) or (T, H, W); () is a vector."""
+    """A map without its batch: `channels`, and `sides` (H, W) or (T, H, W); () is a vector.
+
+    `named` is no map but the number of one of `channels` classes: an integer for each input.
+    """
 
     channels: int
     sides: tuple[int, ...] = ()
+    named: bool = False
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """As a tensor has it, without the batch: (C, H, W), (C, T, H, W) or (C,)."""
-        return (self.channels, *self.sides)
+        """As a tensor has it, without the batch: (C, H, W), (C, T, H, W), (C,), or () of the number of a class."""
+        return () if self.named else (self.channels, *self.sides)
 
     def strided(self, stride: int, channels: int, over: int = 1) -> Shape:
         """What a unit of that stride makes of it, `over` that over time: halving rounds up, with either padding convention.

@@ -14,13 +14,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import groupby
+from math import prod
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..ranges import DEEPEST, at_least, check_numbers, odd
 from ..shown import Shown
 from ..tagged import LATER
-from .inputs import Clip, Image
-from .part import Block, Conv, Head, Mixer, Neck, Norm, Ramp, Stem, Style
+from .ends import Head, Neck
+from .inputs import Clip, Image, Latent, drawn
+from .part import Block, Conv, Mixer, Norm, Ramp, Stem, Style
+from .shapes import Shape
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ArchSpec", "Stage"]
 
@@ -66,7 +73,7 @@ class ArchSpec(Shown):
     """
 
     name: str
-    input: Image | Clip
+    input: Image | Clip | Latent
     style: Style
     stem: Stem
     stages: tuple[Stage, ...]
@@ -77,11 +84,39 @@ class ArchSpec(Shown):
         if not self.stages:
             raise ValueError(f"{self.name}: a network needs at least one stage")
         at_least("blocks of a network", self.depth, 1, DEEPEST)
+        if self.head.makes not in (0, self.input.channels):
+            raise ValueError(
+                f"{self.name}: the head makes images of {self.head.makes} channels, not {self.input.channels}"
+            )
 
     @property
     def depth(self) -> int:
         """The number of blocks."""
         return sum(stage.depth for stage in self.stages)
+
+    @property
+    def growth(self) -> int:
+        """How many times larger the blocks make a map in all; 1 but for networks that make images."""
+        return prod(stage.stride for stage in self.stages if stage.block.grows)
+
+    @property
+    def n_names(self) -> int:
+        """How many things it is for: classes, joints, those that its input or else its head names."""
+        return self.input.n_names or self.head.n_names
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """What it is called with: an image, or what its input says and its head asks for beside it."""
+        return self.input.shapes + self.head.beside
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The names of these."""
+        return self.input.called + ("y",) * len(self.head.beside)
+
+    def example(self, batch: int = 1, *, seed: int | None = None) -> tuple[torch.Tensor, ...]:
+        """What to run it on: zeros, or with `seed` unit Gaussian noise, and classes, that it alone decides."""
+        return drawn(self.shapes, batch, seed)
 
     def __str__(self) -> str:
         many = "s" if self.depth > 1 else ""
@@ -105,7 +140,7 @@ class ArchSpec(Shown):
     def with_classes(self, classes: int) -> ArchSpec:
         """The same network for another number of classes, or of whatever its head is for."""
         at_least("classes", classes, 1)
-        return replace(self, head=self.head.renamed(classes))
+        return replace(self, input=self.input.renamed(classes), head=self.head.renamed(classes))
 
     def with_resolution(self, resolution: int) -> ArchSpec:
         """The same network read at another resolution; its parameters do not change. Oblong inputs keep their ratio."""
@@ -120,7 +155,9 @@ class ArchSpec(Shown):
             mean=(sum(mean) / len(mean),) * channels,
             std=(sum(std) / len(std),) * channels,
         )
-        return self if channels == self.input.channels else replace(self, input=grey)
+        if channels == self.input.channels:
+            return self
+        return replace(self, input=grey, head=self.head.coloured(channels))
 
     def at_stride(self, stride: int) -> ArchSpec:
         """The same network with its last map at total stride `stride` or finer, for heads that look for places.

@@ -29,7 +29,7 @@ def list_(
         bool, Parameter(help="The layers that are known as graphs, for `convert --norm`, and no networks.", negative=())
     ] = False,
     task: Annotated[
-        Literal["classify", "detect", "video"], Parameter(help="Only networks for this task.")
+        Literal["classify", "detect", "video", "synthesise"], Parameter(help="Only networks for this task.")
     ] = "classify",
     to: Annotated[str | None, BUDGET] = None,
     sort: Annotated[
@@ -195,6 +195,7 @@ _OF_CLIPS = {name: column for name, column in _COLUMNS.items() if name not in ("
     "px": lambda row: row.px,
     "<top-1": lambda row: row.metric.removeprefix("top-1 ").partition(",")[0] or "-",
 }
-_OF_TASK = {"classify": _COLUMNS, "detect": _DETECTORS, "video": _OF_CLIPS}
+_GENERATORS = {name: column for name, column in _DETECTORS.items() if name != "<AP"}
+_OF_TASK = {"classify": _COLUMNS, "detect": _DETECTORS, "video": _OF_CLIPS, "synthesise": _GENERATORS}
 _BESIDE = ("paper_params", "paper_MACs", "<agrees")
 _ROOM = 100  # columns that all of them need

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from cyclopts import Parameter
 from ..errors import UserError
 from ..files import check_writable
 from ..units import plural
-from .options import COUNT, NETWORK, Batch, Device, Json, Out
+from .options import COUNT, NETWORK, POSITIVE, SEED, Batch, Device, Json, Out
 from .output import emit, err, out, watching
 from .places import writable
 from .predicted import FIRST, SHOWN, Answers, LabelAnswers, ObjectAnswers, PointAnswers, answers_into
@@ -30,9 +31,26 @@ def predict(
     model: Annotated[
         str, Parameter(help="A run, a child of a search, or an .onnx file that `export` wrote; a name with --weights.")
     ],
-    images: Annotated[list[str], Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'; or one film.")],
+    images: Annotated[
+        tuple[str, ...],
+        Parameter(help="Files, folders, or patterns such as 'photos/*.jpg'; or one film. Of a generator: none."),
+    ] = (),
     /,
     *,
+    classes: Annotated[
+        str | None, Parameter(help="Of a generator: which to make, as 3,5; by name or number, all by default.")
+    ] = None,
+    n: Annotated[int | None, Parameter(help="Of a generator: how many images, 64 by default.", validator=COUNT)] = None,
+    truncation: Annotated[
+        float | None,
+        Parameter(
+            help="Of a generator: draw what it reads within this of 0; 0.7 gives fewer kinds of images, more typical ones.",
+            validator=POSITIVE,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, Parameter(help="Of a generator: seed of what it reads, 0 by default.", validator=SEED)
+    ] = None,
     top: Annotated[
         int | None, Parameter(help="Of classes: how many are told of each image; 5 where not given.", validator=COUNT)
     ] = None,
@@ -78,8 +96,15 @@ def predict(
     """What MODEL (a run, a search's child, an exported .onnx) says of IMAGES: files, folders, patterns, or one film.
 
     A classifier gives labels, of a film those of each clip over time, a network that finds points their places, a detector objects
-    with boxes and masks. Images that cannot be read are listed; it is an error where none can.
+    with boxes and masks. Images that cannot be read are listed; it is an error where none can. A generator, without IMAGES, makes
+    some: `predict RUN --classes 3,5 --n 64 --truncation 0.7 --out grid.png`.
     """
+    asked = {"--classes": classes, "--n": n, "--truncation": truncation, "--seed": seed}
+    if not images:
+        _make(model, classes, n, truncation, seed, out_file, device, json)
+        return
+    if said := [name for name, value in asked.items() if value is not None]:
+        raise UserError(f"{' and '.join(said)}: of a generator, which takes no images; leave out IMAGES")
     from ..data.films import Film, is_film
     from ..jobs.predict import Unreadable, opened
     from ..jobs.predict.drawn import answers_of_film, drawable, pictures_into, points_of
@@ -166,6 +191,35 @@ def predict(
         out.print(f"wrote {place}", soft_wrap=True, markup=False)
 
 
+def _make(
+    model: str,
+    classes: str | None,
+    n: int | None,
+    truncation: float | None,
+    seed: int | None,
+    out_file: Path | None,
+    device: str | None,
+    json: bool,
+) -> None:
+    """Images that a generator makes, as one picture."""
+    path = out_file or Path("made.png")
+    writable(path)
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise UserError(f"--out writes what is made as a .png, .jpg or .webp; got {path.name}")
+    from ..jobs.predict.network import refuse_without_images
+    from ..jobs.synthesis.making import synthesise
+
+    refuse_without_images(model)
+    chosen = None if classes is None else [one.strip() for one in classes.split(",")]
+    made = synthesise(model, classes=chosen, n=n or 64, truncation=truncation, seed=seed or 0, device=device)
+    made.save(path)
+    if json:
+        emit({"model": model, "images": len(made.labels), "classes": list(made.names), "file": str(path)})
+        return
+    out.print(str(made), soft_wrap=True, markup=False)
+    out.print(f"wrote {path}", soft_wrap=True, markup=False)
+
+
 def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float | None) -> None:
     if cutoff is not None and not 0 <= cutoff <= 1:
         raise UserError(f"--cutoff is between 0 and 1; got {cutoff:g}")
@@ -201,7 +255,7 @@ def _answers(predictor: Predictor, top: int, cutoff: float, what: str) -> Answer
     return LabelAnswers(min(top, predictor.outputs))
 
 
-def _drawn(predictor: Predictor, images: list[str], draw: Any, *, top: int, batch: int) -> Any:
+def _drawn(predictor: Predictor, images: Sequence[str], draw: Any, *, top: int, batch: int) -> Any:
     """The answers, each drawn into its image before it is given on, where `draw` is not None."""
     for given, found in predictor.batches(images, top=top, batch=batch, watcher=watching()):
         for one, answer in zip(given, found, strict=True):

@@ -56,7 +56,7 @@ def show(
     from ..stages import stage_rows
 
     spec: ArchSpec = resolve_spec(model, classes=classes, resolution=resolution)
-    found = _Network(spec.name, spec.input.px, spec.head.n_names, stage_rows(spec))
+    found = _Network(spec.name, spec.input.px, spec.n_names, stage_rows(spec))
     if json:
         record = {"spec": to_data(spec), "cost": to_data(found.total), "stages": [to_data(row) for row in found.rows]}
         record |= {"published": [row_record(row) for row in _same(found)]}

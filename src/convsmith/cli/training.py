@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "LEARNING", "Learning", "Training", "carried_out", "finished", "told"]
 
 
+# Metrics that are told beside the headline.
+_BESIDE = ("per_class_mean", "majority", "frechet_distance", "conditional_accuracy")
 # The recipes that may be meant where none is named.
 USUAL = ("quick", "pose-scratch")
 
@@ -37,7 +39,7 @@ class Learning:
         str | None,
         Parameter(
             help="A named recipe (`convsmith recipes`); without one quick, with weights finetune, of a ladder resnet-rs; of "
-            "poses pose-scratch, with weights pose.",
+            "poses pose-scratch, with weights pose; of a generator biggan-small.",
             group=TRAINING,
         ),
     ] = None
@@ -82,9 +84,10 @@ class Learning:
     ] = None
     category: Annotated[str | None, Parameter(help="The category of a COCO .json that is wanted.", group=DATA)] = None
     task: Annotated[
-        Literal["detect", "pose"] | None,
+        Literal["detect", "pose", "synthesise"] | None,
         Parameter(
-            help="What a COCO .json with key points is read for: pose by default, detect for its boxes and masks.",
+            help="synthesise: a generator learns to make images of each class. Of a COCO .json with key points, what it is read "
+            "for: pose by default, detect for its boxes and masks.",
             group=DATA,
         ),
     ] = None
@@ -244,7 +247,7 @@ def finished(run: RunFolder, json: bool) -> None:
         return
     config, scores, row = run.config, run.scores, run.latency.rows[0]
     cost, met = config.cost or Cost(), config.met or {}
-    beside = (metric for metric in scores.metrics if metric.name in ("per_class_mean", "majority"))
+    beside = (metric for metric in scores.metrics if metric.name in _BESIDE)
     files = {name: str(run.file(name)) for name in ("spec.json", "model.safetensors", "model.onnx", "report.html")}
     if json:
         known = config.to_record()

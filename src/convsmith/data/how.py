@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..errors import DataError, nearest
 
-__all__ = ["BY_FRAME", "BY_INDIVIDUAL", "DETECT", "POSE", "How"]
+__all__ = ["BY_FRAME", "BY_INDIVIDUAL", "DETECT", "POSE", "SYNTHESISE", "How"]
 
 BY_INDIVIDUAL, BY_FRAME = "individual", "frame"
-DETECT, POSE = "detect", "pose"
+DETECT, POSE, SYNTHESISE = "detect", "pose", "synthesise"
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class How:
 
     `divide`: `individual`, `frame`, a number (one of quad30's three divisions) or the path of a .csv that lists frames.
     `ruler`: two body parts, as in "nose,eye", whose distance is the scale of an individual. `category`: that of a COCO file
-    which is wanted. `task`: `detect` where a file of key points is wanted as objects.
+    which is wanted. `task`: `detect` where a file of key points is wanted as objects; `synthesise`
+    wants labels, and reads them as ever.
     """
 
     divide: str | None = None
@@ -43,10 +44,9 @@ class How:
 
     def check(self) -> None:
         """Refuse what is no division at all, and no task that data is read for."""
-        if self.task not in (None, DETECT, POSE):
-            raise DataError(
-                f"--task is '{self.task}'{nearest(self.task, (DETECT, POSE))}; data is read for {DETECT} or for {POSE}"
-            )
+        known = (DETECT, POSE, SYNTHESISE)
+        if self.task is not None and self.task not in known:
+            raise DataError(f"--task is '{self.task}'{nearest(self.task, known)}; data is read for {', '.join(known)}")
         words = (BY_INDIVIDUAL, BY_FRAME)
         if self.divide is None or self.divide in words or self.number is not None:
             return
@@ -63,13 +63,14 @@ class How:
         said = [name for name in self.given if name != "--task"]
         if said:
             raise DataError(f"{' and '.join(said)}: {what} has labels, and these are of points in pictures")
-        if self.task is not None:
+        if self.task in (DETECT, POSE):
             raise DataError(
                 f"--task {self.task}: {what} has labels, and nothing says where anything is in its pictures"
             )
 
     def refuse_of_objects(self, what: str) -> None:
         """Refuse what was said of points, of data that has objects."""
+        self._refuse_synthesis(what, "objects")
         wrong = [name for name in self.given if name not in ("--category", "--task")]
         if self.task == POSE:
             raise DataError(
@@ -85,5 +86,12 @@ class How:
 
     def refuse_of_points(self, what: str) -> None:
         """Refuse data of points where objects are asked for."""
+        self._refuse_synthesis(what, "points")
         if self.task == DETECT:
             raise DataError(f"--task {DETECT}: {what} has points in its pictures, and no boxes around them")
+
+    def _refuse_synthesis(self, what: str, has: str) -> None:
+        if self.task == SYNTHESISE:
+            raise DataError(
+                f"--task {SYNTHESISE}: {what} has {has} in its pictures, and a generator learns from classes"
+            )

@@ -10,6 +10,7 @@
 | `detections` | `Detected`: COCO's twelve numbers of boxes and masks, kinds of mistakes   |
 | `coco`, `matching`, `error_kinds`, `scenes` | what `detections` is made of            |
 | `views`     | `OverViews`: several views of one input, answered as one                 |
+| `synthesised`, `distances` | `Synthesised`: of generators, against real images and what is nearest to them |
 | `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
@@ -17,17 +18,23 @@ from .detections import Detected
 from .intervals import across, bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
+from .synthesised import Judge, Made, Seen, Synthesised, as_bytes
 from .top1 import Top1
 from .views import OverViews
 
 __all__ = [
     "Batch",
     "Detected",
+    "Judge",
+    "Made",
     "Meter",
     "OverViews",
     "PointErrors",
+    "Seen",
+    "Synthesised",
     "Top1",
     "across",
+    "as_bytes",
     "bootstrapped",
     "evaluate",
     "outputs",

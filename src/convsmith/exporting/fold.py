@@ -14,9 +14,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..layers import BatchNorm2d, ScaledWSConv2d, ScaledWSConv3d
+from ..layers import BatchNorm2d, ScaledWSConv2d, ScaledWSConv3d, Spectral
 
-__all__ = ["after", "fold_batch_norm", "fold_filters", "foldable", "normed_convs"]
+__all__ = ["after", "fold_batch_norm", "fold_filters", "fold_spectral", "foldable", "normed_convs"]
 
 _NORMALISE = frozenset(
     {
@@ -29,18 +29,20 @@ _NORMALISE = frozenset(
 )
 
 
-def fold_batch_norm(model: nn.Module, *, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+def fold_batch_norm(
+    model: nn.Module, *, input_shape: tuple[int, ...], given: tuple[torch.Tensor, ...] = ()
+) -> tuple[nn.Module, int]:
     """An eval-mode copy of `model` without the batch norms that follow a convolution, and how many there were.
 
         w' = w * gamma / sqrt(var + eps);   b' = (b - mean) * gamma / sqrt(var + eps) + beta
 
-    Pairs are found by running one image of `input_shape` (channels, height, width) and watching the tensors, so no
-    name or layout of modules is assumed. A pair is folded only where the convolution uses its parameter as it stands
+    Pairs are found by running one image of `input_shape` (channels, height, width), or what is `given`, and watching the tensors,
+    so no name or layout of modules is assumed. A pair is folded only where the convolution uses its parameter as it stands
     (a weight-standardised one does not), both run once, and nothing but the norm reads what lies between them.
     `BatchNorm2d` and timm's `BatchNormAct2d` are folded; the latter keeps its drop and activation.
     """
     folded = copy.deepcopy(model).eval()
-    pairs = normed_convs(folded, input_shape)
+    pairs = normed_convs(folded, input_shape, given)
     for conv, norm_name, norm in pairs:
         assert norm.running_mean is not None and norm.running_var is not None  # or it were no pair
         conv.weight, conv.bias = fuse_conv_bn_weights(
@@ -56,6 +58,20 @@ def fold_filters(model: nn.Module) -> nn.Module:
     for name, module in list(plain.named_modules()):
         if isinstance(module, ScaledWSConv2d | ScaledWSConv3d):
             plain.set_submodule(name, module.plain().eval().requires_grad_(False))
+    return plain
+
+
+def fold_spectral(model: nn.Module) -> nn.Module:
+    """An eval-mode copy of `model` whose spectrally normalised layers are plain ones, divided by norms that have converged; `model`
+    itself where it has none."""
+    names = [name for name, module in model.named_modules() if isinstance(module, Spectral)]
+    if not names:
+        return model
+    plain = copy.deepcopy(model).eval()
+    for name in names:
+        layer = plain.get_submodule(name)
+        assert isinstance(layer, Spectral)
+        plain.set_submodule(name, layer.plain().eval().requires_grad_(False))
     return plain
 
 
@@ -105,7 +121,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def normed_convs(
-    model: nn.Module, input_shape: tuple[int, ...]
+    model: nn.Module, input_shape: tuple[int, ...], given: tuple[torch.Tensor, ...] = ()
 ) -> list[tuple[nn.Conv2d | nn.Conv3d, str, nn.BatchNorm2d]]:
     """Each convolution that nothing but a batch norm reads, with that norm's name and the norm; `model` is in eval mode."""
     modules = _named_once(model)
@@ -115,7 +131,7 @@ def normed_convs(
     watch = _Watch()
     # One image of zeros: only the wiring is read.
     with torch.no_grad(), watch:
-        watch.read(model(like.new_zeros((1, *input_shape))))
+        watch.read(model(*(given or (like.new_zeros((1, *input_shape)),))))
     return [
         (convs[output.weight], *norms[output.mean])
         for output in {id(one): one for one in watch.outputs.values()}.values()

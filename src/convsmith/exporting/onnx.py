@@ -22,7 +22,7 @@ from ..errors import CheckFailed, UserError
 from ..files import unfinished
 from ..model import Model
 from .constants import fold_constants
-from .fold import fold_batch_norm, fold_filters
+from .fold import fold_batch_norm, fold_filters, fold_spectral
 from .fold_graphs import split_graphs
 from .metadata import Metadata, describe
 from .ort import session
@@ -53,7 +53,8 @@ class Exported:
 
     `folded` counts batch norms folded into convolutions. `max_abs_difference` is the largest over the logits of `n`
     images, `relative_difference` the same over the largest |logit|, which is at most `tolerance`, what was allowed. `says` is
-    what the file says of itself.
+    what the file says of itself. `moved`, of a network with spectral norms, is how far what it puts out is from the network's when
+    these are replaced by what they converge to, as they are in the file.
     """
 
     path: Path = field(compare=False)
@@ -67,6 +68,7 @@ class Exported:
     n: int
     runtime: str
     says: Metadata | None = None
+    moved: float | None = None
 
     @property
     def snippet(self) -> str | None:
@@ -77,6 +79,8 @@ class Exported:
         """`export.json` of a run folder."""
         record = asdict(self)
         del record["path"], record["dynamic_batch"], record["says"]
+        if self.moved is None:
+            del record["moved"]
         return {"file": self.path.name, "batch": "dynamic" if self.dynamic_batch else 1} | record
 
 
@@ -87,7 +91,7 @@ def export_onnx(
     input_shape: tuple[int, ...],
     dynamic_batch: bool = True,
     opset: int | None = None,
-    samples: torch.Tensor | None = None,
+    samples: torch.Tensor | tuple[torch.Tensor, ...] | None = None,
     tolerance: float = 1e-4,
     fold: bool = True,
     metadata: Metadata | None = None,
@@ -99,10 +103,10 @@ def export_onnx(
     that is `alone` takes one image at a time, whatever is asked for.
 
     `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
-    random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
-    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before. `metadata` is what the file
-    says of itself, None for nothing. With `raw_input`, which needs it, the file takes uint8 pictures ⟨N,H,W,C⟩ and gives
-    probabilities (`raw.take_bytes`).
+    random noise; of a network that reads other things (`spec.shapes`) a tensor of each. They are run one by one, and all at once
+    if the batch is dynamic. `opset` None leaves the choice to torch. The file takes its name only once it agrees: a failure leaves
+    what was at `path` before. `metadata` is what the file says of itself, None for nothing. With `raw_input`, which needs it, the
+    file takes uint8 pictures ⟨N,H,W,C⟩ and gives probabilities (`raw.take_bytes`).
 
     Rounding is no fault of a file: a network that magnifies it may differ by more than `tolerance` of the largest |logit|, up
     to four times what its own float32 differs from its float64 by, and a hundredth at most.
@@ -115,23 +119,28 @@ def export_onnx(
         raise ExportError(
             "a file takes raw pictures where it is known how they are normalised; give a network with a spec"
         )
-    images = _images(samples, input_shape)
+    given = _given(model, samples, input_shape)
+    names = model.spec.called if isinstance(model, Model) else ("images",)
     dynamic_batch = dynamic_batch and not _alone(model)
     reference, outputs = _deployed(model)
+    reference, moved = _settled(reference, given)
     size = sum(weight.numel() * weight.element_size() for weight in reference.state_dict().values())
     if size > _PROTOBUF_LIMIT:
         raise ExportError(f"the weights are {size / 1e9:.1f} GB and one ONNX file holds 2 GB")
-    prepared, folded = fold_batch_norm(split_graphs(reference), input_shape=input_shape) if fold else (reference, 0)
+    one = () if len(given) == 1 else tuple(each[:1] for each in given)
+    prepared, folded = reference, 0
+    if fold:
+        prepared, folded = fold_batch_norm(split_graphs(reference), input_shape=input_shape, given=one)
     prepared = fold_constants(fold_filters(prepared))
     with _writing(path) as temporary:
-        program = _program(prepared, input_shape, dynamic_batch, opset, outputs)
+        program = _program(prepared, given, dynamic_batch, opset, names, outputs)
         program.model.metadata_props.update({} if metadata is None else describe(metadata))
         program.save(temporary, external_data=False)
-        doubted = _doubted(reference, images) if _decides(model) and math.isfinite(tolerance) else None
-        difference, relative = _difference(reference, temporary, images, dynamic_batch, doubted)
+        doubted = _doubted(reference, given[0]) if _decides(model) and math.isfinite(tolerance) else None
+        difference, relative = _difference(reference, temporary, given, dynamic_batch, doubted)
         # Written so that a NaN fails; an infinite tolerance is for files that are only timed.
         if not relative <= tolerance:
-            tolerance = max(tolerance, min(_ROUNDINGS * _rounding(reference, images, doubted), _MOST))
+            tolerance = max(tolerance, min(_ROUNDINGS * _rounding(reference, given, doubted), _MOST))
         if not relative <= tolerance and math.isfinite(tolerance):
             what = "number" if _decides(model) else "logit"
             raise ExportDiffers(
@@ -150,9 +159,10 @@ def export_onnx(
         max_abs_difference=difference,
         relative_difference=relative,
         tolerance=tolerance,
-        n=len(images),
+        n=len(given[0]),
         runtime=f"onnxruntime {onnxruntime.__version__}",
         says=metadata,
+        moved=moved,
     )
 
 
@@ -174,12 +184,36 @@ def _alone(model: nn.Module) -> bool:
     return isinstance(model, Model) and model.spec.head.alone
 
 
-def _images(samples: torch.Tensor | None, input_shape: tuple[int, ...]) -> torch.Tensor:
+def _given(
+    model: nn.Module, samples: torch.Tensor | tuple[torch.Tensor, ...] | None, input_shape: tuple[int, ...]
+) -> tuple[torch.Tensor, ...]:
+    """What is compared on, a tensor for each input."""
+    several = isinstance(model, Model) and len(model.spec.shapes) > 1
     if samples is None:
-        return torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0))
-    if samples.ndim != 4 or tuple(samples.shape[1:]) != input_shape or len(samples) == 0:
-        raise ExportError(f"samples are of shape {tuple(samples.shape)}; the model takes (n, *{input_shape})")
-    return samples.detach().to("cpu", torch.float32).contiguous()
+        if several:
+            return model.spec.example(8, seed=0)
+        return (torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0)),)
+    given = samples if isinstance(samples, tuple) else (samples,)
+    wanted = [shape.dims for shape in model.spec.shapes] if several else [input_shape]
+    if [tuple(one.shape[1:]) for one in given] != wanted or not all(len(one) == len(given[0]) > 0 for one in given):
+        shapes, taken = (", ".join(map(str, all_)) for all_ in ([tuple(one.shape) for one in given], wanted))
+        raise ExportError(f"samples are of shape {shapes}; the model takes (n, *{taken})")
+    return tuple(one.detach().to("cpu", _single(one.dtype)).contiguous() for one in given)
+
+
+def _single(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype.is_floating_point else dtype
+
+
+@torch.no_grad()
+def _settled(reference: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[nn.Module, float | None]:
+    """The network with spectral norms that have converged, inside its weights, and how far that moves what it puts out; None where
+    it has none."""
+    settled = fold_spectral(reference)
+    if settled is reference:
+        return reference, None
+    pairs = zip(tree_leaves(reference(*given)), tree_leaves(settled(*given)), strict=True)
+    return settled, max(float((one - other).abs().max()) for one, other in pairs)
 
 
 @contextmanager
@@ -193,21 +227,26 @@ def _writing(path: Path) -> Iterator[Path]:
 
 
 def _program(
-    model: nn.Module, input_shape: tuple[int, ...], dynamic_batch: bool, opset: int | None, outputs: tuple[str, ...]
+    model: nn.Module,
+    given: tuple[torch.Tensor, ...],
+    dynamic_batch: bool,
+    opset: int | None,
+    names: tuple[str, ...],
+    outputs: tuple[str, ...],
 ) -> torch.onnx.ONNXProgram:
     # Two images: an exporter that sees a batch of one takes the one for a constant.
-    images = torch.zeros((2 if dynamic_batch else 1, *input_shape))
-    dynamic = ({0: torch.export.Dim("batch")},) if dynamic_batch else None
+    blank = tuple(torch.zeros((2 if dynamic_batch else 1, *one.shape[1:]), dtype=one.dtype) for one in given)
+    dynamic = ({0: torch.export.Dim("batch")},) * len(given) if dynamic_batch else None
     with warnings.catch_warnings(), quiet("onnx_ir"), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecated parts
         try:
             program = torch.onnx.export(
                 model,
-                (images,),
+                blank,
                 dynamo=True,
                 opset_version=opset,
                 dynamic_shapes=dynamic,
-                input_names=["images"],
+                input_names=list(names),
                 output_names=list(outputs),
                 external_data=False,
                 verbose=False,
@@ -236,15 +275,20 @@ def _first_line(error: BaseException) -> str:
 
 @torch.no_grad()
 def _difference(
-    reference: nn.Module, path: Path, images: torch.Tensor, dynamic_batch: bool, doubted: list[np.ndarray] | None
+    reference: nn.Module,
+    path: Path,
+    given: tuple[torch.Tensor, ...],
+    dynamic_batch: bool,
+    doubted: list[np.ndarray] | None,
 ) -> tuple[float, float]:
     """The largest absolute difference of an output, and its share of that output's largest number; of several outputs
     those of the one that differs by the largest share. What is `doubted` is left out."""
     runtime = session(path, threads=torch.get_num_threads())
-    name = runtime.get_inputs()[0].name
+    names = [one.name for one in runtime.get_inputs()]
 
-    def run(batch: torch.Tensor) -> list[np.ndarray]:
-        return [np.asarray(one) for one in runtime.run(None, {name: batch.numpy()})]
+    def run(batch: tuple[torch.Tensor, ...]) -> list[np.ndarray]:
+        fed = {name: one.numpy() for name, one in zip(names, batch, strict=True)}
+        return [np.asarray(one) for one in runtime.run(None, fed)]
 
     def joined(parts: list[list[np.ndarray]]) -> list[np.ndarray]:
         if any(len({one.shape for one in part}) > 1 for part in zip(*parts, strict=True)):
@@ -253,16 +297,21 @@ def _difference(
             )
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
-    expected = joined([[out.numpy() for out in tree_leaves(reference(image[None]))] for image in images])
-    found = [joined([run(image[None]) for image in images])]
+    expected = joined([[out.numpy() for out in tree_leaves(reference(*one))] for one in _singly(given)])
+    found = [joined([run(one) for one in _singly(given)])]
     if dynamic_batch:
-        found.append(run(images))
+        found.append(run(given))
     if doubted is not None:
         for outputs in found:
             for own, given, where in zip(expected, outputs, doubted, strict=True):
                 given[where] = own[where]
     apart = [_apart([outputs[at] for outputs in found], own) for at, own in enumerate(expected)]
     return max(apart, key=lambda pair: (math.isnan(pair[1]), pair[1]))
+
+
+def _singly(given: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Batches of one."""
+    return zip(*(one.split(1) for one in given), strict=True)
 
 
 @torch.no_grad()
@@ -293,12 +342,15 @@ def _doubted(reference: nn.Module, images: torch.Tensor) -> list[np.ndarray]:
 
 
 @torch.no_grad()
-def _rounding(reference: nn.Module, images: torch.Tensor, doubted: list[np.ndarray] | None = None) -> float:
+def _rounding(reference: nn.Module, given: tuple[torch.Tensor, ...], doubted: list[np.ndarray] | None = None) -> float:
     """How far float32 takes the network's outputs from those of float64, as a share of the largest; 0 where it is made for
     float32 alone."""
     double = copy.deepcopy(reference).double()
     try:
-        pairs = [(tree_leaves(reference(image[None])), tree_leaves(double(image[None].double()))) for image in images]
+        pairs = [
+            (tree_leaves(reference(*one)), tree_leaves(double(*(each.to(_double(each.dtype)) for each in one))))
+            for one in _singly(given)
+        ]
     except RuntimeError:
         return 0.0
     columns = zip(*(zip(single, exact, strict=True) for single, exact in pairs), strict=True)
@@ -310,6 +362,10 @@ def _rounding(reference: nn.Module, images: torch.Tensor, doubted: list[np.ndarr
             single[doubted[at]] = exact[doubted[at]]
         found.append(_apart([single], exact)[1])
     return max(found)
+
+
+def _double(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype.is_floating_point else dtype
 
 
 def _apart(found: list[np.ndarray], expected: np.ndarray) -> tuple[float, float]:

@@ -80,22 +80,39 @@ def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, int,
     return batch if isinstance(batch, int) else None, one, two, three
 
 
+def _shapes(runtime: onnxruntime.InferenceSession) -> tuple[Any, ...]:
+    """The batch, None where it is open, and behind it the shape of each input without the batch."""
+    inputs = runtime.get_inputs()
+    if [one.name for one in inputs] == ["z", "y"]:
+        batch, dim = inputs[0].shape
+        return batch if isinstance(batch, int) else None, (dim,), ()
+    batch, *image = input_shape(runtime)
+    return batch, tuple(image)
+
+
+# What is drawn for an input of each type: images or latents, raw pictures, the class of what is to be made.
+_DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+    "tensor(float)": lambda rng, shape: rng.standard_normal(shape, dtype=np.float32),
+    "tensor(uint8)": lambda rng, shape: rng.integers(0, 256, shape, dtype=np.uint8),
+    "tensor(int64)": lambda rng, shape: np.zeros(shape, np.int64),
+}
+
+
 def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subject:
-    """The ONNX file at `path` as a subject: random normal images, or raw pictures, of a fixed seed, bound to the session once.
+    """The ONNX file at `path` as a subject: random normal images, or raw pictures, of a fixed seed, bound to the session once; of a
+    generator random numbers and class 0.
 
     Raises `UserError` as `session` and `input_shape` do, and if the file was exported for another batch.
     """
     if batch < 1 or threads < 1:
         raise UserError(f"batch and threads are at least 1; got batch={batch}, threads={threads}")
     runtime = session(path, threads=threads)
-    fixed, *image = input_shape(runtime)
+    fixed, *shapes = _shapes(runtime)
     if fixed not in (None, batch):
         raise UserError(f"{path} was exported for batches of {fixed}, not {batch}; export it with a dynamic batch")
-    rng, shape = np.random.default_rng(0), (batch, *image)
-    raw = runtime.get_inputs()[0].type == "tensor(uint8)"
-    images = rng.integers(0, 256, shape, dtype=np.uint8) if raw else rng.standard_normal(shape, dtype=np.float32)
-    binding = runtime.io_binding()
-    binding.bind_cpu_input(runtime.get_inputs()[0].name, images)
+    rng, binding = np.random.default_rng(0), runtime.io_binding()
+    for taken, own in zip(runtime.get_inputs(), shapes, strict=True):
+        binding.bind_cpu_input(taken.name, _DRAWS[taken.type](rng, (batch, *own)))
     for output in runtime.get_outputs():
         binding.bind_output(output.name)
 

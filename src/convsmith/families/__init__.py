@@ -8,6 +8,7 @@ from functools import cache
 from ..arch import ArchSpec
 from ..errors import UserError, nearest
 from . import (
+    biggan,
     bignas,
     efficientnet,
     efficientnet_lite,
@@ -49,9 +50,10 @@ FAMILIES: dict[str, Callable[[], tuple[ArchSpec, ...]]] = {
     "spinenet": spinenet.members,
     "mask_rcnn": mask_rcnn.members,
     "r3d": r3d.members,
+    "biggan": biggan.members,
 }
 # What a family's networks are for, where that is not to classify.
-TASKS = {"mask_rcnn": "detect", "r3d": "video"}
+TASKS = {"mask_rcnn": "detect", "r3d": "video", "biggan": "synthesise"}
 
 
 @cache
@@ -60,8 +62,8 @@ def _members() -> dict[str, ArchSpec]:
 
 
 def names(task: str | None = None) -> tuple[str, ...]:
-    """Every name that `spec` knows, family by family; of networks for a task, `classify`, `detect` or `video` (to
-    classify clips), where it is given.
+    """Every name that `spec` knows, family by family; of networks for a task (`classify`, `detect`, `video`: to classify
+    clips, ...) where it is given.
 
     >>> names("detect")[0]
     'mask_rcnn_spinenet_49s'

@@ -109,6 +109,11 @@ def convert(
         raise UserError(
             f"{target.label} is an ONNX file, which holds no modules to replace; give the network it came from"
         )
+    if target.given():
+        raise UserError(
+            f"{target.label} reads more than images, and what a change of its norms does to its signal is not traced; begin anew "
+            "with another norm: spec.with_style(norm=cs.EvoNorm())"
+        )
     if watcher is not None and (said := target.assumed(resolution)):
         watcher.note(said)
     name, shape = target.label, target.input_shape(resolution)

@@ -114,6 +114,10 @@ def _subject(
         raise UserError(
             f"{target.label} is an ONNX file, whose inner maps cannot be seen; give the network it came from"
         )
+    if target.given():
+        raise UserError(
+            f"{target.label} reads more than images: its signal is not traced, and no theory here speaks of it"
+        )
     if said := target.assumed(resolution):
         watcher.note(said)
     shape = target.input_shape(resolution)

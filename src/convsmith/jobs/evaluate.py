@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..ambient import undisturbed
-from ..data import NotDivided, Split, Views, load_to_score
+from ..data import ImageData, NotDivided, Split, Views, load_to_score
 from ..data.batches import ONCE
 from ..data.how import How
 from ..data.readers.dataset import Own, own_data
@@ -21,17 +21,20 @@ from ..scores import Scores
 from ..tasks import targets_for
 from ..units import plural
 from ..watcher import Watcher
+from .examiner import examiner_of
 from .feed import score_on, task_of, trained
 from .fitting import told_of_frames
 from .objects import check_results, keep_all, write_results
 from .options import Data, Options, source_of
-from .source import Source, unchanged, unread
+from .source import Source, loaded_again, unchanged, unread
 
 __all__ = ["SPLITS", "Part", "evaluate", "owners", "part_to_score"]
 
 SPLITS = ("val", "train", "test", "all")
 # Those that a run makes of data that is not divided.
 OWN_PARTS = ("val", "train")
+
+_HELD_OUT = "what it makes is held against images that it was not trained on: leave out --split train"
 
 
 @undisturbed()
@@ -50,6 +53,8 @@ def evaluate(
     watcher: Watcher | None = None,
 ) -> Scores:
     """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
+
+    Of a generator: how far what it makes is from these images, in features of a judge, with the floor of that.
 
     `split` is a part of the run's own data (val, unless it says train, test or all), or of `data` where that has parts: then
     val by default, else test. Classes are matched by name; `data` may have fewer than the run, and one image of each.
@@ -79,6 +84,16 @@ def evaluate(
     seen = ONCE if views is None else views if isinstance(views, Views) else Views.parse(views)
     if views is not None and not found.split.inputs.filmed:
         raise UserError(f"--views looks at a film as several clips, and {found.said} has images")
+    if task.makes:
+        if coco is not None or found.part == "train":
+            said = "finds no objects: leave out --coco" if coco is not None else _HELD_OUT
+            raise UserError(f"{run.path} makes images, and {said}")
+        scores = examiner_of(task, run.spec, _own(run, watcher), run.path, where, watcher).scores(
+            trained(run, run.spec), found.split
+        )
+        if out is not None:
+            write_tables(scores, Path(out))
+        return replace(scores, split=found.part, of=found.name)
     meter = task.meter(run.data.classes)
     if coco is not None:
         keep_all(meter, run)
@@ -97,6 +112,12 @@ def evaluate(
     if out is not None:
         write_tables(scores, Path(out))
     return replace(scores, split=found.part, of=found.name)
+
+
+def _own(run: RunFolder, watcher: Watcher) -> ImageData:
+    """What a generator was trained on: made images are held against it as well."""
+    source = Source.of(run)
+    return loaded_again(run, source, None, watcher, remedy=f"`convsmith resume {run.path} {{}} PATH`", force=None)
 
 
 @dataclass(frozen=True)

@@ -229,8 +229,10 @@ def refuse_misfit(label: str, model: nn.Module, shape: tuple[int, ...]) -> None:
         raise UserError(f"{label} does not take images of {sides}: {first_line(error)}") from error
 
 
-def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor:
-    """The first validation images, normalised, on the CPU."""
+def samples_of(spec: ArchSpec, images: ImageData, n: int = 16) -> Tensor | tuple[Tensor, ...]:
+    """The first validation images, normalised, on the CPU; of a generator as many draws of what it reads."""
+    if spec.head.makes:
+        return spec.example(n, seed=0)
     first = next(validation_batches(spec, images.val)())
     normalised: Tensor = normaliser(spec, torch.device("cpu"))(first.images[:n])
     return normalised

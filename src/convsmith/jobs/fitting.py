@@ -25,8 +25,12 @@ def fitted_to(spec: ArchSpec, task: Task, images: ImageData, resolution: int | N
     usually is or, where the task has a usual side of its own, as that.
 
     Raises:
-        UserError: the network reads clips, and the data has images.
+        UserError: the network reads clips, and the data has images; or it makes images, for another task.
     """
+    if spec.head.makes and not task.makes:
+        raise UserError(
+            f"{spec.name} makes images and tells nothing of them: give --task synthesise, as `convsmith train` takes it"
+        )
     if spec.input.frames and not images.filmed:
         raise UserError(
             f"{spec.name} reads clips of {spec.input.frames} frames, and {images.name} has images, which do not move: give films, "

@@ -48,7 +48,7 @@ class Options:
     )
     ruler: str | None = None  # two points, as "nose,eye", whose distance is the scale of an individual
     category: str | None = None  # the one of a COCO file that is wanted
-    task: str | None = None  # detect or pose, where a COCO file has objects with key points
+    task: str | None = None  # synthesise; or detect or pose, where a COCO file has objects with key points
     folds: int | None = None  # cross-validation: as many trainings, each validated on another part
     seed: int = 0
     workers: int = 0

@@ -71,12 +71,22 @@ class EvoNormS(nn.Module):
     `groups` must divide `channels`. `gated=False` leaves the sigmoid out and still divides: y = gamma x / std + beta.
     Statistics are in float32 at least; the result has the dtype of x. A group of one value is divided by sqrt(eps) alone,
     which multiplies it by 316 at 1e-5: keep these layers away from maps of one pixel where a group is one channel.
+    Without `affine` it is the core alone, for a scale and a shift that come from elsewhere.
     """
 
     whole_norm = True
+    weight: Tensor
+    bias: Tensor
 
     def __init__(
-        self, kind: EvoNormKind, channels: int, *, groups: int = 32, eps: float = 1e-5, gated: bool = True
+        self,
+        kind: EvoNormKind,
+        channels: int,
+        *,
+        groups: int = 32,
+        eps: float = 1e-5,
+        gated: bool = True,
+        affine: bool = True,
     ) -> None:
         super().__init__()
         if kind.batch:
@@ -84,8 +94,7 @@ class EvoNormS(nn.Module):
         if groups < 1 or channels % groups:
             raise ValueError(f"{channels} channels do not split into {groups} groups")
         self.kind, self.groups, self.eps, self.gated = kind, groups, eps, gated
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        _scale(self, channels, affine)
         self.v = nn.Parameter(torch.ones(channels)) if gated and kind.learns_v else None
 
     @whole_clip
@@ -109,19 +118,23 @@ class EvoNormB(nn.Module):
         running_var = (1 - momentum) running_var + momentum bvar,
 
     the population's variance, as the released code has it (timm: times n / (n - 1)). In evaluation `running_var` stands for
-    bvar; the moments of each image are its own in both modes, so the layer never folds into a convolution.
+    bvar; the moments of each image are its own in both modes, so the layer never folds into a convolution. Without `affine`
+    it is the core alone.
     """
 
     whole_norm = True
+    weight: Tensor
+    bias: Tensor
     running_var: Tensor
 
-    def __init__(self, kind: EvoNormKind, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(
+        self, kind: EvoNormKind, channels: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True
+    ) -> None:
         super().__init__()
         if not kind.batch:
             raise ValueError(f"EvoNormB is b0, b1 or b2; got {kind}")
         self.kind, self.eps, self.momentum = kind, eps, momentum
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        _scale(self, channels, affine)
         self.v = nn.Parameter(torch.ones(channels)) if kind.learns_v else None
         self.register_buffer("running_var", torch.ones(channels))
 
@@ -149,6 +162,15 @@ def evonorm(
     if kind.batch:
         return EvoNormB(kind, channels, eps=eps, momentum=momentum)
     return EvoNormS(kind, channels, groups=groups, eps=eps)
+
+
+def _scale(layer: nn.Module, channels: int, affine: bool) -> None:
+    """Give the layer its scale and shift: to be learnt, or 1 and 0 for good, which no file of weights holds."""
+    for name, values in (("weight", torch.ones(channels)), ("bias", torch.zeros(channels))):
+        if affine:
+            layer.register_parameter(name, nn.Parameter(values))
+        else:
+            layer.register_buffer(name, values, persistent=False)
 
 
 def _only_expressed(x: Tensor) -> bool:

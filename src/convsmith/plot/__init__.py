@@ -6,8 +6,10 @@
 | `figures` | the figures of a run's report                         |
 | `detection` | those of detectors                                  |
 | `lines`   | scores against what they cost, a line for each rule   |
+| `adversaries` | those of a generator and its critic               |
 """
 
+from .adversaries import looks_at_two, losses_apart
 from .canvas import BLUE, GREY, INK, ORANGE, SOFT, alone, axis_of, blank, png, round_numbers, save, short, svg
 from .detection import error_costs, precision_recall
 from .figures import MOST_PRINTED, confusion, latency_bars, loss_curves, score_against_macs, score_curves, stage_costs
@@ -27,7 +29,9 @@ __all__ = [
     "confusion",
     "error_costs",
     "latency_bars",
+    "looks_at_two",
     "loss_curves",
+    "losses_apart",
     "png",
     "precision_recall",
     "round_numbers",

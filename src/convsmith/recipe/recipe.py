@@ -176,7 +176,8 @@ class Recipe:
     weight, unit by unit (Brock et al., 2021b); 0 leaves either alone.
 
     `average` is the decay of the exponential moving average of weights and statistics that is evaluated and shipped,
-    eased in by min(average, (1 + t) / (10 + t)); 0 ships the raw weights. `batch_norm_momentum`, the weight of the new
+    eased in by min(average, (1 + t) / (10 + t)), or with an `average_start` a copy for as many updates; 0 ships the raw weights.
+    `batch_norm_momentum`, the weight of the new
     batch, replaces the spec's in training; 0 keeps the spec's.
 
     `dropout` and `drop_path` replace the spec's; they, `decay` and a policy's magnitude may be tables by size. `ramp` says
@@ -197,6 +198,10 @@ class Recipe:
     `keep` says which epoch is handed over; the best is that of the best headline score on the validation images, of equal
     ones that of the lowest loss, of the moving average where there is one. Training ends after `patience` epochs without a
     better one; 0 waits for all.
+
+    Of two networks that play against each other, a generator and its critic: `critic_steps` of the critic for each of the
+    generator, each on its own batch; `critic_rate` is the critic's rate as a share of `rate`; `orthogonal` weighs a penalty on
+    weights whose rows are not orthogonal (Brock et al., 2019).
     """
 
     name: str
@@ -227,13 +232,18 @@ class Recipe:
     keep: Keep = field(default=Keep.LAST, metadata=LATER)
     patience: int = field(default=0, metadata=LATER)
     norms: Norms = field(default=Norms.TRAINED, metadata=LATER)
+    average_start: int = field(default=0, metadata=LATER)
+    critic_steps: int = field(default=1, metadata=LATER)
+    critic_rate: float = field(default=1.0, metadata=LATER)
+    orthogonal: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        for name in ("epochs", "batch", "accumulate"):
+        for name in ("epochs", "batch", "accumulate", "critic_steps"):
             at_least(name, getattr(self, name), 1, _MOST)
         above("rate", self.rate, 0)
-        for name in ("patience", "warmup", "clip", "adaptive_clip", "mixup", "cutmix"):
+        above("critic_rate", self.critic_rate, 0)
+        for name in ("patience", "average_start", "orthogonal", "warmup", "clip", "adaptive_clip", "mixup", "cutmix"):
             at_least(name, getattr(self, name), 0)
         at_least("trunk_rate", self.trunk_rate, 0, 1)
         at_least("batch_norm_momentum", self.batch_norm_momentum, 0, 1)

@@ -9,6 +9,7 @@ from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..recipe import KINDS, Recipe
 from ..settings import parted
+from .biggan import BIGGAN, BIGGAN_SMALL
 from .detect import DETECT, DETECT_SCRATCH
 from .differences import differences, flat
 from .finetune import finetune_grid
@@ -20,6 +21,8 @@ from .settling import settle
 from .video import CLIPS
 
 __all__ = [
+    "BIGGAN",
+    "BIGGAN_SMALL",
     "CLIPS",
     "DETECT",
     "DETECT_SCRATCH",
@@ -41,7 +44,7 @@ __all__ = [
 RECIPES: tuple[Recipe, ...] = (
     QUICK,
     *(paper.recipe for paper in PAPERS),
-    *(POSE, POSE_SCRATCH, DETECT, DETECT_SCRATCH, CLIPS),
+    *(POSE, POSE_SCRATCH, DETECT, DETECT_SCRATCH, CLIPS, BIGGAN, BIGGAN_SMALL),
 )
 
 

@@ -10,10 +10,11 @@ from typing import ClassVar
 from markupsafe import Markup
 
 from .. import plot
-from ..scores import Block, Confusion, Curves, ErrorKinds, Mistake, Mistakes, Poses, Scenes, Table
+from ..scores import Block, Confusion, Curves, ErrorKinds, Mistake, Mistakes, Poses, Scenes, Sheets, Table
 from .format import plain
 from .posed import Posed, posed
 from .scenes import Outlined, outlined
+from .sheets import Gallery, gallery
 
 __all__ = [
     "Costs",
@@ -106,7 +107,7 @@ class Costs:
     right: int
 
 
-Shown = Costs | Drawing | Matrix | Outlined | Pictures | Posed | Rows
+Shown = Costs | Drawing | Gallery | Matrix | Outlined | Pictures | Posed | Rows
 
 
 def shown(block: Block, key: str, room: int) -> Shown:
@@ -123,6 +124,8 @@ def shown(block: Block, key: str, room: int) -> Shown:
         case Scenes():
             images = shown_images([one.image for one in block.worst[:MOST_PICTURES]], room // 2)
             return outlined(block, images, room // 2)
+        case Sheets():
+            return gallery(block, shown_images([one.image for one in block.sheets], room))
         case Curves():
             return Drawing(Markup(plot.svg(plot.precision_recall(block.curves), key=key)))
         case ErrorKinds():

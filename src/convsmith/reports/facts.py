@@ -21,6 +21,7 @@ from ..runs import (
     Known,
     Latency,
     Line,
+    PairLook,
     Readable,
     Record,
     Samples,
@@ -69,6 +70,7 @@ class RunFacts:
     problems: tuple[str, ...]
     int8: Int8 | None = None
     samples: Samples | None = None
+    looks: tuple[PairLook, ...] = ()
 
     @classmethod
     def read(cls, run: Path, *, name: str | None = None) -> RunFacts:
@@ -90,17 +92,19 @@ class RunFacts:
         if not any((run / file).is_file() for file in known):
             raise UserError(f"'{run}' is not a run folder: none of {', '.join(known)} is in it")
         problems: list[str] = []
+        lines = _read_lines(run / "metrics.jsonl", problems)
         return cls(
             folder=run.resolve().name if name is None else name,
             spec=_read(run / "spec.json", Spec, problems),
             config=_read(run / "config.json", Config, problems),
             data=_read(run / "data.json", Data, problems),
-            epochs=_read_epochs(run / "metrics.jsonl", problems),
+            epochs=epochs_of(lines),
             scores=_read(run / "scores.json", Scores, problems),
             latency=_read(run / "latency.json", Latency, problems),
             export=_read(run / "export.json", Export, problems),
             int8=_read(run / "export_int8.json", Int8, problems),
             samples=_read(run / "samples.json", Samples, problems),
+            looks=tuple(one for one in lines if isinstance(one, PairLook)),
             problems=tuple(problems),
         )
 
@@ -153,14 +157,14 @@ def _read(path: Path, kind: type[R], problems: list[str]) -> R | None:
     return None
 
 
-def _read_epochs(path: Path, problems: list[str]) -> tuple[Epoch, ...]:
+def _read_lines(path: Path, problems: list[str]) -> list[Line | None]:
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
-        return ()
+        return []
     except OSError as error:
         problems.append(f"{path.name} was left out: {error.strerror or 'it could not be read'}")
-        return ()
+        return []
     found: list[Line | None] = []
     unreadable = 0
     for text in filter(None, map(bytes.strip, lines)):
@@ -170,4 +174,4 @@ def _read_epochs(path: Path, problems: list[str]) -> tuple[Epoch, ...]:
             unreadable += 1
     if unreadable:
         problems.append(f"{path.name}: {unreadable} of {len(lines)} lines left out, because they could not be read")
-    return epochs_of(found)
+    return found

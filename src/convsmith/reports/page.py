@@ -122,10 +122,13 @@ def _figures(facts: RunFacts) -> Figures:
     none, name = Markup(""), facts.folder
     training = []
     if epochs:
-        training.append(_svg(plot.loss_curves(epochs), name))
+        # Of two that play against each other the sum of losses says nothing.
+        training.append(_svg(plot.losses_apart(epochs) if facts.looks else plot.loss_curves(epochs), name))
         if facts.headline:
             training.append(_svg(plot.score_curves(epochs, facts.headline), name))
         training += [_svg(plot.score_curves(epochs, metric), name) for metric in _watched(facts)]
+    if facts.looks:
+        training.append(_svg(plot.looks_at_two([(one.step, one.values) for one in facts.looks]), name))
     return Figures(
         stages=_svg(plot.stage_costs(stages), name) if stages else none,
         training=tuple(training),

@@ -10,7 +10,7 @@ from ..codec import to_data
 from ..watcher import EpochDone
 from .record import Record, parsed
 
-__all__ = ["Epoch", "Fall", "Line", "Look", "epochs_of", "line"]
+__all__ = ["Epoch", "Fall", "Line", "Look", "PairLook", "epochs_of", "line"]
 
 
 @final
@@ -65,8 +65,22 @@ class Look(Record):
 
 @final
 @dataclass(frozen=True)
+class PairLook(Record):
+    """A look at a generator and its critic: what was seen, by name, and the share of the rate it was got at."""
+
+    step: int
+    share: float
+    values: Mapping[str, float]
+
+    def to_record(self) -> dict[str, Any]:
+        own: dict[str, Any] = to_data(self)
+        return {"event": "look at two"} | own
+
+
+@final
+@dataclass(frozen=True)
 class Fall(Record):
-    """A supernet's training collapsed by `step` and went on from step `to`, at `share` of the rate."""
+    """A training collapsed by `step` and went on from step `to`, at `share` of the rate."""
 
     step: int
     to: int
@@ -78,8 +92,8 @@ class Fall(Record):
         return {"event": "rolled back"} | own
 
 
-Line = Epoch | Look | Fall
-_LINES: dict[str, type[Line]] = {"epoch": Epoch, "look": Look, "rolled back": Fall}
+Line = Epoch | Look | PairLook | Fall
+_LINES: dict[str, type[Line]] = {"epoch": Epoch, "look": Look, "look at two": PairLook, "rolled back": Fall}
 
 
 def line(data: object) -> Line | None:

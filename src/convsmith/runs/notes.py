@@ -26,6 +26,7 @@ FEW_INDIVIDUALS = 3  # to validate on
 NEARLY_ALWAYS = 0.95
 MUCH_BETTER = 0.03
 RISEN = 1.1  # times the least validation loss
+MAKER = "synthesise"  # the task of what makes images
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class Known:
     weights: bool
     epochs: tuple[Epoch, ...] = ()
     scores: Scores | None = None
+    makes: bool = False  # what is trained makes images
 
     @classmethod
     def of(cls, config: Config, data: Data, epochs: tuple[Epoch, ...] = (), scores: Scores | None = None) -> Known:
-        return cls(data, config.recipe, config.weights is not None, epochs, scores)
+        makes = (config.task or {}).get("kind") == MAKER
+        return cls(data, config.recipe, config.weights is not None, epochs, scores, makes)
 
     @property
     def batch(self) -> int:
@@ -102,6 +105,9 @@ def _lopsided(known: Known) -> str:
     if known.data.objects:
         few = plural(counts[least], "image")
         return f"'{least}' is in {few} to train on, '{most}' in {counts[most]}: little is learnt of the first"
+    if known.makes:
+        few = plural(counts[least], "image")
+        return f"there are {few} of '{least}' to train on, {counts[most]} of '{most}': little is learnt of the first"
     return (
         f"{counts[most] / counts[least]:.0f} to 1 between classes: {plural(counts[most], 'image')} of '{most}' to train on, "
         f"{counts[least]} of '{least}'; --class-weights balanced gives them the same say"
@@ -111,7 +117,7 @@ def _lopsided(known: Known) -> str:
 def _few_to_validate(known: Known) -> str:
     n = known.data.val
     if (
-        not 0 < n < FEW_TO_VALIDATE or known.data.points or known.data.objects
+        not 0 < n < FEW_TO_VALIDATE or known.data.points or known.data.objects or known.makes
     ):  # points and objects are counted one by one, and an interval goes by individuals or by images
         return ""
     return f"{plural(n, 'validation image')}: the 95 % interval of a score is up to {100 * 1.96 / math.sqrt(n):.0f} points wide"
@@ -125,7 +131,7 @@ def _few_individuals(known: Known) -> str:
 
 
 def _few_to_train(known: Known) -> str:
-    if known.weights or known.data.train >= FEW_TO_TRAIN:
+    if known.weights or known.makes or known.data.train >= FEW_TO_TRAIN:
         return ""
     return (
         f"{known.data.train:,} images are few for random weights; start from weights: --weights timm:NAME, or `design --weights "

@@ -9,9 +9,10 @@ from .kinds import BLOCKS
 from .metrics import TABLED, Interval, Metric, Unit, headline_among, named, said, worth_of
 from .objects import Curve, Curves, ErrorKind, ErrorKinds, Scene, Scenes, Thing
 from .scores import Scores
+from .sheets import Sheet, Sheets
 
 __all__ = [
     "BLOCKS", "TABLED", "Block", "Confusion", "Curve", "Curves", "ErrorKind", "ErrorKinds", "Interval", "Metric", "Mistake",
-    "Mistakes", "Pose", "Poses", "Scene", "Scenes", "Scores", "Table", "Thing", "Unit", "headline_among", "named", "said",
-    "worth_of",
+    "Mistakes", "Pose", "Poses", "Scene", "Scenes", "Scores", "Sheet", "Sheets", "Table", "Thing", "Unit", "headline_among",
+    "named", "said", "worth_of",
 ]  # fmt: skip

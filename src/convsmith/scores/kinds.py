@@ -7,10 +7,11 @@ from typing import Any
 
 from .blocks import Block, Confusion, Mistakes, Poses, Table
 from .objects import Curves, ErrorKinds, Scenes
+from .sheets import Sheets
 
 __all__ = ["BLOCKS", "found_in", "recorded"]
 
-BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table, Poses, Curves, ErrorKinds, Scenes)
+BLOCKS: tuple[type[Block], ...] = (Confusion, Mistakes, Table, Poses, Curves, ErrorKinds, Scenes, Sheets)
 
 
 def found_in(record: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -139,6 +139,10 @@ KNOWN = {
     "pck": ("PCK", Unit.SHARE, True),
     "error": ("normalised error", Unit.NONE, False),
     "pixels": ("pixel error", Unit.PIXELS, False),
+    "kernel_distance": ("kernel distance", Unit.NONE, False),
+    "frechet_distance": ("Fréchet distance", Unit.NONE, False),
+    "conditional_accuracy": ("conditional accuracy", Unit.SHARE, True),
+    "coverage": ("classes covered", Unit.SHARE, True),
 }
 
 # COCO's twelve numbers, of masks and of boxes.

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..arch import ArchSpec, Node, Style, plan
+from ..arch import ArchSpec, Node, Style, drawn, plan
 from ..errors import UserError
 
 __all__ = ["Kernel", "kernels"]
@@ -73,7 +73,7 @@ def _all(spec: ArchSpec) -> Mapping[Kernel, int]:
 def _of(node: Node, style: Style) -> Mapping[Kernel, int]:
     with torch.device("meta"):
         module = node.part.build(node, style).eval()
-        maps = [torch.empty(1, *shape.dims) for shape in node.ins]
+        maps = drawn(node.ins, 1, None)
     noted = _Noted(maps)
     with torch.no_grad(), noted:
         module(*maps)

@@ -16,7 +16,8 @@ from ..costs import cost
 from ..errors import UserError
 from ..model import Model
 from ..recipe import Keep, Recipe
-from ..training import Lookout, Moment, Objective, Ranks, summed
+from ..training import Lookout, Moment, Objective, Ranks, Turn, Watch, summed
+from ..watcher import Watched
 from .shared import Supernet
 from .space import Space
 
@@ -136,8 +137,8 @@ class Sandwich:
         self._draw, self._gradients = draw, gradients
 
     @property
-    def turns(self) -> tuple[nn.Module, ...]:
-        return (self._supernet.model,)
+    def turns(self) -> tuple[Turn, ...]:
+        return (Turn(self._supernet.model),)
 
     @property
     def product(self) -> nn.Module:
@@ -194,7 +195,13 @@ def ends(supernet: Supernet, objective: Objective, recipe: Recipe, *, chance: fl
         small, big, count = sums.tolist()
         return small / max(1, count), big / max(1, count)
 
-    return Lookout(look, chance, every, lambda images: assert_distinct(supernet, images))
+    def judged(watch: Watch, losses: tuple[float, ...]) -> str:
+        return watch.judged(losses, chance)
+
+    def told(step: int, losses: tuple[float, ...], share: float) -> Watched:
+        return Watched(step, *losses, share)
+
+    return Lookout(look, judged, told, every, lambda images: assert_distinct(supernet, images))
 
 
 @torch.no_grad()

@@ -61,6 +61,8 @@ class Space:
 
     def __post_init__(self) -> None:
         check_numbers(self, "space")
+        if len(self.base.shapes) > 1:
+            raise UserError(f"{self.base.name} reads more than images: networks of its kind have no supernet")
         if self.base.head.decides and len(self.resolution) > 1:
             raise UserError(
                 f"resolution: {self.base.name} finds places in what it is shown, and children that are shown it at other sizes "

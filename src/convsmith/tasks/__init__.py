@@ -7,6 +7,7 @@
 | `multi_label` | `MultiLabel`: any number of labels an image                                        |
 | `pose` | `Pose`: where the joints of a body are                                            |
 | `detect` | `Detect`: where things are, what they are, and their outlines                   |
+| `synthesise` | `Synthesise`: images of each class, made                       |
 | `choosing` | `task_for`: the task that data asks for                                               |
 | `mixing`   | mixup, CutMix and growing sides, for tasks whose answers are labels                    |
 """
@@ -16,11 +17,12 @@ from .classify import Classify
 from .detect import Detect
 from .multi_label import MultiLabel
 from .pose import Pose
+from .synthesise import Synthesise
 from .task import Task, refuse_unread
 
 __all__ = [
-    "BALANCED", "TASKS", "Classify", "Detect", "MultiLabel", "Pose", "Task", "refuse_task_settings", "refuse_unread", "targets_for",
-    "task_for",
+    "BALANCED", "TASKS", "Classify", "Detect", "MultiLabel", "Pose", "Synthesise", "Task", "refuse_task_settings",
+    "refuse_unread", "targets_for", "task_for",
 ]  # fmt: skip
 
-TASKS: tuple[type[Task], ...] = (Classify, MultiLabel, Pose, Detect)
+TASKS: tuple[type[Task], ...] = (Classify, MultiLabel, Pose, Detect, Synthesise)

@@ -15,6 +15,7 @@ from .classify import Classify
 from .detect import Detect
 from .multi_label import MultiLabel
 from .pose import Pose
+from .synthesise import Synthesise
 from .task import Task
 
 __all__ = ["BALANCED", "refuse_task_settings", "targets_for", "task_for"]
@@ -53,6 +54,12 @@ def _detect(images: ImageData, weights: str) -> Task:
     return Detect(masks=images.train.targets.masked)
 
 
+def _synthesise(images: ImageData, weights: str) -> Task:
+    if weights:
+        raise UserError("--class-weights weighs classes in a classifier's loss, and a generator has none")
+    return Synthesise()
+
+
 # What a new kind of targets adds here.
 _OF: dict[type[Targets], _Made] = {
     Labels: _Made(Classify, _classify),
@@ -60,10 +67,15 @@ _OF: dict[type[Targets], _Made] = {
     Joints: _Made(Pose, _pose),
     Objects: _Made(Detect, _detect),
 }
+# Tasks that targets do not ask for by themselves, by the word that does.
+_BY_WORD: dict[tuple[str, type[Targets]], _Made] = {(Synthesise.kind, Labels): _Made(Synthesise, _synthesise)}
 
 
-def task_for(images: ImageData, class_weights: str = "", settings: Sequence[str] = ()) -> Task:
-    """The task that these targets are of, with its fields as `settings` say, `"task.radius=12"`.
+def task_for(
+    images: ImageData, class_weights: str = "", settings: Sequence[str] = (), *, word: str | None = None
+) -> Task:
+    """The task that these targets are of, with its fields as `settings` say, `"task.radius=12"`; or the one that a `word` asks of
+    them: images of classes can be told apart, or made.
 
     `class_weights` is `balanced`, which gives every class the same say however many images it has, or a number for each
     class in their order, joined by commas. Balanced, a class with m of n images weighs n / (classes m); where images have many
@@ -73,7 +85,12 @@ def task_for(images: ImageData, class_weights: str = "", settings: Sequence[str]
         UserError: no such weights, or weights where there are no classes; no such field, or no value for it. DataError: targets
             that no task is of.
     """
-    found = _OF.get(type(images.train.targets))
+    kind = type(images.train.targets)
+    found = _BY_WORD.get((word or "", kind)) or _OF.get(kind)
+    if word == Synthesise.kind and found is not None and found.kind is not Synthesise:
+        raise DataError(
+            f"--task {word}: {images.name} has {images.train.targets.said}, and a generator learns from one class an image"
+        )
     if found is None:
         raise DataError(f"{images.name} has {type(images.train.targets).__name__}, which no task is of")
     return _changed(found.made(images, class_weights), settings)
@@ -81,7 +98,7 @@ def task_for(images: ImageData, class_weights: str = "", settings: Sequence[str]
 
 def refuse_task_settings(settings: Sequence[str]) -> None:
     """Raise `UserError` where no task has such a field: what can be told before the data is known."""
-    every = {name for one in _OF.values() for name in one.kind.settable()}
+    every = {name for one in (*_OF.values(), *_BY_WORD.values()) for name in one.kind.settable()}
     for setting in settings:
         _refuse_unknown(setting, every, "the fields of tasks are")
 
@@ -116,7 +133,8 @@ def _refuse_unknown(setting: str, known: Iterable[str], said: str) -> str:
 
 def targets_for(task: Task) -> type[Targets]:
     """The kind of targets that a task is of."""
-    return next(targets for targets, one in _OF.items() if isinstance(task, one.kind))
+    named = ((targets, one) for (_, targets), one in _BY_WORD.items())
+    return next(targets for targets, one in (*_OF.items(), *named) if isinstance(task, one.kind))
 
 
 def _weighed(

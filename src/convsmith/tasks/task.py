@@ -18,14 +18,23 @@ from ..arch import ArchSpec
 from ..data import Targets
 from ..errors import UserError
 from ..evals import Meter
+from ..model import Model
 from ..recipe import Recipe
 from ..tagged import Tagged
-from ..training import Loss, Network
+from ..training import Lookout, Loss, Network, Single, Trainee
 
 __all__ = ["Task", "refuse_unread"]
 
 # Fields of a recipe that only some tasks read, with the value at which they do nothing.
-NEUTRAL: dict[str, float] = {"smoothing": 0.0, "mixup": 0.0, "cutmix": 0.0, "first_side": 1.0}
+NEUTRAL: dict[str, float] = {
+    "smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "first_side": 1.0,
+    "critic_steps": 1,
+    "critic_rate": 1.0,
+    "orthogonal": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Task(Tagged):
     study: ClassVar[str] = "resnet-rs"  # the usual recipe of a ladder
     base: ClassVar[str] = "efficientnet_b0"  # what is scaled where nobody says
     space: ClassVar[str] = "t32"  # what is searched where nobody says
+    makes: ClassVar[bool] = False  # whether the network makes images, and is judged by holding them against real ones
+    few: ClassVar[int] = 0  # validation inputs that are looked at after each epoch, evenly spread; 0: all
     blank: ClassVar[bool] = True  # whether a new answering layer on pretrained ones begins at 0, not as it was drawn
 
     @abc.abstractmethod
@@ -69,14 +80,26 @@ class Task(Tagged):
         """
         return images, answers
 
+    def trainee(self, model: Model, recipe: Recipe, seed: int) -> Trainee:
+        """Who is trained so that `model` learns it; `seed` is that of weights which are needed beside the model's."""
+        return Single(model, self, recipe)
+
+    def lookout(self, trainee: Trainee, seed: int) -> Lookout | None:
+        """Who looks whether the training has collapsed; nobody, where it is not known to."""
+        return None
+
+    def asked(self, network: Network) -> Network:
+        """`network` as evaluation calls it, with prepared images: itself where these are what it reads."""
+        return network
+
     def headline_of(self, targets: Targets) -> str:
         """The name of the metric that networks are judged by on these."""
         return self.headline
 
     @classmethod
-    def settable(cls) -> dict[str, bool | int | float]:
+    def settable(cls) -> dict[str, bool | int | float | str]:
         """The fields that a user sets by name, `--set task.FIELD=VALUE`, with their defaults; others come from the data."""
-        return {one.name: one.default for one in fields(cls) if isinstance(one.default, bool | int | float)}
+        return {one.name: one.default for one in fields(cls) if isinstance(one.default, bool | int | float | str)}
 
     @property
     def bones(self) -> tuple[tuple[int, int], ...]:
@@ -93,13 +116,7 @@ class Task(Tagged):
 
 def refuse_unread(task: Task, recipe: Recipe) -> None:
     """Raise `UserError` where the recipe sets what the task would not read, or what it must not."""
-    values = {
-        "smoothing": recipe.smoothing,
-        "mixup": recipe.mixup,
-        "cutmix": recipe.cutmix,
-        "first_side": recipe.first_side,
-    }
-    unread = [name for name, value in values.items() if value != NEUTRAL[name] and name not in task.uses]
+    unread = [name for name, none in NEUTRAL.items() if getattr(recipe, name) != none and name not in task.uses]
     if unread:
         settings = " ".join(f"--set {name}={NEUTRAL[name]:g}" for name in unread)
         raise UserError(f"task '{task.kind}' does not read the recipe's {', '.join(unread)}; give {settings}")

@@ -11,11 +11,12 @@ __all__ = ["averaged"]
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
+def averaged(model: nn.Module, decay: float, *, start: int = 0) -> AveragedModel:
     """A copy of `model` that `update_parameters(model)` moves towards it:
 
         average <- d average + (1 - d) weights,  d = min(decay, (1 + t) / (10 + t)) after t updates
 
+    With a `start` it is a copy for as many updates, and d = decay from then on (BigGAN's code).
     Running statistics of norms are averaged with the weights, as EfficientNet's released code does; without them the
     average would be evaluated with somebody else's statistics.
     """
@@ -23,7 +24,7 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     @torch.no_grad()
     def move(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
         t = int(updates)
-        share = 1 - min(decay, (1 + t) / (10 + t))
+        share = float(t < start) or 1 - (decay if start else min(decay, (1 + t) / (10 + t)))
         for ours, theirs in zip(average, current, strict=True):
             if ours.is_floating_point():
                 ours.lerp_(theirs, share)

@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 from ..errors import Stopped, UserError
 from ..layers import channels_last
 from ..recipe import Precision, Recipe
-from ..watcher import Record, RolledBack, Started, StepDone, Watched
+from ..watcher import Record, RolledBack, Started, StepDone
 from .average import averaged
 from .best import Best
 from .checkpoint import restore_checkpoint, save_checkpoint
@@ -84,7 +84,7 @@ def fit(
     iterator is exhausted, the trainee's product holds the weights to ship: the moving average if the recipe has one, of the
     best epoch if it keeps that one.
 
-    With a `lookout` the two that it watches are looked at now and then. Where one has collapsed, or a loss is not finite,
+    With a `lookout` what it watches is looked at now and then. Where that has collapsed, or a loss is not finite,
     training goes back to the weights of the last good look, with an optimiser that remembers nothing and half the rate,
     which doubles again after five good looks. Only states of good looks are written then, so a run that was killed and
     resumed goes back where one that was not does.
@@ -142,9 +142,9 @@ def fit(
             if not reason:
                 yield StepDone(at + 1, steps, epoch, math.nan if value is None else value, rate, inputs * ranks.world)
                 if lookout is not None and watched is not None and (ends or (at + 1) % lookout.every == 0):
-                    smallest, biggest = losses = lookout.look(*watched, ranks)
-                    reason = run.watch.judged(losses, lookout.chance)
-                    yield Watched(at + 1, smallest, biggest, run.watch.share)
+                    losses = lookout.look(*watched, ranks)
+                    reason = lookout.judged(run.watch, losses)
+                    yield lookout.told(at + 1, losses, run.watch.share)
             stopping = ranks.any(stop())
             if reason:
                 fallen = run.watch
@@ -206,10 +206,12 @@ class _Run:
         self.trainee, self.recipe, self.steps = trainee, recipe, steps
         self._device, self._ranks, self._checkpoint = device, ranks, checkpoint
         for turn in trainee.turns:
-            channels_last(turn.to(device))
-            ranks.align(turn, device)
-        self.optims = [optimiser(turn, recipe) for turn in trainee.turns]
-        self._average: AveragedModel | None = averaged(trainee.product, recipe.average) if recipe.average else None
+            channels_last(turn.module.to(device))
+            ranks.align(turn.module, device)
+        self.optims = [optimiser(turn.module, recipe, share=turn.rate) for turn in trainee.turns]
+        self._average: AveragedModel | None = (
+            averaged(trainee.product, recipe.average, start=recipe.average_start) if recipe.average else None
+        )
         self._autocast = _autocast(recipe.precision, device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self.watch = Watch()
@@ -237,8 +239,11 @@ class _Run:
         value = (sums[0] / sums[2].clamp_min(1)).item() if looked else None
         if value is not None and not math.isfinite(value):
             return value
-        if self._average is not None:
-            self._average.update_parameters(self.trainee.product)
+        product = self.trainee.product
+        if self._average is not None and any(
+            one.module is product and one.due(moment.step) for one in self.trainee.turns
+        ):
+            self._average.update_parameters(product)
         self.tally.add(sums)
         return value
 
@@ -259,7 +264,7 @@ class _Run:
         return self.trainee.identity | {
             "step": step,
             "steps": self.steps,
-            "model": _one([turn.state_dict() for turn in self.trainee.turns]),
+            "model": _one([turn.module.state_dict() for turn in self.trainee.turns]),
             "average": None if self._average is None else self._average.state_dict(),
             "optimiser": _one([optim.state_dict() for optim in self.optims]),
             "scaler": self._scaler.state_dict(),
@@ -279,7 +284,7 @@ class _Run:
                 "changed"
             )
         for turn, weights in zip(self.trainee.turns, _several(state["model"]), strict=True):
-            turn.load_state_dict(weights)
+            turn.module.load_state_dict(weights)
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         for optim, own in zip(self.optims, _several(state["optimiser"]), strict=True):

@@ -51,11 +51,13 @@ def parameter_groups(
     return groups
 
 
-def optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over `model`; the loop sets its rate before every step."""
+def optimiser(model: nn.Module, recipe: Recipe, *, share: float = 1.0) -> torch.optim.Optimizer:
+    """The recipe's optimiser over `model`; the loop sets its rate, the `share` of the recipe's, before every step."""
     if isinstance(recipe.decay, BySize):
         raise ValueError("the recipe's decay is a table by size; `recipes.settle` reads it at a network's size")
     groups = parameter_groups(model, recipe.decay, biases=recipe.decay_biases, trunk_rate=recipe.trunk_rate)
+    for group in groups:
+        group["share"] *= share
     match recipe.optimiser:
         case SGD(momentum=momentum, nesterov=nesterov):
             # Fused: one kernel over all tensors, on the CPU too, where small networks have hundreds of tiny ones.

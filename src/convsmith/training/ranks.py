@@ -125,7 +125,15 @@ class Ranks:
                 if weight.grad is None:
                     weight.grad = torch.zeros_like(weight)
                 gradients.append(weight.grad)
-        tensors = [*gradients, *(buffer for buffer in model.buffers() if buffer.is_floating_point())]
+        self._mean([*gradients, *_statistics(model)], images)
+
+    @torch.no_grad()
+    def agree(self, model: nn.Module, images: int) -> None:
+        """The same of the running statistics alone: of a module that others were trained with."""
+        if not self.alone and (moved := _statistics(model)):
+            self._mean(moved, images)
+
+    def _mean(self, tensors: list[Tensor], images: int) -> None:
         count = tensors[0].new_tensor([float(images)])
         # Dense copies: a gradient in channels-last order need not have that order in every process.
         flat = torch.cat([*(tensor.reshape(-1) * images for tensor in tensors), count])
@@ -134,6 +142,10 @@ class Ranks:
         mean = flat[:-1] / flat[-1].clamp_min(1)
         for tensor, part in zip(tensors, torch.split(mean, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))
+
+
+def _statistics(model: nn.Module) -> list[Tensor]:
+    return [buffer for buffer in model.buffers() if buffer.is_floating_point()]
 
 
 ALONE = Ranks()

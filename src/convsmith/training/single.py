@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..layers import running
 from ..recipe import Norms, Recipe
 from .optim import answering
-from .step import Moment, Objective, summed
+from .step import Moment, Objective, Turn, summed
 
 __all__ = ["Single"]
 
@@ -34,8 +34,8 @@ class Single:
                 parameter.requires_grad_(name.startswith(last))
 
     @property
-    def turns(self) -> tuple[nn.Module, ...]:
-        return (self.product,)
+    def turns(self) -> tuple[Turn, ...]:
+        return (Turn(self.product),)
 
     @property
     def identity(self) -> dict[str, str]:

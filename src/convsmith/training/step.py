@@ -14,7 +14,7 @@ from ..recipe import Recipe
 from .clip import clip_adaptively
 from .ranks import Ranks
 
-__all__ = ["Answers", "Batch", "Loss", "Moment", "Network", "Objective", "Trainee", "step", "summed"]
+__all__ = ["Answers", "Batch", "Loss", "Moment", "Network", "Objective", "Trainee", "Turn", "step", "summed"]
 
 O = TypeVar("O")  # noqa: E741  # what a network puts out
 Network = Callable[[Tensor], Any]
@@ -83,16 +83,29 @@ class Moment:
         self.scaled(loss * self.share).backward()  # type: ignore[no-untyped-call]
 
 
-class Trainee(Protocol):
-    """Who is trained: one network (`Single`), a supernet by sandwiches (`supernet.Sandwich`), or several in turns.
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A module with an optimiser of its own, trained at `rate`, a share of the recipe's, in the last of each `every` steps."""
 
-    `turns` are the modules that a step trains one after another, each by an optimiser of its own; `product` is the one whose
-    weights are averaged and handed over. `identity` says what a checkpoint must have been of to go on with; `terms` names what
-    its loss is told apart into.
+    module: nn.Module
+    rate: float = 1.0
+    every: int = 1
+
+    def due(self, step: int) -> bool:
+        """Whether `step`, counted from 0, trains it."""
+        return (step + 1) % self.every == 0
+
+
+class Trainee(Protocol):
+    """Who is trained: one network (`Single`), a supernet by sandwiches (`supernet.Sandwich`), or several in turns
+    (`Adversaries`).
+
+    `turns` are what a step trains, one after another; `product` is the module whose weights are averaged and handed over.
+    `identity` says what a checkpoint must have been of to go on with; `terms` names what its loss is told apart into.
     """
 
     @property
-    def turns(self) -> tuple[nn.Module, ...]: ...
+    def turns(self) -> tuple[Turn, ...]: ...
     @property
     def product(self) -> nn.Module: ...
     @property
@@ -104,7 +117,7 @@ class Trainee(Protocol):
         """What is evaluated: `module` is the product, or the moving average of it."""
 
     def gradients(self, turn: nn.Module, images: Tensor, answers: Any, moment: Moment) -> Tensor:
-        """Add to `turn`'s gradients those of a part of a batch; `summed` of its loss, ⟨3 + terms⟩."""
+        """Add to the gradients of the module `turn` those of a part of a batch; `summed` of its loss, ⟨3 + terms⟩."""
 
 
 def summed(loss: Tensor, score: Tensor, inputs: int, terms: Sequence[Tensor] = ()) -> Tensor:
@@ -126,14 +139,17 @@ def step(
     *,
     looked: bool,
 ) -> Tensor:
-    """Take one step with every turn of the trainee. ⟨3 + terms⟩: the sums of losses and scores of all its turns, their inputs, and
-    the sums of the losses' terms.
+    """Take one step with every turn of the trainee that is due. ⟨3 + terms⟩: the sums of losses and scores of these turns, their
+    inputs, and the sums of the losses' terms.
 
     `prepare` makes bytes what the network reads. Where they are `looked` at and are not finite, the weights stay as they are.
     """
     inputs = len(batch.answers)
     total = torch.zeros(3 + len(trainee.terms), dtype=torch.float64, device=moment.device)
     for turn, optim in zip(trainee.turns, optims, strict=True):
+        if not turn.due(moment.step):
+            continue
+        module = turn.module
         optim.zero_grad(set_to_none=True)
         sums = torch.zeros_like(total)
         for part in _parts(inputs, recipe.accumulate):
@@ -141,15 +157,18 @@ def step(
             own = replace(moment, share=len(answers) / inputs)
             with own.cast():
                 images = prepare(batch.images[part])
-            sums += trainee.gradients(turn, images, answers, own)
+            sums += trainee.gradients(module, images, answers, own)
         total += ranks.total(sums)
-        ranks.combine(turn, inputs)
+        ranks.combine(module, inputs)
+        for other in trainee.turns:  # of those that are not trained now statistics may have moved
+            if other.module is not module:
+                ranks.agree(other.module, inputs)
         if recipe.clip or recipe.adaptive_clip:
             scaler.unscale_(optim)
         if recipe.adaptive_clip:
-            clip_adaptively(turn, recipe.adaptive_clip)
+            clip_adaptively(module, recipe.adaptive_clip)
         if recipe.clip:
-            nn.utils.clip_grad_norm_(turn.parameters(), recipe.clip)
+            nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
         if looked and not total[0].isfinite().item():
             break
         scaler.step(optim)

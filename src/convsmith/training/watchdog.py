@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..watcher import Looked, Watched
 from .ranks import Ranks
 
 __all__ = ["Lookout", "Watch"]
@@ -25,8 +26,8 @@ CALM = 5
 
 @dataclass(frozen=True)
 class Watch:
-    """What is known so far: the usual losses of the two that are watched, the share of the scheduled rate that training runs
-    at, how many good looks in a row there were, and how many falls in all."""
+    """What is known so far: the usual numbers that looks saw, of a supernet the losses of the two that are watched; the
+    share of the scheduled rate that training runs at, how many good looks in a row there were, and how many falls in all."""
 
     usual: tuple[float, ...] = ()
     share: float = 1.0
@@ -72,10 +73,12 @@ class Watch:
 
 @dataclass(frozen=True)
 class Lookout:
-    """Who looks, at what: every `every` steps, and at an epoch's end, `look` says the losses of the smallest and the biggest
-    of what is trained on the feed's first batch; `chance` is the loss of a guess. `first` may refuse, before any training."""
+    """Who looks, at what: every `every` steps, and at an epoch's end, `look` says some numbers of what is trained, on the feed's
+    first batch. `judged` says by these and what was usual why they are a collapse, or nothing where they are not; `told` makes the
+    record of a look: of its step, its numbers and the share of the rate. `first` may refuse, before any training."""
 
-    look: Callable[[Tensor, Any, Ranks], tuple[float, float]]
-    chance: float
+    look: Callable[[Tensor, Any, Ranks], tuple[float, ...]]
+    judged: Callable[[Watch, tuple[float, ...]], str]
+    told: Callable[[int, tuple[float, ...], float], Watched | Looked]
     every: int = 50
     first: Callable[[Tensor], None] = lambda images: None

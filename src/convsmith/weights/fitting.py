@@ -158,7 +158,7 @@ def _new_head(spec: ArchSpec, fresh: tuple[str, ...]) -> list[str]:
             f"new in the head, {spec.head.describe()}: {', '.join(dict.fromkeys(key.rpartition('.')[0] for key in fresh))}"
         ]
     what = "classifier" if fresh == _named(spec) else "head"
-    return [f"the {what} is new, for {spec.head.n_names} classes"]
+    return [f"the {what} is new, for {spec.n_names} classes"]
 
 
 def _differs(spec: ArchSpec, now: ArchSpec, of: str) -> list[str]:
@@ -191,13 +191,13 @@ def _named(spec: ArchSpec) -> tuple[str, ...]:
 
 def _telling(spec: ArchSpec) -> tuple[str, ...]:
     """The first of these keys that has rows for each name, if there is one."""
-    own, more = shapes(spec), shapes(spec.with_classes(spec.head.n_names + 1))
+    own, more = shapes(spec), shapes(spec.with_classes(spec.n_names + 1))
     return tuple(key for key in _named(spec) if own[key][:1] != more[key][:1])[:1]
 
 
 def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpec:
     """`spec` with its head for as many names as the file's, told by the weights: they have rows for each name."""
-    n = spec.head.n_names
+    n = spec.n_names
     for key in _telling(spec):
         rows, own = state.get(theirs[key]), shapes(spec)[key][0]
         each = shapes(spec.with_classes(n + 1))[key][0] - own
@@ -208,7 +208,8 @@ def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpe
 
 
 def _first_convolution(spec: ArchSpec) -> str:
-    return next(key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4)
+    """Its key; empty where the stem has none, as a generator's."""
+    return next((key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4), "")
 
 
 def _for_channels(kernel: Tensor, channels: int) -> Tensor:

@@ -26,7 +26,7 @@ from ..feed import metadata_of, task_of, trained
 from .reading import Classes, Points, Reading, Things
 from .stream import Predictor
 
-__all__ = ["opened"]
+__all__ = ["opened", "refuse_without_images"]
 
 POINTS = ("points", "likelihood")  # the outputs of a network that finds points
 THINGS = ("boxes", "scores", "labels", "masks")  # of one that finds objects; masks may be missing
@@ -90,6 +90,8 @@ def opened(
 
 def _live(label: str, model: Model, says: Metadata, where: str | None, threads: int) -> Predictor:
     head = model.spec.head
+    if head.makes:
+        raise UserError(f"{label} makes images and reads none: leave out IMAGES, as in `convsmith predict RUN --n 64`")
     if not (head.decides or model.num_classes):
         raise UserError(f"{label} has no classifier")
     on = device(where)
@@ -158,6 +160,16 @@ def _reading(label: str, says: Metadata, n: int) -> Reading:
     if says.outputs in (("logits",), (PROBABILITIES,)):
         return Classes(names, says.activation)
     raise UserError(f"{label} is for the task '{says.task}', which this version cannot be asked about")
+
+
+def refuse_without_images(model: RunFolder | str | Path) -> None:
+    """Raise `UserError` where a network that reads images is given none: only a run of a generator needs none."""
+    target = target_of(model)
+    if target.run is None:
+        raise UserError(f"{target.label}: give IMAGES; without any, the run of a generator makes some")
+    _trained(target.run)
+    if not target.run.spec.head.makes:
+        raise UserError(f"{target.run.path} reads images: give files, folders or patterns")
 
 
 def _trained(run: RunFolder) -> None:

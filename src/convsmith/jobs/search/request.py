@@ -74,7 +74,7 @@ class Request:
     def learnt(self, images: ImageData) -> tuple[Task, Recipe]:
         """What the networks are for, and the recipe, with its tables by size. Refused where the task cannot be searched for or
         does not read what the recipe sets, or a supernet cannot be trained by it."""
-        task = task_for(images, self.options.class_weights, self.options.task_settings)
+        task = task_for(images, self.options.class_weights, self.options.task_settings, word=self.options.task)
         task.chance(images.classes)
         recipe = resolved_recipe(self.options, task.recipes[0])
         refuse_recipe(recipe)

@@ -23,6 +23,9 @@ from .quantise import Shrunk, export_int8, run_data
 __all__ = ["export"]
 
 
+MOVED = 1e-3  # an eighth of a step of 8-bit images
+
+
 @undisturbed()
 def export(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
@@ -62,7 +65,7 @@ def export(
     watcher, target = watcher or Watcher(), target_of(model)
     module, shape, samples = target.module(), target.input_shape(), None
     says = None if target.spec is None else metadata_of(target.spec)
-    if target.live is not None:
+    if target.live is not None and not target.given():
         refuse_misfit(target.label, module, shape)
     if said := target.assumed():
         watcher.note(said)
@@ -74,6 +77,8 @@ def export(
             data is not None or not Source.of(target.run).own
         ):  # a dataset that lives in Python is not here: noise will do
             samples = samples_of(target.run.spec, run_data(target.run, data, val, watcher))
+    if raw_input and target.given():
+        raise UserError(f"{target.label} is not shown pictures: --raw-input is for networks that are")
     named = Path(f"{target.label.replace(':', '-')}.onnx")
     own = "model.raw.onnx" if raw_input else "model.onnx"
     out = Path(path) if path else target.run.file(own) if target.run else named
@@ -88,6 +93,11 @@ def export(
             metadata=says,
             raw_input=raw_input,
         )
+        if (exported.moved or 0) > MOVED:
+            watcher.note(
+                f"the spectral norms had not converged: with their limits inside, what the file puts out differs by up to "
+                f"{exported.moved:.2g} from the network's own"
+            )
         if into is not None and not raw_input:
             record_of_weights(into, "export.json", exported.to_record())
     return exported

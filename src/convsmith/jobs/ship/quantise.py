@@ -105,6 +105,8 @@ def export_int8(
             f"INT8 is calibrated and checked on a run's data, and {target.label} is not a run: train it first"
         )
     run = trained_run(target.run)
+    if run.spec.head.makes:
+        raise UserError(f"{run.path} makes images: there is no file in eight bits of a generator yet. Leave out --int8")
     out = Path(path) if path is not None else run.file("model.raw.int8.onnx" if raw_input else "model.int8.onnx")
     check_writable(out)
     images = run_data(run, data, val, watcher)

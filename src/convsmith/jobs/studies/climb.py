@@ -86,11 +86,13 @@ def planned(
     spec = resolve_spec(model)
     check_channels(spec.input.channels)
     images = source_of(data, options).load(watcher, own_data(data))
-    task = task_for(images, settings=options.task_settings)
+    task = task_for(images, settings=options.task_settings, word=options.task)
     recipe = resolved_recipe(options, task.study)
     refuse_unread(task, recipe)
     refuse_norms(recipe, weights=False)
     judged = named(task.headline_of(images.val.targets), 0.0)
+    if task.makes:
+        raise UserError("a ladder compares shares of right answers, and a generator is judged by a distance")
     if judged.unit is not Unit.SHARE:
         raise UserError(
             f"a ladder compares shares, and networks on {images.name} are judged by {judged.words}: no individual to validate on "

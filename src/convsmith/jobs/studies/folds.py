@@ -101,6 +101,10 @@ def cross_validate(job: Job, watcher: Watcher) -> RunFolder:
     """
     if world_here() > 1:
         raise UserError("--folds trains one network after another in one process: leave out torchrun")
+    if job.task.makes:
+        raise UserError(
+            "--folds validates each image once, and a generator is held against many at a time: leave it out"
+        )
     checked(job)
     run = RunFolder.create(Path(job.options.parent), job.options.name or f"{named(job)}-folds")
     watcher.stage("run", f"{run.path}, {job.options.folds} folds")

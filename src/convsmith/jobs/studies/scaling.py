@@ -153,10 +153,9 @@ def planned(
 ) -> Plan:
     """The decisions of a study: which base, how it is trained, how many networks."""
     options = options or Options()
-    if not isinstance(task_for(images), Classify):
-        raise UserError(
-            f"{images.name} has {images.train.targets.said}; fit-scaling's law is of a share of right answers"
-        )
+    if not isinstance(task := task_for(images, word=options.task), Classify):
+        said = "a generator is judged by a distance" if task.makes else f"{images.name} has {images.train.targets.said}"
+        raise UserError(f"{said}; fit-scaling's law is of a share of right answers")
     task = task_for(images, settings=options.task_settings)
     if rule not in SHARES:
         raise UserError(f"fit-scaling fits {' or '.join(sorted(SHARES))}; got '{rule}'")

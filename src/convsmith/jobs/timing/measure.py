@@ -98,11 +98,14 @@ def _subject(
             )
         return ort_subject(name, target.onnx, batch=batch, threads=threads)
     module, shape = target.module(untrained=True), target.input_shape(resolution)
-    if target.live is not None or resolution is not None:
+    given = target.given(batch)
+    if given and resolution is not None:
+        raise UserError(f"{target.label} is not shown images, whose side --resolution could set")
+    if not given and (target.live is not None or resolution is not None):
         refuse_misfit(target.label, module, shape)
     if runtime is Runtime.EAGER:
-        return eager_subject(name, module, input_shape=shape, batch=batch)
+        return eager_subject(name, module, input_shape=shape, batch=batch, given=given)
     if runtime is Runtime.COMPILE:
-        return compile_subject(name, module, input_shape=shape, batch=batch)
+        return compile_subject(name, module, input_shape=shape, batch=batch, given=given)
     export_onnx(module, file, input_shape=shape, dynamic_batch=False)
     return ort_subject(name, file, batch=batch, threads=threads)

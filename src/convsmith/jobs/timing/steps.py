@@ -21,7 +21,7 @@ from ...recipe import Recipe
 from ...resolve import device
 from ...tasks import Task
 from ...threads import in_threads
-from ...training import Feed, Lookout, Single, Trainee, fit
+from ...training import Feed, Lookout, Trainee, fit
 from ...watcher import Started, StepDone
 from ..feed import normaliser
 
@@ -91,7 +91,7 @@ def seconds_a_step(
 ) -> float:
     """The fastest of a few steps of training `spec`, in torch's threads or so many."""
     with in_threads(threads):
-        trainee = Single(build(spec, seed=seed), task, recipe)
+        trainee = task.trainee(build(spec, seed=seed), recipe, seed)
         where = where or device()
         return min(seconds_of_steps(trainee, recipe, feed, prepare=normaliser(spec, where), seed=seed, where=where))
 

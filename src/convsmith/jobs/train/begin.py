@@ -227,7 +227,7 @@ def _usable(model: str | Path | ArchSpec) -> ArchSpec:
 
 def _learnt(images: ImageData, options: Options) -> tuple[Task, Recipe]:
     """What is learnt, and by which recipe. Refused where the task does not read what the recipe sets."""
-    task = task_for(images, options.class_weights, options.task_settings)
+    task = task_for(images, options.class_weights, options.task_settings, word=options.task)
     recipe = resolved_recipe(options, usual_recipe(task, options, filmed=images.filmed))
     refuse_unread(task, recipe)
     return task, recipe
@@ -250,7 +250,7 @@ def checked(job: Job) -> None:
     """Refuse, before anything is written, what would be found out later."""
     if job.options.tensorboard:
         board()
-    if job.found is not None:  # `train` takes what it is given
+    if job.found is not None and not job.spec.head.makes:  # `train` takes what it is given
         sound(job.found.spec, Path(job.options.parent))
 
 

@@ -58,7 +58,7 @@ class Rehearsal:
 @undisturbed()
 def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     """Take a few steps of the job on its own data, with a model that is thrown away."""
-    if job.found is not None:
+    if job.found is not None and not job.spec.head.makes:
         sound(job.found.spec, None)
     refuse_lone_images(job.spec, job.recipe, len(job.images.train))
     watcher.stage("rehearse", f"{STEPS} steps")
@@ -75,5 +75,5 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         seconds_a_step=a_step,
         memory_gib=peak_gib(where),
         device=str(where),
-        notes=notes_on(Known(data_record(job.images), to_data(recipe), job.start is not None)),
+        notes=notes_on(Known(data_record(job.images), to_data(recipe), job.start is not None, makes=job.task.makes)),
     )

@@ -13,22 +13,23 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ...arch import ArchSpec
+from ...codec import to_data
 from ...data import ImageData
 from ...data.readers.dataset import own_data
 from ...data.strip import strip
 from ...errors import UserError
-from ...evals import evaluate
 from ...exporting import export_onnx, ort_subject
 from ...latency import interleave
 from ...locks import at_work
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Latency, Limit, RunFolder, Samples, write_tables
-from ...training import Ranks, Single, Termination
+from ...runs import Config, Epoch, Fall, Latency, Limit, PairLook, RunFolder, Samples, write_tables
+from ...training import Ranks, Termination
 from ...training import fit as training_loop
 from ...units import plural
-from ...watcher import EpochDone, Started, Watcher
+from ...watcher import EpochDone, Looked, RolledBack, Started, Watcher
 from ...weights import write as write_weights
+from ..examiner import examiner_of
 from ..feed import (
     Feed,
     is_of_weights,
@@ -37,11 +38,9 @@ from ..feed import (
     record_of_weights,
     refuse_lone_images,
     samples_of,
-    score_on,
     shape_of,
     task_of,
     trained,
-    validation_batches,
 )
 from ..options import Data, source_again
 from ..source import loaded_again
@@ -106,8 +105,8 @@ def _stages(
     if not is_of_weights(run, "scores.json"):
         what = "film" if data().filmed else "image"
         watcher.stage("evaluate", plural(len(data().val), f"validation {what}"))
-        task = task_of(config)
-        found = score_on(trained(run, spec), spec, data().val, data().classes, where, task, data().roots)
+        examiner = examiner_of(task_of(config), spec, data(), run.path, where, watcher)
+        found = examiner.scores(trained(run, spec))
         write_tables(found, run.path)
         record_of_weights(run, "scores.json", found.to_record())
     if not is_of_weights(run, "export.json"):
@@ -148,7 +147,6 @@ def _train(
     if ranks.leads and not run.has("samples.json"):
         run.write("samples.json", Samples(strip(images)).to_record())
     normalise, task = normaliser(spec, where), task_of(config)
-    validation = validation_batches(spec, images.val)
     model = build(spec, seed=seed)
     if run.has("initial.safetensors"):
         # Strict but for what the weights had no part in: a classifier for other classes, which begins by knowing nothing; or
@@ -158,19 +156,22 @@ def _train(
             if task.blank and name in missing and name.startswith(spec.head.named):
                 nn.init.zeros_(parameter)
 
-    def evaluated(network: nn.Module) -> dict[str, float]:
-        meter = task.meter(images.classes, pictures=0)
-        scores = evaluate(network, validation(), meter, prepare=normalise, device=where)
-        told = dict.fromkeys((scores.headline.name, *task.watched, "loss"))
-        return {f"val_{one.name}": one.value for name in told for one in scores.metrics if one.name == name}
+    examiner = examiner_of(task, spec, images, run.path, where, watcher)
+    latest: nn.Module = model
 
+    def evaluated(network: nn.Module) -> dict[str, float]:
+        nonlocal latest
+        latest = network
+        return examiner.brief(network)
+
+    trainee = task.trainee(model, recipe, seed)
     shared = "" if ranks.alone else f", in {ranks.world} processes"
     lengths = f"{plural(recipe.epochs, 'epoch')} of {plural(feed.steps_per_epoch, 'step')}"
     watcher.stage("train", f"{recipe.name}: {lengths} on {where}{shared}")
     events: Any = None
     with termination.deferred():
         for record in training_loop(
-            Single(model, task, recipe),
+            trainee,
             recipe,
             feed,
             prepare=normalise,
@@ -178,6 +179,7 @@ def _train(
             checkpoint=run.file("last.pt"),
             device=where,
             seed=seed,
+            lookout=task.lookout(trainee, seed),
             ranks=ranks,
             stop=lambda: termination.asked,
         ):
@@ -192,7 +194,15 @@ def _train(
                 if record.step:
                     watcher.note(f"resuming after step {record.step} of {record.steps}")
                 events = _shown_on(run, config, record.step)
+            if isinstance(record, Looked):
+                run.log(PairLook.from_record(to_data(record)))
+            if isinstance(record, RolledBack):
+                watcher.note(
+                    f"step {record.step}: {record.reason}; back to step {record.to} at {record.share:g} of the rate"
+                )
+                run.log(Fall.from_record(to_data(record)))
             if isinstance(record, EpochDone):
+                examiner.keep(latest, record.epoch, recipe.epochs)
                 logged = Epoch.of(record, task.running)
                 run.log(logged)
                 if events is not None:
@@ -205,6 +215,7 @@ def _train(
         if not ranks.leads:
             return
 
+        examiner.settle(model)
         says = metadata_of(spec, images.classes, task)
         write_weights(run.file("model.safetensors"), model.state_dict(), says=asdict(says))
 

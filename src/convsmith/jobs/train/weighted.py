@@ -89,4 +89,4 @@ def base_of(source: str | Path | None) -> str | None:
 
 
 def _begun(spec: ArchSpec, source: str) -> Fitted:
-    return fitted(spec, origin(source, spec.name), classes=spec.head.n_names)
+    return fitted(spec, origin(source, spec.name), classes=spec.n_names)

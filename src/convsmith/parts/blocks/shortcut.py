@@ -11,7 +11,7 @@ from ...arch import Node, Style
 from ...layers import AvgPool2d
 from ..units import conv_norm, rarely
 
-__all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "shortcut"]
+__all__ = ["Shortcut", "bare_shortcut", "least_shortcut", "pooled", "shortcut"]
 
 
 class Shortcut(StrEnum):
@@ -27,7 +27,7 @@ def shortcut(kind: Shortcut, node: Node, style: Style) -> nn.Module:
         return nn.Identity()
     if kind is Shortcut.CONV:
         return conv_norm(style, node.c_in, node.c_out, 1, stride=node.stride, over=node.over, activate=False)
-    parts = _pooled(node)
+    parts = pooled(node)
     parts["project"] = conv_norm(style, node.c_in, node.c_out, 1, activate=False)
     return nn.Sequential(parts)
 
@@ -39,7 +39,7 @@ def bare_shortcut(node: Node, style: Style, kind: Shortcut) -> nn.Module:
     if kind is Shortcut.CONV:
         conv = style.conv.build(node.c_in, node.c_out, 1, stride=node.stride, **rarely(over=node.over))
         return nn.Sequential(OrderedDict(project=conv))
-    parts = _pooled(node)
+    parts = pooled(node)
     parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
     return nn.Sequential(parts)
 
@@ -48,13 +48,14 @@ def least_shortcut(node: Node, style: Style) -> nn.Module:
     """What shapes demand and no more: a pool where the block strides, a bare 1x1 where the width changes."""
     if node.keeps:
         return nn.Identity()
-    parts = _pooled(node)
+    parts = pooled(node)
     if node.c_in != node.c_out:
         parts["project"] = style.conv.build(node.c_in, node.c_out, 1)
     return nn.Sequential(parts)
 
 
-def _pooled(node: Node) -> OrderedDict[str, nn.Module]:
+def pooled(node: Node) -> OrderedDict[str, nn.Module]:
+    """An average pool that makes ceil(side / stride) of a side, under `pool`; nothing where the block does not stride."""
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if node.stride > 1 or node.over > 1:
         # ceil_mode keeps ceil(side / stride); a partial window must not average in padding that is not there.

@@ -40,6 +40,9 @@ class BatchNorm(Norm):
         norm = BatchNorm2d(channels, eps=self.eps, momentum=self.momentum)
         return norm_act("bn", norm, self.act, activate=activate, zero=zero)
 
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        return nn.BatchNorm2d(channels, eps=self.eps, momentum=self.momentum, affine=False), self.activation()
+
     def activation(self) -> nn.Module:
         return activation(self.act)
 

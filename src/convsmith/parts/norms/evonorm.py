@@ -68,13 +68,16 @@ class EvoNorm(Norm):
             nn.init.zeros_(norm.get_parameter("weight"))
         return norm
 
-    def _layer(self, channels: int, *, activate: bool) -> nn.Module:
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        return self._layer(channels, activate=True, affine=False), nn.Identity()
+
+    def _layer(self, channels: int, *, activate: bool, affine: bool = True) -> nn.Module:
         if not activate and self.linear is EvoNormLinear.AFFINE:
             return Affine2d(channels)
         if self.variant.batch:
-            return EvoNormB(self.variant, channels, eps=self.eps, momentum=self.momentum)
+            return EvoNormB(self.variant, channels, eps=self.eps, momentum=self.momentum, affine=affine)
         groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
-        return EvoNormS(self.variant, channels, groups=groups, eps=self.eps, gated=activate)
+        return EvoNormS(self.variant, channels, groups=groups, eps=self.eps, gated=activate, affine=affine)
 
     def activation(self) -> nn.Module:
         return nn.ReLU(inplace=True)

@@ -43,9 +43,14 @@ class GroupNorm(Norm):
         return replace(self, groups=max(1, min(self.groups, channels // FEWEST)))
 
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
-        groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
-        norm = GroupNorm2d(groups, channels, eps=self.eps)
+        norm = GroupNorm2d(self._groups(channels), channels, eps=self.eps)
         return norm_act("gn", norm, self.act, activate=activate, zero=zero)
+
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        return GroupNorm2d(self._groups(channels), channels, eps=self.eps, affine=False), self.activation()
+
+    def _groups(self, channels: int) -> int:
+        return next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
 
     def activation(self) -> nn.Module:
         return activation(self.act)

@@ -30,6 +30,9 @@ class NoNorm(Norm):
     def build(self, channels: int, *, activate: bool = True, zero: bool = False) -> nn.Module:
         return self.activation() if activate else nn.Identity()
 
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        return nn.Identity(), self.activation()
+
     def activation(self) -> nn.Module:
         return Gained(activation(self.act), self.factor) if self.gain else activation(self.act)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self, final
+from typing import Any, ClassVar, Self, final
 
 from torch import nn
 
@@ -23,8 +23,8 @@ __all__ = ["ConvStem"]
 class ConvStem(Stem):
     """k x k convolution with a stride, norm-act, and where `pool` a 3x3 max-pool with stride 2.
 
-    `bare` leaves the norm-act out, for networks whose blocks begin with one. Of clips the pool keeps one of every `pool_over`
-    frames.
+    `bare` leaves the norm-act out, for networks whose blocks begin with one; `bias` gives the convolution one. Of clips the pool
+    keeps one of every `pool_over` frames.
     """
 
     kind: ClassVar[str] = "conv_stem"
@@ -33,12 +33,15 @@ class ConvStem(Stem):
     pool: bool = False
     bare: bool = False
     pool_over: int = field(default=1, metadata=LATER)
+    bias: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         odd("conv_stem.kernel", self.kernel)
         at_least("conv_stem.stride", self.stride, 1)
         at_least("conv_stem.pool_over", self.pool_over, 1)
+        if self.bias and not self.bare:
+            raise ValueError("conv_stem.bias is for a bare stem: a norm has a shift of its own")
 
     @property
     def reduction(self) -> int:
@@ -52,7 +55,10 @@ class ConvStem(Stem):
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         time = {"temporal": self.temporal, "over": self.over}
         if self.bare:
-            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **rarely(**time))
+            more: dict[str, Any] = rarely(**time)
+            if self.bias:  # where nothing is said, a kind of convolution has its own usage
+                more["bias"] = True
+            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **more)
             parts["conv"] = ConvNorm(conv, nn.Identity())
         else:
             parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride, **time)
