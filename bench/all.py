@@ -13,13 +13,23 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "bench.md"
 NAMES = (
     *("cost", "solve", "latency_model", "training", "inference", "lambda_layer", "evonorm", "nf", "startup"),
-    *("signal_figures", "surgery", "int8_nf", "sandwich", "children", "collapse", "kills", "search_kills"),
+    *(
+        "signal_figures",
+        "surgery",
+        "int8_nf",
+        "sandwich",
+        "children",
+        "collapse",
+        "kills",
+        "search_kills",
+        "detection_speed",
+    ),
 )
 # Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.
 # `gpu` is for a machine that has one, `corruptions` for one that has the package to compare with.
 STUDIES = (
     *("throughput", "predict", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu"),
-    *("corruptions", "pose_throughput", "pretraining", "openfield", "video_reading", "moving_digits"),
+    *("corruptions", "pose_throughput", "pretraining", "openfield", "detection", "video_reading", "moving_digits"),
 )
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}
