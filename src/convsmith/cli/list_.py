@@ -80,7 +80,14 @@ def _list_norms(pattern: str, *, json: bool) -> None:
         raise UserError(f"no known graph matches '{pattern}'{nearest(pattern, KNOWN)}")
     if json:
         rows = [
-            {"name": name, "formula": formula(graph), "text": graph.text, "key": graph.key, "primitives": graph.complexity, "batch": graph.batch}
+            {
+                "name": name,
+                "formula": formula(graph),
+                "text": graph.text,
+                "key": graph.key,
+                "primitives": graph.complexity,
+                "batch": graph.batch,
+            }
             for name, graph in found.items()
         ]
         emit({"norms": rows})
@@ -90,7 +97,8 @@ def _list_norms(pattern: str, *, json: bool) -> None:
     ]
     out.print(table(None, "<name primitives <kind <formula", cells))
     err.print(
-        "B layers read the batch, S layers single images alone. A scale and a shift a channel follow. `convsmith convert MODEL --norm NAME`.",
+        "B layers read the batch, S layers single images alone. A scale and a shift a channel follow. "
+        "`convsmith convert MODEL --norm NAME`.",
         style="dim",
     )
 

@@ -2,8 +2,8 @@
 
 from .conv import Conv2d, ConvNorm, SameConv2d, SameMaxPool2d, same_padding
 from .evonorm import Affine2d, EvoNormB, EvoNormKind, EvoNormS
-from .gains import Gained
 from .fingerprint import Fingerprint, fingerprint
+from .gains import Gained
 from .ghost import Ghost
 from .graph import GraphNorm2d
 from .group import GroupNorm2d

@@ -190,7 +190,9 @@ def _step(node: Expression, numbers: Mapping[str, int], eps: float) -> Step:
     does = None if node.op is None or node.op.moment else _primitive(node, eps)
     if node.op is Op.MAX and "0" in (texts := [arg.text for arg in node.args]):
         reads, does = (reads[1 - texts.index("0")],), torch.relu
-    return Step(node.text, reads, does, node.op, node.over, node.running, bool(node.args and node.args[0].support & CHANNELS))
+    return Step(
+        node.text, reads, does, node.op, node.over, node.running, bool(node.args and node.args[0].support & CHANNELS)
+    )
 
 
 def _primitive(node: Expression, eps: float) -> Callable[..., Tensor]:

@@ -74,7 +74,9 @@ class _OfInput:
             buffer.fill_(value)
 
     def by_batch(self) -> None:
-        if isinstance(self._module, _BatchNorm):  # torch's goes by the batch where there are no buffers; others need theirs
+        if isinstance(
+            self._module, _BatchNorm
+        ):  # torch's goes by the batch where there are no buffers; others need theirs
             for name in ("running_mean", "running_var", "num_batches_tracked"):
                 setattr(self._module, name, None)
 

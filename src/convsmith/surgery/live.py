@@ -58,19 +58,23 @@ def operate(
       al., 2021, traced instead of reckoned). With `keep_function` the norms are folded into their convolutions instead,
       which keeps the evaluation outputs and not the law: standardising would take each filter's mean.
     - `group`: each batch norm becomes a group norm with its scale and shift.
-    - `evonorm-s0`, `evonorm-b0`, or an `EvoNorm` or `GraphNorm` as a part: each batch norm becomes it together with the activation behind it where that is
-      in the norm itself (timm) or the next module of a sequence. An activation that is shared, or called in code, cannot
-      be taken out from outside; those norms are left, and listed.
+    - `evonorm-s0`, `evonorm-b0`, or an `EvoNorm` or `GraphNorm` as a part: each batch norm becomes it together with the
+      activation behind it where that is in the norm itself (timm) or the next module of a sequence. An activation that is
+      shared, or called in code, cannot be taken out from outside; those norms are left, and listed.
 
     Raises `UserError`, which calls the network `name`, where there is no batch norm to replace, or `keep_function` with
     anything but `nf`.
     """
     if keep_function and norm != "nf":
-        raise UserError(f"only nf can keep the function, by folding: {word_of(norm)} normalises by what a batch or image holds")
+        raise UserError(
+            f"only nf can keep the function, by folding: {word_of(norm)} normalises by what a batch or image holds"
+        )
     if norm == "batch":
         raise UserError("a live module has batch norms already, or no place where they were: convert its spec")
     if isinstance(norm, Norm) and not isinstance(norm, EvoNorm | GraphNorm):
-        raise UserError(f"a live module takes {norm.kind} by its name alone, since its activations stay: convert its spec")
+        raise UserError(
+            f"a live module takes {norm.kind} by its name alone, since its activations stay: convert its spec"
+        )
     norms = [name for name, child in module.named_modules() if foldable(child)]
     if not norms:
         raise UserError(f"{name or type(module).__name__} has no batch norm to replace{_instead(module)}")
