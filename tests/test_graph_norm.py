@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_golden_layers_in_training_and_evaluation(name: str) -> None:
 
 
 @pytest.mark.parametrize("case", GOLDEN["guards"], ids=lambda case: case["op"])
-def test_golden_guards(case: dict[str, list[float]]) -> None:
+def test_golden_guards(case: dict[str, Any]) -> None:
     x = Expression.leaf("x")
     args = (x, Expression.leaf("v0")) if case["op"] == "div" else (x,)
     program = Program(NormGraph.of(Expression.of(Op(case["op"]), args)), 1e-5)
@@ -80,7 +82,7 @@ def frn(x: Tensor, made: GraphNorm2d) -> Tensor:
     return torch.maximum(x / (x.square().mean((2, 3), keepdim=True) + 1e-5).sqrt(), made.v0[:, None, None])
 
 
-CORES = {
+CORES: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "bn-relu": lambda x, made: batch_normed(x, made).relu(),
     "bn-relu-outside": lambda x, made: torch.maximum(
         F.batch_norm(x, None, None, training=True), made.v0[:, None, None]
@@ -201,7 +203,7 @@ def raw_value(graph: NormGraph, leaves: dict[str, Tensor]) -> Tensor:
     def guarded(y: Tensor) -> Tensor:
         return torch.where(y.abs() < delta, torch.where(y < 0, -delta, delta), y)
 
-    plain = {
+    plain: dict[Op, Callable[..., Tensor]] = {
         Op.ADD: torch.add, Op.MUL: torch.mul, Op.MAX: torch.maximum, Op.DIV: lambda a, b: a / guarded(b),
         Op.NEG: torch.neg, Op.ABS: torch.abs, Op.SQUARE: torch.square, Op.SIGMOID: torch.sigmoid, Op.TANH: torch.tanh,
         Op.EXP: torch.exp, Op.LOG: lambda a: a.sign() * a.abs().clamp_min(delta).log(),
