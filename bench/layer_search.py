@@ -3,6 +3,7 @@
     python bench/layer_search.py shares                       # what becomes of random graphs and mutants, and how fast
     python bench/layer_search.py known DATA --out F           # the rejection table on known layers
     python bench/layer_search.py choices DATA --out F --layers 300 --seeds 3     # Pareto, mean and random at equal budget
+    python bench/layer_search.py kills DATA --out F           # killed at three moments, one worker or two: one result
     python bench/layer_search.py search DATA --out F --layers 2000 --seeds 9     # a real one: give it again to go on
 
 Each goes on where it was stopped when it is given again; results are JSON in F. All searches in F share one store of verdicts.
@@ -11,8 +12,11 @@ Each goes on where it was stopped when it is given again; results are JSON in F.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -117,6 +121,35 @@ def choices(data: str, out: Path, jobs: int, layers: int, seeds: int) -> None:
         print(f"{choice}: best child {fmean(best):.2%}, mean of {len(best)}")
 
 
+def kills(data: str, out: Path) -> None:
+    """A search that is killed (-9) at three moments, or done by two processes, ends as one that is not."""
+    words = ["--layers", "16", "--steps", "40", "--finalists", "2", "--longer", "1", "--seeds", "1"]
+
+    def begun(place: Path, jobs: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "convsmith", "search", "norms", data, *words]
+        return subprocess.Popen(
+            [*command, "--jobs", str(jobs), "--out", str(place), "--quiet"], stdout=subprocess.DEVNULL
+        )
+
+    began = time.monotonic()
+    begun(out / "whole", 1).wait()
+    seconds, whole = time.monotonic() - began, (out / "whole/study.json").read_text()
+    begun(out / "two", 2).wait()
+    print("two processes:", "equal" if (out / "two/study.json").read_text() == whole else "DIFFERENT")
+    for share in (0.3, 0.6, 0.85):
+        place = out / f"killed-{share}"
+        process = begun(place, 1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(share * seconds)
+        process.kill()
+        process.wait()
+        store = place / "layers.jsonl"
+        known = len(store.read_text().splitlines()) if store.exists() else 0
+        begun(place, 1).wait()
+        same = (place / "study.json").read_text() == whole
+        print(f"killed after {share:.0%}, with {known} lines written:", "equal" if same else "DIFFERENT")
+
+
 def search(
     data: str, out: Path, jobs: int, layers: int, seeds: int, finalists: int, longer: int, val: str | None
 ) -> None:
@@ -132,7 +165,7 @@ def search(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("shares", "known", "choices", "search"))
+    parser.add_argument("what", choices=("shares", "known", "choices", "kills", "search"))
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--out", type=Path, default=Path("layer-search"))
     parser.add_argument("--val", help="a second file to judge on")
@@ -157,6 +190,8 @@ def main() -> None:
             known(given.data, given.out, given.jobs, given.ascent, given.steps)
         case "choices":
             choices(given.data, given.out, given.jobs, given.layers, given.seeds)
+        case "kills":
+            kills(given.data, given.out)
         case "search":
             search(
                 given.data, given.out, given.jobs, given.layers, given.seeds, given.finalists, given.longer, given.val

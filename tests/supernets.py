@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convsmith.arch import Act, ArchSpec, Image, Stage, Style
+from convsmith.graphs import read
 from convsmith.layers import EvoNormKind, LinearInit
 from convsmith.parts import (
     SE,
@@ -19,6 +20,7 @@ from convsmith.parts import (
     Bottleneck,
     ConvStem,
     EvoNorm,
+    GraphNorm,
     GroupNorm,
     MBConv,
     NFBottleneck,
@@ -93,6 +95,8 @@ def family(block, *, norm=None, conv=None, stem=None, head=None, widths=(48, 64)
     )
 
 
+# A moment of the batch inside another, one of the channel's layer, and the batch's of both.
+NESTED = read("max((x - mean_batch(x)) / std_batch(max(mean_batch(v1 * x), x)), v0 * rms_layer(x))")
 NF = {"norm": NoNorm(gain=True), "conv": ScaledWS()}
 SOUND = {
     "resnet": family(BasicBlock()),
@@ -101,6 +105,7 @@ SOUND = {
     "nf": family(NFBottleneck(), stem=ConvStem(width=32, bare=True), **NF),
     "nf_regnet": family(NFRegNetBlock(se=SE(gain=2.0)), stem=ConvStem(width=32, bare=True), **NF),
     "evonorm_b0": family(PreActBottleneck(), norm=EvoNorm(variant=EvoNormKind.B0), stem=ConvStem(width=32, bare=True)),
+    "graph": family(PreActBottleneck(), norm=GraphNorm(NESTED), stem=ConvStem(width=32, bare=True)),
     "groups_of_one": family(BasicBlock(), norm=GroupNorm(groups=1)),
 }
 

@@ -17,8 +17,9 @@ from convsmith.arch import Act, ArchSpec, Conv, Mixer, Norm, Padding, grown, pla
 from convsmith.costs import cost, operations
 from convsmith.exporting import export_onnx
 from convsmith.families import FAMILIES
+from convsmith.graphs import KNOWN
 from convsmith.model import build
-from convsmith.parts import BatchNorm, EvoNorm, EvoNormKind, GroupNorm, Lambda, NoNorm, PlainConv, ScaledWS
+from convsmith.parts import BatchNorm, EvoNorm, EvoNormKind, GraphNorm, GroupNorm, Lambda, NoNorm, PlainConv, ScaledWS
 from convsmith.resolve import from_json
 from convsmith.units import RoundDepth, Rounding
 
@@ -28,6 +29,7 @@ norms: st.SearchStrategy[Norm] = st.one_of(
     batch_norms,
     st.builds(GroupNorm, act=acts, groups=st.sampled_from([4, 32])),
     st.builds(EvoNorm, variant=st.sampled_from(EvoNormKind)),
+    st.builds(GraphNorm, graph=st.sampled_from([KNOWN[name] for name in ("bn-silu", "gn-relu", "ln-relu", "frn")])),
 )
 plain: st.SearchStrategy[Conv] = st.builds(PlainConv, padding=st.sampled_from([Padding.SYMMETRIC, Padding.SAME]))
 # Weights are standardised where nothing else normalises, and beside a norm too.

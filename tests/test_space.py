@@ -15,8 +15,18 @@ from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.families import bignas
 from convsmith.families import spec as member
+from convsmith.graphs import KNOWN
 from convsmith.jobs.fitting import in_aspect
-from convsmith.parts import BasicBlock, Bottleneck, EvoNorm, GhostBottleneck, GroupNorm, Lambda, PreActBottleneck
+from convsmith.parts import (
+    BasicBlock,
+    Bottleneck,
+    EvoNorm,
+    GhostBottleneck,
+    GraphNorm,
+    GroupNorm,
+    Lambda,
+    PreActBottleneck,
+)
 from convsmith.parts.heads.keypoints import posed
 from convsmith.supernet import BIGNAS, P16, T32, Axes, Supernet, check, space_from
 from convsmith.supernet.shared import resized
@@ -76,6 +86,7 @@ def test_a_space_refuses_what_no_network_can_have_and_names_what_it_may() -> Non
 
 UNSOUND = {
     "group_norm": (family(BasicBlock(), norm=GroupNorm(groups=8)), "normalises groups of"),
+    "graph_norm": (family(PreActBottleneck(), norm=GraphNorm(KNOWN["gn-silu"], groups=8)), "normalises groups of"),
     "evonorm_s0": (family(PreActBottleneck(), norm=EvoNorm(groups=8)), "normalises groups of"),
     "lambda": (family(Bottleneck(mixer=Lambda(scope=3))), "lambda layer"),
     "ghost": (family(GhostBottleneck(expand=2)), "two halves"),

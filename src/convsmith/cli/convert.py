@@ -23,8 +23,8 @@ def convert(
     norm: Annotated[
         str,
         Parameter(
-            help="nf takes norms out; batch, group, evonorm-s0, evonorm-b0, a graph that `list --norms` names, or the .json file of "
-            "a norm stand in their place.",
+            help="nf takes norms out. In their place: batch, group, evonorm-s0, evonorm-b0, a graph of `list --norms`, or "
+            "the .json file of a norm.",
             group=NETWORK,
         ),
     ],

@@ -105,7 +105,8 @@ def _list_norms(pattern: str, *, json: bool) -> None:
     ]
     out.print(table(None, "<name primitives <kind <formula", cells))
     err.print(
-        "B layers read the batch, S layers single images alone. A scale and a shift a channel follow. `convsmith convert MODEL --norm NAME`.",
+        "B layers read the batch, S layers single images alone. A scale and a shift a channel follow. "
+        "`convsmith convert MODEL --norm NAME`.",
         style="dim",
     )
 

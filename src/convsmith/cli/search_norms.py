@@ -40,11 +40,11 @@ def norms(
     layers: Annotated[
         int,
         Parameter(
-            help="Layers to try in networks. A hundred show how it works; thousands may find something.",
+            help="Layers to try in networks. A few dozen show how it works; thousands may find something.",
             validator=COUNT,
             group=SEARCHING,
         ),
-    ] = 100,
+    ] = 64,
     space: Annotated[
         Literal["B", "S"],
         Parameter(help="B: moments over the batch, too. S: none, every image by itself.", group=SEARCHING),

@@ -22,9 +22,9 @@ Affine = tuple[Tensor, Tensor]  # a and b of a x + b, each ⟨1,C,1,1⟩ or of f
 def split_graphs(model: nn.Module) -> nn.Module:
     """An eval-mode copy of `model` whose graph norms read x by one expression a x + b, where they can.
 
-    In evaluation a batch's moments are constants, so (x - mean) / std * v1 + v0 is such an expression. Where every way from x to what
-    a layer puts out leads through the same one, and what is behind it reads no moment of the batch, the layer becomes a batch norm
-    that says it and the graph of the rest. Others stay: EvoNorm-B reads x twice, and by the moments of the image.
+    In evaluation a batch's moments are constants, so (x - mean) / std * v1 + v0 is such an expression. Where every way from x
+    to what a layer puts out leads through the same one, and what is behind it reads no moment of the batch, the layer becomes a
+    batch norm that says it and the graph of the rest. Others stay: EvoNorm-B reads x twice, and by the moments of the image.
     """
     split = copy.deepcopy(model).eval()
     for name, module in list(split.named_modules()):

@@ -22,6 +22,7 @@ from ..data.images import placed
 from ..errors import UserError, nearest
 from ..evals import bootstrapped, evaluate
 from ..files import whole
+from ..layers import running
 from ..model import Model
 from ..resolve import device as chosen_device
 from ..resolve import trained_run
@@ -76,7 +77,7 @@ def robustness(
     part = part_to_score(run, data, split=split, root=root, download=download, how=how, watcher=watcher)
     watcher.stage("evaluate", f"{plural(len(part.split), 'clean picture')} of {part.said}")
     model, task = trained(run, run.spec), task_of(run.config)
-    if adapt and not any(name.endswith("running_var") for name, _ in model.named_buffers()):
+    if adapt and all(running(module) is None for module in model.modules()):
         raise UserError(f"{run.spec.name} has no norms with statistics to adapt: leave out --adapt")
     trial = _Trial(model, task, run.data.classes, part, chosen_device(device))
     began = time.monotonic()

@@ -142,29 +142,33 @@ class _Moments:
 
     def __init__(self, value: Tensor, *, centred: bool) -> None:
         self._value, self._centred = value, centred
+        # Not cached properties: their lock is nothing that a compiler of graphs knows.
+        self._mean: Tensor | None = None
+        self._variance: Tensor | None = None
 
-    @cached_property
-    def mean(self) -> Tensor:
-        return self._value.mean((2, 3), keepdim=True)
+    def _means(self) -> Tensor:
+        if self._mean is None:
+            self._mean = self._value.mean((2, 3), keepdim=True)
+        return self._mean
 
-    @cached_property
-    def variance(self) -> Tensor:
-        return (self._value - self.mean).square().mean((2, 3), keepdim=True)
+    def _variances(self) -> Tensor:
+        if self._variance is None:
+            self._variance = (self._value - self._means()).square().mean((2, 3), keepdim=True)
+        return self._variance
 
-    @cached_property
-    def square(self) -> Tensor:
+    def _squares(self) -> Tensor:
         if self._centred:
-            return self.variance + self.mean.square()
+            return self._variances() + self._means().square()
         return self._value.square().mean((2, 3), keepdim=True)
 
     def of(self, op: Op, over: Over, groups: int) -> Tensor:
         """A moment before its root."""
         if op is not Op.STD:
-            return _averaged(self.mean if op is Op.MEAN else self.square, over, groups)
+            return _averaged(self._means() if op is Op.MEAN else self._squares(), over, groups)
         if over is Over.INSTANCE:
-            return self.variance
-        apart = self.mean - _averaged(self.mean, over, groups)
-        return _averaged(self.variance + apart.square(), over, groups)
+            return self._variances()
+        apart = self._means() - _averaged(self._means(), over, groups)
+        return _averaged(self._variances() + apart.square(), over, groups)
 
 
 def _averaged(rows: Tensor, over: Over, groups: int) -> Tensor:

@@ -18,7 +18,8 @@ __all__ = ["calibrate"]
 def calibrate(model: nn.Module, batches: Sequence[Tensor], *, layerwise: bool = False) -> None:
     """Give every norm of `model` the statistics of `batches` as its running ones, and leave `model` in evaluation mode.
 
-    Over all n values that a channel takes of what the norm keeps moments of, its input or what it makes of it, from the moments of each batch b (Chan et al., 1983):
+    Over all n values that a channel takes of what the norm keeps moments of, its input or what it makes of that, from the
+    moments of each batch b (Chan et al., 1983):
 
         mean = sum n_b mean_b / n,   var = sum (n_b var_b + n_b (mean_b - mean)^2) / n,
 

@@ -35,7 +35,7 @@ def wanted(norm: str | Path | Norm) -> NormName | Norm:
     if word.endswith(".json"):
         if not Path(word).is_file():
             raise UserError(f"{word} {'is a folder' if Path(word).is_dir() else 'does not exist'}")
-        return read(Norm, read_text(Path(word)), source=word)  # type: ignore[type-abstract]  # one of its kinds
+        return read(Norm, read_text(Path(word)), source=word)
     names = list(dict.fromkeys([*NORMS, *KNOWN]))
     raise UserError(
         f"'{word}' is no norm: there are {', '.join(names)}, or the .json file of one{nearest(word, names)}"

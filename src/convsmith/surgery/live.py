@@ -58,9 +58,9 @@ def operate(
       al., 2021, traced instead of reckoned). With `keep_function` the norms are folded into their convolutions instead,
       which keeps the evaluation outputs and not the law: standardising would take each filter's mean.
     - `group`: each batch norm becomes a group norm with its scale and shift.
-    - `evonorm-s0`, `evonorm-b0`, or an `EvoNorm` or `GraphNorm` as a part: each batch norm becomes it together with the activation behind it where that is
-      in the norm itself (timm) or the next module of a sequence. An activation that is shared, or called in code, cannot
-      be taken out from outside; those norms are left, and listed.
+    - `evonorm-s0`, `evonorm-b0`, or an `EvoNorm` or `GraphNorm` as a part: each batch norm becomes it together with the
+      activation behind it where that is in the norm itself (timm) or the next module of a sequence. An activation that is
+      shared, or called in code, cannot be taken out from outside; those norms are left, and listed.
 
     Raises `UserError`, which calls the network `name`, where there is no batch norm to replace, or `keep_function` with
     anything but `nf`.

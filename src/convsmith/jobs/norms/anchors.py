@@ -60,9 +60,9 @@ TOYS: tuple[ArchSpec, ...] = (
 # What no search tries its layers in: activation after the sum and no bottleneck; no residual at all.
 OTHERS: tuple[ArchSpec, ...] = (
     _toy("toy-resnet", (
-        Stage(BasicBlock(), 1, 16, 1),
-        Stage(BasicBlock(), 1, 32, 2),
-        Stage(BasicBlock(), 1, 48, 1),
+        Stage(BasicBlock(), 1, 12, 1),
+        Stage(BasicBlock(), 1, 24, 2),
+        Stage(BasicBlock(), 1, 32, 1),
     )),
     _toy("toy-mobilenetv1", (
         Stage(DepthwiseSeparable(3), 1, 32, 1),

@@ -195,9 +195,10 @@ def _searched(plan: Plan, store: LayerStore, seed: int, watcher: Watcher) -> Des
     if store.tried:
         watcher.note(f"tried before, on this data: {plural(len(store.tried), 'layer')}")
     low, high = wilson(len(plan.parts.val) // 2, len(plan.parts.val))
+    names = ", ".join(spec.name for spec in plan.anchors)
     watcher.stage(
         "search",
-        f"{plural(how.layers, 'layer')} from {', '.join(how.begun()) or 'random graphs'} in {', '.join(spec.name for spec in plan.anchors)}; a score of "
+        f"{plural(how.layers, 'layer')} from {', '.join(how.begun()) or 'random graphs'} in {names}; a score of "
         f"{plural(len(plan.parts.val), 'held-out image')} is known within {50 * (high - low):.1f} points",
     )
     trier = Trier(plan.anchors, plan.parts, plan.task, protocol)

@@ -69,7 +69,7 @@ class NormSearchOptions:
     cluster that does it instead. What is found does not depend on either.
     """
 
-    layers: int = 100
+    layers: int = 64
     space: LayerSpace = LayerSpace.B
     start: tuple[str, ...] = ()
     choice: Choice = Choice.PARETO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ...evolution import front
 from ...files import write_json, write_text
 from ...graphs import NormGraph, equation, formula
 from ...machine import this_machine
-from ...model import build
+from ...model import Model, build
 from ...parts import GraphNorm
 from ...reports.norms import anchor_against_anchor, refusals, response_curves, scores_in_turn
 from ...reports.propagation import signal_plot
@@ -127,11 +128,15 @@ def _drawings(found: NormSearch) -> dict[str, Figure]:
         {scale: response(found.winner, plan.how.protocol.groups, scale) for scale in SCALES}
     )
     traces = [
-        trace(lambda seed, spec=spec: build(spec, seed=seed), input_shape=spec.input.shape.dims, name=spec.name)
+        trace(partial(_made, spec), input_shape=spec.input.shape.dims, name=spec.name)
         for spec in (wearing(spec, found.winner, plan.how.protocol) for spec in plan.anchors[:4])
     ]
     drawings["signal"] = signal_plot(traces)
     return drawings
+
+
+def _made(spec: ArchSpec, seed: int) -> Model:
+    return build(spec, seed=seed)
 
 
 def _prices(found: NormSearch) -> tuple[Price, ...]:

@@ -37,7 +37,7 @@ def probed(layer: nn.Module, gain: tuple[float, float]) -> str:
     if not slope.isfinite().all():
         return "not finite"
     for gone_in, come_out in ((x, out), (towards, slope)):
-        share = float((_norm(come_out) / _norm(gone_in)).detach())
+        share = _norm(come_out) / _norm(gone_in)
         if not share <= gain[1]:
             return "too large a gain"
         if share < gain[0]:
@@ -45,8 +45,8 @@ def probed(layer: nn.Module, gain: tuple[float, float]) -> str:
     return ""
 
 
-def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x.double())
+def _norm(x: Tensor) -> float:
+    return float(torch.linalg.vector_norm(x.detach().double()))
 
 
 @dataclass(frozen=True)
