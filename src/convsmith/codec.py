@@ -132,6 +132,9 @@ _ORIGIN: dict[type[pydantic.BaseModel], type] = {}
 def _annotation(hint: Any, kinds: Kinds) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
+        untagged = [item for item in typing.get_args(hint) if _is_untagged(item)]
+        if len(untagged) == len(typing.get_args(hint)):
+            return _by_fields(tuple(untagged), kinds)
         items = (_annotation(item, kinds) for item in typing.get_args(hint))
         return typing.Union[tuple(item for item in items if item is not None)]  # noqa: UP007
     if origin is tuple:
@@ -147,6 +150,28 @@ def _annotation(hint: Any, kinds: Kinds) -> Any:
     return Annotated[union, pydantic.Discriminator("kind")] if len(choices) > 1 else choices[0]
 
 
+def _is_untagged(hint: Any) -> bool:
+    return inspect.isclass(hint) and dataclasses.is_dataclass(hint) and not issubclass(hint, Tagged)
+
+
+def _by_fields(classes: tuple[type, ...], kinds: Kinds) -> Any:
+    """One of several dataclasses without a tag: the first of those that know most of the fields that are given, so that what is
+    wrong is said of it alone."""
+    known = {cls.__name__: {field.name for field in dataclasses.fields(cls)} for cls in classes}
+    _UNTAGGED.update((cls.__name__, cls) for cls in classes)
+
+    def chosen(data: Any) -> str:
+        given = data.keys() if isinstance(data, dict) else set()
+        return max(known, key=lambda name: len(known[name] & given))
+
+    choices = tuple(Annotated[_model(cls, kinds), pydantic.Tag(cls.__name__)] for cls in classes)
+    return Annotated[typing.Union[choices], pydantic.Discriminator(chosen)]  # noqa: UP007
+
+
+# Written only by `_by_fields`: the dataclasses without a tag that it chooses from, by the names that errors have for them.
+_UNTAGGED: dict[str, type] = {}
+
+
 def _revive(value: Any) -> Any:
     if isinstance(value, pydantic.BaseModel):
         cls = _ORIGIN[type(value)]
@@ -158,7 +183,7 @@ def _revive(value: Any) -> Any:
 
 def _explain(detail: Any, cls: type, kinds: Kinds) -> str:
     """One pydantic error as `field: what is wrong, what is allowed`."""
-    tags = {kind.kind for kind in kinds}
+    tags = {kind.kind for kind in kinds} | _UNTAGGED.keys()
     # Tags of unions stand in the location between a field and its own fields; they are no names a user wrote.
     path = [item for item in detail["loc"] if item not in tags]
     where = "".join(f"[{item}]" if isinstance(item, int) else f".{item}" for item in path).lstrip(".") or cls.__name__
@@ -186,7 +211,7 @@ def _explain(detail: Any, cls: type, kinds: Kinds) -> str:
 
 def _fields_at(location: tuple[Any, ...], cls: type, kinds: Kinds) -> list[str]:
     """The fields of the dataclass that `location` leads to."""
-    by_kind = {kind.kind: kind for kind in kinds}
+    by_kind: dict[Any, type] = {kind.kind: kind for kind in kinds} | _UNTAGGED
     here: Any = cls
     for item in location:
         if isinstance(item, int):

@@ -97,11 +97,11 @@ def export_onnx(
     A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it; a file of a head
     that is `alone` takes one image at a time, whatever is asked for.
 
-    `input_shape` is (channels, height, width), `samples` normalised images NCHW to compare on, None for eight of
-    random noise. They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to
-    torch. The file takes its name only once it agrees: a failure leaves what was at `path` before. `metadata` is what the file
-    says of itself, None for nothing. With `raw_input`, which needs it, the file takes uint8 pictures ⟨N,H,W,C⟩ and gives
-    probabilities (`raw.take_bytes`).
+    `input_shape` is (channels, height, width), of clips (channels, frames, height, width), `samples` normalised images, or
+    clips, to compare on, None for eight of random noise. They are run one by one, and all at once if the batch is dynamic.
+    `opset` None leaves the choice to torch. The file takes its name only once it agrees: a failure leaves what was at `path`
+    before. `metadata` is what the file says of itself, None for nothing. With `raw_input`, which needs it, the file takes uint8
+    pictures ⟨N,H,W,C⟩ and gives probabilities (`raw.take_bytes`).
 
     Rounding is no fault of a file: a network that magnifies it may differ by more than `tolerance` of the largest |logit|, up
     to four times what its own float32 differs from its float64 by, and a hundredth at most.
@@ -114,6 +114,8 @@ def export_onnx(
         raise ExportError(
             "a file takes raw pictures where it is known how they are normalised; give a network with a spec"
         )
+    if raw_input and len(input_shape) > 3:
+        raise ExportError("a file takes raw pictures, not raw clips: export it without --raw-input")
     images = _images(samples, input_shape)
     dynamic_batch = dynamic_batch and not _alone(model)
     reference, outputs = _deployed(model)
@@ -176,7 +178,7 @@ def _alone(model: nn.Module) -> bool:
 def _images(samples: torch.Tensor | None, input_shape: tuple[int, ...]) -> torch.Tensor:
     if samples is None:
         return torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0))
-    if samples.ndim != 4 or tuple(samples.shape[1:]) != input_shape or len(samples) == 0:
+    if samples.ndim != 1 + len(input_shape) or tuple(samples.shape[1:]) != input_shape or len(samples) == 0:
         raise ExportError(f"samples are of shape {tuple(samples.shape)}; the model takes (n, *{input_shape})")
     return samples.detach().to("cpu", torch.float32).contiguous()
 
