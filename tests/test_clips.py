@@ -1,370 +1,348 @@
-"""Clips: the frames that were asked for, whatever the file; the same for any number of workers; all frames changed alike."""
+"""Networks for clips: the same parts for both, 2-d networks inflated with their weights, 3-D ResNets to the unit."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
+import torchvision
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
 
-from convsmith.data import (
-    Batch,
-    Corrupted,
-    Films,
-    Labels,
-    Normalise,
-    Span,
-    Split,
-    Views,
-    divided,
-    eval_batches,
-    load_data,
-    train_batches,
-)
-from convsmith.data.cache import Cache
-from convsmith.data.dividing import set_aside
-from convsmith.data.films import Film
-from convsmith.data.inputs import CachedFilms, Clips
-from convsmith.data.inputs.clips import as_clip
-from convsmith.data.readers.clips.groups import groups_of
-from convsmith.data.reels import rate_of, reel_of
-from convsmith.errors import DataError, UserError
-from convsmith.evals import OverViews
-from convsmith.jobs.source import contents
-from convsmith.recipe import Augment, RandAugment
-from videos import SIDES, av, marked, number_of, write_classes, write_film, write_sound
+import convsmith as cs
+from convsmith.arch import ArchSpec, Clip, Edges, Image, Padding, Shape, Stage, grown, plan
+from convsmith.costs import cost, operations
+from convsmith.errors import UserError
+from convsmith.families import spec
+from convsmith.families.inflated import flattened, inflated
+from convsmith.layers import AvgPool2d, BatchNorm2d, Conv2d, Conv3d, MaxPool2d, SelfGate, SqueezeExcite, channels_last
+from convsmith.model import build
+from convsmith.parts import BasicBlock, Bottleneck, ConvStem, Halving, MBConv, PooledClassifier
+from convsmith.ranges import OutOfRange
+from convsmith.scaling import CompoundClips, Frames, solve
+from convsmith.signal import trace
+from convsmith.stages import stage_rows
+from convsmith.units import Budget, Rounding
+from convsmith.weights import Origin, fitted
+from convsmith.weights.inflating import Start, inflate
+from specs import specs
 
-EVERYTHING = Augment(crop=(0.3, 1.0), ratio=(0.5, 2.0), mirror=0.5, erase=0.5, policy=RandAugment(2, 15.0))
+# float64 rounds at 1e-16; what a network of a dozen layers makes of it stays far below.
+EXACT = 1e-9
 
 
-def own_loop(path: Path) -> list[np.ndarray]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+def small(block: object = None, **input_: int) -> ArchSpec:
+    """Two stages at 16 px and widths of 8 and 16."""
+    base = spec("resnet18", classes=3)
+    made = replace(
+        base,
+        input=Image(input_.get("resolution", 16)),
+        stem=ConvStem(width=8),
+        stages=tuple(Stage(block or BasicBlock(), 2, width, 2) for width in (8, 16)),
+    )
+    return inflated(made, frames=input_.get("frames", 4))
 
 
-# ---- which frames ----------------------------------------------------------------------------------------------------
+def moved(model: nn.Module) -> nn.Module:
+    """In evaluation mode, with every number moved from where it began, so that nothing is hidden by zeros and ones."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator).to(parameter)
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer += 0.2 * torch.rand(buffer.shape, generator=generator).to(buffer)
+    return model.eval()
 
 
-@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 5), st.floats(0, 1, exclude_max=True))
-def test_a_clip_lies_in_its_film_and_its_frames_are_a_stride_apart(n: int, frames: int, stride: int, at: float) -> None:
-    span = Span(frames, stride)
-    numbers = span.numbers(n, at)
-    assert len(numbers) == frames and numbers.min() >= 0 and numbers.max() < n
-    assert ((np.diff(numbers) - stride) % n == 0).all()
-    if span.reach <= n:  # in one piece, and from the first frame to the last as `at` goes up
-        assert (np.diff(numbers) == stride).all()
-        assert span.numbers(n, 0.0)[0] == 0 and span.numbers(n, np.nextafter(1, 0))[-1] == n - 1
-    else:  # again from the beginning
-        assert numbers[0] == 0
+# ---- values ----------------------------------------------------------------------------------------------------------
 
 
-# ---- out of files ----------------------------------------------------------------------------------------------------
+def test_a_clip_says_its_frames_and_survives_json() -> None:
+    arch = small()
+    assert arch.input == Clip(resolution=16, frames=4, stride=2)
+    assert arch.input.shape == Shape(3, (4, 16, 16)) and arch.input.sides == (16, 16)
+    assert arch.input.example(2, seed=0).shape == (2, 3, 4, 16, 16)
+    assert cs.from_json(arch.to_json()) == arch
+    assert cs.from_json(flattened(arch).to_json()) == flattened(arch)
+    assert arch.with_resolution(24).input == Clip(resolution=24, frames=4, stride=2)
+
+
+def test_what_reads_pictures_writes_nothing_about_time() -> None:
+    text = spec("resnet50").to_json()
+    assert not any(word in text for word in ("frames", "temporal", "over", "edges", "gated"))
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"),
-    [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("b.avi", "mjpeg"), ("a.mov", "mpeg4")],
+    ("make", "says"),
+    [
+        (lambda: Clip(resolution=16, frames=0), "input.frames must be at least 1"),
+        (lambda: Clip(resolution=16, frames=4, stride=0), "input.stride must be at least 1"),
+        (lambda: Stage(BasicBlock(), 1, 8, 1, temporal=(2,)), "stage.temporal must be odd"),
+        (lambda: Stage(BasicBlock(), 1, 8, 1, over=0), "stage.over must be at least 1"),
+        (lambda: ConvStem(width=8, temporal=4), "conv_stem.temporal must be odd"),
+    ],
 )
-def test_any_frames_are_those_of_pyavs_own_loop(tmp_path: Path, name: str, codec: str) -> None:
-    path = write_film(tmp_path / name, [np.roll(frame, 3 * k) for k, frame in enumerate(marked(23))], codec=codec)
-    every, reel = own_loop(path), reel_of(str(path))
-    assert reel.frames == len(every) == 23 and reel.sides == SIDES and reel.rate == 25
-    assert not reel.uneven
-    for numbers in ([0], [22], [7, 8, 9], [3, 12, 21], [20, 4, 4, 11]):
-        found = reel.read(str(path), np.array(numbers))
-        assert all(np.array_equal(frame, every[k]) for frame, k in zip(found, numbers, strict=True))
+def test_numbers_over_time_are_refused_where_they_cannot_be(make, says: str) -> None:
+    with pytest.raises(OutOfRange, match=says):
+        make()
 
 
-@pytest.mark.parametrize("name", ["apply_eye_makeup.avi", "arm_wrestling.mp4", "cleaning_pool.mp4"])
-def test_the_middle_of_real_films_is_reached(shared_data: Path, name: str) -> None:
-    path = shared_data / "clips" / name
-    every, reel = own_loop(path), reel_of(str(path))
-    assert reel.frames == len(every)
-    for first in (0, 50, len(every) - 15):
-        numbers = first + 2 * np.arange(8)
-        assert all(np.array_equal(f, every[k]) for f, k in zip(reel.read(str(path), numbers), numbers, strict=True))
+def test_a_wrong_input_is_told_of_the_kind_it_is_nearest_to() -> None:
+    text = small().to_json()
+    with pytest.raises(UserError) as wrong:
+        cs.from_json(text.replace('"frames"', '"frams"'))
+    assert "input.frams: no such field" in str(wrong.value) and "did you mean 'frames'" in str(wrong.value)
+    assert "Image" not in str(wrong.value) and "Clip" not in str(wrong.value)
 
 
-def test_frames_that_are_not_equally_long_are_taken_as_if_they_were(tmp_path: Path) -> None:
-    """Ten frames in 25 ticks: the third is shown for 16 of them, and a clip of even times sees it most of the time."""
-    path = write_film(tmp_path / "slow.mkv", marked(10), times=[0, 1, 2, 18, 19, 20, 21, 22, 23, 24])
-    reel = reel_of(str(path))
-    assert reel.uneven and reel.frames == 10
-    assert reel.even(np.arange(10)).tolist() == [0, 2, 2, 2, 3, 3, 3, 4, 6, 9]  # nearest to k x 24 / 9 ticks
-    film, rate = Film(path), rate_of(str(path))
-    assert rate == reel.rate == Fraction(25 * 9, 24) and [number_of(frame) for frame in film] == list(range(10))
-    assert [number_of(frame) for frame in film.even(rate)] == reel.even(np.arange(10)).tolist()
-    steady = write_film(tmp_path / "steady.mkv", marked(10))
-    assert [number_of(frame) for frame in Film(steady).even(Fraction(25))] == list(range(10))
-    assert not reel_of(str(steady)).uneven
+def test_inflating_says_what_it_cannot_do() -> None:
+    with pytest.raises(UserError, match="reads clips already"):
+        inflated(small())
+    with pytest.raises(UserError, match="only classifiers"):
+        inflated(spec("fasterrcnn_resnet50_fpn"))
+    with pytest.raises(UserError, match="has 4 stages; got kernels over time for 2"):
+        inflated(spec("resnet18"), kernels=(1, 3))
 
 
-def test_a_film_that_lost_its_end_gives_the_frames_there_are(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    path = write_film(
-        tmp_path / "cut.avi", [rng.integers(0, 256, (*SIDES, 3), dtype=np.uint8) for _ in range(20)], codec="mjpeg"
+def test_the_later_half_of_the_stages_reads_three_frames() -> None:
+    arch = inflated(spec("efficientnet_lite0"))
+    assert [node.temporal for node in plan(arch) if node.path.endswith(".0")] == [1, 1, 1, 3, 3, 3, 3]
+    alternating = inflated(spec("resnet50"), kernels=((3, 1), 1, (1, 3), 5))
+    assert [node.temporal for node in plan(alternating) if node.path.startswith("stages")] == (
+        [3, 1, 3] + [1] * 4 + [1, 3] * 3 + [5] * 3
     )
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    reel = reel_of(str(path))
-    assert 0 < reel.frames < 20 and len(reel.read(str(path), np.array([reel.frames - 2]))) == 1
-    with pytest.raises(OSError, match="frame 19 of"):
-        replace(reel, frames=20, times=None).read(str(path), np.array([19]))
 
 
-# ---- data ------------------------------------------------------------------------------------------------------------
+# ---- layers against torch's own ----------------------------------------------------------------------------------------
 
 
-def test_a_folder_of_films_is_data_like_any_other(tmp_path: Path) -> None:
-    images = load_data(write_classes(tmp_path / "films", {"fall": 3, "rise": 4}))
-    assert images.classes == ("fall", "rise") and images.filmed and images.divided
-    assert images.counts.tolist() == [[2, 3], [1, 1]] and images.skipped == ()
-    assert isinstance(images.train.inputs, Films)
-    before = contents(images)
-    write_film(tmp_path / "films/fall/0.mp4", marked(5))
-    assert contents(load_data(tmp_path / "films")) != before
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kernel": 1, "temporal": 3},
+        {"kernel": 1, "temporal": 5, "over": 2, "edges": Edges.REPEATED},
+        {"kernel": 3, "temporal": 3, "stride": 2, "over": 2, "groups": 4},
+        {"kernel": 3, "temporal": 5, "dilation": 2, "edges": Edges.REPEATED},
+        {"kernel": 3, "temporal": 3, "stride": 2, "same": True},
+        {"kernel": 3, "temporal": 3, "circular": True},
+    ],
+    ids=str,
+)
+def test_a_convolution_over_time_is_torch_s_on_what_its_edges_say(how: dict, training: bool, frames: int) -> None:
+    """Also of clips shorter than the kernel, of which training leaves taps out."""
+    layer = Conv3d(4, 4, bias=True, **how).double().train(training)
+    x = torch.randn(2, 4, frames, 6, 6, dtype=torch.float64)
+    half, dilation, kernel = how["temporal"] // 2, how.get("dilation", 1), how["kernel"]
+    edges = "replicate" if how.get("edges") else "constant"
+    around = (1, 1, 1, 1) if not how.get("same") else (0, 1, 0, 1)  # TensorFlow's rule on an even side
+    around = tuple(dilation * (kernel // 2) * one for one in around)
+    padded = F.pad(F.pad(x, (0, 0, 0, 0, half, half), mode=edges), (*around, 0, 0), mode="constant")
+    if how.get("circular"):
+        padded = F.pad(F.pad(x, (0, 0, 0, 0, half, half)), (*around, 0, 0), mode="circular")
+    stride = (how.get("over", 1), *(how.get("stride", 1),) * 2)
+    wanted = F.conv3d(padded, layer.weight, layer.bias, stride, 0, (1, dilation, dilation), how.get("groups", 1))
+    for given_ in (x, channels_last(x)):
+        torch.testing.assert_close(layer(given_), wanted, rtol=EXACT, atol=EXACT)
 
 
-def test_train_and_val_folders_and_a_second_folder(tmp_path: Path) -> None:
-    write_classes(tmp_path / "both/train", {"a": 2, "b": 2}, n=4)
-    write_classes(tmp_path / "both/val", {"a": 1, "b": 1}, n=4)
-    images = load_data(tmp_path / "both")
-    assert (len(images.train), len(images.val), images.divided) == (4, 2, False)
-    apart = load_data(tmp_path / "both/train", val=tmp_path / "both/val")
-    assert (len(apart.train), len(apart.val), apart.divided) == (4, 2, False)
+def test_layers_of_pictures_read_every_frame_alone() -> None:
+    x = torch.randn(2, 4, 5, 8, 8)
+    conv, pool, mean = Conv2d(4, 6, 3, stride=2, padding=1), MaxPool2d(3, 2, padding=1), AvgPool2d(2, 2)
+    for layer in (conv, pool, mean, Conv2d(4, 6, 1)):
+        wanted = torch.stack([layer(frame) for frame in x.unbind(2)], 2)
+        torch.testing.assert_close(layer(x), wanted)
+        layer.over = 2
+        torch.testing.assert_close(layer(x), wanted[:, :, ::2])
 
 
-def test_a_table_of_films_says_what_was_cut_out_of_what(tmp_path: Path) -> None:
-    for k in range(8):
-        write_film(tmp_path / f"{k}.mp4", marked(3))
-    rows = "\n".join(f"{k}.mp4,{'ab'[k % 2]},film{k // 2}" for k in range(8))
-    (tmp_path / "list.csv").write_text(f"file,label,group\n{rows}\n")
-    images = load_data(tmp_path / "list.csv")
-    assert images.filmed and not set(images.train.groups) & set(images.val.groups)
-    assert "by film" in images.split_note and images.counts.min() >= 1
-    (tmp_path / "list.csv").write_text("file,label\n0.mp4,a\nx.png,b\n")
-    with pytest.raises(DataError, match="line 2 names a film, and line 3 an image"):
-        load_data(tmp_path / "list.csv")
+def test_layers_of_channels_read_clips_whole() -> None:
+    x = torch.randn(2, 4, 3, 5, 5)
+    ours, theirs = BatchNorm2d(4), nn.BatchNorm3d(4)
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+    for gate in (SqueezeExcite(4, 2, act=nn.ReLU(), gate=nn.Sigmoid()), SelfGate(4)):
+        tall = gate(x.flatten(2, 3)).view_as(x)  # a picture of the same numbers
+        torch.testing.assert_close(gate(x), tall)
+    own = SelfGate(4)
+    shares = torch.sigmoid(own.conv.weight.flatten(1) @ x.mean((2, 3, 4)).T + own.conv.bias[:, None]).T
+    torch.testing.assert_close(own(x), x * shares[:, :, None, None, None])
 
 
-def test_clips_of_one_film_are_known_by_their_names() -> None:
-    ucf = [f"A/v_A_g{g:02d}_c{c:02d}.avi" for g in (1, 2) for c in (1, 2)]
-    assert groups_of(ucf) == ("v_A_g01", "v_A_g01", "v_A_g02", "v_A_g02")
-    assert groups_of(["x/abc_000010_000020.mp4", "x/abc_000030_000040.mp4"]) == ("abc", "abc")
-    assert groups_of(["x/one.mp4", "x/two.mp4"]) == ()
+def test_the_layout_of_a_clip_changes_nothing() -> None:
+    arch = small(MBConv())
+    model, x = moved(build(arch, seed=0)).double(), arch.input.example(2, seed=1).double()
+    expected = model(x)
+    torch.testing.assert_close(model(channels_last(x)), expected, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(channels_last(model)(x), expected, rtol=EXACT, atol=EXACT)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=12, max_size=40), st.integers(0, 99))
-def test_no_film_is_on_both_sides(rows: list[tuple[int, int]], seed: int) -> None:
-    """Over all folds each clip is validated on once; no class is lost from what is trained on; where a class has several films,
-    some of it is validated on, whatever the seed."""
-    labels = np.array([label for label, _ in rows])
-    labels = np.unique(labels, return_inverse=True)[1]
-    groups = tuple(f"{label}-{film}" for (_, film), label in zip(rows, labels, strict=True))
-    split = Split(Films(tuple(map(str, range(len(rows))))), Labels(labels.astype(np.int64)), groups)
-    train, val, note = set_aside(split, 0.2, None, seed)
-    assert not set(train.groups) & set(val.groups) and len(train) + len(val) == len(rows)
-    assert note == set_aside(split, 0.2, None, seed)[2]
-    films = [len({group for group in groups if group.startswith(f"{label}-")}) for label in range(labels.max() + 1)]
-    assert (train.targets.counts(len(films)) > 0).all()
-    assert all((n > 0) == (several > 1) for n, several in zip(val.targets.counts(len(films)), films, strict=True))
-    if min(films) > 1:
-        parts = [set_aside(split, 0.2, (at, 2), seed)[1] for at in range(2)]
-        assert sorted(path for part in parts for path in part.inputs.paths) == sorted(split.inputs.paths)
+# ---- inflated networks -------------------------------------------------------------------------------------------------
+
+kernels = st.lists(st.sampled_from([1, 3, (1, 3), 5]), min_size=4, max_size=4)
 
 
-def test_what_is_wrong_with_films_is_said(tmp_path: Path) -> None:
-    folder = write_classes(tmp_path / "films", {"a": 2, "b": 2}, n=3)
-    (folder / "a/text.mp4").write_text("hello, I am a text")
-    (folder / "a/empty.mp4").write_bytes(b"")
-    write_sound(folder / "b/sound.mp4")
-    images = load_data(folder)
-    said = {Path(one.path).name: one.why for one in images.skipped}
-    assert "no film that can be read, but a text that begins 'hello" in said["text.mp4"]
-    assert "an empty file" in said["empty.mp4"] and "sound only" in said["sound.mp4"]
-    assert len(images.train) + len(images.val) == 4 and not any(str(tmp_path) in why for why in said.values())
-    write_film(folder / "c/only.mp4", marked(3))
-    with pytest.raises(DataError, match=r"class 'c' of films has one film .* give it two or more"):
-        load_data(folder)
-    (folder / "c/only.mp4").unlink()
-    with pytest.raises(DataError, match="class 'c' has no films"):
-        load_data(folder)
+@given(arch=specs, over_time=kernels, stem=st.sampled_from([1, 3]), start=st.sampled_from(Start))
+def test_a_still_clip_gives_what_its_picture_gave(arch: ArchSpec, over_time: list, stem: int, start: Start) -> None:
+    """With every norm, block, mixer and padding, and from both starts."""
+    clips = inflated(arch, frames=3, kernels=over_time[: len(arch.stages)], stem=stem)
+    assert flattened(clips) == arch
+    flat, model = moved(build(arch, seed=0).double()), build(clips, seed=1).double().eval()
+    model.load_state_dict(inflate(flat.state_dict(), clips, start))
+    picture = arch.input.example(2, seed=2).double()
+    with torch.no_grad():
+        expected, found = flat(picture), model(picture[:, :, None].expand(-1, -1, 3, -1, -1))
+    # Norms divide by deviations as small as eps allows, which magnifies rounding by what they divide by.
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max().clamp_min(1e-6)
 
 
-# ---- batches ---------------------------------------------------------------------------------------------------------
+@given(arch=specs, over_time=kernels, over=st.sampled_from([1, 2]), frames=st.integers(1, 5))
+def test_cost_is_what_a_real_network_runs_and_gradients_reach_all(
+    arch: ArchSpec, over_time: list, over: int, frames: int
+) -> None:
+    clips = inflated(arch.with_resolution(8), frames=frames, kernels=over_time[: len(arch.stages)], stem=3)
+    stages = (replace(clips.stages[0], over=over), *clips.stages[1:])
+    clips = replace(clips, stem=replace(clips.stem, over=over), stages=stages)
+    x = clips.input.example(2, seed=0)
+    model = build(clips, seed=0)
+    assert operations(model, x[:1]) == cost(clips)
+    maps = build(clips, seed=0).eval().stages(model.eval().stem(x))
+    assert maps.shape[1:] == plan(clips)[-2].outs[0].dims
+    model.train()(x).square().sum().backward()
+    assert all(one.grad is not None and bool(one.grad.isfinite().all()) for one in model.parameters())
 
 
-class Marked(Clips):
-    """Film i has i + 6 frames, each of one level: 10 times its number, and i."""
-
-    def __len__(self) -> int:
-        return 12
-
-    def frames(self, i: int) -> int:
-        return int(i) + 6
-
-    def clip(self, i, span, at, *, channels=3, least=0, cut=None):
-        numbers = span.numbers(self.frames(i), at)
-        frames = np.broadcast_to((10 * numbers + i).astype(np.uint8)[:, None, None, None], (len(numbers), 20, 30, 3))
-        return as_clip(np.ascontiguousarray(frames), channels, cut)
-
-    def size(self, i, *, least=0):
-        return 20, 30
-
-    def where(self, i):
-        return None
-
-    def take(self, indices):
-        raise NotImplementedError
+def test_weights_of_a_network_for_pictures_begin_one_for_clips() -> None:
+    clips = small(Bottleneck())
+    flat = moved(build(flattened(clips), seed=0))
+    found = fitted(clips, Origin("a file", flat.state_dict()))
+    assert found.spec == clips and not found.fresh and "network for pictures" in found.notes[-1]
+    model = build(clips, seed=1).eval()
+    model.load_state_dict(found.state)
+    picture = flattened(clips).input.example(2, seed=0)
+    with torch.no_grad():
+        still, expected = model(picture[:, :, None].expand(-1, -1, 4, -1, -1)), flat(picture)
+    torch.testing.assert_close(still, expected, rtol=1e-4, atol=1e-5)  # float32, summed in another order
+    own = fitted(clips, Origin("a run of clips", model.state_dict()))
+    assert own.notes == () and all(torch.equal(own.state[key], one) for key, one in model.state_dict().items())
+    other = fitted(clips.with_classes(7), Origin("a file", flat.state_dict()), classes=7)
+    assert other.spec.head == PooledClassifier(classes=7) and other.fresh == ("head.fc.weight", "head.fc.bias")
 
 
-def marked_split() -> Split:
-    return Split(Marked(), Labels(np.arange(12) % 3))
-
-
-def batches(*, first: int = 0, last: int = 6, augment: Augment = EVERYTHING, **more: object) -> list[Batch]:
-    told = {"sides": (10, 12), "batch": 4, "augment": augment, "seed": 3, "span": Span(3, 2)} | more
-    return list(train_batches(marked_split(), first_step=first, last_step=last, **told))
-
-
-def test_batches_of_clips_depend_on_seed_and_step_alone() -> None:
-    every = batches()
-    assert every[0].images.shape == (4, 3, 3, 10, 12) and every[0].images.dtype == torch.uint8
-    for other in (batches(workers=2), [*batches(last=2), *batches(first=2)]):
-        assert all(torch.equal(a.images, b.images) for a, b in zip(every, other, strict=True))
-    halves = [torch.cat([batches(part=(k, 2))[1].images for k in range(2)])]
-    assert torch.equal(halves[0], every[1].images)
-    assert not torch.equal(every[0].images, batches(seed=4)[0].images)
-
-
-def test_where_a_clip_begins_is_drawn_anew_in_each_epoch() -> None:
-    """Nothing else is done to these frames, so that their levels are their numbers."""
-    begins: dict[int, set[int]] = {}
-    for one in batches(last=90, augment=Augment()):
-        for clip, i in zip(one.images, one.indices.tolist(), strict=True):
-            levels = clip[0, :, 0, 0].to(int) - i
-            assert (clip == clip[:1, :, :1, :1]).all() and (levels.diff() == 20).all()
-            begins.setdefault(i, set()).add(int(levels[0]) // 10)
-    # Film i has i + 6 frames and a clip reaches over 5 of them; 30 epochs miss one of at most 13 beginnings in some films.
-    assert all(seen <= set(range(i + 2)) and len(seen) >= (i + 2) / 2 for i, seen in begins.items())
-
-
-def test_all_frames_of_a_clip_are_changed_alike() -> None:
-    """Frames that are equal stay so, whatever is drawn; clips of different films do not."""
-    split = marked_split()
-    still = replace(split, inputs=Still())
-    told = {"sides": (10, 12), "batch": 4, "seed": 3, "first_step": 0, "last_step": 6, "span": Span(3, 2)}
-    for one in train_batches(still, augment=EVERYTHING, **told):
-        assert (one.images == one.images[:, :, :1]).all()
-    pictures = list(train_batches(still, augment=EVERYTHING, **told | {"span": None}))
-    clips = list(train_batches(still, augment=EVERYTHING, **told))
-    assert all(torch.equal(a.images, b.images[:, :, 0]) for a, b in zip(pictures, clips, strict=True))
-
-
-class Still(Marked):
-    """Films on which nothing moves."""
-
-    def clip(self, i, span, at, *, channels=3, least=0, cut=None):
-        frame = np.random.default_rng(i).integers(0, 256, (1, 20, 30, 3), dtype=np.uint8)
-        return as_clip(frame.repeat(span.frames, 0), channels, cut)
-
-
-def test_a_network_for_pictures_sees_one_frame_of_each_film() -> None:
-    one = batches(span=None, augment=Augment())[0]
-    assert one.images.shape == (4, 3, 10, 12)
-    middle = next(eval_batches(marked_split(), sides=(10, 12), batch=12))
-    assert [int(image[0, 0, 0]) for image in middle.images] == [10 * ((i + 6) // 2) + i for i in range(12)]
-
-
-def test_views_are_spread_over_a_film_and_along_its_longer_side() -> None:
-    told = {"sides": (10, 10), "batch": 12, "span": Span(2)}
-    (one,) = eval_batches(marked_split(), **told, views=Views(3, 2))
-    assert one.images.shape == (12, 6, 3, 2, 10, 10)
-    for i, views in enumerate(one.images):
-        firsts = [(int(view[0, 0, 0, 0]) - i) // 10 for view in views]
-        room = i + 5  # places that a clip of two frames may begin at
-        assert firsts == [int((k + 0.5) / 3 * room) for k in (0, 0, 1, 1, 2, 2)]
-    (plain,) = eval_batches(marked_split(), **told)
-    assert torch.equal(one.images[:, 2], plain.images)
-    (wide,) = eval_batches(replace(marked_split(), inputs=Still()), **told, views=Views(1, 3))
-    frame = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)).permute(2, 0, 1)[
-        None
-    ]
-    small = torch.nn.functional.interpolate(frame, size=(10, 15), mode="bilinear", antialias=True)[0]
-    for view, left in zip(wide.images[0], (0, 2, 5), strict=True):
-        assert torch.equal(view[:, 0], small[:, :, left : left + 10])
-
-
-@pytest.mark.parametrize(("text", "views"), [("10x3", Views(10, 3)), ("4", Views(4)), ("1x1", Views())])
-def test_views_are_read(text: str, views: Views) -> None:
-    assert Views.parse(text) == views
-
-
-@pytest.mark.parametrize("text", ["", "x", "0x3", "3x0", "-1", "2x2x2", "many"])
-def test_what_are_no_views_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="views are CLIPSxCROPS"):
-        Views.parse(text)
-
-
-@pytest.mark.parametrize(("activation", "likely"), [("softmax", lambda x: x.softmax(-1)), ("sigmoid", torch.sigmoid)])
-def test_probabilities_are_averaged_over_views(activation: str, likely) -> None:
-    logits = torch.randn(5, 4, 3)
-    over = OverViews(torch.nn.Identity(), torch.Tensor.float, activation)
-    # In single precision, through logarithms and back.
-    assert torch.allclose(likely(over(logits)), likely(logits).mean(1), atol=1e-6)
-    assert over(torch.tensor([[[200.0, -200.0]] * 2])).isfinite().all()
-
-
-def test_clips_are_normalised_as_their_frames_are() -> None:
-    ready, clips = Normalise((0.5, 0.4, 0.3), (0.2, 0.3, 0.4)), batches()[0].images
-    for at in range(3):
-        assert torch.equal(ready(clips)[:, :, at], ready(clips[:, :, at]))
-
-
-def test_a_film_that_vanished_is_counted(tmp_path: Path) -> None:
-    images = load_data(write_classes(tmp_path / "films", {"a": 3, "b": 3}, n=4))
-    Path(images.train.inputs.where(1)).unlink()
-    told = {"sides": (8, 8), "span": Span(2)}
-    (one,) = train_batches(images.train, batch=4, augment=EVERYTHING, seed=0, first_step=0, last_step=1, **told)
-    assert one.dropped == 1 and len(one.images) == 3
-    (seen,) = eval_batches(images.train, batch=4, views=Views(2, 2), **told)
-    assert seen.dropped == 1 and seen.images.shape[:2] == (3, 4)
-
-
-def test_a_cache_holds_all_frames(tmp_path: Path) -> None:
-    """Of films no larger than its side, the very frames; made once, and found again."""
-    images = load_data(write_classes(tmp_path / "films", {"a": 3, "b": 3}))
-    told: list[str] = []
-    cache = Cache(tmp_path / "cache", "films", "0", (images.train.inputs,), 48)
-    cache.ready()
-    kept = cache.over(images.train.inputs)
-    assert isinstance(kept, CachedFilms) and (kept.at >= 0).all() and told == []
-    for i in range(len(kept)):
-        assert kept.size(i) == images.train.inputs.size(i) == SIDES
-        for at in (0.0, 0.7):
-            span = Span(4, 2)
-            assert torch.equal(kept.clip(i, span, at), images.train.inputs.clip(i, span, at))
-    smaller = Cache(tmp_path / "cache", "films", "0", (images.train.inputs,), 24)
-    smaller.ready()
-    assert smaller.over(images.train.inputs).size(0) == (24, 32)
-
-
-def test_a_corruption_spoils_every_frame_alike(tmp_path: Path) -> None:
-    films = load_data(write_classes(tmp_path / "films", {"a": 2, "b": 2}, n=3)).train.inputs
-    spoilt = Corrupted(films, "contrast", 3)
-    clip = spoilt.clip(0, Span(3), 0.0)
-    assert spoilt.filmed and clip.shape == (3, 3, *SIDES)
-    assert torch.equal(clip[1], spoilt.decode(0)) and not torch.equal(clip[1], films.decode(0))
-
-
-def test_dividing_by_class_is_as_it_was_where_no_film_is_cut() -> None:
-    split = marked_split()
-    assert set_aside(replace(split, inputs=Films(tuple("abcdefghijkl"))), 0.25, None, 0)[2].startswith(
-        "25% of each class"
+def test_a_still_clip_is_traced_as_its_picture_is() -> None:
+    clips = small(Bottleneck())
+    flat = build(flattened(clips), seed=0)
+    model = build(clips, seed=1)
+    model.load_state_dict(inflate(flat.state_dict(), clips))
+    images = flattened(clips).input.example(4, seed=0)
+    one, two = (
+        trace(net, shown, trained=False)
+        for net, shown in ((flat, images), (model, images[:, :, None].expand(-1, -1, 4, -1, -1)))
     )
-    with pytest.raises(NotImplementedError):
-        divided(split, 0.25, 0)
+    assert [point.path for point in two.points] == [point.path for point in one.points] != []
+    for mine, theirs in zip(two.points, one.points, strict=True):
+        assert (mine.out.var, mine.out.sqmean) == pytest.approx(
+            (theirs.out.var, theirs.out.sqmean), rel=1e-4
+        )  # float32
+
+
+# ---- 3-D ResNets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "macs"),
+    [  # a builder written from Model Garden's description; of R3D-50 the multiply-adds are known to four digits
+        ("r3d_rs50", 48_129_840, 88_024_350_720),
+        ("r3d_rs101", 84_969_520, 175_379_644_416),
+        ("r3d_rs152", 114_788_144, 256_156_696_576),
+        ("r3d_rs200", 121_376_560, 312_060_477_440),
+        ("r3d_50", 33_617_872, 49_626_841_088),
+        ("r3d_18", 33_371_472, 40_696_553_472),  # torchvision: 40.697 G
+    ],
+)
+def test_3d_resnets_cost_what_is_known_of_them(name: str, params: int, macs: int) -> None:
+    found = cost(spec(name))
+    assert (found.params, found.macs) == (params, macs)
+
+
+def test_r3d_18_is_torchvision_s() -> None:
+    theirs = torchvision.models.video.r3d_18(num_classes=5)
+    ours = build(replace(spec("r3d_18", classes=5), input=Clip(resolution=32, frames=4)), seed=0)
+    pairs = zip(ours.state_dict().items(), moved(theirs).state_dict().values(), strict=True)
+    ours.load_state_dict({key: other.reshape(own.shape) for (key, own), other in pairs})
+    x = ours.spec.input.example(2, seed=0)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.eval()(x), theirs(x), rtol=1e-4, atol=1e-4)  # float32, eighteen layers
+
+
+def test_gates_stand_in_the_last_block_of_every_stage() -> None:
+    arch = spec("r3d_rs50")
+    gates = [name for name, layer in build(arch, device="meta").named_modules() if isinstance(layer, SelfGate)]
+    assert gates == [f"stages.{at}.{depth - 1}.branch.gate" for at, depth in enumerate((3, 4, 6, 3))]
+    first = [node for node in plan(arch) if node.path.endswith(".0")]
+    assert [node.temporal for node in first] == [1, 1, 3, 3] and {node.over for node in first} == {1}
+    assert arch.stem.reduction_over_time == 2 and arch.stem.then is Halving.POOL
+
+
+def test_tables_show_frames() -> None:
+    rows = stage_rows(spec("r3d_rs50"))
+    assert [row.px for row in rows[:3]] == ["16x56x56", "16x56x56", "16x28x28"] and rows[1].size == 56
+    assert rows[3].what.endswith("t3") and not rows[2].what.endswith("t3")
+    assert {row.frames for row in cs.published("r3d_rs*", task="video")} == {32}
+
+
+# ---- scaling -----------------------------------------------------------------------------------------------------------
+
+
+def test_four_dimensions_share_a_doubling() -> None:
+    line = CompoundClips()
+    assert line.alpha * line.beta**2 * line.gamma**2 * line.eta == pytest.approx(2, rel=1e-12)  # rounding
+    assert line.alpha == line.eta == line.beta**2 == line.gamma**2
+
+
+@pytest.mark.parametrize("kind", [CompoundClips, Frames])
+@settings(max_examples=8)
+@given(place=st.floats(0.3, 0.6), step=st.floats(0.001, 0.1))
+def test_cost_never_falls_along_a_line_over_time(kind: type, place: float, step: float) -> None:
+    base, line = spec("r3d_50"), kind()
+    span = (line.least, line.most) if line.neutral == 0 else (0.1, 4.0)
+
+    def macs(share: float) -> int:
+        return cost(line(base, span[0] + (span[1] - span[0]) * share)).macs
+
+    assert macs(place) <= macs(place + step)
+
+
+def test_a_network_for_clips_is_scaled_to_a_budget_in_four_dimensions() -> None:
+    found = solve(CompoundClips(), spec("r3d_rs50"), Budget(macs=2e9), cost).spec
+    assert cost(found).macs <= 2e9
+    assert found.input.frames < 32 and found.input.frames % 2 == 0  # whole steps of its stride over time
+    assert found.input.resolution < 224 and found.depth < 16 and found.stages[0].width < 256
+    longer = grown(spec("r3d_18"), frames=1.4, rounding=Rounding())
+    assert longer.input.frames == 24 and longer.input.stride == 4  # 22.4, in steps of eight
+
+
+def test_pictures_have_no_frames_to_scale() -> None:
+    with pytest.raises(UserError, match="reads pictures"):
+        grown(spec("resnet18"), frames=2, rounding=Rounding())
+
+
+def test_a_search_and_an_estimate_of_clips_are_refused_with_what_would_do() -> None:
+    from convsmith.speed.kernels import kernels as launches
+    from convsmith.supernet import check, space_from
+
+    with pytest.raises(UserError, match="measure the network instead"):
+        launches(small())
+    with pytest.raises(UserError, match="supernets are of networks for pictures"):
+        check(space_from(small()))
+
+
+def test_padding_of_frames_is_that_of_pictures() -> None:
+    """TensorFlow's rule in space; over time it is symmetric."""
+    base = flattened(small())
+    tf = inflated(base.with_style(conv=replace(base.style.conv, padding=Padding.SAME)), frames=3, stem=3)
+    assert build(tf, seed=0).eval().stem(tf.input.example(1)).shape == (1, 8, 3, 8, 8)

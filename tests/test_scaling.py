@@ -15,7 +15,7 @@ from convsmith.costs import cost
 from convsmith.errors import BudgetError, UserError
 from convsmith.families import FAMILIES, spec
 from convsmith.jobs.scale import scale
-from convsmith.scaling import RULES, Rule, rule, solve
+from convsmith.scaling import RULES, CompoundClips, Frames, Rule, rule, solve
 from convsmith.scaling.candidates import sampled, twice
 from convsmith.scaling.compound import Compound
 from convsmith.units import Budget, Cost
@@ -30,8 +30,10 @@ def test_a_rule_leaves_the_base_alone_at_its_neutral_number(kind: type[Rule], ar
     assert kind()(arch, kind.neutral) == arch
 
 
-COUNTED = [kind for kind in RULES if not kind.solves]
-SHRINKS = [kind for kind in RULES if kind.most == kind.neutral]
+# Those that scale frames as well are for clips: test_clips.py.
+OF_PICTURES = [kind for kind in RULES if kind not in (CompoundClips, Frames)]
+COUNTED = [kind for kind in OF_PICTURES if not kind.solves]
+SHRINKS = [kind for kind in OF_PICTURES if kind.most == kind.neutral]
 
 
 @pytest.mark.parametrize("kind", COUNTED, ids=lambda kind: kind.kind)
@@ -67,7 +69,7 @@ def test_the_constants_are_the_paper_s() -> None:
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenetv1_100", "mobilenetv2_100", "resnet50", "resnet18"])
-@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", OF_PICTURES, ids=lambda kind: kind.kind)
 def test_any_network_scales_by_any_rule_to_twice_and_half_its_cost(name: str, kind: type[Rule]) -> None:
     base = spec(name)
     for factor in (0.6,) if kind in SHRINKS else (2, 0.6):
@@ -241,7 +243,7 @@ def test_an_unknown_rule_lists_the_known_ones() -> None:
         rule("compond")
 
 
-@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", OF_PICTURES, ids=lambda kind: kind.kind)
 def test_scaled_networks_have_names_that_a_shell_and_an_address_hold(kind: type[Rule]) -> None:
     base = replace(spec("mobilenetv2_100").with_resolution(64), name="mobilenetv2_100@64")
     found = solve(kind(), base, Budget(macs=0.7 * cost(base).macs), cost, fill=True).spec.name

@@ -154,7 +154,8 @@ def _target(run: RunFolder) -> Target:
 
 
 def resolve(text: str | Path) -> Target:
-    """A name, also with `@SIDE` behind it or `inflated:` before it, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME` or `tv:NAME`."""
+    """A name, also with `@SIDE` behind it or `inflated:` before it, a spec `.json`, a run folder, an `.onnx` file, `timm:NAME`
+    or `tv:NAME`."""
     text = str(text)
     if text.startswith(("timm:", "tv:")):
         return Target(label=text, foreign=text)

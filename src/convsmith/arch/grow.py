@@ -1,18 +1,26 @@
-"""Growing a spec: depth, width and resolution multiplied, and made whole numbers by a rounding."""
+"""Growing a spec: depth, width, resolution and frames multiplied, and made whole numbers by a rounding."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
+from ..errors import UserError
 from ..units import Rounding
+from .inputs import Clip, Image
 from .spec import ArchSpec
 
 __all__ = ["grown"]
 
 
 def grown(
-    spec: ArchSpec, *, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0, rounding: Rounding
+    spec: ArchSpec,
+    *,
+    depth: float = 1.0,
+    width: float = 1.0,
+    resolution: float = 1.0,
+    frames: float = 1.0,
+    rounding: Rounding,
 ) -> ArchSpec:
     """`spec` with depth, width and resolution multiplied (EfficientNet, section 3.1):
 
@@ -21,8 +29,12 @@ def grown(
     Every stage's depth and width, the stem's, the neck's and the head's widths are scaled, and how often a neck repeats its
     blocks; kernels, strides, expansion ratios and the classifier are not. A head that looks at regions looks at fewer of them in a
     smaller image. `rounding` says how the products become integers; sides are multiples of the stride of a neck's coarsest map,
-    and of what the blocks of a generator enlarge by, too. Factors of exactly 1 change nothing, even where the spec's own widths
-    are no multiples of the rounding's step.
+    and of what the blocks of a generator enlarge by, too. The `frames` of a clip are multiplied likewise, to the nearest multiple of
+    the total stride over time, as far apart in the film as they were. Factors of exactly 1 change nothing, even where the spec's
+    own widths are no multiples of the rounding's step.
+
+    Raises:
+        UserError: frames of what reads pictures.
     """
 
     def grow(channels: float) -> int:
@@ -48,4 +60,12 @@ def grown(
         image = replace(image, resolution=height, width=None if image.width is None else wide)
         pixels, before = (math.prod(one.sides) for one in (image, spec.input))
         head = head.showing(pixels / before)
+    if frames != 1:
+        image = _longer(image, frames, math.prod(stage.over for stage in stages) * stem.reduction_over_time)
     return replace(spec, input=image, stem=stem, stages=stages, neck=neck, head=head)
+
+
+def _longer(image: Image | Clip, times: float, step: int) -> Clip:
+    if not isinstance(image, Clip):
+        raise UserError("only what reads clips has frames to scale, and this reads pictures: `inflated:NAME` reads clips")
+    return replace(image, frames=step * max(1, math.floor(image.frames * times / step + 0.5)))

@@ -13,8 +13,8 @@ __all__ = ["StageRow"]
 class StageRow:
     """Equal blocks in a row: `size` is the side of the map they put out, `width` its channels.
 
-    Of an oblong map `size` is the height, and `sides` are both; of clips `sides` are frames, height and width. Counts are of one input, for which the units of the row run
-    `times` times.
+    Of an oblong map `size` is the height, and `sides` are both; of clips `sides` are frames, height and width. Counts are of one
+    input, for which the units of the row run `times` times.
     """
 
     name: str

@@ -71,7 +71,7 @@ def scale(
     out.print(found.where)
     if fill and found.filled_from is None:
         out.print(f"nothing to fill: at {spec.input.resolution + 1} px it would be over the limit")
-    out.print(f"{spec.input.resolution} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
+    out.print(f"{spec.input.px} px; depths {depths}; stem {spec.stem.width}, widths {widths}")
     slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
     out.print(f"{found.cost} ({slack})")
     if found.latency is not None:

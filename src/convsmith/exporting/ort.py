@@ -63,21 +63,26 @@ def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
     return run
 
 
-def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, int, int, int]:
-    """(batch, channels, height, width) of the session's images, of raw pictures (batch, height, width, channels); the batch is
-    None where the file leaves it open.
+def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, *tuple[int, ...]]:
+    """(batch, channels, height, width) of the session's images, of raw pictures (batch, height, width, channels), of clips
+    (batch, channels, frames, height, width); the batch is None where the file leaves it open.
 
     Raises `UserError` if the network takes anything but one batch of images of a fixed size, float32 or uint8.
     """
     inputs = runtime.get_inputs()
-    if len(inputs) != 1 or inputs[0].type not in ("tensor(float)", "tensor(uint8)") or len(inputs[0].shape) != 4:
+    if (
+        len(inputs) != 1
+        or inputs[0].type not in ("tensor(float)", "tensor(uint8)")
+        or len(inputs[0].shape) not in (4, 5)
+    ):
         taken = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-        raise UserError(f"a network of one float32 input NCHW, or uint8 NHWC, can be measured; this one takes {taken}")
+        raise UserError(
+            f"a network of one float32 input NCHW or NCTHW, or uint8 NHWC, can be measured; this one takes {taken}"
+        )
     batch, *image = inputs[0].shape
     if not all(isinstance(side, int) for side in image):
         raise UserError(f"the file leaves the size of its images open ({image}); export it at a fixed size")
-    one, two, three = image
-    return batch if isinstance(batch, int) else None, one, two, three
+    return batch if isinstance(batch, int) else None, *image
 
 
 def _shapes(runtime: onnxruntime.InferenceSession) -> tuple[Any, ...]:

@@ -54,6 +54,35 @@ for i in range((scores >= 0.5).sum()):
 """
 
 
+def _of_clips(file: Path, given: Metadata) -> str:
+    label = "names[i]" if given.classes else "i"
+    return f"""\
+import av, json, numpy, onnxruntime
+from PIL import Image
+
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
+told = net.get_modelmeta().custom_metadata_map
+{_told(given)}
+count, stride = json.loads(told["frames"]), json.loads(told["stride"])
+clip = []
+for at, frame in enumerate(av.open("film.mp4").decode(video=0)):  # the film's first clip
+    if at % stride == 0:
+        image = frame.to_image().convert("{"L" if given.channels == 1 else "RGB"}")
+        w, h = image.size
+        size = (high * w // h, high) if h * wide <= w * high else (wide, wide * h // w)
+        image = image.resize(size, Image.Resampling.BILINEAR)
+        left, top = (image.width - wide) // 2, (image.height - high) // 2
+        clip.append(numpy.array(image.crop((left, top, left + wide, top + high))).reshape(high, wide, -1))
+    if len(clip) == count:
+        break
+images = ((numpy.stack(clip) / 255 - mean) / std).transpose(3, 0, 1, 2)[None].astype("float32")
+logits = net.run(None, {{net.get_inputs()[0].name: images}})[0][0]
+shares = {_ACTIVATIONS[given.activation]}
+for i in shares.argsort()[:-6:-1]:
+    print({label}, round(float(shares[i]), 4))
+"""
+
+
 _ACTIVATIONS = {
     "softmax": "numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()",
     "sigmoid": "1 / (1 + numpy.exp(-logits))",
@@ -65,6 +94,8 @@ def snippet(file: Path, given: Metadata) -> str:
     onnxruntime, NumPy and Pillow alone."""
     if given.outputs[0] == "boxes":
         return _of_objects(file, given)
+    if given.frames:
+        return _of_clips(file, given)
     if given.view == "whole":
         return _of_points(file, given)
     label = "names[i]" if given.classes else "i"

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..arch import ArchSpec, Clip, Edges
+from ..arch import ArchSpec, Clip, Edges, Image
 from ..errors import UserError
 
-__all__ = ["inflated"]
+__all__ = ["flattened", "inflated", "over_time"]
+
+_PREFIX = "inflated_"
 
 
 def inflated(
@@ -49,12 +51,41 @@ def inflated(
     clip = Clip(own.resolution, own.channels, own.mean, own.std, own.width, frames=frames, stride=stride)
     return replace(
         spec,
-        name=f"inflated_{spec.name}",
+        name=_PREFIX + spec.name,
         input=clip,
         style=replace(spec.style, conv=replace(spec.style.conv, edges=Edges.REPEATED)),
         stem=replace(spec.stem, temporal=stem),
         stages=tuple(
             replace(stage, temporal=(kernel,) if isinstance(kernel, int) else tuple(kernel))
             for stage, kernel in zip(spec.stages, each, strict=True)
+        ),
+    )
+
+
+def flattened(spec: ArchSpec) -> ArchSpec:
+    """The network for pictures that `spec` was inflated from: the same for one frame, no kernel of which is over time."""
+    own = spec.input
+    return replace(
+        spec,
+        name=spec.name.removeprefix(_PREFIX),
+        input=Image(own.resolution, own.channels, own.mean, own.std, own.width),
+        style=replace(spec.style, conv=replace(spec.style.conv, edges=Edges.ZEROS)),
+        stem=replace(spec.stem, temporal=1, over=1),
+        stages=tuple(replace(stage, temporal=(1,), over=1) for stage in spec.stages),
+    )
+
+
+def over_time(flat: ArchSpec, spec: ArchSpec) -> ArchSpec:
+    """`flat`, which `flattened` made of `spec` and whose style, head or input may have been changed since, for clips again."""
+    own, clip = flat.input, spec.input
+    return replace(
+        flat,
+        name=spec.name,
+        input=Clip(own.resolution, own.channels, own.mean, own.std, own.width, frames=clip.frames, stride=clip.stride),
+        style=replace(flat.style, conv=replace(flat.style.conv, edges=spec.style.conv.edges)),
+        stem=replace(flat.stem, temporal=spec.stem.temporal, over=spec.stem.over),
+        stages=tuple(
+            replace(stage, temporal=timed.temporal, over=timed.over)
+            for stage, timed in zip(flat.stages, spec.stages, strict=True)
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -84,5 +86,25 @@ class Conv3d(nn.Conv3d):
             x, space = F.pad(x, (wide, wide, high, high, 0, 0), mode="circular"), [0, 0]
         return F.conv3d(x, weight, bias, self.stride, (time, *space), self.dilation, self.groups)
 
+    def of_pictures(self, held: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
+        """The tensors of this layer that do to a still clip what those `held` by the layer for pictures do to a picture: their
+        weights for its middle frame and zeros for the others, or with `mean` a share for each. By name, what changes.
+
+        With `mean` it holds where the clip's edges are repeated, and away from them otherwise.
+        """
+        frames, weight = self.kernel_size[0], held["weight"]
+        return {"weight": _everywhere(weight / frames, frames) if mean else _middle(weight, frames)}
+
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.edges is Edges.ZEROS else f", edges={self.edges}")
+
+
+def _middle(weight: Tensor, frames: int) -> Tensor:
+    """⟨O,I,k,k⟩ -> ⟨O,I,frames,k,k⟩: the weight in the middle, zeros around."""
+    wide = weight.new_zeros((*weight.shape[:2], frames, *weight.shape[2:]))
+    wide[:, :, frames // 2] = weight
+    return wide
+
+
+def _everywhere(weight: Tensor, frames: int) -> Tensor:
+    return weight[:, :, None].expand(-1, -1, frames, -1, -1).clone()

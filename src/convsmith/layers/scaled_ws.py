@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import torch
@@ -186,6 +186,17 @@ class ScaledWSConv3d(Standardised, Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolved(x, *self._used(x))
+
+    def of_pictures(self, held: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
+        """As `Conv3d.of_pictures`. What counts is the filter that is used: of N weights a mean is taken out, and their
+        deviation times sqrt(N) is 1, so filters of more frames are given such that both stay what they were."""
+        root, weight = self.kernel_size[0] ** 0.5, held["weight"]
+        if mean:
+            part = weight / root if self.floor else weight
+            return super().of_pictures({"weight": part * self.kernel_size[0]}, mean=True) | {"gain": held["gain"][..., None] / root}
+        centred = weight - weight.mean((1, 2, 3), keepdim=True)
+        whole = super().of_pictures({"weight": centred if self.floor else centred * root}, mean=False)
+        return whole | {"gain": held["gain"][..., None]}
 
     def plain(self) -> Conv3d:
         """As `ScaledWSConv2d.plain`."""

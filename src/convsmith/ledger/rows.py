@@ -68,8 +68,8 @@ class Printed:
 class Row:
     """One published variant at one resolution. `unit` is what the source calls a multiply-add: `MACs` or `2xMACs`.
 
-    `task` is what the network is for, of clips `video`, and `frames` how long these are; `per` what of one image the counts are of beside the image itself ("1000 regions"), and
-    `metric` what the source says it reaches, of tasks whose figure is no top-1.
+    `task` is what the network is for, of clips `video`, and `frames` how long these are; `per` what of one image the counts are
+    of beside the image itself ("1000 regions"), and `metric` what the source says it reaches, of tasks whose figure is no top-1.
     """
 
     name: str
@@ -148,7 +148,8 @@ def unknown_model(text: str) -> UserError:
         )
     return UserError(
         f"unknown model '{text}'{nearest(text, names)}\n"
-        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME or tv:NAME; inflated:NAME reads clips"
+        "MODEL is a name (`convsmith list`), a spec .json, a run folder, an .onnx file, timm:NAME, tv:NAME or, for clips, "
+        "inflated:NAME"
     )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from ..codec import from_data, to_data
 from ..errors import UserError, nearest
 from ..firstbytes import read_text
-from .compound import Compound
-from .exponents import Depth, Resolution, Width
+from .compound import Compound, CompoundClips
+from .exponents import Depth, Frames, Resolution, Width
 from .front import Point, fronts, undominated
 from .gaussian import Curve
 from .inverse import InverseCompound
@@ -25,8 +25,10 @@ from .tiny import Tiny
 __all__ = [
     "RULES",
     "Compound",
+    "CompoundClips",
     "Curve",
     "Depth",
+    "Frames",
     "InverseCompound",
     "Point",
     "Regime",
@@ -45,7 +47,7 @@ __all__ = [
     "undominated",
 ]
 
-RULES: tuple[type[Rule], ...] = (Compound, InverseCompound, Tiny, ResNetRS, Depth, Width, Resolution)
+RULES: tuple[type[Rule], ...] = (Compound, InverseCompound, Tiny, ResNetRS, Depth, Width, Resolution, CompoundClips, Frames)
 
 
 def rule(name: str) -> Rule:

@@ -9,7 +9,7 @@ from ..arch import ArchSpec, grown
 from ..units import Rounding
 from .rule import Rule
 
-__all__ = ["Depth", "Resolution", "Width"]
+__all__ = ["Depth", "Frames", "Resolution", "Width"]
 
 LEAST, MOST = 1 / 64, 64.0
 
@@ -66,3 +66,21 @@ class Resolution(Rule):
 
     def describe(self, x: float) -> str:
         return f"resolution x{x:.3f}"
+
+
+@final
+@dataclass(frozen=True)
+class Frames(Rule):
+    """x times the frames of a clip, as far apart in the film as they were: it sees as much longer. Parameters stay."""
+
+    kind: ClassVar[str] = "frames"
+    neutral: ClassVar[float] = 1.0
+    least: ClassVar[float] = LEAST
+    most: ClassVar[float] = MOST
+    rounding: Rounding = Rounding()
+
+    def __call__(self, base: ArchSpec, x: float) -> ArchSpec:
+        return grown(base, frames=x, rounding=self.rounding)
+
+    def describe(self, x: float) -> str:
+        return f"frames x{x:.3f}"

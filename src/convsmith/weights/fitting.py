@@ -13,9 +13,11 @@ from ..arch import ArchSpec, plan
 from ..errors import UserError
 from ..families import names as family_names
 from ..families import spec as family_member
+from ..families.inflated import flattened, over_time
 from ..ledger import Numerics, published, weights_of
 from ..parts.heads.classifier import PooledClassifier
 from ..units import plural
+from .inflating import inflate
 from .maps import BEHIND, Dialect, State, names, renamed, shapes
 from .origins import Origin
 from .places import Found, found
@@ -52,6 +54,13 @@ def fitted(spec: ArchSpec, origin: Origin, *, classes: int | None = None, numeri
         UserError: the file is another network's; the first keys that differ are named, and the variant that would fit. Or
             its tensors are no weights: not dense, not finite, not of floating point.
     """
+    if spec.input.frames and all(tensor.ndim < 5 for tensor in origin.state.values()):
+        flat = fitted(flattened(spec), origin, classes=classes, numerics=numerics)
+        whole = over_time(flat.spec, spec)
+        notes = [
+            f"{origin.label} is of a network for pictures: every frame is seen by it alone until training says otherwise"
+        ]
+        return replace(flat, spec=whole, state=inflate(flat.state, whole), notes=(*flat.notes, *notes))
     place = found(spec, origin.state)
     state, dialect = place.state, place.dialect
     theirs = names(spec, dialect)
@@ -209,11 +218,11 @@ def _of_as_many(spec: ArchSpec, theirs: dict[str, str], state: State) -> ArchSpe
 
 def _first_convolution(spec: ArchSpec) -> str:
     """Its key; empty where the stem has none, as a generator's."""
-    return next((key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) == 4), "")
+    return next((key for key, shape in shapes(spec).items() if key.startswith("stem.") and len(shape) >= 4), "")
 
 
 def _for_channels(kernel: Tensor, channels: int) -> Tensor:
-    """⟨O,C,k,k⟩ -> ⟨O,channels,k,k⟩."""
+    """⟨O,C,...⟩ -> ⟨O,channels,...⟩."""
     own = kernel.shape[1]
     if channels == own:
         return kernel
