@@ -13,7 +13,7 @@ from .linear import Linear, LinearInit
 from .orthogonal import Embedding, orthogonal
 from .residual import DropPath, Residual
 from .scaled_ws import ScaledWSConv2d, standardised
-from .spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralLinear, power_iteration
+from .spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralLinear, power_iteration, settle
 from .squeeze import SqueezeExcite
 from .transposed import Doubling, UpConv2d
 
@@ -51,5 +51,6 @@ __all__ = [
     "orthogonal",
     "power_iteration",
     "same_padding",
+    "settle",
     "standardised",
 ]
