@@ -150,7 +150,8 @@ def test_a_run_makes_images_of_the_classes_asked_for(run: cs.Run, tmp_path: Path
         alone = model(z[6:], torch.tensor([5]))
     assert torch.equal(as_bytes(alone, (0.5,), (0.5,))[0], found.images[6])
     path = found.save(tmp_path / "grid.png")
-    assert Image.open(path).size == (4 * (4 * 9 - 1), 4 * (2 * 9 - 1))
+    with Image.open(path) as picture:
+        assert picture.size == (4 * (4 * 9 - 1), 4 * (2 * 9 - 1))
 
 
 # ---- what it is worth ------------------------------------------------------------------------------------------------
@@ -286,7 +287,8 @@ def test_predict_makes_a_picture(run: cs.Run, tmp_path: Path, capsys: pytest.Cap
     assert main([*words, "--out", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["classes"] == ["3"] * 3 + ["5"] * 3 and said["file"] == str(out)
-    assert Image.open(out).size == (4 * 26, 4 * 17)
+    with Image.open(out) as picture:
+        assert picture.size == (4 * 26, 4 * 17)
 
 
 REFUSED = [

@@ -92,8 +92,9 @@ class Target:
 
     def given(self, batch: int = 1) -> tuple[Tensor, ...]:
         """A batch of what it is called with, where that is not an image alone; else ()."""
-        alone = self.spec is None or len(self.spec.shapes) == 1
-        return () if alone else self.spec.example(batch, seed=0)
+        if self.spec is None or len(self.spec.shapes) == 1:
+            return ()
+        return self.spec.example(batch, seed=0)
 
     def assumed(self, resolution: int | None = None) -> str:
         """What `input_shape` takes for granted, as a sentence; empty where a spec, a package or the file itself says it."""

@@ -67,5 +67,7 @@ def grown(
 
 def _longer(image: Image | Clip, times: float, step: int) -> Clip:
     if not isinstance(image, Clip):
-        raise UserError("only what reads clips has frames to scale, and this reads pictures: `inflated:NAME` reads clips")
+        raise UserError(
+            "only what reads clips has frames to scale, and this reads pictures: `inflated:NAME` reads clips"
+        )
     return replace(image, frames=step * max(1, math.floor(image.frames * times / step + 0.5)))

@@ -58,11 +58,8 @@ class _Kernels:
 
     def distance(self, in_a: np.ndarray, in_b: np.ndarray) -> float:
         """With each row as often as the weights say; a row is no pair with itself, however often it is there."""
-        return (
-            _within(self._aa, in_a)
-            + _within(self._bb, in_b)
-            - 2 * float(in_a @ self._ab @ in_b) / (in_a.sum() * in_b.sum())
-        )
+        across = float(in_a @ self._ab @ in_b) / float(in_a.sum() * in_b.sum())
+        return _within(self._aa, in_a) + _within(self._bb, in_b) - 2 * across
 
 
 def _within(matrix: np.ndarray, weights: np.ndarray) -> float:

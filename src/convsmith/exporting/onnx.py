@@ -190,13 +190,13 @@ def _given(
     model: nn.Module, samples: torch.Tensor | tuple[torch.Tensor, ...] | None, input_shape: tuple[int, ...]
 ) -> tuple[torch.Tensor, ...]:
     """What is compared on, a tensor for each input."""
-    several = isinstance(model, Model) and len(model.spec.shapes) > 1
+    spec = model.spec if isinstance(model, Model) and len(model.spec.shapes) > 1 else None
     if samples is None:
-        if several:
-            return model.spec.example(8, seed=0)
+        if spec is not None:
+            return spec.example(8, seed=0)
         return (torch.randn((8, *input_shape), generator=torch.Generator().manual_seed(0)),)
     given = samples if isinstance(samples, tuple) else (samples,)
-    wanted = [shape.dims for shape in model.spec.shapes] if several else [input_shape]
+    wanted = [input_shape] if spec is None else [shape.dims for shape in spec.shapes]
     if [tuple(one.shape[1:]) for one in given] != wanted or not all(len(one) == len(given[0]) > 0 for one in given):
         shapes, taken = (", ".join(map(str, all_)) for all_ in ([tuple(one.shape) for one in given], wanted))
         raise ExportError(f"samples are of shape {shapes}; the model takes (n, *{taken})")
@@ -305,15 +305,15 @@ def _difference(
         found.append(run(given))
     if doubted is not None:
         for outputs in found:
-            for own, given, where in zip(expected, outputs, doubted, strict=True):
-                given[where] = own[where]
+            for own, other, where in zip(expected, outputs, doubted, strict=True):
+                other[where] = own[where]
     apart = [_apart([outputs[at] for outputs in found], own) for at, own in enumerate(expected)]
     return max(apart, key=lambda pair: (math.isnan(pair[1]), pair[1]))
 
 
 def _singly(given: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:
     """Batches of one."""
-    return zip(*(one.split(1) for one in given), strict=True)
+    return zip(*(torch.split(one, 1) for one in given), strict=True)
 
 
 @torch.no_grad()

@@ -83,6 +83,21 @@ for i in shares.argsort()[:-6:-1]:
 """
 
 
+def _of_images(file: Path, given: Metadata) -> str:
+    mode = "L" if given.channels == 1 else "RGB"
+    return f"""\
+import numpy, onnxruntime
+from PIL import Image
+
+net = onnxruntime.InferenceSession({json.dumps(str(file))}, providers=["CPUExecutionProvider"])
+z = numpy.random.default_rng(0).standard_normal((4, net.get_inputs()[0].shape[1]), "float32")
+y = numpy.zeros(4, "int64")  # the class of each
+for i, image in enumerate(net.run(None, {{"z": z, "y": y}})[0]):
+    pixels = ((image + 1) * 127.5).round().astype("uint8").transpose(1, 2, 0)
+    Image.fromarray(pixels.squeeze(), "{mode}").save(f"made-{{i}}.png")
+"""
+
+
 _ACTIVATIONS = {
     "softmax": "numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()",
     "sigmoid": "1 / (1 + numpy.exp(-logits))",
@@ -91,7 +106,9 @@ _ACTIVATIONS = {
 
 def snippet(file: Path, given: Metadata) -> str:
     """A few lines of Python, ready to paste, that ask the exported file `file` about a picture without this package: with
-    onnxruntime, NumPy and Pillow alone."""
+    onnxruntime, NumPy and Pillow alone; a file that makes images they ask for four of them."""
+    if given.outputs[0] == "images":
+        return _of_images(file, given)
     if given.outputs[0] == "boxes":
         return _of_objects(file, given)
     if given.frames:

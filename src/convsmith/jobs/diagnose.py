@@ -132,4 +132,7 @@ def images_of(model: str | Path, images: ImageData, resolution: int | None = Non
     target = resolve(model)
     chosen = target.spec if target.spec is not None else resolve("resnet50").spec
     assert chosen is not None
-    return samples_of(chosen.with_resolution(target.input_shape(resolution)[-2]), images)
+    found = samples_of(chosen.with_resolution(target.input_shape(resolution)[-2]), images)
+    if isinstance(found, tuple):
+        raise UserError(f"{target.label} is not shown images")
+    return found

@@ -19,7 +19,7 @@ from .orthogonal import Embedding, orthogonal
 from .residual import DropPath, Residual
 from .running import RunningStatistics, running
 from .scaled_ws import ScaledWSConv2d, ScaledWSConv3d, Standardised, standardised
-from .spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralLinear, power_iteration
+from .spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralLinear, power_iteration, settle
 from .squeeze import SelfGate, SqueezeExcite
 from .transposed import Doubling, UpConv2d
 
@@ -70,5 +70,6 @@ __all__ = [
     "power_iteration",
     "running",
     "same_padding",
+    "settle",
     "standardised",
 ]

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from .conv import Conv2d, SameConv2d, pad_same, spread
 from .orthogonal import Embedding, orthogonal
 
-__all__ = ["Spectral", "SpectralConv2d", "SpectralEmbedding", "SpectralLinear", "power_iteration"]
+__all__ = ["Spectral", "SpectralConv2d", "SpectralEmbedding", "SpectralLinear", "power_iteration", "settle"]
 
-_CONVERGED = 50  # iterations more; a weight's two largest singular values must differ by a tenth for 1e-4 in sigma
+_CONVERGED = 50  # iterations more
 
 
 def power_iteration(rows: Tensor, u: Tensor, eps: float = 1e-12) -> tuple[Tensor, Tensor]:
@@ -61,14 +61,17 @@ class Spectral(nn.Module):
                     self.u.copy_(after)
             return self.weight / sigma
 
-    @torch.no_grad()
     def sigma(self, iterations: int = 1) -> Tensor:
         """The estimate of the largest singular value after so many iterations from the stored u, which stays as it is."""
+        return self._after(iterations)[0]
+
+    @torch.no_grad()
+    def _after(self, iterations: int) -> tuple[Tensor, Tensor]:
         rows, u = self.weight.flatten(1), self.u.to(self.weight.dtype)
         sigma = rows.new_zeros(())
         for _ in range(iterations):
             sigma, u = power_iteration(rows, u, self.eps)
-        return sigma
+        return sigma, u
 
     def plain(self) -> nn.Module:
         """The layer without the division, holding W / sigma with a sigma that has converged: for export."""
@@ -79,6 +82,14 @@ class Spectral(nn.Module):
         state: dict[str, Any] = copy.copy(self.state_dict())
         del state["u"]
         return state | {"weight": self.weight.detach() / self.sigma(_CONVERGED)}
+
+
+@torch.no_grad()
+def settle(model: nn.Module, iterations: int = _CONVERGED) -> None:
+    """Let every u of `model` converge, for weights that will change no more: an average of u is no unit vector and lags behind."""
+    for module in model.modules():
+        if isinstance(module, Spectral):
+            module.u.copy_(module._after(iterations)[1])
 
 
 class SpectralConv2d(Spectral, nn.Conv2d):

@@ -47,7 +47,17 @@ __all__ = [
     "undominated",
 ]
 
-RULES: tuple[type[Rule], ...] = (Compound, InverseCompound, Tiny, ResNetRS, Depth, Width, Resolution, CompoundClips, Frames)
+RULES: tuple[type[Rule], ...] = (
+    Compound,
+    InverseCompound,
+    Tiny,
+    ResNetRS,
+    Depth,
+    Width,
+    Resolution,
+    CompoundClips,
+    Frames,
+)
 
 
 def rule(name: str) -> Rule:

@@ -199,7 +199,8 @@ def ends(supernet: Supernet, objective: Objective, recipe: Recipe, *, chance: fl
         return watch.judged(losses, chance)
 
     def told(step: int, losses: tuple[float, ...], share: float) -> Watched:
-        return Watched(step, *losses, share)
+        smallest, biggest = losses
+        return Watched(step, smallest, biggest, share)
 
     return Lookout(look, judged, told, every, lambda images: assert_distinct(supernet, images))
 

@@ -72,7 +72,7 @@ class Judging:
         if digest not in self._seen:
             if len(self._seen) > 8:  # what is made anew after each epoch is not asked for again
                 self._seen.pop(next(iter(self._seen)))
-            parts = [self._looked(part) for part in images.split(_AT_ONCE)]
+            parts = [self._looked(part) for part in torch.split(images, _AT_ONCE)]
             self._seen[digest] = Seen(*(np.concatenate(one) for one in zip(*parts, strict=True)))
         return self._seen[digest]
 
@@ -91,7 +91,7 @@ class Judging:
     def neighbours(self) -> tuple[np.ndarray, Tensor]:
         if self._neighbours is None:
             images = self._spread(_KNOWN)
-            near = [self._near(part.to(self.where))[1].float().cpu().numpy() for part in images.split(_AT_ONCE)]
+            near = [self._near(part.to(self.where))[1].float().cpu().numpy() for part in torch.split(images, _AT_ONCE)]
             self._neighbours = np.concatenate(near), images
         return self._neighbours
 
@@ -157,7 +157,7 @@ def _lite0(weights: Path, where: torch.device) -> Features:
         )
         ready = (shown.clamp(0, 255) / 255 - mean) / std
         maps = model.stages(model.stem(ready))
-        return maps.mean((2, 3)), model.head.conv(maps).mean((2, 3))  # type: ignore[operator, union-attr]
+        return maps.mean((2, 3)), model.head.conv(maps).mean((2, 3))  # type: ignore[operator]
 
     return features
 

@@ -146,7 +146,7 @@ def made(model: Model, z: Tensor, y: Tensor) -> Tensor:
     was = model.training
     parts = [
         as_bytes(model.eval()(some.to(where), own.to(where)).float(), latent.mean, latent.std).cpu()
-        for some, own in zip(z.split(_AT_ONCE), y.split(_AT_ONCE), strict=True)
+        for some, own in zip(torch.split(z, _AT_ONCE), torch.split(y, _AT_ONCE), strict=True)
     ]
     model.train(was)
     return torch.cat(parts)

@@ -13,7 +13,7 @@ from ...arch import ArchSpec
 from ...data import ImageData, Split
 from ...evals import Synthesised, evaluate
 from ...model import Model
-from ...scores import Scores
+from ...scores import Scores, Sheet
 from ...tasks import Synthesise
 from ...tasks.synthesise import latent_of
 from ...watcher import Watcher
@@ -58,7 +58,7 @@ class Generated:
         spec = model.to(self._where).spec
         if self._judge is None:
             self._judge = judge_of(self._task, spec, self._images, self._place, self._where, self._watcher)
-        more: Callable[[], tuple] = tuple if brief else lambda: sheets_of(model, self._place)  # type: ignore[type-arg]
+        more: Callable[[], tuple[Sheet, ...]] = tuple if brief else lambda: sheets_of(model, self._place)
         meter = Synthesised(self._images.classes, self._judge, brief=brief, sheets=more)
         return evaluate(
             self._task.asked(model),
