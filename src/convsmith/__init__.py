@@ -176,8 +176,8 @@ _HOME = {
     "machine": "this_machine",
     "model": "Model",
     "parts": "FPN PARTS SE Attention BasicBlock BatchNorm Bottleneck ConvStem DeepStem DepthwiseSeparable EvoNorm "
-    "EvoNormKind Form GhostBottleneck GraphNorm GroupNorm GrowingBlock GrowingBottleneck Halving Keypoints Lambda LatentStem MBConv "
-    "MaskRCNN NFBottleneck NFRegNetBlock NoNorm PlainConv PooledClassifier PreActBottleneck Projection ScaledWS Shortcut "
+    "EvoNormKind Form GhostBottleneck GraphNorm GroupNorm GrowingBlock GrowingBottleneck Halving Keypoints Lambda LatentStem "
+    "MBConv MaskRCNN NFBottleneck NFRegNetBlock NoNorm PlainConv PooledClassifier PreActBottleneck Projection ScaledWS Shortcut "
     "ShrinkingBlock ShrinkingBottleneck ShrinkingStem SpectralConv SpineNet ToImage Told Top detector keypoints_for posed",
     "progress": "Progress",
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",

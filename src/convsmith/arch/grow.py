@@ -29,9 +29,9 @@ def grown(
     Every stage's depth and width, the stem's, the neck's and the head's widths are scaled, and how often a neck repeats its
     blocks; kernels, strides, expansion ratios and the classifier are not. A head that looks at regions looks at fewer of them in a
     smaller image. `rounding` says how the products become integers; sides are multiples of the stride of a neck's coarsest map,
-    and of what the blocks of a generator enlarge by, too. The `frames` of a clip are multiplied likewise, to the nearest multiple of
-    the total stride over time, as far apart in the film as they were. Factors of exactly 1 change nothing, even where the spec's
-    own widths are no multiples of the rounding's step.
+    and of what the blocks of a generator enlarge by, too. The `frames` of a clip are multiplied likewise, to the nearest
+    multiple of the total stride over time, as far apart in the film as they were. Factors of exactly 1 change nothing, even
+    where the spec's own widths are no multiples of the rounding's step.
 
     Raises:
         UserError: frames of what reads pictures.

@@ -102,11 +102,12 @@ def export_onnx(
     A network built from a spec ends as its head says: with what it puts out `deployed`, under its names for it; a file of a head
     that is `alone` takes one image at a time, whatever is asked for.
 
-    `input_shape` is (channels, height, width), of clips (channels, frames, height, width), `samples` normalised images, or clips, to
-    compare on, None for eight of random noise; of a network that reads other things (`spec.shapes`) a tensor of each. They are run
-    one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to torch. The file takes its name only
-    once it agrees: a failure leaves what was at `path` before. `metadata` is what the file says of itself, None for nothing.
-    With `raw_input`, which needs it, the file takes uint8 pictures ⟨N,H,W,C⟩ and gives probabilities (`raw.take_bytes`).
+    `input_shape` is (channels, height, width), of clips (channels, frames, height, width), `samples` normalised images, or
+    clips, to compare on, None for eight of random noise; of a network that reads other things (`spec.shapes`) a tensor of each.
+    They are run one by one, and all at once if the batch is dynamic. `opset` None leaves the choice to torch. The file takes its
+    name only once it agrees: a failure leaves what was at `path` before. `metadata` is what the file says of itself, None for
+    nothing. With `raw_input`, which needs it, the file takes uint8 pictures ⟨N,H,W,C⟩ and gives probabilities
+    (`raw.take_bytes`).
 
     Rounding is no fault of a file: a network that magnifies it may differ by more than `tolerance` of the largest |logit|, up
     to four times what its own float32 differs from its float64 by, and a hundredth at most.

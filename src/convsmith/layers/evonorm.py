@@ -94,7 +94,7 @@ class EvoNormS(nn.Module):
         if groups < 1 or channels % groups:
             raise ValueError(f"{channels} channels do not split into {groups} groups")
         self.kind, self.groups, self.eps, self.gated = kind, groups, eps, gated
-        _scale(self, channels, affine)
+        give_affine(self, channels, affine)
         self.v = nn.Parameter(torch.ones(channels)) if gated and kind.learns_v else None
 
     @whole_clip
@@ -134,7 +134,7 @@ class EvoNormB(nn.Module):
         if not kind.batch:
             raise ValueError(f"EvoNormB is b0, b1 or b2; got {kind}")
         self.kind, self.eps, self.momentum = kind, eps, momentum
-        _scale(self, channels, affine)
+        give_affine(self, channels, affine)
         self.v = nn.Parameter(torch.ones(channels)) if kind.learns_v else None
         self.register_buffer("running_var", torch.ones(channels))
 
@@ -164,7 +164,7 @@ def evonorm(
     return EvoNormS(kind, channels, groups=groups, eps=eps)
 
 
-def _scale(layer: nn.Module, channels: int, affine: bool) -> None:
+def give_affine(layer: nn.Module, channels: int, affine: bool) -> None:
     """Give the layer its scale and shift: to be learnt, or 1 and 0 for good, which no file of weights holds."""
     for name, values in (("weight", torch.ones(channels)), ("bias", torch.zeros(channels))):
         if affine:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..graphs import NormGraph, Op
+from .clips import whole_clip
+from .evonorm import give_affine
 from .evonorm_graph import accurate
 from .graph_program import Program, wide
 
@@ -29,17 +31,25 @@ class GraphNorm2d(nn.Module):
     """
 
     whole_norm = True
+    weight: Tensor
+    bias: Tensor
 
     def __init__(
-        self, graph: NormGraph, channels: int, *, groups: int = 32, eps: float = 1e-5, momentum: float = 0.1
+        self,
+        graph: NormGraph,
+        channels: int,
+        *,
+        groups: int = 32,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
     ) -> None:
         super().__init__()
         if groups < 1 or channels % groups:
             raise ValueError(f"{channels} channels do not split into {groups} groups")
         self.graph, self.groups, self.momentum = graph, groups, momentum
         self.program = Program(graph, eps)
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        give_affine(self, channels, affine)
         self.v0 = nn.Parameter(torch.zeros(channels)) if self.program.uses("v0") else None
         self.v1 = nn.Parameter(torch.ones(channels)) if self.program.uses("v1") else None
         for name, at in self._names:
@@ -47,6 +57,7 @@ class GraphNorm2d(nn.Module):
             width = channels if step.wide else 1
             self.register_buffer(name, torch.zeros(width) if step.op is Op.MEAN else torch.ones(width))
 
+    @whole_clip
     def forward(self, x: Tensor) -> Tensor:
         leaves = self._leaves(x)
         kept = None if self.training else {at: wide(self._stat(name)) for name, at in self._names}

@@ -90,7 +90,7 @@ class Row:
 
     @property
     def classes(self) -> int:
-        """How many kinds the counts are of: those of ImageNet, COCO and Kinetics-400; of generators, of CIFAR-10 and digits below 64 px."""
+        """How many kinds the counts are of: ImageNet's, COCO's, Kinetics-400's; of generators below 64 px those of CIFAR-10."""
         if self.task == "synthesise":
             return 1000 if self.resolution >= 64 else 10
         return {"detect": 90, "video": 400}.get(self.task, 1000)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..layers import running
+
 __all__ = ["has_statistics", "stand"]
 
 Drawn = tuple[Tensor, Tensor]
@@ -42,8 +44,4 @@ def stand(generator: nn.Module, draw: Callable[[int], Drawn], *, batches: int = 
 
 
 def _norms(generator: nn.Module) -> list[nn.Module]:
-    return [
-        one
-        for one in generator.modules()
-        if isinstance(getattr(one, "running_var", None), Tensor) and hasattr(one, "momentum")
-    ]
+    return [one for one in generator.modules() if running(one) is not None and hasattr(one, "momentum")]

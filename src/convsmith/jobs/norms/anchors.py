@@ -79,7 +79,10 @@ def _larger(name: str, stages: tuple[Stage, ...], head: int = 0, *, bare: bool =
 
 def _inverted(rows: tuple[tuple[int, int, int, int, int], ...], se: SE | None) -> tuple[Stage, ...]:
     """Rows of (depth, width, stride, kernel, expansion)."""
-    return tuple(Stage(MBConv(kernel, expand=expand, se=se), *row) for *row, kernel, expand in rows)
+    return tuple(
+        Stage(MBConv(kernel, expand=expand, se=se), depth, width, stride)
+        for depth, width, stride, kernel, expand in rows
+    )
 
 
 LARGER: tuple[ArchSpec, ...] = (

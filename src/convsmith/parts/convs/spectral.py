@@ -8,6 +8,7 @@ from typing import ClassVar, final
 from torch import nn
 
 from ...arch import Conv, Padding
+from ...errors import UserError
 from ...layers import SpectralConv2d, SpectralEmbedding, SpectralLinear
 from ...ranges import above
 
@@ -37,7 +38,13 @@ class SpectralConv(Conv):
         groups: int = 1,
         bias: bool = False,
         dilation: int = 1,
+        temporal: int = 1,
+        over: int = 1,
     ) -> nn.Module:
+        if temporal > 1 or over > 1:
+            raise UserError(
+                "spectrally normalised convolutions read pictures only, and no several frames of a clip at once"
+            )
         return SpectralConv2d(
             c_in,
             c_out,

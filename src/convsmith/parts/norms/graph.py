@@ -59,14 +59,17 @@ class GraphNorm(Norm):
             nn.init.zeros_(norm.get_parameter("weight"))
         return norm
 
-    def _layer(self, channels: int) -> nn.Module:
+    def core(self, channels: int) -> tuple[nn.Module, nn.Module]:
+        return self._layer(channels, affine=False), nn.Identity()
+
+    def _layer(self, channels: int, *, affine: bool = True) -> nn.Module:
         groups = next(count for count in range(min(self.groups, channels), 0, -1) if channels % count == 0)
         kind = _EVONORMS.get(self.graph.text)
         if kind is None:
-            return GraphNorm2d(self.graph, channels, groups=groups, eps=self.eps, momentum=self.momentum)
+            return GraphNorm2d(self.graph, channels, groups=groups, eps=self.eps, momentum=self.momentum, affine=affine)
         if kind.batch:
-            return EvoNormB(kind, channels, eps=self.eps, momentum=self.momentum)
-        return EvoNormS(kind, channels, groups=groups, eps=self.eps)
+            return EvoNormB(kind, channels, eps=self.eps, momentum=self.momentum, affine=affine)
+        return EvoNormS(kind, channels, groups=groups, eps=self.eps, affine=affine)
 
     def activation(self) -> nn.Module:
         return nn.ReLU(inplace=True)
