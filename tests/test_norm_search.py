@@ -421,7 +421,8 @@ def test_what_judges_has_chosen_nothing(tmp_path: Path) -> None:
 def test_a_layer_that_breaks_is_refused_and_ends_no_search() -> None:
     images = ImageData("noise", ("a", "b"), array_split(40, side=12), array_split(12, side=12), "")
     trier = Trier((TINY_SPEC.with_classes(2),), images, Classify(), HOW.protocol)
-    assert trier(KNOWN["bn-relu"]).scores
+    known = trier(KNOWN["bn-relu"])
+    assert known.scores and trier(KNOWN["bn-relu"]) == known
     wild = trier(read("x / v0"))
     assert wild.refused in ("unstable", "diverged", "learns too little") and not wild.scores
     assert trier.protocol.groups == wearing(TINY_SPEC, KNOWN["gn-relu"], trier.protocol).style.norm.groups
@@ -437,10 +438,10 @@ def test_the_command_line_searches_rehearses_and_refuses(
     assert code == 0 and "a night of 10 hours allows about" in out and not Path(place).exists()
     code, _, err = run(capsys, "search", "norms", "--to", "2M-macs")
     assert code == 2 and "given as ./norms" in err
+    code, _, err = run(capsys, "search", "./norms", "--to", "2M-macs")
+    assert code == 2 and "norms" in err and "search norms" not in err
     code, _, err = run(capsys, "search", "norms", data, "--start", "bn-rellu")
     assert code == 2 and "did you mean 'bn-relu'" in err
-    code, out, err = run(capsys, "resume", place)
-    assert code == 2
 
 
 def test_a_descent_knows_its_best_first() -> None:

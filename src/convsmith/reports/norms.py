@@ -31,7 +31,7 @@ def scores_in_turn(scores: Sequence[tuple[int, float]], start: float, total: int
             label="best so far",
         )
         axes.axhline(100 * start, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="best of the start")
-        axes.set(xlabel="layers tried", ylabel="held-out top-1, mean of the anchors, %")
+        axes.set(xlabel="layers tried", ylabel="held-out top-1, mean, %")
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=2)
         figure.set_label(f"Scores of the {len(scores)} layers that were kept of {total} tried.")
@@ -84,7 +84,7 @@ def anchor_against_anchor(
 
 
 def response_curves(curves: Mapping[float, Sequence[tuple[float, float]]]) -> Figure:
-    """What a layer puts out for what comes in, over inputs of several standard deviations, both divided by these."""
+    """What a layer puts out for what comes in, at several standard deviations of the input, in which that is drawn."""
     if not curves:
         raise ValueError("no curves to draw")
     with blank(3.0) as figure:
