@@ -26,7 +26,7 @@ from ...signal import trace
 from ...units import plural
 from .judging import RIVALS, Against
 from .prices import Price, priced
-from .trying import wearing
+from .trying import BROKEN, wearing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -218,6 +218,9 @@ def _page(found: NormSearch, prices: Sequence[Price], captions: Mapping[str, str
                 words=("layer",),
             ),
             Table("Descent", ("layer", "generation", "score", "formula"), descent_rows, words=("formula",)),
+        ),
+        failures=tuple(
+            f"{formula(one.graph)}: {one.came_to.anchor}" for one in descent.layers if one.came_to.refused == BROKEN
         ),
         notes=(
             f"Began with {', '.join(how.begun()) or 'random graphs'}; every layer stands in the place of all norms and the "

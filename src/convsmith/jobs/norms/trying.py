@@ -24,7 +24,9 @@ from ..train.begin import regularised
 from .protocol import LayerProtocol
 from .rejection import Ascent, ascended
 
-__all__ = ["Tried", "Trier", "in_memory", "size_of", "tried", "wearing"]
+__all__ = ["BROKEN", "Tried", "Trier", "in_memory", "size_of", "tried", "wearing"]
+
+BROKEN = "broke"  # with an error, which stands in the place of the anchor
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Trier:
         try:
             return self._stable(graph) or self._scored(graph)
         except (RuntimeError, ValueError, ArithmeticError) as error:  # no layer may end a search
-            return Tried(refused="failed", anchor=first_line(error))
+            return Tried(refused=BROKEN, anchor=first_line(error))
         finally:
             if flushed:
                 torch.set_flush_denormal(False)
