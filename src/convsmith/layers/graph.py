@@ -50,8 +50,8 @@ class GraphNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         leaves = self._leaves(x)
         kept = None if self.training else {at: wide(self._stat(name)) for name, at in self._names}
-        values, raw = self.program.reckoned(leaves, self.groups, kept=kept)
-        out = values[self.program.last] * wide(self.weight) + wide(self.bias)
+        weight, bias = (wide(vector.to(leaves["x"].dtype)) for vector in (self.weight, self.bias))
+        out, raw = self.program.layer(leaves, self.groups, weight, bias, kept)
         if self.training:
             self._move(raw)
         return out.to(x.dtype)
