@@ -73,7 +73,8 @@ def anchor_against_anchor(
             *zip(*(points[i] for i in front), strict=True), "o", color=BLUE, markersize=5, linestyle="none",
             label="dominated by none",
         )  # fmt: skip
-        for name, at in marked.items():
+        for at in dict.fromkeys(marked.values()):
+            name = ", ".join(name for name, own in marked.items() if own == at)
             axes.plot(*points[at], "o", color=ORANGE, markersize=8, markerfacecolor="none", linestyle="none")
             axes.annotate(name, points[at], xytext=(6, 5), textcoords="offset points", size=7)
         axes.set(xlabel=f"{names[0]}, top-1 %", ylabel=f"{names[1]}, top-1 %")
