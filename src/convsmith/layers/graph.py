@@ -93,7 +93,6 @@ class GraphNorm2d(nn.Module):
     def stages(self) -> int:
         return len(self.program.stages)
 
-    @property
     def untouched(self) -> bool:
         return all(
             bool((self._stat(name) == (self.program.steps[at].op is not Op.MEAN)).all()) for name, at in self._names
