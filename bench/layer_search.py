@@ -182,7 +182,8 @@ def main() -> None:
     for name, usual in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=usual)
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    if given.what != "shares":
+        given.out.mkdir(parents=True, exist_ok=True)
     match given.what:
         case "shares":
             shares(given.n)

@@ -129,14 +129,14 @@ def test_each_norm_answers_for_what_it_keeps() -> None:
     }
     for own in kept.values():
         assert own is not None
-        assert own.untouched
+        assert own.untouched()
         assert own.stages == 1
         (argument,) = own.arguments(x)
         assert torch.equal(argument, x)
         own.settle([(x.mean((0, 2, 3)) + 1, x.var((0, 2, 3)) + 1)], 3)
-        assert not own.untouched
+        assert not own.untouched()
         own.forget()
-        assert own.untouched
+        assert own.untouched()
     assert running(nn.Conv2d(3, 3, 1)) is None and running(GraphNorm2d(KNOWN["frn"], 3, groups=1)) is None
     nested = running(GraphNorm2d(NESTED, 3, groups=1))
     assert nested is not None and nested.stages == 2

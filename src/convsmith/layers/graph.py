@@ -61,8 +61,8 @@ class GraphNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         leaves = self._leaves(x)
         kept = None if self.training else {at: wide(self._stat(name)) for name, at in self._names}
-        values, raw = self.program.reckoned(leaves, self.groups, kept=kept)
-        out = values[self.program.last] * wide(self.weight) + wide(self.bias)
+        weight, bias = (wide(vector.to(leaves["x"].dtype)) for vector in (self.weight, self.bias))
+        out, raw = self.program.layer(leaves, self.groups, weight, bias, kept)
         if self.training:
             self._move(raw)
         return out.to(x.dtype)
@@ -104,7 +104,6 @@ class GraphNorm2d(nn.Module):
     def stages(self) -> int:
         return len(self.program.stages)
 
-    @property
     def untouched(self) -> bool:
         return all(
             bool((self._stat(name) == (self.program.steps[at].op is not Op.MEAN)).all()) for name, at in self._names

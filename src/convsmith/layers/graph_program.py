@@ -8,21 +8,22 @@ it is of what is broadcast. With delta = 1e-6 the guards are
     sign(x) sqrt |x|      likewise
 
 and stand only where they can fire. Epsilon is inside the roots of second moments. All moments of one argument are made of its
-mean and variance over each image's channel, which are taken once.
+mean and variance over each image's channel, which are taken once. Passes over whole maps are what costs: a map that is shifted and
+scaled by numbers a channel, in however many primitives, is so in one pass, as (x - mean) / std * v1 + v0 is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..graphs import Expression, NormGraph, Op, Over
 from ..graphs.bounds import DELTA, least
-from ..graphs.expression import CHANNELS
+from ..graphs.expression import CHANNELS, SPACE
 
 __all__ = ["Program", "Step", "wide"]
 
@@ -34,7 +35,8 @@ def wide(rows: Tensor) -> Tensor:
 
 class Step(NamedTuple):
     """A node: a leaf by its `name`, a primitive `does` of the nodes `reads`, or a moment `op` `over` an index set. `running`: the
-    batch's, which evaluation takes from training; `wide`: it differs from channel to channel."""
+    batch's, which evaluation takes from training; `wide`: it differs from channel to channel; `spatial`: the node differs from
+    place to place."""
 
     name: str
     reads: tuple[int, ...]
@@ -43,6 +45,7 @@ class Step(NamedTuple):
     over: Over | None
     running: bool
     wide: bool
+    spatial: bool
 
 
 class Program:
@@ -92,19 +95,38 @@ class Program:
         goals: tuple[int, ...] | None = None,
         kept: Mapping[int, Tensor] | None = None,
     ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """Values by number, and the running moments of this batch before their roots.
+        """The values of `goals` by number, and the running moments of this batch before their roots.
 
         `leaves` are x ⟨N,C,H,W⟩ and, where they are read, v0 and v1 ⟨1,C,1,1⟩. `kept` are moments before their roots that stand
         for nodes: what only these read is not computed. Without `goals` the last node is what is wanted.
         """
+        goals = (self.last,) if goals is None else goals
+        values, raw = self._run(leaves, groups, goals, kept)
+        return {at: _reckoned(values[at]) for at in goals}, raw
+
+    def layer(
+        self, leaves: Mapping[str, Tensor], groups: int, weight: Tensor, bias: Tensor, kept: Mapping[int, Tensor] | None
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """weight c(x) + bias for the value c(x), and the running moments, likewise."""
+        values, raw = self._run(leaves, groups, (self.last,), kept)
+        return _reckoned(_line(values[self.last]).times(weight).plus(bias)), raw
+
+    def _run(
+        self, leaves: Mapping[str, Tensor], groups: int, goals: tuple[int, ...], kept: Mapping[int, Tensor] | None
+    ) -> tuple[dict[int, Tensor | _Line], dict[int, Tensor]]:
         kept = {} if kept is None else kept
-        values: dict[int, Tensor] = {}
+        values: dict[int, Tensor | _Line] = {}
         raw: dict[int, Tensor] = {}
         firsts: dict[int, _Moments] = {}
-        for at in self._order((self.last,) if goals is None else goals, frozenset(kept)):
+        for at in self._order(goals, frozenset(kept)):
             step = self.steps[at]
             if step.does is not None:
-                values[at] = step.does(*(values[read] for read in step.reads))
+                lined = self._lined(step, values)
+                if lined is None:
+                    for read in step.reads:  # once for all that read it
+                        values[read] = _reckoned(values[read])
+                    lined = step.does(*(values[read] for read in step.reads))
+                values[at] = lined
             elif step.op is None:
                 values[at] = leaves[step.name] if step.name in leaves else leaves["x"].new_zeros((1, 1, 1, 1))
             elif at in kept:
@@ -113,12 +135,32 @@ class Program:
                 assert step.over is not None
                 (read,) = step.reads
                 if read not in firsts:
-                    firsts[read] = _Moments(values[read], centred=read in self._centred)
+                    values[read] = value = _reckoned(values[read])
+                    firsts[read] = _Moments(value, centred=read in self._centred)
                 moment = firsts[read].of(step.op, step.over, groups)
                 if step.running:
                     raw[at] = moment
                 values[at] = self._rooted(step.op, moment)
         return values, raw
+
+    def _lined(self, step: Step, values: Mapping[int, Tensor | _Line]) -> _Line | None:
+        """The node as a line over a map, where it is one of a map and of numbers a channel."""
+        spatial = [read for read in step.reads if self.steps[read].spatial]
+        if len(spatial) != 1 or step.op not in _LINES:
+            return None
+        (map_,) = spatial
+        if step.op is Op.DIV and step.reads[0] != map_:
+            return None
+        others = [_reckoned(values[read]) for read in step.reads if read != map_]
+        match step.op, others:
+            case Op.ADD, [other]:
+                return _line(values[map_]).plus(other)
+            case Op.MUL, [other]:
+                return _line(values[map_]).times(other)
+            case Op.DIV, [other]:
+                assert step.does is not None
+                return _line(values[map_]).times(step.does(torch.ones_like(other), other))
+        return None
 
     def _rooted(self, op: Op, raw: Tensor) -> Tensor:
         return raw if op is Op.MEAN else (raw + self.eps).sqrt()
@@ -135,6 +177,36 @@ class Program:
                     rest += () if at in kept else self.steps[at].reads
             self._orders[goals, kept] = tuple(sorted(met))
         return self._orders[goals, kept]
+
+
+_LINES = (Op.ADD, Op.MUL, Op.DIV)
+
+
+class _Line(NamedTuple):
+    """map * scale + shift, not reckoned yet; scale and shift vary from channel to channel and image to image at most."""
+
+    map: Tensor
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+    def plus(self, other: Tensor) -> _Line:
+        return _Line(self.map, self.scale, other if self.shift is None else self.shift + other)
+
+    def times(self, other: Tensor) -> _Line:
+        scale = other if self.scale is None else self.scale * other
+        return _Line(self.map, scale, None if self.shift is None else self.shift * other)
+
+
+def _line(value: Tensor | _Line) -> _Line:
+    return value if isinstance(value, _Line) else _Line(value)
+
+
+def _reckoned(value: Tensor | _Line) -> Tensor:
+    if not isinstance(value, _Line):
+        return value
+    if value.scale is None:
+        return value.map if value.shift is None else value.map + value.shift
+    return value.map * value.scale if value.shift is None else torch.addcmul(value.shift, value.map, value.scale)
 
 
 class _Moments:
@@ -194,9 +266,8 @@ def _step(node: Expression, numbers: Mapping[str, int], eps: float) -> Step:
     does = None if node.op is None or node.op.moment else _primitive(node, eps)
     if node.op is Op.MAX and "0" in (texts := [arg.text for arg in node.args]):
         reads, does = (reads[1 - texts.index("0")],), torch.relu
-    return Step(
-        node.text, reads, does, node.op, node.over, node.running, bool(node.args and node.args[0].support & CHANNELS)
-    )
+    by_channel = bool(node.args and node.args[0].support & CHANNELS)
+    return Step(node.text, reads, does, node.op, node.over, node.running, by_channel, bool(node.support & SPACE))
 
 
 def _primitive(node: Expression, eps: float) -> Callable[..., Tensor]:
@@ -219,11 +290,33 @@ def _root(x: Tensor) -> Tensor:
     return x.sign() * x.abs().clamp_min(DELTA).sqrt()
 
 
+class _Larger(torch.autograd.Function):
+    """The larger of two, whose gradient costs a third of torch's; of equals it is the second's, where torch halves it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y)
+        return torch.maximum(x, y)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = ctx.saved_tensors
+        first = grad * (x > y).to(grad.dtype)
+        return first.sum_to_size(x.shape), (grad - first).sum_to_size(y.shape)
+
+
+def _larger(x: Tensor, y: Tensor) -> Tensor:
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return torch.maximum(x, y)
+    larger: Tensor = _Larger.apply(x, y)
+    return larger
+
+
 _FREE: Mapping[Op, Callable[..., Tensor]] = {
     Op.ADD: torch.add,
     Op.MUL: torch.mul,
     Op.DIV: torch.div,
-    Op.MAX: torch.maximum,
+    Op.MAX: _larger,
     Op.NEG: torch.neg,
     Op.ABS: torch.abs,
     Op.SQUARE: torch.square,

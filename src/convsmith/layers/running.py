@@ -23,7 +23,6 @@ class RunningStatistics(Protocol):
     def stages(self) -> int:
         """How many there are: 0 where nothing is kept."""
 
-    @property
     def untouched(self) -> bool:
         """Whether they are those that the norm begins with."""
 
@@ -65,7 +64,6 @@ class _OfInput:
         found = ((self._module._buffers.get(name), value) for name, value in begins.items())
         return tuple((buffer, value) for buffer, value in found if buffer is not None)
 
-    @property
     def untouched(self) -> bool:
         return all(bool((buffer == value).all()) for buffer, value in self._each() if buffer.is_floating_point())
 

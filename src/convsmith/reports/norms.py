@@ -31,7 +31,7 @@ def scores_in_turn(scores: Sequence[tuple[int, float]], start: float, total: int
             label="best so far",
         )
         axes.axhline(100 * start, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="best of the start")
-        axes.set(xlabel="layers tried", ylabel="held-out top-1, mean of the anchors, %")
+        axes.set(xlabel="layers tried", ylabel="held-out top-1, mean, %")
         axes.grid(axis="y")
         figure.legend(frameon=False, fontsize=7.5, loc="outside upper left", ncols=2)
         figure.set_label(f"Scores of the {len(scores)} layers that were kept of {total} tried.")
@@ -73,7 +73,8 @@ def anchor_against_anchor(
             *zip(*(points[i] for i in front), strict=True), "o", color=BLUE, markersize=5, linestyle="none",
             label="dominated by none",
         )  # fmt: skip
-        for name, at in marked.items():
+        for at in dict.fromkeys(marked.values()):
+            name = ", ".join(name for name, own in marked.items() if own == at)
             axes.plot(*points[at], "o", color=ORANGE, markersize=8, markerfacecolor="none", linestyle="none")
             axes.annotate(name, points[at], xytext=(6, 5), textcoords="offset points", size=7)
         axes.set(xlabel=f"{names[0]}, top-1 %", ylabel=f"{names[1]}, top-1 %")
@@ -84,7 +85,7 @@ def anchor_against_anchor(
 
 
 def response_curves(curves: Mapping[float, Sequence[tuple[float, float]]]) -> Figure:
-    """What a layer puts out for what comes in, over inputs of several standard deviations, both divided by these."""
+    """What a layer puts out for what comes in, at several standard deviations of the input, in which that is drawn."""
     if not curves:
         raise ValueError("no curves to draw")
     with blank(3.0) as figure:

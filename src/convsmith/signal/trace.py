@@ -152,7 +152,7 @@ def _ready(module: nn.Module, trained: bool | None, *, branches_on: bool) -> tup
     norms = {one: kept for one in module.modules() if (kept := running(one)) is not None}
     own = trained
     if own is None:
-        own = any(not kept.untouched for kept in norms.values())
+        own = any(not kept.untouched() for kept in norms.values())
     if not own:
         for one in norms:
             one.train()

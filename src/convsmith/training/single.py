@@ -62,4 +62,4 @@ class Single:
 def _with_statistics(model: nn.Module) -> tuple[nn.Module, ...]:
     """The norms that have statistics of batches, which are no more those that a norm begins with."""
     kept = ((module, running(module)) for module in model.modules())
-    return tuple(module for module, own in kept if own is not None and not own.untouched)
+    return tuple(module for module, own in kept if own is not None and not own.untouched())

@@ -203,17 +203,19 @@ def _searched(plan: Plan, store: LayerStore, seed: int, watcher: Watcher) -> Des
     )
     trier = Trier(plan.anchors, plan.parts, plan.task, protocol)
     with Farm(tried, trier, workers=plan.workers, cluster=how.cluster) as farm:
+        done = 0
 
         def try_(graphs: Sequence[NormGraph]) -> list[Tried]:
+            nonlocal done
             new = {graph.text: graph for graph in graphs if graph.text not in store.tried}
+            done += len(graphs) - len(new)
             for layer, came_to in farm(new) if new else ():
                 store.try_(layer, came_to)
+                done += 1
+                watcher.count("layers", min(done, how.layers), how.layers)
             return [store.tried[graph.text] for graph in graphs]
 
-        def told(descent: Descent) -> None:
-            watcher.count("layers", min(len(descent.layers), how.layers), how.layers)
-
-        return descended(how, Gate(lambda graph: looked_at(graph, store, protocol)), try_, seed, told)
+        return descended(how, Gate(lambda graph: looked_at(graph, store, protocol)), try_, seed)
 
 
 def looked_at(graph: NormGraph, store: LayerStore, protocol: LayerProtocol) -> Seen:

@@ -130,12 +130,11 @@ def descended(
     gate: Gate,
     try_: Callable[[Sequence[NormGraph]], Sequence[Tried]],
     seed: int,
-    told: Callable[[Descent], None] = lambda descent: None,
 ) -> Descent:
     """Search until so many layers were tried, and the last generation with them. `try_` is given all new ones of a generation.
 
     Everything is drawn from one generator and what came of it, so the same seed gives the same layers however often the
-    search was stopped and whoever tried them. `told` is given what is known after each generation.
+    search was stopped and whoever tried them.
 
     Raises:
         UserError: nothing to begin with passes.
@@ -175,11 +174,9 @@ def descended(
         tries=TRIES,
     )
     for generation in steps:
-        found = Descent(tuple(layers), dict(gate.counts))
-        told(found)
         if len(layers) >= how.layers or not generation.born:
             break
-    return found
+    return Descent(tuple(layers), dict(gate.counts))
 
 
 def _parent(how: NormSearchOptions) -> Parent[Candidate]:

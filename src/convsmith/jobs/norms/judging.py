@@ -18,7 +18,7 @@ from ...watcher import Watcher
 from ..studies.trials import Outcome, Trial, train_all
 from ..train.begin import regularised
 from .options import NormSearchOptions
-from .trying import Tried
+from .trying import Tried, in_memory, size_of
 
 __all__ = ["RIVALS", "Against", "Finalist", "Judged", "against", "finalists_of", "judged", "reranked"]
 
@@ -198,6 +198,8 @@ def _trained(
 ) -> dict[tuple[str, str, int], Outcome]:
     """What came of each norm in each network under each seed; what is in `out` is not trained again."""
     few, recipe = how.protocol.shown(images, how.longer)
+    if len({size_of(spec) for spec in networks}) == 1:  # decoded once, and not for every training
+        few = in_memory(networks[0], few)
     asked = {
         (name, spec.name, seed): Trial(regularised(spec.with_style(norm=norm), recipe), recipe, seed)
         for name, norm in norms.items()

@@ -26,7 +26,7 @@ from ...signal import trace
 from ...units import plural
 from .judging import RIVALS, Against
 from .prices import Price, priced
-from .trying import wearing
+from .trying import BROKEN, wearing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,9 @@ def written(found: NormSearch, *, command: str = "") -> Path:
         "better in one.",
         "response": "What one channel of the found layer puts out in training, before it has learnt anything: curves that lie on "
         "each other mean that the scale of what comes in does not matter.",
-        "signal": "Signal propagation of the anchors with the found layer, untrained.",
+    } | {
+        f"signal-{at}": f"Signal propagation of {spec.name}, untrained, with the found layer and with BN-ReLU."
+        for at, spec in enumerate(found.plan.anchors, 1)
     }
     page, drawn = render_scaling(_page(found, prices, {n: captions[n] for n in drawings}, command), drawings)
     write_text(found.report, page)
@@ -127,11 +129,14 @@ def _drawings(found: NormSearch) -> dict[str, Figure]:
     drawings["response"] = response_curves(
         {scale: response(found.winner, plan.how.protocol.groups, scale) for scale in SCALES}
     )
-    traces = [
-        trace(partial(_made, spec), input_shape=spec.input.shape.dims, name=spec.name)
-        for spec in (wearing(spec, found.winner, plan.how.protocol) for spec in plan.anchors[:4])
-    ]
-    drawings["signal"] = signal_plot(traces)
+    for at, spec in enumerate(plan.anchors, 1):
+        worn = {
+            "found": wearing(spec, found.winner, plan.how.protocol),
+            "BN-ReLU": spec.with_style(norm=RIVALS["BN-ReLU"]),
+        }
+        drawings[f"signal-{at}"] = signal_plot(
+            [trace(partial(_made, own), input_shape=own.input.shape.dims, name=name) for name, own in worn.items()]
+        )
     return drawings
 
 
@@ -218,6 +223,9 @@ def _page(found: NormSearch, prices: Sequence[Price], captions: Mapping[str, str
                 words=("layer",),
             ),
             Table("Descent", ("layer", "generation", "score", "formula"), descent_rows, words=("formula",)),
+        ),
+        failures=tuple(
+            f"{formula(one.graph)}: {one.came_to.anchor}" for one in descent.layers if one.came_to.refused == BROKEN
         ),
         notes=(
             f"Began with {', '.join(how.begun()) or 'random graphs'}; every layer stands in the place of all norms and the "

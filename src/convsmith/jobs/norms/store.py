@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...files import append_line, write_text
-from .trying import Tried
+from .trying import BROKEN, Tried
 
 __all__ = ["LayerStore", "Seen"]
 
@@ -53,9 +53,10 @@ class LayerStore:
         return seen
 
     def try_(self, layer: str, came_to: Tried) -> None:
-        """Keep what a layer came to in networks."""
+        """Keep what a layer came to in networks; one that broke, as where memory was short, is tried again another time."""
         self.tried[layer] = came_to
-        self._write({"layer": layer, "tried": {name: value for name, value in asdict(came_to).items() if value}})
+        if came_to.refused != BROKEN:
+            self._write({"layer": layer, "tried": {name: value for name, value in asdict(came_to).items() if value}})
 
     def _take(self, line: dict[str, object]) -> None:
         layer = str(line["layer"])

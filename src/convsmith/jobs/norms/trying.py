@@ -24,7 +24,9 @@ from ..train.begin import regularised
 from .protocol import LayerProtocol
 from .rejection import Ascent, ascended
 
-__all__ = ["Tried", "Trier", "tried", "wearing"]
+__all__ = ["BROKEN", "Tried", "Trier", "in_memory", "size_of", "tried", "wearing"]
+
+BROKEN = "broke"  # with an error, which stands in the place of the anchor
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Trier:
         self.protocol, self._task = protocol, task
         self._anchors = tuple(regularised(spec, self.recipe) for spec in anchors)
         self._least = protocol.least(len(images.classes))
-        self._seen = {self._size(spec): in_memory(spec, few) for spec in self._anchors}
+        self._seen = {size: in_memory(spec, few) for size, spec in {size_of(spec): spec for spec in anchors}.items()}
 
     def __call__(self, graph: NormGraph) -> Tried:
         # Maps that vanish would be computed with many times more slowly.
@@ -68,7 +70,7 @@ class Trier:
         try:
             return self._stable(graph) or self._scored(graph)
         except (RuntimeError, ValueError, ArithmeticError) as error:  # no layer may end a search
-            return Tried(refused="failed", anchor=first_line(error))
+            return Tried(refused=BROKEN, anchor=first_line(error))
         finally:
             if flushed:
                 torch.set_flush_denormal(False)
@@ -91,7 +93,7 @@ class Trier:
         for spec in self._anchors:
             trial = Trial(wearing(spec, graph, self.protocol), self.recipe, self.protocol.seed)
             with tempfile.TemporaryDirectory() as folder:
-                outcome = train_one(trial, self._seen[self._size(spec)], Path(folder) / "last.pt")
+                outcome = train_one(trial, self._seen[size_of(spec)], Path(folder) / "last.pt")
             if outcome.failed:
                 return Tried(refused="diverged", anchor=spec.name)
             if outcome.top1 < self._least:
@@ -105,7 +107,7 @@ class Trier:
         spec = self._anchors[0]
         batch: Batch = next(
             eval_batches(
-                self._seen[self._size(spec)].train,
+                self._seen[size_of(spec)].train,
                 sides=spec.input.sides,
                 channels=spec.input.channels,
                 batch=self.protocol.ascent_images,
@@ -113,14 +115,15 @@ class Trier:
         )
         return normaliser(spec, torch.device("cpu"))(batch.images), batch.answers
 
-    @staticmethod
-    def _size(spec: ArchSpec) -> tuple[tuple[int, int], int]:
-        return spec.input.sides, spec.input.channels
-
 
 def tried(trier: Trier, graph: NormGraph) -> Tried:
     """What a farm's process does."""
     return trier(graph)
+
+
+def size_of(spec: ArchSpec) -> tuple[tuple[int, int], int]:
+    """The sides and channels at which a network sees images."""
+    return spec.input.sides, spec.input.channels
 
 
 def in_memory(spec: ArchSpec, images: ImageData) -> ImageData:
