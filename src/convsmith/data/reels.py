@@ -75,7 +75,7 @@ class Reel:
         for frame in _from(container, stream, number_of):
             if (number := number_of.get(frame.pts)) is not None:
                 found[number] = upright(frame)
-            if frame.pts >= int(self.times[wanted[-1]]):
+            if frame.pts is not None and frame.pts >= int(self.times[wanted[-1]]):
                 break
         return found
 
@@ -143,12 +143,13 @@ def _from(container: Any, stream: Any, wanted: Collection[int]) -> Iterator[Any]
     """Frames of a film, among them those that are shown at the times `wanted`: from the last one before these that needs no other;
     from the first of all where the file cannot be entered there."""
     first = min(wanted)
-    if first:
-        container.seek(first, stream=stream, backward=True)
+    # The first packet may say what all others need: which release of x264 wrote them, whose mistakes are made good by it.
+    next(container.decode(stream), None)
+    container.seek(first, stream=stream, backward=True)
     frames = _decoded(container, stream, wanted)
     entered = next(frames, None)
     # A frame that is no key frame stands before the one that was entered at, and is made of some that were not read.
-    if entered is None or not entered.key_frame or entered.pts is None or entered.pts > first:
+    if entered is None or not entered.key_frame or entered.is_corrupt or entered.pts is None or entered.pts > first:
         container.seek(-(2**62), stream=stream, backward=True)
         yield from _decoded(container, stream, wanted)
         return
