@@ -50,9 +50,9 @@ class ConvStem(Stem):
 
     def build(self, node: Node, style: Style) -> nn.Module:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        time = {"temporal": self.temporal, "over": self.over}
+        time = rarely(temporal=self.temporal, over=self.over)
         if self.bare:
-            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **rarely(**time))
+            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **time)
             parts["conv"] = ConvNorm(conv, nn.Identity())
         else:
             parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride, **time)
