@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         ArchSpec,
         Block,
         Choices,
+        Clip,
         Conv,
+        Edges,
         Head,
         Image,
         Map,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from .costs import operations
     from .errors import UserError
     from .families import names
+    from .families.inflated import inflated
     from .jobs.convert import convert
     from .jobs.diagnose import diagnose
     from .jobs.evaluate import evaluate
@@ -113,7 +116,20 @@ if TYPE_CHECKING:
     )
     from .registry import register
     from .resolve import from_json
-    from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, solve
+    from .scaling import (
+        Compound,
+        CompoundClips,
+        Depth,
+        Frames,
+        InverseCompound,
+        Regime,
+        ResNetRS,
+        Resolution,
+        Rule,
+        Tiny,
+        Width,
+        solve,
+    )
     from .scores import Metric, Scores
     from .signal import gain
     from .tasks import Classify, MultiLabel, Task
@@ -128,12 +144,13 @@ _HOME = {
     "api.networks": "build cost create plan spec transform_of",
     "api.studies": "fit_scaling ladder",
     "api.verbs": "design resume search train",
-    "arch": "Act ArchSpec Block Choices Conv Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
+    "arch": "Act ArchSpec Block Choices Clip Conv Edges Head Image Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown",
     "corruptions": "corrupted",
     "costs": "operations",
     "errors": "UserError",
     "families": "names",
+    "families.inflated": "inflated",
     "jobs.convert": "convert",
     "jobs.diagnose": "diagnose",
     "jobs.evaluate": "evaluate",
@@ -159,7 +176,7 @@ _HOME = {
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "registry": "register",
     "resolve": "from_json",
-    "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
+    "scaling": "Compound CompoundClips Depth Frames InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
     "scores": "Metric Scores",
     "signal": "gain",
     "tasks": "Classify MultiLabel Task",
@@ -188,8 +205,10 @@ __all__ = [
     "BySize",
     "Choices",
     "Classify",
+    "Clip",
     "ColourJitter",
     "Compound",
+    "CompoundClips",
     "Conv",
     "ConvStem",
     "Cosine",
@@ -197,11 +216,13 @@ __all__ = [
     "DeepStem",
     "Depth",
     "DepthwiseSeparable",
+    "Edges",
     "EpochDone",
     "EvoNorm",
     "EvoNormKind",
     "Exponential",
     "Form",
+    "Frames",
     "GhostBottleneck",
     "GroupNorm",
     "Halving",
@@ -277,6 +298,7 @@ __all__ = [
     "from_json",
     "gain",
     "grown",
+    "inflated",
     "keypoints_for",
     "ladder",
     "measure",
