@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         ArchSpec,
         Block,
         Choices,
+        Clip,
         Conv,
+        Edges,
         Head,
         Image,
         Latent,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from .errors import UserError
     from .families import names
     from .families.biggan import critic
+    from .families.inflated import inflated
     from .graphs import Gene, NormGraph, Op, Over
     from .jobs.convert import convert
     from .jobs.diagnose import diagnose
@@ -131,7 +134,20 @@ if TYPE_CHECKING:
     )
     from .registry import register
     from .resolve import from_json
-    from .scaling import Compound, Depth, InverseCompound, Regime, ResNetRS, Resolution, Rule, Tiny, Width, solve
+    from .scaling import (
+        Compound,
+        CompoundClips,
+        Depth,
+        Frames,
+        InverseCompound,
+        Regime,
+        ResNetRS,
+        Resolution,
+        Rule,
+        Tiny,
+        Width,
+        solve,
+    )
     from .scores import Metric, Scores
     from .signal import gain
     from .tasks import Classify, MultiLabel, Task
@@ -146,13 +162,14 @@ _HOME = {
     "api.networks": "build cost create plan spec transform_of",
     "api.studies": "family fit_scaling ladder search_norms",
     "api.verbs": "design resume search train",
-    "arch": "Act ArchSpec Block Choices Conv Head Image Latent Map Mixer Neck Node Norm Padding Part Ramp Shape "
+    "arch": "Act ArchSpec Block Choices Clip Conv Edges Head Image Latent Map Mixer Neck Node Norm Padding Part Ramp Shape "
     "Stage Stem Style Unit grown",
     "corruptions": "corrupted",
     "costs": "operations",
     "errors": "UserError",
     "families": "names",
     "families.biggan": "critic",
+    "families.inflated": "inflated",
     "graphs": "Gene NormGraph Op Over",
     "jobs.convert": "convert",
     "jobs.diagnose": "diagnose",
@@ -183,7 +200,7 @@ _HOME = {
     "recipe": "SGD AdamW Augment AutoAugment BySize ColourJitter Cosine Exponential RMSPropTF RandAugment Recipe",
     "registry": "register",
     "resolve": "from_json",
-    "scaling": "Compound Depth InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
+    "scaling": "Compound CompoundClips Depth Frames InverseCompound Regime ResNetRS Resolution Rule Tiny Width solve",
     "scores": "Metric Scores",
     "signal": "gain",
     "tasks": "Classify MultiLabel Task",
@@ -213,8 +230,10 @@ __all__ = [
     "BySize",
     "Choices",
     "Classify",
+    "Clip",
     "ColourJitter",
     "Compound",
+    "CompoundClips",
     "Conv",
     "ConvStem",
     "Cosine",
@@ -222,11 +241,13 @@ __all__ = [
     "DeepStem",
     "Depth",
     "DepthwiseSeparable",
+    "Edges",
     "EpochDone",
     "EvoNorm",
     "EvoNormKind",
     "Exponential",
     "Form",
+    "Frames",
     "Gene",
     "GhostBottleneck",
     "GraphNorm",
@@ -322,6 +343,7 @@ __all__ = [
     "from_json",
     "gain",
     "grown",
+    "inflated",
     "keypoints_for",
     "ladder",
     "measure",

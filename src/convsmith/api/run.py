@@ -12,7 +12,7 @@ from ..jobs.evaluate import evaluate
 from ..jobs.feed import trained
 from ..jobs.folders import report as write_report
 from ..jobs.options import Data
-from ..jobs.predict import Predictions, predict
+from ..jobs.predict import Predictions, Timeline, predict
 from ..jobs.search.begin import child_model
 from ..jobs.ship.export import export
 from ..jobs.ship.quantise import Shrunk
@@ -65,7 +65,9 @@ class Run(RunFolder):
         """The page of this run, written anew from its files."""
         return write_folds(self) if self.kind is Kind.FOLDS else write_report(self)
 
-    def predict(self, images: object, *, top: int = 5, batch: int = 64, device: str | None = None) -> Predictions:
+    def predict(
+        self, images: object, *, top: int = 5, batch: int = 64, device: str | None = None
+    ) -> Predictions | Timeline:
         """What the network says of images: paths, folders, patterns, Pillow's pictures, uint8 arrays (`predict`)."""
         return predict(self, images, top=top, batch=batch, device=device)  # type: ignore[arg-type]  # refused in a sentence
 

@@ -225,6 +225,6 @@ class ArchSpec(Shown):
             raise ValueError(f"stage {stage} of {self.name} has blocks 0 to {old.depth - 1}; got {sorted(chosen)}")
         runs: list[Stage] = []
         for block, run in groupby(mixed if index in chosen else old.block for index in range(old.depth)):
-            first = {} if not runs else {"stride": 1, "traded": 1, "over": 1}
-            runs.append(replace(old, block=block, depth=len(list(run)), **first))
+            own = replace(old, block=block, depth=len(list(run)))
+            runs.append(replace(own, stride=1, traded=1, over=1) if runs else own)
         return replace(self, stages=(*self.stages[:stage], *runs, *self.stages[stage + 1 :]))

@@ -89,12 +89,13 @@ OUTPUT = Group("Output", sort_key=9)
 
 # ---- what comes without a word before it -----------------------------------------------------------------------------
 
-SPEC_HELP = "A name (`convsmith list` has them), NAME@SIDE, a spec .json or the folder of a run."
+SPEC_HELP = "A name (`convsmith list` has them), NAME@SIDE, inflated:NAME, a spec .json or the folder of a run."
 MODEL_HELP = f"{SPEC_HELP[:-1]}; timm:NAME or tv:NAME."
 DATA_HELP = (
     "digits; a folder with a folder for each class, or with train/ and val/ of such; an .npz of images and labels; a .csv "
-    "of files and labels; a torchvision set by name, such as cifar10; with points in pictures, quad30, a DeepLabCut project or "
-    "COCO's .json; or, with objects in them, digit-scenes, COCO's .json, pictures with masks or YOLO's labels. See docs/data.md."
+    "of files and labels; a torchvision set by name, such as cifar10; films in folders or in a .csv, or moving-digits; with points "
+    "in pictures, quad30, a DeepLabCut project or COCO's .json; or, with objects in them, digit-scenes, COCO's .json, pictures "
+    "with masks or YOLO's labels. See docs/data.md."
 )
 RUN_HELP = "The folder that train, design or search made, such as runs/photos-20M (`convsmith runs` lists them)."
 

@@ -56,7 +56,7 @@ def tell_over_time(
     if picture is not None:
         _draw(rows, film.name, picture)
     written = [str(place) for place in (out_file, picture) if place is not None]
-    found = Timeline(tuple(rows), (), str(film), rows[-1].end, opened.lost)
+    found = Timeline(str(film), rows[-1].end, tuple(rows), opened.lost)
     if json:
         emit({"model": predictor.label, **found.to_record(), "files": written})
         return

@@ -74,7 +74,7 @@ class Learning:
         str | None,
         Parameter(
             help="Pictures with points: by individual (usual), by frame, the number of one of quad30's divisions, or a .csv that "
-            "lists the frames of each part.",
+            "lists the frames of each part. Films: clip, whatever each was cut out of.",
             group=DATA,
         ),
     ] = None

@@ -288,9 +288,8 @@ class _Sweep:
         )
         kept = np.flatnonzero(np.bincount(read // views.clips, minlength=n) == views.clips)
         found = found[torch.from_numpy(np.isin(read // views.clips, kept))]
-        # ⟨films x clips, channels, crops x frames, height, width⟩
-        seen = found.unflatten(2, (views.crops, span.frames)).movedim(2, 1).unflatten(0, (len(kept), views.clips))
-        seen = seen.flatten(1, 2)
+        by_film = (len(kept), views.clips, self.channels, views.crops, span.frames, *self.sides)
+        seen = found.reshape(by_film).movedim(3, 2).flatten(1, 2)
         seen = seen if _frames(self.span, inputs) else seen[:, :, :, 0]
         return (seen if len(views) > 1 else seen[:, 0]), kept
 

@@ -291,7 +291,7 @@ def _reduced(images: list[_Image], side: int) -> Iterator[np.ndarray]:
 
 def _film(films: Films, i: int, side: int) -> np.ndarray:
     """All frames of a film, each small enough, one below the other."""
-    n, (height, width) = films.frames(i), films.size(i)
+    n, (height, width) = films.length(i), films.size(i)
     rows, columns = covering((side, side), height, width) if min(height, width) > side else (height, width)
     if n * rows * columns * 3 > _LONGEST:
         return np.zeros((0, 0, 0), np.uint8)

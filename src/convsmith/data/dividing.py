@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..units import plural
-from .how import BY_FRAME
+from .how import BY_CLIP, BY_FRAME
 from .split import Split
 from .targets import Objects
 
@@ -54,7 +54,7 @@ def set_aside(
     """
     drawn = f"drawn at random with seed {seed}"
     who = len(set(split.groups))
-    if who and not split.targets.moved and divide != BY_FRAME:
+    if who and not split.targets.moved and divide != BY_CLIP:
         parts = max(2, round(1 / share)) if fold is None else fold[1]
         train, val = _by_film(split, 0 if fold is None else fold[0], parts, seed)
         part = "" if fold is None else f", part {fold[0] + 1} of {fold[1]}"
@@ -96,7 +96,7 @@ def _by_film(split: Split, at: int, parts: int, seed: int) -> tuple[Split, Split
         first = split.groups[int(strata[alone[0]][0])]
         raise DataError(
             f"all clips of class {alone[0]} (counted from 0) are of one film, {first}, and it cannot be both trained on and "
-            "validated on: --divide frame divides by clip"
+            "validated on: --divide clip divides all the same"
         )
     return split.take(np.flatnonzero(~aside)), split.take(np.flatnonzero(aside))
 

@@ -24,7 +24,7 @@ from .readers.points.deeplabcut import project_at, read_project, read_table_alon
 from .readers.points.lists import in_listed_parts, read_list
 from .readers.points.quads import QUADS, read_quads
 from .readers.points.tables import begins_as_table
-from .readers.table import read_table
+from .readers.table import names_films, read_table
 
 __all__ = ["NAMES", "Found", "existing", "find", "is_table", "read_objects_or_points"]
 
@@ -76,6 +76,9 @@ def find(
         name = path.resolve().name if path.is_dir() else path.stem
         if (parts := _objects_or_points(path, how)) is not None:
             return Found(name, parts)
+        if _are_films(path):
+            how.refuse_of_films(str(what))
+            return Found(name, read_folder(path, known, read_films) if path.is_dir() else read_table(path))
     how.refuse_of_labels(str(what) if isinstance(what, str | Path) else name_of(parts_of(what)[0]))
     if not isinstance(what, str | Path):
         return _find_own(what, progress, tuple(known))
@@ -87,8 +90,13 @@ def find(
         return Found(what, read_torchvision(what, root, download))
     path = existing(what)
     if path.is_dir():
-        return Found(path.resolve().name, read_folder(path, known, read_films if holds_films(path) else None))
+        return Found(path.resolve().name, read_folder(path, known))
     return Found(path.stem, read_table(path) if is_table(path) else read_npz(path))
+
+
+def _are_films(path: Path) -> bool:
+    """Whether a folder or a table is of films."""
+    return holds_films(path) if path.is_dir() else is_table(path) and names_films(path)
 
 
 def read_objects_or_points(path: Path, how: How) -> Callable[[], Part] | None:

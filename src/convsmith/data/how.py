@@ -1,15 +1,15 @@
-"""How data is to be read, where it is of points."""
+"""How data is to be read, where it is of points, of objects or of films."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import DataError, nearest
 
-__all__ = ["BY_FRAME", "BY_INDIVIDUAL", "DETECT", "POSE", "SYNTHESISE", "How"]
+__all__ = ["BY_CLIP", "BY_FRAME", "BY_INDIVIDUAL", "DETECT", "POSE", "SYNTHESISE", "How"]
 
-BY_INDIVIDUAL, BY_FRAME = "individual", "frame"
+BY_INDIVIDUAL, BY_FRAME, BY_CLIP = "individual", "frame", "clip"
 DETECT, POSE, SYNTHESISE = "detect", "pose", "synthesise"
 
 
@@ -17,10 +17,10 @@ DETECT, POSE, SYNTHESISE = "detect", "pose", "synthesise"
 class How:
     """What `load_data` is told beside the name of the data; nothing of it is of labels.
 
-    `divide`: `individual`, `frame`, a number (one of quad30's three divisions) or the path of a .csv that lists frames.
-    `ruler`: two body parts, as in "nose,eye", whose distance is the scale of an individual. `category`: that of a COCO file
-    which is wanted. `task`: `detect` where a file of key points is wanted as objects; `synthesise`
-    wants labels, and reads them as ever.
+    `divide`: `individual`, `frame`, of films `clip`, a number (one of quad30's three divisions) or the path of a .csv that lists
+    frames. `ruler`: two body parts, as in "nose,eye", whose distance is the scale of an individual. `category`: that of a COCO file
+    which is wanted. `task`: `detect` where a file of key points is wanted as objects; `synthesise` wants labels, and reads them
+    as ever.
     """
 
     divide: str | None = None
@@ -47,7 +47,7 @@ class How:
         known = (DETECT, POSE, SYNTHESISE)
         if self.task is not None and self.task not in known:
             raise DataError(f"--task is '{self.task}'{nearest(self.task, known)}; data is read for {', '.join(known)}")
-        words = (BY_INDIVIDUAL, BY_FRAME)
+        words = (BY_INDIVIDUAL, BY_FRAME, BY_CLIP)
         if self.divide is None or self.divide in words or self.number is not None:
             return
         if self.list_ is None:
@@ -68,6 +68,13 @@ class How:
                 f"--task {self.task}: {what} has labels, and nothing says where anything is in its pictures"
             )
 
+    def refuse_of_films(self, what: str) -> None:
+        """Refuse what was said of points and objects, of data that has films; but for how they are divided."""
+        if self.divide != BY_CLIP:
+            self.refuse_of_labels(what)
+        else:
+            replace(self, divide=None).refuse_of_labels(what)
+
     def refuse_of_objects(self, what: str) -> None:
         """Refuse what was said of points, of data that has objects."""
         self._refuse_synthesis(what, "objects")
@@ -85,8 +92,10 @@ class How:
             raise DataError(f"--category chooses one of COCO's categories, and {what} has none")
 
     def refuse_of_points(self, what: str) -> None:
-        """Refuse data of points where objects are asked for."""
+        """Refuse data of points where objects are asked for, and where it is to be divided by clip."""
         self._refuse_synthesis(what, "points")
+        if self.divide == BY_CLIP:
+            raise DataError(f"--divide {BY_CLIP} is of films, and {what} has points in its pictures")
         if self.task == DETECT:
             raise DataError(f"--task {DETECT}: {what} has points in its pictures, and no boxes around them")
 

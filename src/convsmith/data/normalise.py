@@ -31,7 +31,8 @@ class Normalise(nn.Module):
         images = images.to(self.scale.device, non_blocking=True)
         if images.ndim == 5:
             tall: Tensor = self(images.flatten(2, 3))
-            return tall.unflatten(2, images.shape[2:4])
+            apart: Tensor = tall.unflatten(2, images.shape[2:4])  # type: ignore[no-untyped-call]
+            return apart
         n, channels, height, width = images.shape
         # Whole rows of pixels against a row of constants: a loop over three channels would not vectorise (4x slower).
         rows = images.permute(0, 2, 3, 1).reshape(n, height, width * channels).float()

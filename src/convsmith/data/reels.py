@@ -45,7 +45,7 @@ class Reel:
             return numbers
         wanted = self.times[0] + numbers * ((self.times[-1] - self.times[0]) / max(1, self.frames - 1))
         middles = (self.times[1:] + self.times[:-1]) / 2
-        return np.searchsorted(middles, wanted, side="left").astype(np.int64)
+        return np.asarray(np.searchsorted(middles, wanted, side="left"), np.int64)
 
     def read(self, path: str, numbers: np.ndarray) -> np.ndarray:
         """Frames, uint8 ⟨len(numbers),height,width,3⟩, RGB; a number may come twice.
@@ -73,9 +73,9 @@ class Reel:
             return found
         number_of = {int(self.times[number]): number for number in wanted}
         for frame in _from(container, stream, number_of):
-            if (number := number_of.get(frame.pts)) is not None:
-                found[number] = upright(frame)
-            if frame.pts >= int(self.times[wanted[-1]]):
+            if frame.pts in number_of:
+                found[number_of[frame.pts]] = upright(frame)
+            if frame.pts is not None and frame.pts >= int(self.times[wanted[-1]]):
                 break
         return found
 
@@ -89,21 +89,22 @@ def reel_of(path: str) -> Reel:
     try:
         times, rate = _told(path)
         with opened(Path(path)) as (container, stream):
-            first, sides = [], (0, 0)
+            first: list[int | None] = []
+            sides = 0, 0
             with suppress(_error()):
                 for frame in islice(container.decode(stream), _LOOKED):
-                    sides = sides if first else upright(frame).shape[:2]
+                    if not first:
+                        sides = upright(frame).shape[0], upright(frame).shape[1]
                     first.append(frame.pts)
         if not first:
             raise DataError("no frame in it can be read")
-        shown = (sides[0], sides[1])
         if times is None or first != times[: len(first)].tolist():
-            return Reel(_counted(path), shown, rate)
+            return Reel(_counted(path), sides, rate)
     except DataError as error:
         raise DataError(str(error).removeprefix(f"{path} ").removeprefix("is ")) from None
     except (OSError, _error()) as error:
-        raise DataError(f"{error.strerror or error}".strip()) from None
-    return Reel(len(times), shown, rate, times, _uneven(times))
+        raise DataError(str(getattr(error, "strerror", None) or error).strip()) from None
+    return Reel(len(times), sides, rate, times, _uneven(times))
 
 
 def rate_of(path: str) -> Fraction:
@@ -143,12 +144,13 @@ def _from(container: Any, stream: Any, wanted: Collection[int]) -> Iterator[Any]
     """Frames of a film, among them those that are shown at the times `wanted`: from the last one before these that needs no other;
     from the first of all where the file cannot be entered there."""
     first = min(wanted)
-    if first:
-        container.seek(first, stream=stream, backward=True)
+    # The first packet may say what all others need: which release of x264 wrote them, whose mistakes are made good by it.
+    next(container.decode(stream), None)
+    container.seek(first, stream=stream, backward=True)
     frames = _decoded(container, stream, wanted)
     entered = next(frames, None)
     # A frame that is no key frame stands before the one that was entered at, and is made of some that were not read.
-    if entered is None or not entered.key_frame or entered.pts is None or entered.pts > first:
+    if entered is None or not entered.key_frame or entered.is_corrupt or entered.pts is None or entered.pts > first:
         container.seek(-(2**62), stream=stream, backward=True)
         yield from _decoded(container, stream, wanted)
         return

@@ -36,7 +36,7 @@ def strip(images: ImageData) -> dict[str, tuple[str, ...]]:
 def _small(inputs: Inputs, i: int) -> str:
     try:
         if inputs.filmed:
-            span = replace(FRAMES, stride=max(1, (inputs.frames(i) - 1) // (FRAMES.frames - 1)))
+            span = replace(FRAMES, stride=max(1, (inputs.length(i) - 1) // (FRAMES.frames - 1)))
             pixels = np.concatenate(list(inputs.clip(i, span, 0.0, least=SIDE).permute(0, 2, 3, 1).numpy()), axis=1)
         else:
             pixels = inputs.decode(i, least=SIDE).permute(1, 2, 0).numpy()

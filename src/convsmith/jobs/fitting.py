@@ -57,7 +57,7 @@ def told_of_frames(spec: ArchSpec, inputs: Inputs) -> str:
             f"{spec.name} reads images, and is shown one frame of each film: any in training, the middle one in evaluation. "
             f"inflated:{spec.name} reads clips"
         )
-    short = sum(inputs.frames(i) < span.reach for i in range(len(inputs)))
+    short = sum(inputs.length(i) < span.reach for i in range(len(inputs)))
     if not short:
         return ""
     return (

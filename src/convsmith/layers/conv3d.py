@@ -39,18 +39,19 @@ class Conv3d(nn.Conv3d):
         circular: bool = False,
         edges: Edges = Edges.ZEROS,
     ) -> None:
-        around = dilation * (kernel // 2)
+        half, around = temporal // 2, dilation * (kernel // 2)
         super().__init__(
             inputs,
             outputs,
             (temporal, kernel, kernel),
             stride=(over, stride, stride),
-            padding=(temporal // 2, around, around),
+            padding=(half, around, around),
             dilation=(1, dilation, dilation),
             groups=groups,
             bias=bias,
         )
         self.same, self.circular, self.edges = same, circular, edges
+        self.half, self.around = half, around
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -64,8 +65,7 @@ class Conv3d(nn.Conv3d):
 
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution by `weight` ⟨O,C/groups,temporal,k,k⟩, whichever way is quickest."""
-        time, *space = self.padding
-        assert isinstance(time, int)
+        time, around = self.half, self.around
         if not torch.compiler.is_exporting():
             x = channels_last(x)
         if self.edges is Edges.REPEATED:
@@ -80,11 +80,10 @@ class Conv3d(nn.Conv3d):
             tall = F.conv2d(x.flatten(3), weight[..., 0], bias, (self.stride[0], 1), (time, 0), groups=self.groups)
             return tall.unflatten(3, x.shape[3:])
         if self.same and self.stride[1:] != (1, 1):
-            x, space = pad_same(x, spread(self), self.stride[1]), [0, 0]
-        elif self.circular and any(space):
-            high, wide = space
-            x, space = F.pad(x, (wide, wide, high, high, 0, 0), mode="circular"), [0, 0]
-        return F.conv3d(x, weight, bias, self.stride, (time, *space), self.dilation, self.groups)
+            x, around = pad_same(x, spread(self), self.stride[1]), 0
+        elif self.circular and around:
+            x, around = F.pad(x, (around,) * 4 + (0, 0), mode="circular"), 0
+        return F.conv3d(x, weight, bias, self.stride, (time, around, around), self.dilation, self.groups)
 
     def of_pictures(self, held: Mapping[str, Tensor], *, mean: bool) -> dict[str, Tensor]:
         """The tensors of this layer that do to a still clip what those `held` by the layer for pictures do to a picture: their

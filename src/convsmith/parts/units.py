@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
@@ -37,7 +38,7 @@ def conv_norm(
     return ConvNorm(conv, style.norm.build(c_out, activate=activate, zero=zero))
 
 
-def rarely(**options: int) -> dict[str, int]:
+def rarely(**options: int) -> dict[str, Any]:
     """Those of a convolution's options that are more than 1: a part of a user's own need not know the others."""
     return {name: value for name, value in options.items() if value != 1}
 

@@ -45,6 +45,12 @@ class Input(Record):
     resolution: int
     channels: int = 3
     width: int | None = None
+    frames: int = 0
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Channels and sides, of clips the frames between them."""
+        return self.channels, *((self.frames,) if self.frames else ()), self.resolution, self.width or self.resolution
 
 
 @dataclass(frozen=True)

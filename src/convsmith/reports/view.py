@@ -151,7 +151,7 @@ def _cards(facts: RunFacts) -> Iterator[Card]:
     image = "one image"
     if facts.spec:
         size = facts.spec.input
-        image = f"one image, {size.channels} × {size.resolution} × {size.width or size.resolution}"
+        image = f"one {'clip' if size.frames else 'image'}, {' × '.join(map(str, size.dims))}"
     if facts.macs is not None:
         yield Card(
             "MACs",

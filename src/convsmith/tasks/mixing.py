@@ -34,7 +34,8 @@ def mixed(images: Tensor, *, mixup: float, cutmix: float) -> tuple[Tensor, Tenso
     """
     if images.ndim == 5:  # a channel is mixed as any other is
         folded, share = mixed(images.flatten(1, 2), mixup=mixup, cutmix=cutmix)
-        return folded.unflatten(1, images.shape[1:3]), share
+        clips: Tensor = folded.unflatten(1, images.shape[1:3])  # type: ignore[no-untyped-call]
+        return clips, share
     n, _, height, width = images.shape
     other, device = images.flip(0), images.device
     cut = torch.arange(n, device=device) % 2 == 0 if mixup and cutmix else torch.full((n,), bool(cutmix), device=device)
@@ -74,7 +75,9 @@ def grown_to(images: Tensor, recipe: Recipe, epoch: int) -> Tensor:
     if recipe.first_side >= 1:
         return images
     if images.ndim == 5:
-        return grown_to(images.flatten(1, 2), recipe, epoch).unflatten(1, images.shape[1:3])
+        grown = grown_to(images.flatten(1, 2), recipe, epoch)
+        clips: Tensor = grown.unflatten(1, images.shape[1:3])  # type: ignore[no-untyped-call]
+        return clips
     side = side_at(images.shape[-1], epoch, recipe.epochs, first=recipe.first_side)
     return F.interpolate(images, size=side, mode="bilinear", antialias=True)
 

@@ -100,8 +100,8 @@ class CachedFilms(Clips):
     def __len__(self) -> int:
         return len(self.at)
 
-    def frames(self, i: int) -> int:
-        return self.source.frames(i)
+    def length(self, i: int) -> int:
+        return self.source.length(i)
 
     def clip(
         self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None
@@ -116,7 +116,7 @@ class CachedFilms(Clips):
         if self.at[i] < 0:
             return self.source.size(i, least=least)
         height, width = self.pixels.shapes[self.at[i], :2].tolist()
-        return height // self.source.frames(i), width
+        return height // self.source.length(i), width
 
     def where(self, i: int) -> str:
         return self.source.where(i)

@@ -26,7 +26,7 @@ class Clips(Inputs):
         return True
 
     @abstractmethod
-    def frames(self, i: int) -> int: ...
+    def length(self, i: int) -> int: ...
 
     @abstractmethod
     def clip(
@@ -48,7 +48,7 @@ class Films(Clips):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def frames(self, i: int) -> int:
+    def length(self, i: int) -> int:
         return self.reels[i].frames
 
     def clip(

@@ -44,8 +44,8 @@ class Corrupted(Inputs):
     def filmed(self) -> bool:
         return self.inputs.filmed
 
-    def frames(self, i: int) -> int:
-        return self.inputs.frames(i)
+    def length(self, i: int) -> int:
+        return self.inputs.length(i)
 
     def clip(
         self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None

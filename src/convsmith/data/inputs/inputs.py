@@ -45,7 +45,7 @@ class Inputs(ABC):
         """Whether these are films, of which `decode` gives the frame in the middle."""
         return False
 
-    def frames(self, i: int) -> int:
+    def length(self, i: int) -> int:
         """How many frames film `i` has; a picture is one."""
         return 1
 

@@ -45,8 +45,8 @@ class Joined(Inputs):
     def filmed(self) -> bool:
         return any(part.filmed for part in self.parts)
 
-    def frames(self, i: int) -> int:
-        return self.parts[int(self.part[i])].frames(int(self.index[i]))
+    def length(self, i: int) -> int:
+        return self.parts[int(self.part[i])].length(int(self.index[i]))
 
     def clip(
         self, i: int, span: Span, at: float, *, channels: int = 3, least: int = 0, cut: Cut | None = None

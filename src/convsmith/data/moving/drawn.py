@@ -31,7 +31,7 @@ class Moving(Clips):
     def film(self, i: int) -> MovingDigit:
         return MovingDigit(self.train, int(self.numbers[i]), self.seed)
 
-    def frames(self, i: int) -> int:
+    def length(self, i: int) -> int:
         return FRAMES
 
     def clip(

@@ -21,7 +21,7 @@ from .clips.groups import groups_of
 from .names import worded
 from .parts import PARTS, WHOLE, Part, Parts
 
-__all__ = ["read_table"]
+__all__ = ["names_films", "read_table"]
 
 _FILE = ("file", "path", "image", "filename")
 _LABEL = ("label", "class", "labels", "classes")
@@ -72,6 +72,11 @@ def read_table(path: Path) -> Parts:
         return Part(split, classes, f"the rows of split '{name}'")
 
     return {name: partial(part, name) for name in parts}
+
+
+def names_films(path: Path) -> bool:
+    """Whether a table's files are films. Raises `DataError` as `read_table`."""
+    return _are_films(_rows(path), path)
 
 
 def _are_films(rows: Sequence[_Row], path: Path) -> bool:

@@ -44,7 +44,7 @@ def predict(
     device: str | None = None,
     threads: int | None = None,
     watcher: Watcher | None = None,
-) -> Predictions:
+) -> Predictions | Timeline:
     """The `top` likeliest classes of each image, with probabilities, by a trained network; of one that finds points, where these
     are in each image, with likelihoods; of a detector, the objects that it finds in each, with boxes and masks.
 

@@ -110,7 +110,7 @@ class Stretch(Shown):
         return {"index": self.index, "start": self.start, "end": self.end, **rows[0], "top": rows}
 
 
-Answer = Prediction | Located | Spotted | Stretch
+Answer = Prediction | Located | Spotted
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from ...errors import DataError, UserError
 from ...shown import Shown
 from ...threads import in_threads
 from ...watcher import Watcher
-from .answers import Predictions, Stretch
+from .answers import Stretch
 from .reading import Asked, Classes
 from .stream import BATCH, Predictor
 
@@ -30,13 +31,24 @@ __all__ = ["Timeline", "over_time", "timeline", "windows"]
 
 
 @dataclass(frozen=True, repr=False)
-class Timeline(Predictions, Shown):
-    """What a network says of a film: a `Stretch` after another in `rows`. `seconds` is how long what could be read of it lasts, and
-    `lost` why the rest could not, empty where there is none."""
+class Timeline(Shown, Sequence[Stretch]):
+    """What a network says of a film: a `Stretch` after another. `seconds` is how long what could be read of it lasts, and `lost`
+    why the rest could not, empty where there is none."""
 
-    film: str = ""
-    seconds: float = 0.0
+    film: str
+    seconds: float
+    rows: tuple[Stretch, ...]
     lost: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Stretch: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Stretch, ...]: ...
+    def __getitem__(self, at: int | slice) -> Stretch | tuple[Stretch, ...]:
+        return self.rows[at]
 
     def __str__(self) -> str:
         return "\n".join((f"{self.film}: {self.seconds:.2f} s", *map(str, self.rows)))
@@ -61,7 +73,7 @@ def timeline(
     """All of what `over_time` gives."""
     opened = Film(Path(film))
     rows = tuple(over_time(predictor, opened, every=every, top=top, batch=batch, watcher=watcher))
-    return Timeline(rows, (), str(film), rows[-1].end, opened.lost)
+    return Timeline(str(film), rows[-1].end, rows, opened.lost)
 
 
 def over_time(

@@ -88,7 +88,7 @@ def design_job(
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written.
 
-    Without weights `base` (efficientnet_b0) is scaled by `rule` (compound). With weights `base` is whose they are, and the
+    Without weights `base` (efficientnet_b0; for films an inflated resnet18) is scaled by `rule` (compound; of clips compound-clips). With weights `base` is whose they are, and the
     rule must leave their shapes alone (resolution); with `auto` and neither of them, the best published network that has
     weights is taken as it is.
     """
@@ -107,6 +107,8 @@ def design_job(
     images = source.load(watcher, own_data(data))
     task, recipe = _learnt(images, options)
     chosen = _usable(named or (_BASE_OF_FILMS if images.filmed else task.base))
+    if rule is None and options.weights is None and chosen.input.frames:  # how long a clip is, is scaled as well
+        line = named_rule("compound-clips")
     line = line_of(line, recipe, len(images.train))
 
     def fit(spec: ArchSpec) -> ArchSpec:

@@ -53,12 +53,10 @@ class ConvStem(Stem):
 
     def build(self, node: Node, style: Style) -> nn.Module:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        time = {"temporal": self.temporal, "over": self.over}
+        time = rarely(temporal=self.temporal, over=self.over)
         if self.bare:
-            more: dict[str, Any] = rarely(**time)
-            if self.bias:  # where nothing is said, a kind of convolution has its own usage
-                more["bias"] = True
-            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **more)
+            more: dict[str, Any] = {"bias": True} if self.bias else {}  # else a kind of convolution has its own usage
+            conv = style.conv.build(node.c_in, self.width, self.kernel, stride=self.stride, **time, **more)
             parts["conv"] = ConvNorm(conv, nn.Identity())
         else:
             parts["conv"] = conv_norm(style, node.c_in, self.width, self.kernel, stride=self.stride, **time)

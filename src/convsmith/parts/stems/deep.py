@@ -13,7 +13,7 @@ from torch import nn
 from ...arch import Node, Stem, Style
 from ...layers import ConvNorm
 from ...ranges import at_least
-from ..units import conv_norm, max_pool
+from ..units import conv_norm, max_pool, rarely
 
 __all__ = ["DeepStem", "Halving"]
 
@@ -56,7 +56,7 @@ class DeepStem(Stem):
             convs.append((self.width, self.width, 2))
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         for number, (c_in, c_out, stride) in enumerate(convs, start=1):
-            time = {"temporal": self.temporal, "over": self.over} if number == 1 else {}
+            time = rarely(temporal=self.temporal, over=self.over) if number == 1 else {}
             if self.bare and number == len(convs):
                 parts[f"conv{number}"] = ConvNorm(style.conv.build(c_in, c_out, 3, stride=stride), nn.Identity())
             else:
