@@ -27,7 +27,7 @@ class Shape:
         """What a unit of that stride makes of it: halving rounds up, with either padding convention.
 
         >>> Shape(16, (7, 10)).strided(2, 32)
-        Shape(channels=32, sides=(4, 5))
+        Shape(channels=32, sides=(4, 5), named=False)
         """
         if stride == 1:
             return Shape(channels, self.sides)
