@@ -147,7 +147,7 @@ def test_a_wrong_file_is_told_field_by_field() -> None:
     for expected in (
         "stages[2].block.kernle: no such field; allowed are kernel, expand, se, mixer, skips; did you mean 'kernel'?",
         'stages[1].block.kernel: "x": input should be a valid integer',
-        "stem.kind: 'conv_stm' is none of conv_stem, deep_stem; did you mean 'conv_stem'?",
+        "stem.kind: 'conv_stm' is none of conv_stem, deep_stem, latent_stem, shrinking_stem; did you mean 'conv_stem'?",
         "style.norm.act: 'rellu' is none of none, relu, relu6, silu, hard_swish, gelu, sigmoid, hard_sigmoid; did you mean 'relu'?",
         "head.classes: missing",
     ):

@@ -27,9 +27,9 @@ class Shape:
         """What a unit of that stride makes of it, `over` that over time: halving rounds up, with either padding convention.
 
         >>> Shape(16, (7, 10)).strided(2, 32)
-        Shape(channels=32, sides=(4, 5))
-        >>> Shape(16, (5, 7, 10)).strided(2, 32, over=2)
-        Shape(channels=32, sides=(3, 4, 5))
+        Shape(channels=32, sides=(4, 5), named=False)
+        >>> Shape(16, (5, 7, 10)).strided(2, 32, over=2).sides
+        (3, 4, 5)
         """
         if stride == over == 1:
             return Shape(channels, self.sides)
