@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ import convsmith as cs
 from convsmith.arch import ArchSpec
 from convsmith.cli.app import main
 from convsmith.data import ImageData, Instances
+from convsmith.data.readers.objects import scenes as reader
 from convsmith.errors import UserError
 from convsmith.jobs.feed import Feed, normaliser
 from convsmith.jobs.fitting import coarsest, fitted_to
@@ -37,8 +37,10 @@ LOAD = Source.load
 @cache
 def scenes() -> ImageData:
     """The first of the embedded scenes."""
-    every = LOAD(Source("digit-scenes"), Watcher())
-    return replace(every, train=every.train.take(np.arange(16)), val=every.val.take(np.arange(4)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reader, "TRAINED", 16)
+        patched.setattr(reader, "VALIDATED", 4)
+        return LOAD(Source("digit-scenes"), Watcher())
 
 
 @pytest.fixture(autouse=True)
