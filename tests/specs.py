@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from convsmith.arch import Act, ArchSpec, Block, Image, Padding, Stage, Stem, Style
-from convsmith.graphs import KNOWN, read
 from convsmith.layers import LinearInit
 from convsmith.parts import (
     SE,
@@ -19,7 +18,6 @@ from convsmith.parts import (
     EvoNormKind,
     EvoNormLinear,
     GhostBottleneck,
-    GraphNorm,
     GroupNorm,
     Halving,
     Lambda,
@@ -36,12 +34,6 @@ from convsmith.parts import (
 acts = st.sampled_from([Act.RELU, Act.RELU6, Act.SILU, Act.HARD_SWISH, Act.GELU])
 kernels = st.sampled_from([1, 3, 5])
 widths = st.integers(1, 12).map(lambda eighths: 4 * eighths)
-graphs = [
-    KNOWN["bn-silu"],
-    KNOWN["gn-relu"],
-    KNOWN["frn"],
-    read("max((x - v0) / std_batch(max(x, mean_layer(x))), v0)"),
-]
 norms = st.one_of(
     st.builds(BatchNorm, act=acts, eps=st.sampled_from([1e-5, 1e-3]), momentum=st.sampled_from([0.1, 0.01])),
     st.builds(GroupNorm, act=acts, groups=st.sampled_from([1, 4, 32])),
@@ -52,7 +44,6 @@ norms = st.one_of(
         groups=st.sampled_from([1, 4, 32]),
         linear=st.sampled_from(EvoNormLinear),
     ),
-    st.builds(GraphNorm, graph=st.sampled_from(graphs), groups=st.sampled_from([1, 4, 32])),
 )
 convs = st.one_of(
     *(st.builds(kind, padding=st.sampled_from([Padding.SYMMETRIC, Padding.SAME])) for kind in (PlainConv, ScaledWS))

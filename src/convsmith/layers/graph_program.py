@@ -121,12 +121,10 @@ class Program:
         for at in self._order(goals, frozenset(kept)):
             step = self.steps[at]
             if step.does is not None:
-                lined = self._lined(step, values)
-                if lined is None:
-                    for read in step.reads:  # once for all that read it
-                        values[read] = _reckoned(values[read])
-                    lined = step.does(*(values[read] for read in step.reads))
-                values[at] = lined
+                line = self._lined(step, values)
+                if line is None:
+                    values.update({read: _reckoned(values[read]) for read in step.reads})  # once for all that read it
+                values[at] = step.does(*(values[read] for read in step.reads)) if line is None else line
             elif step.op is None:
                 values[at] = leaves[step.name] if step.name in leaves else leaves["x"].new_zeros((1, 1, 1, 1))
             elif at in kept:
@@ -146,21 +144,14 @@ class Program:
     def _lined(self, step: Step, values: Mapping[int, Tensor | _Line]) -> _Line | None:
         """The node as a line over a map, where it is one of a map and of numbers a channel."""
         spatial = [read for read in step.reads if self.steps[read].spatial]
-        if len(spatial) != 1 or step.op not in _LINES:
+        if step.op not in _LINES or len(spatial) != 1 or (step.op is Op.DIV and step.reads[0] != spatial[0]):
             return None
-        (map_,) = spatial
-        if step.op is Op.DIV and step.reads[0] != map_:
-            return None
-        others = [_reckoned(values[read]) for read in step.reads if read != map_]
-        match step.op, others:
-            case Op.ADD, [other]:
-                return _line(values[map_]).plus(other)
-            case Op.MUL, [other]:
-                return _line(values[map_]).times(other)
-            case Op.DIV, [other]:
-                assert step.does is not None
-                return _line(values[map_]).times(step.does(torch.ones_like(other), other))
-        return None
+        line = _line(values[spatial[0]])
+        (other,) = (_reckoned(values[read]) for read in step.reads if read != spatial[0])
+        if step.op is Op.ADD:
+            return line.plus(other)
+        assert step.does is not None
+        return line.times(other if step.op is Op.MUL else step.does(torch.ones_like(other), other))
 
     def _rooted(self, op: Op, raw: Tensor) -> Tensor:
         return raw if op is Op.MEAN else (raw + self.eps).sqrt()

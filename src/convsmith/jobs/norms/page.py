@@ -77,8 +77,8 @@ def findings(found: NormSearch) -> list[str]:
         lines.append(
             f"The best score of the search was {best.came_to.mean:.1%}, of another layer, which longer training put behind it."
         )
-    if not descent.line(found.winner.text)[0].parent and len(descent.line(found.winner.text)) == 1:
-        lines.append("Nothing was found that descends from the start: the best layer was there from the beginning.")
+    if how.begun() and descent.line(found.winner.text)[-1].generation == 0:
+        lines.append("Nothing that was found is better than the start: the best layer was there from the beginning.")
     if len(descent.layers) < 2000:
         lines.append(
             f"{plural(len(descent.layers), 'layer')} were tried; a search that is to be believed tries thousands (--layers 2000)."
