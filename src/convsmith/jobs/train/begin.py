@@ -88,9 +88,9 @@ def design_job(
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written.
 
-    Without weights `base` (efficientnet_b0; for films an inflated resnet18) is scaled by `rule` (compound; of clips compound-clips). With weights `base` is whose they are, and the
-    rule must leave their shapes alone (resolution); with `auto` and neither of them, the best published network that has
-    weights is taken as it is.
+    Without weights `base` (efficientnet_b0; of films inflated:resnet18) is scaled by `rule` (compound; of clips compound-clips).
+    With weights `base` is whose they are, and the rule must leave their shapes alone (resolution); with `auto` and neither of them,
+    the best published network that has weights is taken as it is.
     """
     if world_here() > 1:
         raise UserError(
