@@ -193,7 +193,9 @@ class ScaledWSConv3d(Standardised, Conv3d):
         root, weight = self.kernel_size[0] ** 0.5, held["weight"]
         if mean:
             part = weight / root if self.floor else weight
-            return super().of_pictures({"weight": part * self.kernel_size[0]}, mean=True) | {"gain": held["gain"][..., None] / root}
+            return super().of_pictures({"weight": part * self.kernel_size[0]}, mean=True) | {
+                "gain": held["gain"][..., None] / root
+            }
         centred = weight - weight.mean((1, 2, 3), keepdim=True)
         whole = super().of_pictures({"weight": centred if self.floor else centred * root}, mean=False)
         return whole | {"gain": held["gain"][..., None]}
