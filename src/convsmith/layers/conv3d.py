@@ -40,19 +40,19 @@ class Conv3d(nn.Conv3d):
         circular: bool = False,
         edges: Edges = Edges.ZEROS,
     ) -> None:
-        half, around = temporal // 2, dilation * (kernel // 2)
+        reach, around = temporal // 2, dilation * (kernel // 2)
         super().__init__(
             inputs,
             outputs,
             (temporal, kernel, kernel),
             stride=(over, stride, stride),
-            padding=(half, around, around),
+            padding=(reach, around, around),
             dilation=(1, dilation, dilation),
             groups=groups,
             bias=bias,
         )
         self.same, self.circular, self.edges = same, circular, edges
-        self.half, self.around = half, around
+        self.reach, self.around = reach, around
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -66,7 +66,7 @@ class Conv3d(nn.Conv3d):
 
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution by `weight` ⟨O,C/groups,temporal,k,k⟩, whichever way is quickest."""
-        time, around = self.half, self.around
+        time, around = self.reach, self.around
         exporting = torch.compiler.is_exporting()
         if not exporting:
             x = channels_last(x)
@@ -93,7 +93,7 @@ class Conv3d(nn.Conv3d):
         first, last = x[:, :, :1], x[:, :, -1:]
         if self.edges is Edges.ZEROS:
             first = last = torch.zeros_like(first)
-        return torch.cat((*[first] * self.half, x, *[last] * self.half), dim=2)
+        return torch.cat((*[first] * self.reach, x, *[last] * self.reach), dim=2)
 
     def _by_taps(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The same as a sum over frames of 2-d convolutions: onnxruntime's of three dimensions takes groups one by one, which
