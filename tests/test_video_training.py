@@ -27,7 +27,7 @@ from convsmith.jobs.fitting import fitted_to, told_of_frames
 from convsmith.jobs.options import Options
 from convsmith.jobs.predict import Timeline, opened, over_time, predict
 from convsmith.jobs.predict.over_time import windows
-from convsmith.jobs.train.begin import train_job
+from convsmith.jobs.train.begin import design_job, named, train_job
 from convsmith.model import build
 from convsmith.recipes import CLIPS, recipe
 from convsmith.tasks import Classify
@@ -107,6 +107,13 @@ def test_a_resumed_run_knows_its_films_again(trained_run: cs.Run) -> None:
     trained_run.file("report.html").unlink()
     cs.resume(trained_run)
     assert trained_run.file("model.safetensors").read_bytes() == weights and trained_run.has("report.html")
+
+
+def test_design_leaves_a_clip_its_frames(tmp_path: Path) -> None:
+    """However small the budget: on one frame nothing moves."""
+    made = design_job("moving-digits", "3M-macs", None, None, Options(parent=tmp_path), Watcher())
+    assert (made.spec.input.frames, made.spec.input.stride) == (8, 2) and made.recipe.name == CLIPS.name
+    assert cs.cost(made.spec).macs <= 3e6 and named(made) == "moving-digits-3M"
 
 
 def test_frames_are_mixed_and_grown_alike() -> None:

@@ -88,7 +88,7 @@ def design_job(
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written.
 
-    Without weights `base` (efficientnet_b0; of films `base_of_films`) is scaled by `rule` (compound; of clips compound-clips).
+    Without weights `base` (efficientnet_b0; of films `base_of_films`) is scaled by `rule` (compound, which leaves frames alone).
     With weights `base` is whose they are, and the rule must leave their shapes alone (resolution); with `auto` and neither of them,
     the best published network that has weights is taken as it is.
     """
@@ -107,8 +107,6 @@ def design_job(
     images = source.load(watcher, own_data(data))
     task, recipe = _learnt(images, options)
     chosen = _usable(named or (base_of_films() if images.filmed else task.base))
-    if rule is None and options.weights is None and chosen.input.frames:  # how long a clip is, is scaled as well
-        line = named_rule("compound-clips")
     if isinstance(line, ResNetRS):  # its strategy depends on how long this training is
         line = replace(line, regime=regime(recipe.epochs, len(images.train)))
 
