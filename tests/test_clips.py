@@ -150,6 +150,14 @@ def test_a_convolution_over_time_is_torch_s_on_what_its_edges_say(how: dict, tra
         torch.testing.assert_close(layer(given_), wanted, rtol=EXACT, atol=EXACT)
 
 
+@pytest.mark.parametrize("edges", Edges)
+@pytest.mark.parametrize("padding", [{}, {"same": True}, {"circular": True}], ids=str)
+def test_groups_are_exported_as_the_same_sum_of_frames(edges: Edges, padding: dict) -> None:
+    layer = Conv3d(4, 4, 3, temporal=3, stride=2, over=2, groups=4, bias=True, edges=edges, **padding).double()
+    x = torch.randn(2, 4, 5, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(layer._by_taps(x, layer.weight, layer.bias), layer(x), rtol=EXACT, atol=EXACT)
+
+
 def test_layers_of_pictures_read_every_frame_alone() -> None:
     x = torch.randn(2, 4, 5, 8, 8)
     conv, pool, mean = Conv2d(4, 6, 3, stride=2, padding=1), MaxPool2d(3, 2, padding=1), AvgPool2d(2, 2)

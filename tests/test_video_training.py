@@ -6,7 +6,6 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from convsmith.jobs.fitting import fitted_to, told_of_frames
 from convsmith.jobs.options import Options
 from convsmith.jobs.predict import Timeline, opened, over_time, predict
 from convsmith.jobs.predict.over_time import windows
-from convsmith.jobs.train.begin import train_job
+from convsmith.jobs.train.begin import design_job, named, train_job
 from convsmith.model import build
 from convsmith.recipes import CLIPS, recipe
 from convsmith.tasks import Classify
@@ -110,6 +109,13 @@ def test_a_resumed_run_knows_its_films_again(trained_run: cs.Run) -> None:
     assert trained_run.file("model.safetensors").read_bytes() == weights and trained_run.has("report.html")
 
 
+def test_design_leaves_a_clip_its_frames(tmp_path: Path) -> None:
+    """However small the budget: on one frame nothing moves."""
+    made = design_job("moving-digits", "3M-macs", None, None, Options(parent=tmp_path), Watcher())
+    assert (made.spec.input.frames, made.spec.input.stride) == (8, 2) and made.recipe.name == CLIPS.name
+    assert cs.cost(made.spec).macs <= 3e6 and named(made) == "moving-digits-3M"
+
+
 def test_frames_are_mixed_and_grown_alike() -> None:
     frames = torch.rand(6, 3, 1, 8, 8).expand(-1, -1, 4, -1, -1).contiguous()
     for how in ({"mixup": 0.4, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}):
@@ -149,20 +155,11 @@ def test_views_are_averaged_as_by_hand(trained_run: cs.Run) -> None:
     assert trained_run.evaluate(views="1")["loss"] == pytest.approx(trained_run.scores["loss"], rel=1e-6)
 
 
-def test_views_of_images_and_clips_of_images_are_refused(
-    trained_run: cs.Run, digits_run: cs.Run, tmp_path: Path
-) -> None:
+def test_views_of_images_and_clips_of_images_are_refused(trained_run: cs.Run, tmp_path: Path) -> None:
+    images, names = np.zeros((4, 8, 8, 3), np.uint8), trained_run.data.classes[:2]
+    np.savez(tmp_path / "x.npz", images=images, labels=np.array([0, 1, 0, 1]), classes=names)
     with pytest.raises(UserError, match="--views looks at a film"):
-        digits_run.evaluate(views="3x1")
-    classes = trained_run.data.classes
-    for name in classes[:2]:
-        (tmp_path / name).mkdir()
-        np.savez(
-            tmp_path / "x.npz",
-            images=np.zeros((4, 8, 8, 3), np.uint8),
-            labels=np.array([0, 1, 0, 1]),
-            names=classes[:2],
-        )
+        trained_run.evaluate(str(tmp_path / "x.npz"), views="3x1")
     with pytest.raises(UserError, match=r"reads clips, and .* has images"):
         trained_run.evaluate(str(tmp_path / "x.npz"))
 
@@ -267,9 +264,7 @@ def test_the_command_tells_labels_over_time(
     assert "film.mp4, 0.8 s" in said and "0.28" in said
 
 
-def test_a_network_for_images_tells_its_labels_over_time_where_it_is_asked_to(
-    digits_run: cs.Run, film: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, out, _ = command(capsys, "predict", str(digits_run.path), str(film), "--every", "0.2", "--json")
-    (told, *_) = json.loads(out)["stretches"]
-    assert told["start"] == 0.0 and told["end"] == pytest.approx(float(Fraction(1, 25)))
+def test_a_network_for_images_tells_its_labels_over_time_where_it_is_asked_to(film: Path) -> None:
+    model = build(cs.spec("mobilenetv2_035", resolution=SIDE, classes=3), seed=0)
+    told = list(over_time(opened(model, classes=["a", "b", "c"]), Film(film), every=0.2))
+    assert [(one.start, one.end) for one in told] == [(k / 25, (k + 1) / 25) for k in (0, 5, 10, 15, 19)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,18 +44,20 @@ def tell_over_time(
 ) -> None:
     """The labels of each stretch of a film on the screen, or as JSON; in a .csv, row by row as they come; and as a picture."""
     from ..data.films import Film
-    from ..jobs.predict import Timeline, over_time
+    from ..jobs.predict import Stretch, Timeline, over_time
 
     if out_file is not None and out_file.suffix != ".csv":
         raise UserError(f"--out writes a .csv; got {out_file.name} (--json prints all of it as JSON)")
-    opened, rows = Film(film), []
+    opened, every_label = Film(film), list[Stretch]()
     top = min(top, predictor.outputs)
+    told = top if picture is None else predictor.outputs  # a lane has no holes
     with _rows_into(out_file, top) as write:
-        for one in over_time(predictor, opened, every=every, top=top, batch=batch, watcher=watching()):
+        for one in over_time(predictor, opened, every=every, top=told, batch=batch, watcher=watching()):
             write(one)
-            rows.append(one)
+            every_label.append(one)
     if picture is not None:
-        _draw(rows, film.name, picture)
+        _draw(every_label, film.name, picture)
+    rows = [replace(one, top=one.top[:top]) for one in every_label]
     written = [str(place) for place in (out_file, picture) if place is not None]
     found = Timeline(str(film), rows[-1].end, tuple(rows), opened.lost)
     if json:
@@ -92,6 +95,6 @@ def _rows_into(path: Path | None, top: int) -> Iterator[Callable[[Stretch], None
             [
                 f"{one.start:.3f}",
                 f"{one.end:.3f}",
-                *(cell for label, share in one.top for cell in (label, f"{share:.6g}")),
+                *(cell for label, share in one.top[:top] for cell in (label, f"{share:.6g}")),
             ]
         )

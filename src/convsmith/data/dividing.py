@@ -59,7 +59,7 @@ def set_aside(
         train, val = _by_film(split, 0 if fold is None else fold[0], parts, seed)
         part = "" if fold is None else f", part {fold[0] + 1} of {fold[1]}"
         return train, val, f"by film{part}: {len(set(val.groups))} of {who}, of which no clip is trained on, {drawn}"
-    if who > 1 and divide != BY_FRAME:
+    if who > 1 and divide not in (BY_FRAME, BY_CLIP):
         train, val = _by_group(split, share, fold, seed)
         said = ", ".join(sorted(set(val.groups))[:4]) + (" and others" if len(set(val.groups)) > 4 else "")
         part = "" if fold is None else f", part {fold[0] + 1} of {fold[1]}"

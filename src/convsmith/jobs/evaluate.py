@@ -76,14 +76,14 @@ def evaluate(
     found = part_to_score(run, data, split=split, root=root, download=download, how=how, watcher=watcher)
     what = "film" if found.split.inputs.filmed else "image"
     watcher.stage("evaluate", f"{plural(len(found.split), what)} of {found.said}")
+    if views is not None and not found.split.inputs.filmed:
+        raise UserError(f"--views looks at a film as several clips, and {found.said} has images")
     if run.spec.input.frames and not found.split.inputs.filmed:
         raise UserError(f"{run.path} reads clips, and {found.said} has images")
     if said := told_of_frames(run.spec, found.split.inputs):
         watcher.note(said)
     task, where = task_of(run.config), chosen_device(device)
     seen = ONCE if views is None else views if isinstance(views, Views) else Views.parse(views)
-    if views is not None and not found.split.inputs.filmed:
-        raise UserError(f"--views looks at a film as several clips, and {found.said} has images")
     if task.makes:
         if coco is not None or found.part == "train":
             said = "finds no objects: leave out --coco" if coco is not None else _HELD_OUT

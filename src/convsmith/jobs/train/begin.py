@@ -15,6 +15,8 @@ from ...costs import cost
 from ...data import ImageData, check_channels
 from ...data.readers.dataset import Own, own_data
 from ...errors import UserError
+from ...families import spec as named_spec
+from ...families.inflated import inflated
 from ...machine import this_machine
 from ...plot import save
 from ...recipe import BySize, Recipe
@@ -43,8 +45,6 @@ from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
 BASE = Classify.base  # what `design` scales where nothing else is asked for
-# And of films: its name, and what it is called as a spec.
-_BASE_OF_FILMS, _FILMED = "inflated:resnet18", "inflated_resnet18"
 
 __all__ = [
     "BASE",
@@ -88,9 +88,9 @@ def design_job(
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written.
 
-    Without weights `base` (efficientnet_b0; for films an inflated resnet18) is scaled by `rule` (compound; of clips compound-clips). With weights `base` is whose they are, and the
-    rule must leave their shapes alone (resolution); with `auto` and neither of them, the best published network that has
-    weights is taken as it is.
+    Without weights `base` (efficientnet_b0; of films `base_of_films`) is scaled by `rule` (compound, which leaves frames alone).
+    With weights `base` is whose they are, and the rule must leave their shapes alone (resolution); with `auto` and neither of them,
+    the best published network that has weights is taken as it is.
     """
     if world_here() > 1:
         raise UserError(
@@ -106,9 +106,7 @@ def design_job(
     line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
     task, recipe = _learnt(images, options)
-    chosen = _usable(named or (_BASE_OF_FILMS if images.filmed else task.base))
-    if rule is None and options.weights is None and chosen.input.frames:  # how long a clip is, is scaled as well
-        line = named_rule("compound-clips")
+    chosen = _usable(named or (base_of_films() if images.filmed else task.base))
     line = line_of(line, recipe, len(images.train))
 
     def fit(spec: ArchSpec) -> ArchSpec:
@@ -144,6 +142,12 @@ def design_job(
         task=task,
         own=own_data(data),
     )
+
+
+def base_of_films() -> ArchSpec:
+    """What `design` scales for films where nothing else is asked for: a ResNet-18 of 8 frames, of 112 pixels as torchvision's
+    networks for clips have them. The choice is ours."""
+    return inflated(named_spec("resnet18"), frames=8, stride=2).with_resolution(112)
 
 
 def say_weights(source: str | Path, begin: Fitted, watcher: Watcher) -> None:
@@ -290,7 +294,8 @@ def named(job: Job) -> str:
     the base where it is not the usual one."""
     if job.found is None:
         return f"{job.images.name}-{job.spec.name}"
-    base = () if job.base in (job.task.base, _FILMED) else (job.base or "",)
+    usual = base_of_films().name if job.images.filmed else job.task.base
+    base = () if job.base == usual else (job.base or "",)
     return "-".join((job.images.name, *base, str(job.found.budget).replace("-macs", "").replace(",", "-")))
 
 
