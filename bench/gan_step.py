@@ -43,7 +43,7 @@ class Spectral(nn.Module):
         self.register_buffer("u", torch.randn(1, shape[0]))
 
     def normed(self) -> Tensor:
-        rows = self.weight.view(len(self.weight), -1)
+        rows = self.weight.flatten(1)
         with torch.no_grad():
             v = F.normalize(self.u @ rows, dim=1, eps=1e-12)
             u = F.normalize(v @ rows.T, dim=1, eps=1e-12)

@@ -251,7 +251,7 @@ def test_any_spec_survives_json_with_its_kinds(arch: ArchSpec) -> None:
     assert from_json(ArchSpec, arch.to_json(), KINDS) == arch
 
 
-@pytest.mark.parametrize("name", [name for name in names() if spec(name).neck is None])
+@pytest.mark.parametrize("name", [name for name in names("classify") if spec(name).neck is None])
 def test_published_specs_are_written_as_they_always_were(name: str) -> None:
     data = json.loads(spec(name).to_json())
     assert list(data) == ["name", "input", "style", "stem", "stages", "head"]

@@ -143,7 +143,8 @@ class ArchSpec(Shown):
         return replace(self, input=self.input.renamed(classes), head=self.head.renamed(classes))
 
     def with_resolution(self, resolution: int) -> ArchSpec:
-        """The same network read at another resolution; its parameters do not change. Oblong inputs keep their ratio."""
+        """The same network read at another resolution; its parameters do not change, but for a generator's linear map of z, whose
+        first map has another size. Oblong inputs keep their ratio."""
         return replace(self, input=self.input.resized(resolution))
 
     def with_channels(self, channels: int) -> ArchSpec:

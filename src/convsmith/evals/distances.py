@@ -36,7 +36,9 @@ def _moments(x: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.
     w = np.ones(n) if weights is None else weights.astype(np.float64)
     mean = w @ x / n
     rows = (x - mean) * np.sqrt(w / max(1, n - 1))[:, None]
-    return mean, np.linalg.qr(rows, mode="r") if n > x.shape[1] else rows
+    if n > x.shape[1]:
+        rows = np.asarray(np.linalg.qr(rows, mode="r"))
+    return mean, rows
 
 
 def kernel(a: np.ndarray, b: np.ndarray) -> float:

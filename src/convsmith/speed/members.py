@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arch import ArchSpec, grown
 from ..costs import cost
-from ..families import FAMILIES
+from ..families import FAMILIES, TASKS
 from ..units import Rounding
 
 __all__ = ["members"]
@@ -23,10 +23,12 @@ def members(n: int, rng: np.random.Generator, *, shallow: bool = False) -> tuple
 
     MACs are log-uniform from 5 M to 1.5 G. Widths are multiples of 8. `shallow` ones have one or two blocks a stage: they
     hold as many different kernels as deep ones and are made in a fraction of the time. Networks with a neck are left out: what runs
-    many times for an image is outside what is predicted.
+    many times for an image is outside what is predicted. So are those that are no classifiers: the profiler shows images.
     """
     found: list[ArchSpec] = []
-    families = [name for name, family in FAMILIES.items() if all(one.neck is None for one in family())]
+    families = [
+        name for name, family in FAMILIES.items() if name not in TASKS and all(one.neck is None for one in family())
+    ]
     while len(found) < n:
         if len(found) % len(families) == 0:
             rng.shuffle(families)

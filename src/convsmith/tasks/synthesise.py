@@ -47,6 +47,7 @@ class Synthesise(Task):
     study: ClassVar[str] = "biggan-small"
     base: ClassVar[str] = "biggan32"
     uses: ClassVar[frozenset[str]] = frozenset({"critic_steps", "critic_rate", "orthogonal"})
+    activation: ClassVar[str] = "none"
     makes: ClassVar[bool] = True
     few: ClassVar[int] = 500
 

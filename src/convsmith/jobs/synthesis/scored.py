@@ -12,6 +12,7 @@ from torch import nn
 from ...arch import ArchSpec
 from ...data import ImageData, Split
 from ...evals import Synthesised, evaluate
+from ...layers import settle
 from ...model import Model
 from ...scores import Scores, Sheet
 from ...tasks import Synthesise
@@ -46,7 +47,9 @@ class Generated:
         keep_sheet(model, self._place, epoch, epochs)
 
     def settle(self, model: Model) -> None:
-        """Standing statistics: the average of weights that is shipped has never seen those of the weights themselves."""
+        """Spectral norms of weights that change no more, and standing statistics: the average that is shipped has estimates and
+        statistics of other weights."""
+        settle(model)
         stood(model, latent_of(model.spec), None, anew=True)
 
     def scores(self, model: nn.Module, part: Split | None = None) -> Scores:
