@@ -99,7 +99,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        if func.is_view and id(args[0]) in self.outputs and out.numel() == args[0].numel():
+        if func.is_view and id(args[0]) in self.outputs and _is_whole(out, args[0]):
             self.outputs[id(out)] = self.outputs[id(args[0])]
             self.outputs[id(out)].tensors.append(out)
             return out
@@ -139,6 +139,11 @@ def normed_convs(
         and output.mean in norms  # both used as they stand
         and output.reads == watch.runs[output.weight] == watch.runs[output.mean] == 1
     ]
+
+
+def _is_whole(view: object, of: torch.Tensor) -> bool:
+    """Whether a view, or several, is all of a tensor."""
+    return isinstance(view, torch.Tensor) and view.numel() == of.numel()
 
 
 def _whole(weight: torch.Tensor) -> tuple[int, int]:
