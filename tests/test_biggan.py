@@ -230,7 +230,7 @@ def test_verbs_for_images_refuse_generators_in_one_line() -> None:
     with pytest.raises(UserError, match="reads more than images"):
         cs.diagnose(spec)
     with pytest.raises(UserError, match="reads more than images"):
-        cs.convert(spec, "evonorm_s0")
+        cs.convert(spec, "evonorm-s0")
     with pytest.raises(UserError, match="have no supernet"):
         Space(spec, (Axes(), Axes()))
     with pytest.raises(UserError, match="--resolution could set"):

@@ -160,13 +160,15 @@ def _plain(hint: Any) -> tuple[type, ...]:
 
 
 def _fitting(members: tuple[type, ...], data: Any) -> str:
-    """The tag of the member of which most fields that must be there are: the first where none is."""
+    """The tag of the member of which most fields that must be there are, then of which most of all are: the first of equals."""
+    given = set(data) if isinstance(data, dict) else set()
 
-    def needed(one: type) -> int:
-        own = {field.name for field in dataclasses.fields(one) if field.default is dataclasses.MISSING}
-        return len(own & set(data)) if isinstance(data, dict) else 0
+    def there(one: type) -> tuple[int, int]:
+        own = dataclasses.fields(one)
+        needed = {field.name for field in own if field.default is dataclasses.MISSING}
+        return len(needed & given), len({field.name for field in own} & given)
 
-    return _tag(max(members, key=needed))
+    return _tag(max(members, key=there))
 
 
 def _tag(member: type) -> str:

@@ -81,7 +81,7 @@ class Model(nn.Module):
         every = (spec.neck or spec.head).every
         kept = {tap.path.rpartition(".")[0] or tap.path for tap in taps(trunk(spec), every=every)}
         self._kept = tuple(name in kept for name in ("stem", *(f"stages.{index}" for index in range(len(spec.stages)))))
-        told = {node.path for node in nodes if "stem" in node.reads}
+        told = {node.path for node in trunk(spec) if node.reads}
         # Blocks one by one, and whether each is called with a condition, where the stem puts some out.
         self._told = tuple((path, path in told) for path in _blocks(spec)) if told else ()
 

@@ -12,7 +12,7 @@ __all__ = ["OF_TASKS", "TASKS_OWN", "in_two", "parted", "read"]
 
 TASKS_OWN = "task."
 # Recipes of tasks that have something to set. The tasks themselves know, and asking them takes torch.
-OF_TASKS = frozenset({"pose", "pose-scratch", "detect", "detect-scratch", "biggan", "biggan-small"})
+OF_TASKS = frozenset({"pose", "pose-scratch", "detect", "detect-scratch", "biggan-small"})
 
 
 def in_two(settings: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -12,7 +12,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "search": ("search ./photos --to 2M-macs,4M-macs", "search ./photos --to 5ms+1M-params --space bignas --dry-run"),
     "family": (
         "family efficientnet_b0 ./photos --to 5M-macs,10M-macs,20M-macs",
-        "family resnet18 digits --to 1M-macs,4M-macs --rule tiny --against compound",
+        "family resnet18 digits --to 1M-macs,4M-macs --against tiny",
     ),
     "search norms": ("search norms digits", "search norms ./photos --layers 5000 --seeds 9 --dry-run"),
     "fit-scaling": ("fit-scaling ./photos --hours 2", "fit-scaling ./photos --rule tiny --jobs 4 --out runs/scaling"),

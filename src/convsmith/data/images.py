@@ -95,6 +95,7 @@ class ImageData:
             | self._whose()
             | ({"points": True} if isinstance(self.train.targets, Joints) else {})
             | self._objects()
+            | ({"films": True} if self.filmed else {})
             | ({"notes": list(self.notes)} if self.notes else {})
         )
 

@@ -42,7 +42,8 @@ def score_curves(epochs: Sequence[Mapping[str, Any]], metric: Metric) -> Figure:
     label, scale = axis_of(metric)
     best = max if metric.more_is_better else min
     form = "{:.1f} %" if scale == 100 else "{:.4g}"
-    return _curves(epochs, metric.name, label[:1].upper() + label[1:], best, scale=scale, form=form)
+    title = label.partition("(")[0]  # what stands in brackets is said elsewhere
+    return _curves(epochs, metric.name, title[:1].upper() + title[1:], best, scale=scale, form=form)
 
 
 def _curves(

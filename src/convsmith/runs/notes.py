@@ -120,7 +120,8 @@ def _few_to_validate(known: Known) -> str:
         not 0 < n < FEW_TO_VALIDATE or known.data.points or known.data.objects or known.makes
     ):  # points and objects are counted one by one, and an interval goes by individuals or by images
         return ""
-    return f"{plural(n, 'validation image')}: the 95 % interval of a score is up to {100 * 1.96 / math.sqrt(n):.0f} points wide"
+    said = plural(n, f"validation {known.data.what}")
+    return f"{said}: the 95 % interval of a score is up to {100 * 1.96 / math.sqrt(n):.0f} points wide"
 
 
 def _few_individuals(known: Known) -> str:
@@ -133,6 +134,8 @@ def _few_individuals(known: Known) -> str:
 def _few_to_train(known: Known) -> str:
     if known.weights or known.makes or known.data.train >= FEW_TO_TRAIN:
         return ""
+    if known.data.films:
+        return f"{known.data.train:,} films are few for random weights; those of a network for pictures may begin: --weights"
     return (
         f"{known.data.train:,} images are few for random weights; start from weights: --weights timm:NAME, or `design --weights "
         "auto`"

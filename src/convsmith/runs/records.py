@@ -181,11 +181,17 @@ class Data(Record):
         False  # what are called classes are names of points, and `per_class` counts the pictures that show them
     )
     objects: tuple[int, ...] = ()  # in the pictures to train on and to validate on, where these have objects
+    films: bool = False  # what is called images are films
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def left_out(self) -> Iterable[str]:
-        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals", "points", "objects")
+        own = ("fingerprint", "contents", "changed", "test", "notes", "individuals", "points", "objects", "films")
         return [name for name in own if not vars(self)[name]]
+
+    @property
+    def what(self) -> str:
+        """What one of them is called."""
+        return "film" if self.films else "image"
 
 
 @final

@@ -96,6 +96,10 @@ class Request:
         task, recipe = self.learnt(images)
         name = self.how.space or task.space
         space = space_of(name, lambda spec: fitted_to(spec, task, images))
+        if images.filmed:
+            raise UserError(
+                f"a search trains networks that read pictures, and {images.name} has films: `convsmith design` scales one for clips"
+            )
         begin = None
         if self.options.weights is not None:
             space, begin = self._begun(name, space, task, images)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...ambient import undisturbed
 from ...codec import to_data
 from ...costs import cost
 from ...resolve import device
 from ...runs import Known, notes_on
+from ...tagged import LATER
 from ...units import Cost, duration, plural
 from ...watcher import Watcher
 from ..feed import Feed, refuse_lone_images
@@ -34,6 +35,7 @@ class Rehearsal:
     memory_gib: float
     device: str
     notes: tuple[str, ...] = ()
+    what: str = field(default="image", metadata=LATER)  # what one of them is called
 
     @property
     def hours(self) -> float:
@@ -42,7 +44,7 @@ class Rehearsal:
     def lines(self) -> list[str]:
         return [
             f"would train {self.name}: {self.cost}",
-            f"on {plural(self.train_images, 'image')}, validating on {self.val_images:,}: {plural(self.epochs, 'epoch')}, "
+            f"on {plural(self.train_images, self.what)}, validating on {self.val_images:,}: {plural(self.epochs, 'epoch')}, "
             f"{plural(self.steps, 'step')}",
             f"about {duration(3600 * self.hours)} on {self.device} ({1000 * self.seconds_a_step:.0f} ms a step, "
             f"without evaluation), {memory(self.memory_gib)}",
@@ -65,6 +67,7 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
     where, spec, recipe = device(job.options.device), job.spec, job.recipe
     feed = Feed(spec, job.images, recipe, job.options.seed, job.options.workers)
     a_step = seconds_a_step(spec, job.task, recipe, feed, seed=job.options.seed, where=where)
+    data = data_record(job.images)
     return Rehearsal(
         name=spec.name,
         cost=cost(spec),
@@ -75,5 +78,6 @@ def rehearse(job: Job, watcher: Watcher) -> Rehearsal:
         seconds_a_step=a_step,
         memory_gib=peak_gib(where),
         device=str(where),
-        notes=notes_on(Known(data_record(job.images), to_data(recipe), job.start is not None, makes=job.task.makes)),
+        notes=notes_on(Known(data, to_data(recipe), job.start is not None, makes=job.task.makes)),
+        what=data.what,
     )
