@@ -84,7 +84,9 @@ def norms(
     ] = 2,
     seeds: Annotated[
         int,
-        Parameter(help="Trainings of each of these; 9 tell a point apart.", validator=COUNT, group=SEARCHING),
+        Parameter(
+            help="Trainings of each of these; 3 is the least that says anything.", validator=COUNT, group=SEARCHING
+        ),
     ] = 3,
     scores: Annotated[
         Path | None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..scores import Metric, Scores, Unit
 
-__all__ = ["across", "bootstrapped", "counted", "standard_error", "student", "wilson"]
+__all__ = ["across", "bootstrapped", "counted", "standard_error", "student", "student_of_shares", "wilson"]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -65,6 +65,16 @@ def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, f
     mean = fmean(values)
     reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * stdev(values) / sqrt(len(values))
     return mean - reach, mean + reach
+
+
+def student_of_shares(shares: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """`student` of a few shares, ended at 0 and 1, beyond which it does not know that none lies.
+
+    >>> student_of_shares([0.9, 0.99])[1]
+    1.0
+    """
+    ends = student(shares, confidence)
+    return None if ends is None else (max(0.0, ends[0]), min(1.0, ends[1]))
 
 
 def standard_error(values: Sequence[float]) -> float | None:

@@ -27,7 +27,7 @@ class GraphNorm2d(nn.Module):
 
         stat = (1 - momentum) stat + momentum moment of the batch;
 
-    in evaluation it stands for the node, and what only that read is not computed.
+    in evaluation it stands for the node, and what only that read is not computed. Without `affine` it is the core alone.
     """
 
     whole_norm = True

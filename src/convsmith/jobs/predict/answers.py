@@ -19,8 +19,32 @@ _COMMON = 3  # labels that the first line of many predictions names
 T = TypeVar("T")
 
 
+class _Ranked(Shown):
+    """What has labels with their probabilities in `top`, the best first."""
+
+    top: tuple[tuple[str, float], ...]
+
+    @property
+    def label(self) -> str:
+        return self.top[0][0]
+
+    @property
+    def probability(self) -> float:
+        return self.top[0][1]
+
+    @property
+    def shares(self) -> str:
+        """All of them in words."""
+        return ", ".join(f"{label} {share:.1%}" for label, share in self.top)
+
+    def ranked(self) -> dict[str, object]:
+        """All of them for JSON, the best beside them."""
+        rows = [{"label": label, "probability": share} for label, share in self.top]
+        return {**rows[0], "top": rows}
+
+
 @dataclass(frozen=True, repr=False)
-class Prediction(Shown):
+class Prediction(_Ranked):
     """What the network says of one image: labels with their probabilities, the best first.
 
     `index` counts the images as they were given, from 0; `path` is None where the image came from no file.
@@ -31,20 +55,10 @@ class Prediction(Shown):
     top: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        shares = ", ".join(f"{label} {share:.1%}" for label, share in self.top)
-        return f"{self.path or f'image {self.index}'}: {shares}"
-
-    @property
-    def label(self) -> str:
-        return self.top[0][0]
-
-    @property
-    def probability(self) -> float:
-        return self.top[0][1]
+        return f"{self.path or f'image {self.index}'}: {self.shares}"
 
     def to_record(self) -> dict[str, object]:
-        rows = [{"label": label, "probability": share} for label, share in self.top]
-        return {"index": self.index, "path": self.path, **rows[0], "top": rows}
+        return {"index": self.index, "path": self.path, **self.ranked()}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -85,7 +99,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True, repr=False)
-class Stretch(Shown):
+class Stretch(_Ranked):
     """What the network says of a film from second `start` to second `end`: labels with their probabilities, the best first."""
 
     index: int
@@ -94,20 +108,10 @@ class Stretch(Shown):
     top: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        shares = ", ".join(f"{label} {share:.1%}" for label, share in self.top)
-        return f"{self.start:.2f} to {self.end:.2f} s: {shares}"
-
-    @property
-    def label(self) -> str:
-        return self.top[0][0]
-
-    @property
-    def probability(self) -> float:
-        return self.top[0][1]
+        return f"{self.start:.2f} to {self.end:.2f} s: {self.shares}"
 
     def to_record(self) -> dict[str, object]:
-        rows = [{"label": label, "probability": share} for label, share in self.top]
-        return {"index": self.index, "start": self.start, "end": self.end, **rows[0], "top": rows}
+        return {"index": self.index, "start": self.start, "end": self.end, **self.ranked()}
 
 
 Answer = Prediction | Located | Spotted

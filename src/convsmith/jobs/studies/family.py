@@ -14,7 +14,7 @@ from ...costs import cost
 from ...data import ImageData, check_channels
 from ...data.readers.dataset import own_data
 from ...errors import UserError
-from ...evals.intervals import student
+from ...evals.intervals import student, student_of_shares
 from ...files import write_json
 from ...latency import Latency
 from ...recipe import Recipe
@@ -233,7 +233,7 @@ def family(
     trained = []
     for at, (member, row) in enumerate(zip(plan.members, timing.rows, strict=True)):
         scores = {seed: outcomes[seeds * at + seed].top1 for seed in range(seeds)}
-        mean = replace(words, value=fmean(scores.values()), interval=_within(student(list(scores.values()))))
+        mean = replace(words, value=fmean(scores.values()), interval=student_of_shares(list(scores.values())))
         trained.append(Trained(member, scores, mean, cost(member.spec), row))
     return Family(plan, tuple(trained), differences_of(trained), out / "study.html")
 
@@ -248,8 +248,3 @@ def differences_of(trained: Sequence[Trained]) -> tuple[Difference, ...]:
             gains = [ours.scores[seed] - score for seed, score in one.scores.items()]
             found.append(Difference(one.member.budget, one.member.rule, fmean(gains), student(gains)))
     return tuple(found)
-
-
-def _within(ends: tuple[float, float] | None) -> tuple[float, float] | None:
-    """An interval of a share, which Student's t does not know to lie between 0 and 1."""
-    return None if ends is None else (max(0.0, ends[0]), min(1.0, ends[1]))

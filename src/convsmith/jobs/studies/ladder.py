@@ -14,7 +14,7 @@ from statistics import fmean
 from ...arch import Act, ArchSpec, Block
 from ...costs import cost
 from ...errors import UserError
-from ...evals.intervals import student
+from ...evals.intervals import student, student_of_shares
 from ...parts import SE, Bottleneck, ConvStem, DeepStem, Halving, MBConv, Shortcut
 from ...recipe import BySize, Recipe, Steps, Untouched
 from ...recipes import settle
@@ -238,10 +238,7 @@ def climbed(names: Sequence[str], scores: Sequence[Mapping[int, float]]) -> tupl
         if index and (both := sorted(set(own) & set(scores[index - 1]))):
             gains = [own[seed] - scores[index - 1][seed] for seed in both]
             gain, gain_interval = fmean(gains), student(gains)
-        interval = student(list(own.values()))
-        if interval is not None:  # a score is a share, which Student's t does not know
-            interval = (max(0.0, interval[0]), min(1.0, interval[1]))
-        rungs.append(Rung(name, fmean(own.values()), interval, gain, gain_interval))
+        rungs.append(Rung(name, fmean(own.values()), student_of_shares(list(own.values())), gain, gain_interval))
     return tuple(rungs)
 
 

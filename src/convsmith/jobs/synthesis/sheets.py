@@ -81,7 +81,7 @@ def _truncated(model: Model) -> Sheet:
 
 
 def _between(model: Model) -> Sheet:
-    """Rows from one latent to another: of one class, then of one latent from a class to the next by the mean of two images' z."""
+    """Rows from one latent to another, each of one class."""
     latent = latent_of(model.spec)
     ends = latents(2 * _PAIRS, latent.dim, _SEED + 2).view(_PAIRS, 2, -1)
     shares = torch.linspace(0, 1, _BETWEEN)[None, :, None]
