@@ -150,6 +150,22 @@ def test_a_convolution_over_time_is_torch_s_on_what_its_edges_say(how: dict, tra
         torch.testing.assert_close(layer(given_), wanted, rtol=EXACT, atol=EXACT)
 
 
+@pytest.mark.parametrize("sides", [(1, 1), (1, 4), (2, 1), (3, 2)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("edges", Edges)
+def test_taps_that_only_meet_the_padding_are_left_out_of_training_alone(
+    sides: tuple[int, int], stride: int, edges: Edges
+) -> None:
+    """The same numbers and gradients: those of what is left out are 0 either way."""
+    layer = Conv3d(4, 6, 5, temporal=3, stride=stride, bias=True, edges=edges).double()
+    x = torch.randn(2, 4, 2, *sides, dtype=torch.float64, requires_grad=True)
+    found = []
+    for training in (True, False):
+        out = layer.train(training)(x)
+        found.append((out, *torch.autograd.grad(out.square().sum(), (x, layer.weight, layer.bias))))
+    torch.testing.assert_close(found[0], found[1], rtol=EXACT, atol=EXACT)
+
+
 @pytest.mark.parametrize("edges", Edges)
 @pytest.mark.parametrize("padding", [{}, {"same": True}, {"circular": True}], ids=str)
 def test_groups_are_exported_as_the_same_sum_of_frames(edges: Edges, padding: dict) -> None:

@@ -75,18 +75,21 @@ class Conv3d(nn.Conv3d):
         if self.edges is Edges.REPEATED:
             x, time = self._lengthened(x), 0
         elif self.training and x.shape[2] <= time:
-            # Frames that are not there are nothing to multiply: taps that only ever meet these are left out.
-            reach = x.shape[2] - 1
-            weight, time = weight.narrow(2, time - reach, 2 * reach + 1), reach
-        if self.kernel_size[1:] == self.stride[1:] == (1, 1):
+            weight, time = _reaching(weight, 2, x.shape[2])
+        rows = columns = around
+        uneven = self.same and self.stride[1:] != (1, 1)
+        if self.training and not (uneven or self.circular) and self.dilation[1] == 1:
+            weight, rows = _reaching(weight, 3, x.shape[3])
+            weight, columns = _reaching(weight, 4, x.shape[4])
+        if weight.shape[3:] == (1, 1) and (self.stride[1:] == (1, 1) or x.shape[3:] == (1, 1)):
             # Each frame's cells in one row: 2-d kernels are quicker, and nothing moves.
             tall = F.conv2d(x.flatten(3), weight[..., 0], bias, (self.stride[0], 1), (time, 0), groups=self.groups)
             return tall.unflatten(3, x.shape[3:])
-        if self.same and self.stride[1:] != (1, 1):
-            x, around = pad_same(x, spread(self), self.stride[1]), 0
+        if uneven:
+            x, rows, columns = pad_same(x, spread(self), self.stride[1]), 0, 0
         elif self.circular and around:
-            x, around = F.pad(x, (around,) * 4 + (0, 0), mode="circular"), 0
-        return F.conv3d(x, weight, bias, self.stride, (time, around, around), self.dilation, self.groups)
+            x, rows, columns = F.pad(x, (around,) * 4 + (0, 0), mode="circular"), 0, 0
+        return F.conv3d(x, weight, bias, self.stride, (time, rows, columns), self.dilation, self.groups)
 
     def _lengthened(self, x: Tensor) -> Tensor:
         """The clip with what stands before and behind it."""
@@ -127,6 +130,14 @@ class Conv3d(nn.Conv3d):
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.edges is Edges.ZEROS else f", edges={self.edges}")
+
+
+def _reaching(weight: Tensor, axis: int, side: int) -> tuple[Tensor, int]:
+    """The taps that can meet `side` cells, and how far they reach: the others only ever meet the padding, and are nothing to
+    multiply."""
+    reach = min(weight.shape[axis] // 2, side - 1)
+    first = weight.shape[axis] // 2 - reach
+    return weight.narrow(axis, first, 2 * reach + 1), reach
 
 
 def _middle(weight: Tensor, frames: int) -> Tensor:
