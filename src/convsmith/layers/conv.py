@@ -45,14 +45,21 @@ class Conv2d(Framewise, nn.Conv2d):
         middle = tuple(kernel // 2 for kernel in self.kernel_size)
         if self.padding != middle or self.dilation != (1, 1) or self.padding_mode != "zeros":
             return super().forward(x)
-        high, wide = (min(half, side - 1) for half, side in zip(middle, x.shape[-2:], strict=True))
-        weight = self.weight.narrow(2, middle[0] - high, 2 * high + 1).narrow(3, middle[1] - wide, 2 * wide + 1)
+        weight, high = reaching(self.weight, 2, x.shape[2])
+        weight, wide = reaching(weight, 3, x.shape[3])
         padding = (high, wide)
         if self.groups > 1 and padding != (0, 0):
             # Padded by hand, a depthwise kernel overhangs nothing; a dense one is as quick without.
             x, padding = F.pad(x, (wide, wide, high, high)), (0, 0)
         out: Tensor = F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
         return out
+
+
+def reaching(weight: Tensor, axis: int, side: int) -> tuple[Tensor, int]:
+    """The taps of a centred kernel that can meet one of `side` cells along an axis, and how far from the middle they reach."""
+    middle = weight.shape[axis] // 2
+    reach = min(middle, side - 1)
+    return weight.narrow(axis, middle - reach, 2 * reach + 1), reach
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..arch import Edges
 from .clips import channels_last, each_frame
-from .conv import pad_same, spread
+from .conv import pad_same, reaching, spread
 
 __all__ = ["Conv3d"]
 
@@ -74,13 +74,14 @@ class Conv3d(nn.Conv3d):
             return self._by_taps(x, weight, bias)
         if self.edges is Edges.REPEATED:
             x, time = self._lengthened(x), 0
-        elif self.training and x.shape[2] <= time:
-            weight, time = _reaching(weight, 2, x.shape[2])
+        elif self.training:
+            # What only ever meets padding is nothing to multiply; its gradient is 0.
+            weight, time = reaching(weight, 2, x.shape[2])
         rows = columns = around
         uneven = self.same and self.stride[1:] != (1, 1)
         if self.training and not (uneven or self.circular) and self.dilation[1] == 1:
-            weight, rows = _reaching(weight, 3, x.shape[3])
-            weight, columns = _reaching(weight, 4, x.shape[4])
+            weight, rows = reaching(weight, 3, x.shape[3])
+            weight, columns = reaching(weight, 4, x.shape[4])
         if weight.shape[3:] == (1, 1) and (self.stride[1:] == (1, 1) or x.shape[3:] == (1, 1)):
             # Each frame's cells in one row: 2-d kernels are quicker, and nothing moves.
             tall = F.conv2d(x.flatten(3), weight[..., 0], bias, (self.stride[0], 1), (time, 0), groups=self.groups)
@@ -130,14 +131,6 @@ class Conv3d(nn.Conv3d):
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.edges is Edges.ZEROS else f", edges={self.edges}")
-
-
-def _reaching(weight: Tensor, axis: int, side: int) -> tuple[Tensor, int]:
-    """The taps that can meet `side` cells, and how far they reach: the others only ever meet the padding, and are nothing to
-    multiply."""
-    reach = min(weight.shape[axis] // 2, side - 1)
-    first = weight.shape[axis] // 2 - reach
-    return weight.narrow(axis, first, 2 * reach + 1), reach
 
 
 def _middle(weight: Tensor, frames: int) -> Tensor:
