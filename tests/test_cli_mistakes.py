@@ -45,6 +45,7 @@ from convsmith.watcher import EpochDone, Started, StepDone
         (["scale", "resnet18", "--to", "5 parsecs"], "is not a limit"),
         (["scale", "resnet18", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
         (["search", "digits", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
+        (["family", "resnet18", "digits", "--to", "-5M-macs"], "'-5M-macs' is not a limit"),
         (["scale", "resnet18", "--to", "4GFLOPs"], "at 2 FLOPs per MAC this is 2G-macs"),
         (["scale", "resnet18", "--to", "1G"], "write 1G-macs, 1G-params or 5ms"),
         (["scale", "resnet18", "--to", "-5ms"], "which is above 0; write 5ms"),
