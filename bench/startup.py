@@ -38,7 +38,13 @@ def main() -> None:
             rows.append(Row(f"`convsmith {verb}`", said, "", None, RUNS, f"< {goal / 1000:g} s", answer(middle < goal)))
     clean = all(map(light, GOALS))
     rows.append(Row(f"{', '.join(HEAVY)} imported by them", "no" if clean else "yes", "", None, 1, "no", answer(clean)))
-    save("startup", "Start-up", "", rows, "A fresh process each time, start of Python included, modules compiled before; median (least-most).")
+    save(
+        "startup",
+        "Start-up",
+        "",
+        rows,
+        "A fresh process each time, start of Python included, modules compiled before; median (least-most).",
+    )
 
 
 if __name__ == "__main__":
