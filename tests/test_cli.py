@@ -95,6 +95,7 @@ def test_the_examples_of_every_help_parse(
 
 def test_help_and_version_answer_as_people_ask(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "help")[1] == run(capsys, "--help")[1]
+    assert run(capsys, "help", "search", "norms")[1] == run(capsys, "search", "norms", "--help")[1]
     assert run(capsys, "-V")[1] == run(capsys, "--version")[1]
     code, _, err = run(capsys, "help", "trian")
     assert code == 2 and "did you mean 'train'?" in err

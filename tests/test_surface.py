@@ -71,6 +71,10 @@ MISTAKES = [
     "diagnose nothing.json",
     "pick --to 1G",
     "evaluate nowhere",
+    "passport nowhere",
+    "predict nowhere new.png",
+    "predict tests new.png --out labels.txt",
+    "predict tests new.png --timeline labels.pdf",
     "resume nowhere",
 ]
 
@@ -83,7 +87,7 @@ for line in sys.argv[2:]:
     code = main(line.split())
     assert code == int(sys.argv[1]), (line, code)
     assert not {{"torch", "scipy"}} & set(sys.modules), line
-    assert line not in {LIGHT} or not {{"numpy", "pydantic"}} & set(sys.modules), line
+    assert line not in {LIGHT} or not {{"numpy", "pydantic", "convsmith.arch"}} & set(sys.modules), line
 """
     for expected, lines in (("0", ANSWERS), ("2", MISTAKES)):
         command = [sys.executable, "-c", code, expected, *lines]

@@ -64,11 +64,11 @@ class Progress(Watcher):
         from rich.markup import escape
 
         self._stop()
-        self.console.print(f"[bold cyan]{title:>8}[/]  {escape(detail)}", soft_wrap=True, markup=True)
+        self.console.print(f"[bold cyan]{title:>8}[/]  {escape(detail)}", soft_wrap=True, markup=True, emoji=False)
 
     def note(self, text: str) -> None:
         self._stop()
-        self.console.print(f"          {text}", style="dim", soft_wrap=True, markup=False)
+        self.console.print(f"          {text}", style="dim", soft_wrap=True, markup=False, emoji=False)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._advance(what, done, total, [f"{what}, {done} of {total}"])

@@ -171,7 +171,7 @@ def _limit(part: str, *, whole: str) -> tuple[str, float]:
     if match := re.fullmatch(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)-?ms", folded):
         return "ms", float(match[1])
     if folded.startswith("-"):
-        raise BudgetError(f"budget '{whole}': '{part}' is not a limit, which is above 0; write {folded.lstrip('-')}")
+        raise BudgetError(f"budget '{whole}': '{part}' is not a limit, which is above 0; write {part.lstrip('-')}")
     if match := re.fullmatch(r"(.*?)-?flops?", folded):
         macs = f"{_short(count(match[1]) / 2)}-macs" if _COUNT.fullmatch(match[1]) else "20M-macs"
         raise BudgetError(

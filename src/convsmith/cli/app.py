@@ -30,7 +30,7 @@ from .fit_scaling import fit_scaling
 from .ladder import ladder
 from .list_ import list_
 from .measure import measure
-from .old_words import renamed
+from .old_words import renamed, verb_elsewhere
 from .options import OUTPUT, Json
 from .output import emit, err, out
 from .passport import passport
@@ -118,11 +118,16 @@ def completion(
         sys.stdout.write(script)
 
 
-def help_(verb: Annotated[str | None, Parameter(help="The verb to explain.")] = None, /) -> None:
+def help_(
+    verb: Annotated[tuple[str, ...], Parameter(help="The verb to explain; search norms is one.")] = (), /
+) -> None:
     """The verbs by what they are for, or the options of VERB."""
-    if verb is not None and verb not in app:
-        raise UserError(f"unknown verb '{verb}'{nearest(verb, app)}; `convsmith help` lists them")
-    app.meta([*([verb] if verb else []), "--help"])
+    known = app
+    for word in verb:
+        if word not in known:
+            raise UserError(f"unknown verb '{' '.join(verb)}'{nearest(word, known)}; `convsmith help` lists them")
+        known = known[word]
+    app.meta([*verb, "--help"])
 
 
 VERBS: dict[str, tuple[Callable[..., Any], ...]] = {
@@ -189,6 +194,9 @@ def _carried_out(tokens: list[str]) -> int:
         app.meta(tokens)
     except cyclopts.UnknownOptionError as error:
         return _failed(_unknown(error), tokens, code=2)
+    except cyclopts.UnknownCommandError as error:
+        given = next(iter(error.unused_tokens or ()), "")
+        return _failed(verb_elsewhere(given) or str(error), tokens, code=2)
     except cyclopts.UnusedCliTokensError as error:
         return _failed(_unused(error), tokens, code=2)
     except cyclopts.CycloptsError as error:

@@ -36,7 +36,7 @@ def export(
         Parameter(help="Take uint8 pictures NHWC and give probabilities: normalisation and activation are inside."),
     ] = False,
     must: Annotated[
-        str, Parameter(help="With --int8: conditions such as drop<=1,ms<=5,ratio<=0.3 (exit 1 if broken).")
+        str, Parameter(help="With --int8: conditions in quotes, such as 'drop<=1,ms<=5,ratio<=0.3' (exit 1 if broken).")
     ] = "",
     child: Annotated[
         int | None, Parameter(help="Of a search: this child of its front, as its report counts.", validator=COUNT)

@@ -27,6 +27,7 @@ def family(
         Parameter(
             help="A budget for each member, joined by commas: 1M-macs,2M-macs,4M-macs. A + joins limits of one.",
             validator=known_budgets,
+            allow_leading_hyphen=True,
             group=BUDGETS,
         ),
     ],

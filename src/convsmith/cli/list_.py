@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -152,7 +153,8 @@ def _verdicts(rows: list[Row]) -> list[str]:
     """How many rows there are, then how many of each verdict."""
     from ..ledger import Verdict
 
-    return [str(len(rows)), *(str(sum(row.verdict is verdict for row in rows)) for verdict in Verdict)]
+    counts = Counter(row.verdict for row in rows)
+    return [str(len(rows)), *(str(counts[verdict]) for verdict in Verdict)]
 
 
 def _agreement(row: Row) -> str:

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
 from .screen import err, out
 
@@ -36,12 +35,13 @@ def _finite(value: Any) -> Any:
 
 
 def table(title: str | None, columns: str, rows: list[list[str]], *, caption: str | None = None) -> Table:
-    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right. The title may have rich's tags.
+    """A plain table. `columns` are names split by spaces; a leading `<` aligns left, else right.
 
     Where a screen is too narrow words are wrapped, of the widest columns first: a number is never cut.
     """
     made = Table(
-        title=Text.from_markup(title) if title else None,
+        title=title,
+        title_style="bold",
         caption=caption,
         box=None,
         title_justify="left",

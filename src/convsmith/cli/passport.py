@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from .early import known_run
 from .options import DATA, DATA_HELP, OUTPUT, RUN_HELP, Device, Json, Out
 from .output import emit, leave_a_line, out, watching
 
@@ -16,7 +17,7 @@ __all__ = ["passport"]
 
 
 def passport(
-    runs: Annotated[list[Path], Parameter(help=RUN_HELP)],
+    runs: Annotated[list[Path], Parameter(help=RUN_HELP, validator=known_run)],
     /,
     *,
     data: Annotated[str | None, Parameter(help=f"What to score it on, not its own: {DATA_HELP}", group=DATA)] = None,

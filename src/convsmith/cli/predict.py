@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from ..errors import UserError
 from ..files import check_writable
 from ..units import plural
+from .early import known_model
 from .options import COUNT, NETWORK, POSITIVE, SEED, Batch, Device, Json, Out
 from .output import emit, err, out, watching
 from .places import writable
@@ -29,7 +30,11 @@ CUTOFF, CUTOFF_OF_OBJECTS = 0.6, 0.5
 
 def predict(
     model: Annotated[
-        str, Parameter(help="A run, a child of a search, or an .onnx file that `export` wrote; a name with --weights.")
+        str,
+        Parameter(
+            help="A run, a child of a search, or an .onnx file that `export` wrote; a name with --weights.",
+            validator=known_model,
+        ),
     ],
     images: Annotated[
         tuple[str, ...],
@@ -105,19 +110,21 @@ def predict(
         return
     if said := [name for name, value in asked.items() if value is not None]:
         raise UserError(f"{' and '.join(said)}: of a generator, which takes no images; leave out IMAGES")
+    writable(out_file)
+    if out_file is not None and out_file.suffix not in (".csv", ".json"):
+        raise UserError(f"--out writes a .csv, of objects also a .json; got {out_file.name}")
+    _check_drawing(pictures, film, cutoff)
+    check_picture(timeline)
     from ..data.films import Film, is_film
     from ..jobs.predict import Unreadable, opened
     from ..jobs.predict.drawn import answers_of_film, drawable, pictures_into, points_of
     from ..jobs.predict.reading import Things
 
-    writable(out_file)
-    if out_file is not None and out_file.suffix not in (".csv", ".json"):
-        raise UserError(f"--out writes a .csv, of objects also a .json; got {out_file.name}")
     films = [one for one in images if is_film(one)]
     if films and len(images) > 1:
         raise UserError(f"one film at a time, and no images beside it; got {plural(len(images), 'file')}")
-    _check_drawing(pictures, film, bool(films), cutoff)
-    check_picture(timeline)
+    if not films and film is not None:
+        raise UserError("--film draws into a film, and IMAGES is none; --pictures FOLDER writes pictures")
     if not films and (timeline is not None or every is not None):
         raise UserError("--timeline and --every are of a film, and IMAGES is none")
     predictor = opened(model, weights=weights, device=device, threads=threads)
@@ -220,12 +227,10 @@ def _make(
     out.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
-def _check_drawing(pictures: Path | None, film: Path | None, films: bool, cutoff: float | None) -> None:
+def _check_drawing(pictures: Path | None, film: Path | None, cutoff: float | None) -> None:
     if cutoff is not None and not 0 <= cutoff <= 1:
         raise UserError(f"--cutoff is between 0 and 1; got {cutoff:g}")
     if film is not None:
-        if not films:
-            raise UserError("--film draws into a film, and IMAGES is none; --pictures FOLDER writes pictures")
         if film.suffix.lower() != ".mp4":
             raise UserError(f"--film writes an .mp4; got {film.name}")
         writable(film)

@@ -48,7 +48,7 @@ def recipes(
         return
     out.print(
         table(
-            f"[bold]{name}[/]: {sources[name]}",
+            f"{name}: {sources[name]}",
             "<field <value",
             [[field, _said(value)] for field, value in (*flat(to_data(chosen, whole=True)), *own.items())],
         )

@@ -29,11 +29,11 @@ class _Lines:
 
 
 class _Screen(Console):
-    """A screen to which text from outside, such as a file's name, can give no orders: neither rich's tags nor control
-    characters are obeyed. Our own tags are printed with `markup=True`."""
+    """A screen to which text from outside, such as a file's name, can give no orders: neither rich's tags nor its names of
+    emoji nor control characters are obeyed. Our own tags are printed with `markup=True`."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(markup=False, highlight=False, **settings)
+        super().__init__(markup=False, highlight=False, emoji=False, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:
         return super().render_str(text.translate(_SPELT), **settings)

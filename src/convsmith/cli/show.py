@@ -92,7 +92,7 @@ def _print(network: _Network, scores: Scores | None) -> None:
     ]
     depth = sum(row.depth for row in network.rows if row.name.startswith("stage"))
     body.append(["total", "", "", str(depth), "", *_counts(total)])
-    title = f"[bold]{network.name}[/] at {network.px} px, {plural(network.classes, 'class')}"
+    title = f"{network.name} at {network.px} px, {plural(network.classes, 'class')}"
     out.print(table(title, "<stage <block px depth width MACs params activations", body))
     out.print(f"\n{total.params:,} parameters, {total.macs:,} MACs (= {2 * total.macs / 1e9:.3f} GFLOPs at 2 per MAC)")
     out.print(

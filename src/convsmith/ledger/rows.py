@@ -3,7 +3,7 @@
 `golden/ledger.csv` holds one row a variant and resolution. `params` and `macs` are exact and asserted against our own
 count to the unit; the paper's columns stand as published, with their unit and source. A count within the published one's own
 rounding, or within 1 %, agrees with it; any other carries its reason. `golden/stages.csv` holds the table of stages of each
-variant at its own resolution. Reading the ledger imports no torch.
+variant at its own resolution. Reading the ledger imports no torch, and the language of specs only where stages are asked for.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from ..arch import StageRow
 from ..errors import UserError, nearest
 from ..units import count
+
+if TYPE_CHECKING:
+    from ..arch import StageRow
 
 __all__ = ["INFLATED", "TOLERANCE", "Printed", "Row", "Verdict", "families", "published", "stages_of", "unknown_model"]
 
@@ -166,6 +169,8 @@ def published(pattern: str = "*", *, family: str | None = None, task: str | None
 
 
 def _stage(record: dict[str, str]) -> StageRow:
+    from ..arch import StageRow
+
     size, depth, width, stride, macs, params, activations = (
         int(record[field]) for field in ("size", "depth", "width", "stride", "macs", "params", "activations")
     )

@@ -8,11 +8,13 @@ of the normalisations nor the padding nor how images are normalised, and package
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from ..arch import ArchSpec, Padding
+if TYPE_CHECKING:
+    from ..arch import ArchSpec, Padding
 
 __all__ = ["Numerics", "Weights", "fetchable", "weights_of"]
 
@@ -44,13 +46,28 @@ class Numerics:
 
 @dataclass(frozen=True)
 class Weights:
-    """One set of weights that `package` has of the network `name`, which it calls `model`; no `tag`, no weights."""
+    """One set of weights that `package` has of the network `name`, which it calls `model`; no `tag`, no weights.
+
+    `eps`, `padding`, `mean` and `std` stand as the table has them: who lists weights needs no language of specs.
+    """
 
     name: str
     package: str
     model: str
     tag: str
-    numerics: Numerics
+    eps: str
+    padding: str
+    mean: str
+    std: str
+
+    @property
+    def numerics(self) -> Numerics:
+        """What the state dict does not hold."""
+        from ..arch import Padding
+
+        return Numerics(
+            float(self.eps) if self.eps else None, Padding(self.padding), _numbers(self.mean), _numbers(self.std)
+        )
 
     @property
     def source(self) -> str:
@@ -80,13 +97,8 @@ def fetchable(name: str | None = None) -> tuple[Weights, ...]:
 
 
 def _row(record: dict[str, str]) -> Weights:
-    def numbers(field: str) -> tuple[float, ...]:
-        return tuple(float(part) for part in record[field].split())
+    return Weights(**{field.name: record[field.name] for field in fields(Weights)})
 
-    numerics = Numerics(
-        eps=float(record["eps"]) if record["eps"] else None,
-        padding=Padding(record["padding"]),
-        mean=numbers("mean"),
-        std=numbers("std"),
-    )
-    return Weights(record["name"], record["package"], record["model"], record["tag"], numerics)
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split()))

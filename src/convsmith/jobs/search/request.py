@@ -56,6 +56,8 @@ class Request:
         budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
         if how.threads != 1 and all(math.isinf(budget.ms) for budget in budgets.values()):
             raise UserError("--threads is of budgets in milliseconds, and none of these is; 5ms would be one")
+        if how.space is not None:
+            space_of(how.space)
         for name in how.against:
             parsed(name)
         refuse_settings(options, list(dict.fromkeys(kind.recipes[0] for kind in TASKS)))
