@@ -152,6 +152,11 @@ def test_gains_are_paired_by_seed() -> None:
     assert climbed(["a"], [{0: 0.5}])[0].interval is None
 
 
+def test_a_gain_s_interval_ends_where_differences_of_shares_do() -> None:
+    _, second = climbed(["a", "b"], [{0: 0.1, 1: 0.9}, {0: 0.9, 1: 0.1}])
+    assert second.gain == pytest.approx(0) and second.gain_interval == (-1, 1)
+
+
 @given(st.lists(st.floats(-1, 1), min_size=8, max_size=8))
 def test_the_contrasts_recover_the_effects_that_made_the_scores(parts: list[float]) -> None:
     steps = [Step("", SMALL, RS, levels) for levels in product((False, True), repeat=3)]

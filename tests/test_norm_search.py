@@ -21,7 +21,7 @@ from convsmith.graphs import B_SPACE, KNOWN, S_SPACE, NormGraph, drawn, read
 from convsmith.jobs.norms.anchors import LARGER, TOYS
 from convsmith.jobs.norms.begin import looked_at
 from convsmith.jobs.norms.descent import Candidate, Descent, Gate, descended
-from convsmith.jobs.norms.judging import FIRST_SEED, Judged, against
+from convsmith.jobs.norms.judging import FIRST_SEED, Against, Judged, against
 from convsmith.jobs.norms.options import Choice, LayerSpace, NormSearchOptions
 from convsmith.jobs.norms.prices import saved
 from convsmith.jobs.norms.protocol import LayerProtocol
@@ -343,6 +343,24 @@ def test_a_verdict_is_where_the_interval_of_the_paired_differences_lies(
 ) -> None:
     (one,) = against(results(found, rival), ["n", "m"], 0.01)
     assert (one.rival, one.verdict, one.seeds) == ("BN", verdict, len(found))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("better", "better than BN"),
+        ("worse", "worse than BN"),
+        ("equal", "equal to BN"),
+        ("not told apart", "not told apart from BN"),
+    ],
+)
+def test_a_verdict_reads_as_a_sentence(verdict: str, said: str) -> None:
+    assert Against("BN", 0.01, None, 1, verdict).said == said
+
+
+def test_an_interval_of_differences_ends_where_differences_of_shares_do() -> None:
+    (one,) = against(results([0.1, 1.0], [0.9, 0.1]), ["n", "m"], 0.01)
+    assert one.interval == (-1, 1) and one.ends == "-100.00 to +100.00" and one.verdict == "not told apart"
 
 
 def test_a_seed_whose_training_failed_counts_on_neither_side() -> None:

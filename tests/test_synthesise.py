@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 import convsmith as cs
 from convsmith.cli.app import main
 from convsmith.errors import DataError, UserError
-from convsmith.evals import Made, Seen, Synthesised, as_bytes
+from convsmith.evals import Made, Seen, Synthesised, as_bytes, terms_of
 from convsmith.jobs.feed import trained
 from convsmith.jobs.options import Options
 from convsmith.jobs.synthesis.making import classes_named, latents, synthesise
@@ -160,14 +160,14 @@ def test_a_run_makes_images_of_the_classes_asked_for(run: cs.Run, tmp_path: Path
 class Oracle:
     """A judge to whom an image's first pixel is its class, and its pixels are its features."""
 
-    name, says, accuracy = "oracle", "an oracle", 1.0
+    terms, says, accuracy = terms_of("oracle"), "an oracle", 1.0
 
     def __init__(self, known: torch.Tensor) -> None:
         self._known = known
 
     def look(self, images: torch.Tensor) -> Seen:
         pixels = images.flatten(1).double().numpy() / 255
-        return Seen(pixels, pixels, pixels, np.eye(3)[images[:, 0, 0, 0].numpy()])
+        return Seen(pixels, pixels, pixels, np.eye(3)[images[:, 0, 0, 0].numpy()], np.empty((len(pixels), 0)))
 
     def known(self, n: int) -> Seen:
         return self.look(self._known).take(min(n, len(self._known)))
@@ -344,7 +344,7 @@ def test_lite0_sees_images_as_it_was_defined() -> None:
     for side, channels in ((16, 3), (150, 1)):
         images = torch.from_numpy(rng.integers(0, 256, (2, channels, side, side)).astype(np.uint8))
         with torch.no_grad():
-            narrow, wide = features(images)
+            narrow, wide, told = features(images)
             shown = torch.nn.functional.interpolate(
                 images.float().repeat(1, 3 // channels, 1, 1), size=(128, 128), mode="bicubic", antialias=side > 128
             )
@@ -352,4 +352,4 @@ def test_lite0_sees_images_as_it_was_defined() -> None:
             torch.testing.assert_close(narrow, taps(ready)[-1].mean((2, 3)), rtol=1e-3, atol=1e-4)
             expected = model.forward_head(model.forward_features(ready), pre_logits=True)
         torch.testing.assert_close(wide, expected, rtol=1e-3, atol=1e-4)
-        assert narrow.shape == (2, 320) and wide.shape == (2, 1280)
+        assert narrow.shape == (2, 320) and wide.shape == (2, 1280) and told.shape == (2, 0)

@@ -1,36 +1,24 @@
 """Every verb on every kind of thing: the right answer, or one line that names what was given and what would do.
 
 `TABLE` is the whole of it. The folders are copies of those that version 0.1 wrote (tests/folders-0.1), so that nothing has to be
-trained first; a live network and one of another package are made here.
+trained first; a live network and one of another package are made here. Networks that do other things than classify images have
+a table of their own, tests/test_verbs_and_tasks.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import nn
 
 import convsmith as cs
-from convsmith.cli import main
-from convsmith.errors import UserError
-from convsmith.jobs.search.begin import export_child
-from convsmith.latency import Runtime
-from convsmith.runs import Kind, RunFolder, kind_of
-from convsmith.watcher import Watcher
-
-FOLDERS = Path(__file__).parent / "folders-0.1"
+from kinds import FOLDERS, GREY, Bare, Cell, Notes, answers, network_of, python, refused, spec_of, words
 
 # ---- the things ------------------------------------------------------------------------------------------------------
 
@@ -51,53 +39,6 @@ THINGS = {
     "nothing": ("", "nothing-there"),
     "folder": ("", "plain"),
 }
-TINY = cs.from_json((FOLDERS / "tiny.json").read_text())
-GREY = TINY.with_channels(1)
-
-
-class Bare(nn.Module):
-    """A network of three channels that says nothing of itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.norm, self.fc = nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.Linear(4, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.fc(self.norm(self.conv(x)).relu().mean((2, 3)))
-        return out
-
-
-class Notes(Watcher):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
-@dataclass
-class Cell:
-    """One verb on one thing: the thing, and where the verb may write. After it has run, its JSON or what it returned."""
-
-    kind: str
-    thing: Any
-    place: Path
-    capsys: pytest.CaptureFixture[str]
-    notes: str = ""
-
-    @property
-    def spoken(self) -> bool:
-        """Whether a command line can name it."""
-        return isinstance(self.thing, str)
-
-    def run(self, *words: str) -> dict[str, Any]:
-        """The JSON of a command line that must succeed; `{}` in it is the thing."""
-        code = main([word.format(self.thing) for word in words] + ["--json"])
-        told = self.capsys.readouterr()
-        self.notes = told.err
-        assert code == 0, told.err
-        found: dict[str, Any] = json.loads(told.out)
-        return found
 
 
 @pytest.fixture
@@ -115,105 +56,7 @@ def cell(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return Cell(kind, live[kind]() if kind in live else name, tmp_path, capsys)
 
 
-# ---- the verbs: the Python call, and the right answer ----------------------------------------------------------------
-
-TO = "300k-macs"
-
-
-def python(verb: str, cell: Cell, watcher: Watcher) -> Any:
-    """The verb's function."""
-    it = cell.thing
-    match verb:
-        case "show":
-            return cs.spec(it)
-        case "scale":
-            return cs.scale(it, to=TO, rule="width")
-        case "measure":
-            runtime = Runtime.ORT if cell.kind == "onnx" else Runtime.EAGER
-            side = 64 if cell.kind in ("timm", "tv") else None
-            return cs.measure([it], rounds=2, runtime=runtime, resolution=side, watcher=watcher)
-        case "estimate":
-            return cs.estimate(it, folder=cell.place)
-        case "diagnose":
-            return cs.diagnose(it, draws=1, resolution=64 if cell.kind in ("timm", "tv") else None, watcher=watcher)
-        case "convert":
-            side = 64 if cell.kind in ("timm", "tv") else None
-            return cs.convert(it, "group", resolution=side, watcher=watcher)
-        case "train":
-            return cs.train(it, "digits", recipe="quick", watcher=watcher)
-        case "train --weights":
-            return cs.create("tiny.json", weights=it)
-        case "design --base":
-            return cs.design("digits", to=TO, rule="width", base=it, watcher=watcher)
-        case "evaluate":
-            return cs.evaluate(it)
-        case "export":
-            return cs.export(it, watcher=watcher)
-        case "export --int8":
-            return cs.export(it, int8=True)
-        case "export --child":
-            return export_child(it, 1)
-        case "report":
-            return cs.report([it])
-        case "resume":
-            return cs.resume(it)
-        case "pseudo-label":
-            return cs.pseudo_label(it, FOLDERS / "unlabelled.npz", "labels.json", threshold=0.0)
-    raise AssertionError(verb)
-
-
-def words(verb: str, cell: Cell) -> list[str]:
-    """The verb's command line; `{}` is the thing."""
-    foreign = ["--resolution", "64"] if cell.kind in ("timm", "tv") else []
-    match verb:
-        case "show" | "evaluate" | "report" | "resume" | "export":
-            return [verb, "{}"]
-        case "scale":
-            return ["scale", "{}", "--to", TO, "--rule", "width"]
-        case "measure":
-            runtime = "ort" if cell.kind == "onnx" else "eager"
-            return ["measure", "{}", "--rounds", "2", "--runtime", runtime, *foreign]
-        case "estimate":
-            return ["estimate", "{}", "--folder", "."]
-        case "diagnose":
-            return ["diagnose", "{}", "--draws", "1", *foreign]
-        case "convert":
-            return ["convert", "{}", "--norm", "group", *foreign]
-        case "train":
-            return ["train", "{}", "digits", "--dry-run"]
-        case "train --weights":
-            shutil.copy(FOLDERS / "tiny.json", cell.place)
-            return ["train", "tiny.json", "digits", "--weights", "{}", "--dry-run"]
-        case "design --base":
-            return ["design", "digits", "--to", TO, "--rule", "width", "--base", "{}", "--dry-run"]
-        case "export --int8":
-            return ["export", "{}", "--int8"]
-        case "export --child":
-            return ["export", "{}", "--child", "1"]
-        case "pseudo-label":
-            return ["pseudo-label", "{}", str(FOLDERS / "unlabelled.npz"), "--out", "labels.json", "--threshold", "0"]
-    raise AssertionError(verb)
-
-
-def spec_of(cell: Cell) -> cs.ArchSpec:
-    """What the thing's network is, read without the package's own resolving."""
-    if cell.kind == "live":
-        return GREY
-    if cell.kind == "spec":
-        return TINY
-    return cs.from_json((cell.place / cell.thing / "spec.json").read_text())
-
-
-def network_of(cell: Cell) -> nn.Module:
-    """The thing's network with the weights in its folder."""
-    model = cs.build(spec_of(cell))
-    model.load_state_dict(load_file(cell.place / cell.thing / "model.safetensors"))
-    return model.eval()
-
-
-def answers(file: Path, images: torch.Tensor) -> np.ndarray:
-    session = onnxruntime.InferenceSession(file)
-    return np.asarray(session.run(None, {session.get_inputs()[0].name: images.numpy()})[0])
+# ---- the right answers -----------------------------------------------------------------------------------------------
 
 
 def shown(cell: Cell) -> None:
@@ -489,124 +332,4 @@ def test_a_verb_does_the_right_thing_or_says_in_a_line_what_would_do(verb: str, 
     if said is YES:
         RIGHT[verb](cell)
         return
-    line = [word.format(cell.thing) for word in words(verb, cell)]
-    before = contents(cell.place)
-    if cell.spoken:
-        code = main(line)
-        told = cell.capsys.readouterr()
-        assert code == 2 and told.out == ""
-        error = told.err[told.err.index("error:") :]
-        assert said in error and error.rstrip().count("\n") <= 1 and "Traceback" not in told.err
-    with pytest.raises(UserError) as refusal:
-        python(verb, cell, Watcher())
-    assert said in str(refusal.value)
-    assert contents(cell.place) == before, "what is refused leaves everything as it was"
-
-
-def contents(place: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-
-
-# ---- what one thing alone cannot show --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def copied(place: Path, name: str) -> RunFolder:
-    shutil.copytree(FOLDERS / name, place / name)
-    return RunFolder.open(place / name)
-
-
-@pytest.mark.parametrize("digest", [None, "0" * 16], ids=["no digest", "another's digest"])
-def test_an_export_of_other_weights_is_made_again_by_resume(place: Path, digest: str | None) -> None:
-    """As a version that exported runs before they were trained left them: random weights in a file that counts as done."""
-    run = copied(place, "trained")
-    model = cs.build(run.spec, seed=7)
-    cs.export(model, run.file("model.onnx"))
-    record = run.read("export.json")
-    run.write("export.json", record if digest is None else record | {"weights": digest})
-    if digest is None:
-        os.utime(run.file("export.json"), (0, 0))
-    cs.resume(run)
-    images = torch.randn(4, 3, 12, 12)
-    cell = Cell("finished", "trained", place, None)  # type: ignore[arg-type]
-    with torch.no_grad():
-        np.testing.assert_allclose(
-            answers(run.file("model.onnx"), images), network_of(cell)(images), rtol=1e-3, atol=1e-4
-        )
-    made = run.file("model.onnx").stat().st_mtime_ns
-    cs.resume(run)
-    assert run.file("model.onnx").stat().st_mtime_ns == made, "now it is of these weights"
-
-
-def test_a_child_that_has_no_weights_is_sent_to_its_search(place: Path) -> None:
-    """By itself it would be trained to other weights."""
-    search = copied(place, "search")
-    child = RunFolder.open(search.file("children") / "200k-macs")
-    child.file("model.safetensors").unlink()
-    for verb in (cs.resume, cs.export, cs.evaluate):
-        with pytest.raises(UserError, match=f"cut out of the search's, and `convsmith resume {search.path}`"):
-            verb(child)
-    assert not child.has("last.pt")
-    child.file("scores.json").unlink()
-    with pytest.raises(UserError, match=f"has not finished {child.path}: `convsmith resume {search.path}`"):
-        cs.report(search)
-
-
-def test_side_by_side_stand_networks(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    begun, search, finished = (copied(place, name) for name in ("begun", "search", "trained"))
-    page = search.file("report.html").read_bytes()
-    assert main(["report", "trained", "search"]) == 2
-    assert "search is a search, which has a page of its own" in capsys.readouterr().err
-    assert search.file("report.html").read_bytes() == page and not (place / "comparison.html").exists()
-    both = cs.report([finished, begun]).read_text()
-    assert (place / "comparison.html").read_text() == both and "trained" in both and "begun" in both
-    assert cs.report([finished, search.file("children") / "200k-macs"]) == place / "comparison.html"
-
-
-def test_one_alone_need_not_be_in_a_list(place: Path) -> None:
-    run = copied(place, "trained")
-    assert cs.report(str(run.path)) == run.file("report.html")
-    assert cs.measure(TINY, rounds=1, runtime="eager").rows[0].name == "tiny"
-
-
-@pytest.mark.parametrize(
-    "verb", [lambda net: cs.measure([net]), cs.export, cs.diagnose, lambda net: cs.convert(net, "group")]
-)
-def test_a_network_that_takes_no_such_images_is_refused_in_words(verb: Callable[[nn.Module], Any], place: Path) -> None:
-    grey = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
-    with pytest.raises(UserError, match="Sequential does not take images of 3x224x224: "):
-        verb(grey)
-    assert grey.training and not list(place.iterdir())
-
-
-def test_a_folder_is_what_made_it(place: Path) -> None:
-    kinds = {
-        "trained": Kind.TRAINING, "begun": Kind.TRAINING, "pseudo": Kind.TRAINING, "search": Kind.SEARCH,
-        "search-begun": Kind.SEARCH, "search-scoring": Kind.SEARCH, "search/children/400k-macs": Kind.CHILD,
-        "fit-scaling": Kind.SCALING, "fit-scaling-tiny": Kind.SCALING, "ladder": Kind.LADDER,
-        "ladder-factors": Kind.LADDER, "json": None, "search/children": None, "no such": None, "tiny.json": None,
-    }  # fmt: skip
-    assert {name: kind_of(FOLDERS / name) for name in kinds} == kinds
-    for name in ("ladder", "fit-scaling"):  # as one that was stopped before its end
-        shutil.copytree(FOLDERS / name, place / name)
-        (place / name / "study.json").unlink()
-        assert kind_of(place / name) is kinds[name]
-        with pytest.raises(UserError, match="goes on when the command that began it is given again"):
-            cs.resume(place / name)
-
-
-def test_a_system_that_does_not_say_how_much_memory_was_held_can_rehearse(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Windows has no `resource`."""
-    monkeypatch.setitem(sys.modules, "resource", None)
-    words = ["train", str(FOLDERS / "tiny.json"), "digits", "--dry-run"]
-    assert main([*words, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["memory_gib"] is None
-    assert main(words) == 0
-    assert "memory unknown on this system" in capsys.readouterr().out.replace("\n", " ")
+    refused(verb, cell, said)

@@ -71,6 +71,13 @@ def evaluate(
         str | None,
         Parameter(help="Of films: CLIPSxCROPS, as in 10x3, whose probabilities are averaged.", group=DATA),
     ] = None,
+    inception: Annotated[
+        Path | None,
+        Parameter(
+            help="Of a generator: a file of Inception v3's weights to judge by, as pytorch-fid's pt_inception-2015-12-05.",
+            group=DATA,
+        ),
+    ] = None,
     device: Device = None,
     out_folder: Annotated[
         Out,
@@ -89,8 +96,9 @@ def evaluate(
         "--deeplabcut": deeplabcut is not None,
         "--coco": coco is not None,
     }
-    if views is not None and any(asked[name] for name in ("--corrupt", "--ood", "--deeplabcut")):
-        raise UserError("--views is of the plain scores: leave out --corrupt, --ood or --deeplabcut")
+    for name, given in (("--views", views), ("--inception", inception)):
+        if given is not None and any(asked[name] for name in ("--corrupt", "--ood", "--deeplabcut")):
+            raise UserError(f"{name} is of the plain scores: leave out --corrupt, --ood or --deeplabcut")
     if sum(asked.values()) > 1:
         raise UserError(f"{' and '.join(name for name, given in asked.items() if given)} are asked for one at a time")
     from ..data.how import How
@@ -146,7 +154,7 @@ def evaluate(
 
     scores = evaluated(
         run, data, split=split, root=root, download=download, how=how, device=device, out=out_folder, coco=coco,
-        views=views, watcher=watching(),
+        views=views, inception=inception, watcher=watching(),
     )  # fmt: skip
     if json:
         emit(scores.to_record())

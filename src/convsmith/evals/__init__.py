@@ -18,11 +18,12 @@ from .detections import Detected
 from .intervals import across, bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
-from .synthesised import Judge, Made, Seen, Synthesised, as_bytes
+from .synthesised import FID, Judge, Made, Seen, Synthesised, Terms, as_bytes, terms_of
 from .top1 import Top1
 from .views import OverViews
 
 __all__ = [
+    "FID",
     "Batch",
     "Detected",
     "Judge",
@@ -32,11 +33,13 @@ __all__ = [
     "PointErrors",
     "Seen",
     "Synthesised",
+    "Terms",
     "Top1",
     "across",
     "as_bytes",
     "bootstrapped",
     "evaluate",
     "outputs",
+    "terms_of",
     "wilson",
 ]

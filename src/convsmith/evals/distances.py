@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["class_score", "frechet", "kernel", "resampled", "with_interval"]
+__all__ = ["class_score", "frechet", "kernel", "resampled", "split_scores", "with_interval"]
 
 Interval = tuple[float, float]
 # Draws of a bootstrap, of which only the standard deviation is taken: it is then known to 7 %; of more than so many features, where
@@ -104,9 +104,15 @@ def class_score(shares: np.ndarray) -> float:
     """exp(mean_x KL(p(y|x) || p(y))) of a classifier's `shares` ⟨n,classes⟩, p(y) being their mean: the number of classes where
     each is sure and all are as many, 1 where all are alike. Blind to what differs within a class.
 
-    It is the Inception Score (Salimans et al., 2016) where the classifier is Inception v3, and is not called so here.
+    It is the Inception Score (Salimans et al., 2016) where the classifier is the Inception v3 of 2015, of 50,000 images in tenths.
     """
     shares = np.asarray(shares, np.float64)
     mean = shares.mean(0)
     tiny = np.finfo(np.float64).tiny
     return float(np.exp((shares * (np.log(shares.clip(tiny)) - np.log(mean.clip(tiny)))).sum(1).mean()))
+
+
+def split_scores(shares: np.ndarray, splits: int = 10) -> tuple[float, ...]:
+    """The `class_score` of each of `splits` parts of `shares` ⟨n,classes⟩, one after another and as large as each other; of as many
+    as there are rows where these are fewer. The Inception Score is told as their mean. Source: Salimans et al. (2016)."""
+    return tuple(class_score(part) for part in np.array_split(shares, min(splits, len(shares))))

@@ -67,14 +67,19 @@ def student(values: Sequence[float], confidence: float = 0.95) -> tuple[float, f
     return mean - reach, mean + reach
 
 
-def student_of_shares(shares: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
-    """`student` of a few shares, ended at 0 and 1, beyond which it does not know that none lies.
+def student_of_shares(
+    shares: Sequence[float], confidence: float = 0.95, *, least: float = 0.0
+) -> tuple[float, float] | None:
+    """`student` of a few shares, ended at 0 and 1, beyond which it does not know that none lies; of differences of shares, whose
+    `least` is -1, at that.
 
     >>> student_of_shares([0.9, 0.99])[1]
     1.0
+    >>> student_of_shares([-0.9, 0.1], least=-1)[0]
+    -1
     """
     ends = student(shares, confidence)
-    return None if ends is None else (max(0.0, ends[0]), min(1.0, ends[1]))
+    return None if ends is None else (max(least, ends[0]), min(1.0, ends[1]))
 
 
 def standard_error(values: Sequence[float]) -> float | None:

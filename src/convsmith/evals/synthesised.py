@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..scores import Metric, Scores, Sheet, Sheets, Table, Unit
-from .distances import class_score, frechet, kernel, with_interval
-from .intervals import wilson
+from .distances import class_score, frechet, kernel, split_scores, with_interval
+from .intervals import student, wilson
 from .thumbnails import as_uri, montage
 
-__all__ = ["Judge", "Made", "Seen", "Synthesised", "as_bytes"]
+__all__ = ["FID", "Judge", "Made", "Seen", "Synthesised", "Terms", "as_bytes", "terms_of"]
 
 # A class is covered by this share of the images that it would have were all classes as many.
 _COVERED = 0.5
@@ -42,12 +42,14 @@ def as_bytes(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a judge sees in n images: features ⟨n,d⟩ for the Fréchet distance, which wants few, others for the kernel distance and
-    for what is nearest, and the probabilities of the classes ⟨n,classes⟩."""
+    for what is nearest, the probabilities of the classes ⟨n,classes⟩, and `told`, those of other classes, ⟨n,0⟩ of no others: the
+    ones that the network knows whose features the distances are in."""
 
     narrow: np.ndarray
     wide: np.ndarray
     near: np.ndarray
     shares: np.ndarray
+    told: np.ndarray
 
     def __len__(self) -> int:
         return len(self.shares)
@@ -55,15 +57,42 @@ class Seen:
     def take(self, n: int) -> Seen:
         """`n` of them, evenly spread."""
         chosen = np.linspace(0, len(self) - 1, n).round().astype(int)
-        return Seen(*(one[chosen] for one in (self.narrow, self.wide, self.near, self.shares)))
+        return Seen(*(one[chosen] for one in (self.narrow, self.wide, self.near, self.shares, self.told)))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the numbers are called that are reckoned in a judge's features, the distances and the class score of its own classes,
+    and what they can be compared with."""
+
+    kernel: str
+    frechet: str
+    score: str
+    compared: str
+
+
+def terms_of(name: str) -> Terms:
+    """Those of a network that is called so. They are never those of published numbers."""
+    return Terms(
+        f"1000 KD-{name}", f"FD-{name}", f"class score of {name}", "they are not comparable with any published FID"
+    )
+
+
+# Of the network that all publish these numbers by.
+FID = Terms(
+    "1000 KID",
+    "FID",
+    "Inception Score",
+    "published FIDs hold 50,000 images against all that were trained on, and those of fewer are larger",
+)
 
 
 class Judge(Protocol):
-    """A network that knows real images. `name` says in a word whose features it has, and `says` in some; `accuracy` is its share of
-    right answers on the real images that it is held against, None where it is not known."""
+    """A network that knows real images. `terms` say what its numbers are called, and `says` whose features it has; `accuracy` is
+    its share of right answers on the real images that it is held against, None where it is not known."""
 
     @property
-    def name(self) -> str: ...
+    def terms(self) -> Terms: ...
     @property
     def says(self) -> str: ...
     @property
@@ -82,8 +111,9 @@ class Synthesised:
     `kernel_distance`, times 1000, and `frechet_distance`, each in the judge's features and beside its floor: that of as many
     training images. `conditional_accuracy`: the share of images that the judge takes for the class asked for; `class_score`;
     `coverage`: the share of classes that have at least half as many images as they should; `nearest`: the median distance to the
-    nearest training image as a share of what real held-out images have, far below 1 where training images are repeated. `brief`
-    leaves out intervals, neighbours and what is drawn. `sheets` gives more to draw.
+    nearest training image as a share of what real held-out images have, far below 1 where training images are repeated.
+    `inception_score`, of a judge that knows other classes: the mean of ten parts' class scores in these, beside that of the real
+    images. `brief` leaves out intervals, neighbours and what is drawn. `sheets` gives more to draw.
     """
 
     def __init__(
@@ -131,6 +161,7 @@ class Synthesised:
                 Unit.NONE,
                 label=f"class score of at most {len(self._names)}",
             ),
+            *self._score(made.take(n), held),
         ]
         if self._judge.accuracy is not None:
             metrics.append(Metric("judge", self._judge.accuracy, label="the judge itself on real images"))
@@ -146,24 +177,36 @@ class Synthesised:
                 self._each_class(made, asked, counts, nearest, usual),
                 Sheets((*self._sheets(), _beside(images, pictures, nearest, at))),
             )
-        return Scores(split, n, tuple(metrics), blocks=blocks, notes=self._notes(n))
+        return Scores(split, n, tuple(metrics), blocks=blocks, notes=self._notes(n, made.narrow.shape[1]))
 
     def _distances(self, made: Seen, held: Seen, others: Seen, n: int) -> list[Metric]:
-        found = []
-        for name, short, times, which, sides in (
-            ("kernel", "1000 KD", 1000.0, kernel, ("wide", "wide")),
-            ("frechet", "FD", 1.0, frechet, ("narrow", "narrow")),
+        terms, found = self._judge.terms, []
+        for name, title, times, which, points in (
+            ("kernel", terms.kernel, 1000.0, kernel, (made.wide, held.wide, others.wide)),
+            ("frechet", terms.frechet, 1.0, frechet, (made.narrow, held.narrow, others.narrow)),
         ):
-            a, b, c = (getattr(one, sides[0]) for one in (made, held, others))
+            a, b, c = points
             floor = times * which(c, b)
             value, interval = (which(a, b), None) if self._brief else with_interval(which, a, b)
             ends = None if interval is None else (times * interval[0], times * interval[1])
-            of = f"{short}-{self._judge.name}({a.shape[1]}, n={n}; floor {floor:.4g})"
+            of = f"{title}({a.shape[1]}, n={n}; floor {floor:.4g})"
             found += [
                 Metric(f"{name}_distance", times * value, ends, Unit.NONE, False, of),
-                Metric(f"{name}_floor", floor, None, Unit.NONE, False, f"floor of {short}"),
+                Metric(f"{name}_floor", floor, None, Unit.NONE, False, f"floor of {title}"),
             ]
         return found
+
+    def _score(self, made: Seen, held: Seen) -> list[Metric]:
+        """In the classes of the network whose features the distances are in, beside that of as many real images."""
+        if not made.told.shape[1]:
+            return []
+        title, own, real = self._judge.terms.score, split_scores(made.told), np.mean(split_scores(held.told))
+        of = f"{title}({len(own)} parts of {len(made) // len(own)}; real images {real:.4g})"
+        ends = None if self._brief else student(own)
+        return [
+            Metric("inception_score", float(np.mean(own)), ends, Unit.NONE, label=of),
+            Metric("inception_score_real", float(real), None, Unit.NONE, label=f"{title} of real images"),
+        ]
 
     def _each_class(
         self, made: Seen, asked: np.ndarray, counts: np.ndarray, nearest: np.ndarray, usual: float
@@ -179,11 +222,16 @@ class Synthesised:
             "Each class", ("class", "asked for", "taken for it", "taken for it of all", "nearest"), tuple(rows)
         )
 
-    def _notes(self, n: int) -> tuple[str, ...]:
-        return (
-            f"distances are in features of {self._judge.says}, of {n:,} images each, and are not comparable with any published FID",
+    def _notes(self, n: int, dims: int) -> tuple[str, ...]:
+        notes = [
+            f"distances are in features of {self._judge.says}, of {n:,} images each; {self._judge.terms.compared}",
             f"a floor is the same distance of {n:,} training images from the same held-out ones: no generator is expected below it",
-        )
+        ]
+        if n <= dims:
+            notes.append(
+                f"{n:,} images say little of a covariance of {dims:,} features: read the Fréchet distance beside its floor alone"
+            )
+        return tuple(notes)
 
 
 def _nearest(points: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -50,6 +50,7 @@ def evaluate(
     out: str | Path | None = None,
     coco: str | Path | None = None,
     views: str | Views | None = None,
+    inception: str | Path | None = None,
     watcher: Watcher | None = None,
 ) -> Scores:
     """What a trained run is worth, with 95 % intervals: on its own validation images, or on every image of `data`.
@@ -63,7 +64,8 @@ def evaluate(
     Where `data` is what the run was trained on, moved or not, `split` val and train are the run's own parts of it. `how` says of
     pictures with points how `data` is divided, which distance is a scale and which category is wanted; what it leaves out is
     as it was of the run's own data, but for the division of other data. `views`, as "10x3", says as how many clips, in how many
-    crops each, a film is looked at, whose probabilities are averaged; one in the middle where it is left out.
+    crops each, a film is looked at, whose probabilities are averaged; one in the middle where it is left out. `inception` is a file
+    of Inception v3's weights, in whose features the distances of a generator are: FID where it is the file that FID is defined by.
 
     Raises:
         DataError: classes that the run does not know, no such part, or nothing to score.
@@ -84,6 +86,10 @@ def evaluate(
         watcher.note(said)
     task, where = task_of(run.config), chosen_device(device)
     seen = ONCE if views is None else views if isinstance(views, Views) else Views.parse(views)
+    if inception is not None:
+        if not Path(inception).is_file():
+            raise UserError(f"--inception is a file of weights, and {inception} is none")
+        task = task.judged_by(str(inception))
     if task.makes:
         if coco is not None or found.part == "train":
             said = "finds no objects: leave out --coco" if coco is not None else _HELD_OUT

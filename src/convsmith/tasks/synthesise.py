@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor
@@ -32,10 +32,10 @@ _SEED = 20_190_127
 class Synthesise(Task):
     """A generator (z, y) -> images, taught by a critic that goes with it (BigGAN, Brock et al., 2019): `training.Adversaries`.
 
-    `judge` is whose features real and made images are compared in: the folder of a run that classifies the same classes;
-    `own`, a small classifier that is trained on the spot; `lite0`, EfficientNet-Lite0's, from the extra `lite`; and by default the
-    latter for images of 32 pixels or more where it is installed, else the former. `n` images are made for an evaluation, at most
-    as many as there are real ones to hold them against.
+    `judge` is whose features real and made images are compared in: the folder of a run that classifies the same classes; a file of
+    Inception v3's weights; `own`, a small classifier that is trained on the spot; `lite0`, EfficientNet-Lite0's, from the extra
+    `lite`; and by default this one for images of 32 pixels or more where it is installed, else the small one. `n` images are made
+    for an evaluation, at most as many as there are real ones to hold them against.
     """
 
     kind: ClassVar[str] = "synthesise"
@@ -91,6 +91,9 @@ class Synthesise(Task):
             return Made(as_bytes(out.float(), latent.mean, latent.std), y)
 
         return made
+
+    def judged_by(self, network: str) -> Self:
+        return replace(self, judge=network)
 
     def loss(self, network: Network, images: Tensor, answers: Any, recipe: Recipe) -> Loss[None]:
         raise UserError("a generator learns from a critic, not by itself: give it to training.Adversaries")

@@ -92,6 +92,10 @@ class Task(Tagged):
         """`network` as evaluation calls it, with prepared images: itself where these are what it reads."""
         return network
 
+    def judged_by(self, network: str) -> Task:
+        """The task with the network in a file of weights as what it judges by. Refused where answers alone are judged."""
+        raise UserError(f"task '{self.kind}' makes no images that Inception could judge: leave out --inception")
+
     def headline_of(self, targets: Targets) -> str:
         """The name of the metric that networks are judged by on these."""
         return self.headline

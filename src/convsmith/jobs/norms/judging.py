@@ -10,7 +10,7 @@ from statistics import fmean
 from ...arch import Act, ArchSpec, Norm
 from ...data import ImageData
 from ...errors import UserError
-from ...evals.intervals import student
+from ...evals.intervals import student_of_shares
 from ...graphs import KNOWN, NormGraph
 from ...layers import EvoNormKind
 from ...parts import BatchNorm, EvoNorm, GraphNorm
@@ -31,6 +31,8 @@ RIVALS: dict[str, Norm] = {
     "EvoNorm-B0": EvoNorm(variant=EvoNormKind.B0),
     "EvoNorm-S0": EvoNorm(variant=EvoNormKind.S0),
 }
+# Between a verdict and the rival.
+_JOINED = {"better": "than", "worse": "than", "equal": "to", "not told apart": "from"}
 _KNOWN = {graph.text for graph in KNOWN.values()}
 
 
@@ -87,9 +89,8 @@ class Against:
 
     @property
     def said(self) -> str:
-        """The verdict with its rival."""
-        compares = self.verdict in ("better", "worse")
-        return f"{self.verdict} than {self.rival}" if compares else f"{self.verdict}: {self.rival}"
+        """The verdict with its rival: better than it, equal to it, not told apart from it."""
+        return f"{self.verdict} {_JOINED[self.verdict]} {self.rival}"
 
 
 def finalists_of(kept: Sequence[tuple[NormGraph, Tried]], how: NormSearchOptions) -> list[tuple[NormGraph, Tried]]:
@@ -171,7 +172,7 @@ def against(results: Sequence[Judged], networks: Sequence[str], margin: float) -
 
 
 def _compared(rival: str, differences: Sequence[float], margin: float) -> Against:
-    interval = student(differences)
+    interval = student_of_shares(differences, least=-1.0)
     match interval:
         case None:
             verdict = "not told apart"

@@ -256,7 +256,7 @@ def _verdict(found: NormSearch) -> Verdict:
 def _sentence(one: Against, found: NormSearch) -> str:
     ends = f" [{one.ends}]" if one.interval else ""
     where = f"over {plural(one.seeds, 'seed')} in {_names(found.plan.others)}"
-    return f"{one.said[:1].upper()}{one.said[1:]}, by {100 * one.mean:+.2f} points{ends} {where}."
+    return f"{one.said[:1].upper()}{one.said[1:]}: a difference of {100 * one.mean:+.2f} points{ends} {where}."
 
 
 def _names(networks: Sequence[ArchSpec]) -> str:

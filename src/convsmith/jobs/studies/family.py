@@ -14,7 +14,7 @@ from ...costs import cost
 from ...data import ImageData, check_channels
 from ...data.readers.dataset import own_data
 from ...errors import UserError
-from ...evals.intervals import student, student_of_shares
+from ...evals.intervals import student_of_shares
 from ...files import write_json
 from ...latency import Latency
 from ...recipe import Recipe
@@ -246,5 +246,7 @@ def differences_of(trained: Sequence[Trained]) -> tuple[Difference, ...]:
         ours = first[one.member.budget]
         if one is not ours:
             gains = [ours.scores[seed] - score for seed, score in one.scores.items()]
-            found.append(Difference(one.member.budget, one.member.rule, fmean(gains), student(gains)))
+            found.append(
+                Difference(one.member.budget, one.member.rule, fmean(gains), student_of_shares(gains, least=-1.0))
+            )
     return tuple(found)

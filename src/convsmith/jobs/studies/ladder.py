@@ -14,7 +14,7 @@ from statistics import fmean
 from ...arch import Act, ArchSpec, Block
 from ...costs import cost
 from ...errors import UserError
-from ...evals.intervals import student, student_of_shares
+from ...evals.intervals import student_of_shares
 from ...parts import SE, Bottleneck, ConvStem, DeepStem, Halving, MBConv, Shortcut
 from ...recipe import BySize, Recipe, Steps, Untouched
 from ...recipes import settle
@@ -237,7 +237,7 @@ def climbed(names: Sequence[str], scores: Sequence[Mapping[int, float]]) -> tupl
         gain = gain_interval = None
         if index and (both := sorted(set(own) & set(scores[index - 1]))):
             gains = [own[seed] - scores[index - 1][seed] for seed in both]
-            gain, gain_interval = fmean(gains), student(gains)
+            gain, gain_interval = fmean(gains), student_of_shares(gains, least=-1.0)
         rungs.append(Rung(name, fmean(own.values()), student_of_shares(list(own.values())), gain, gain_interval))
     return tuple(rungs)
 
@@ -261,5 +261,5 @@ def effects(steps: Sequence[Step], scores: Sequence[Mapping[int, float]]) -> tup
             signs.append((-1) ** minus)
         values = [sum(sign * own[seed] for sign, own in zip(signs, scores, strict=True)) / 4 for seed in seeds]
         name = " x ".join(factor for factor, part in zip(FACTORS, parts, strict=True) if part)
-        found.append(Effect(name, fmean(values), student(values)))
+        found.append(Effect(name, fmean(values), student_of_shares(values, least=-1.0)))
     return tuple(found)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...arch import ArchSpec, Image, Stage, Style
 from ...data import ImageData, Split
 from ...errors import UserError
-from ...evals import Seen, Top1, evaluate
+from ...evals import Seen, Terms, Top1, evaluate, terms_of
 from ...families import spec as named_spec
 from ...files import write_json
 from ...model import Model, build
@@ -31,6 +31,7 @@ from ...watcher import Watcher
 from ...weights import write as write_weights
 from ...weights.packages import file_of, installed, packaged
 from ..feed import Feed, normaliser, trained, validation_batches
+from .inception import inception
 
 __all__ = ["Judging", "judge_of"]
 
@@ -45,15 +46,15 @@ _KNOWN = 10_000
 _AT_ONCE = 128
 LITE0 = "lite0"
 
-Features = Callable[[Tensor], tuple[Tensor, Tensor]]
+Features = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(eq=False)
 class Judging:
-    """A judge (`evals.Judge`): `features` makes of uint8 images ⟨N,C,H,W⟩ those of the two distances, `classifier` what is near and
-    which class. What it sees in the same images it remembers."""
+    """A judge (`evals.Judge`): `features` makes of uint8 images ⟨N,C,H,W⟩ those of the two distances and the probabilities of
+    classes of its own, `classifier` what is near and which class of the data. What it sees in the same images it remembers."""
 
-    name: str
+    terms: Terms
     says: str
     features: Features | None
     classifier: Model
@@ -81,8 +82,9 @@ class Judging:
         images = images.to(self.where)
         maps, near = self._near(images)
         shares = self.classifier.forward_head(maps).softmax(1)
-        narrow, wide = (near, near) if self.features is None else self.features(images)
-        return tuple(one.float().cpu().numpy() for one in (narrow, wide, near, shares))
+        none = near.new_zeros((len(near), 0))
+        narrow, wide, told = (near, near, none) if self.features is None else self.features(images)
+        return tuple(one.float().cpu().numpy() for one in (narrow, wide, near, shares, told))
 
     def known(self, n: int) -> Seen:
         return self.look(self._spread(n))
@@ -113,18 +115,28 @@ def judge_of(
     folder, and read from there the next time.
 
     Raises:
-        UserError: it names a run that classifies other classes, or Lite0 where that is not installed.
+        UserError: it names a run that classifies other classes, a file of no Inception v3, or Lite0 where that is not installed.
     """
     side, given = min(spec.input.sides), task.judge
-    if given not in ("", OWN, LITE0):
+    named = given in ("", OWN, LITE0)
+    if not named and not Path(given).is_file():
         return _of_run(given, images, where)
+    read = None if named else inception(Path(given), where)
     own, accuracy = _own(spec, images, place, where, watcher)
+    if read is not None:
+        return Judging(read.terms, read.says, read.features, own, accuracy, images.train, where)
     row = packaged("efficientnet_lite0")
     if given == LITE0 or (not given and side >= _LEAST_SIDE and installed(row)):
         return Judging(
-            "Lite0", "EfficientNet-Lite0 at 128 px", _lite0(file_of(row), where), own, accuracy, images.train, where
+            terms_of("Lite0"),
+            "EfficientNet-Lite0 at 128 px",
+            _lite0(file_of(row), where),
+            own,
+            accuracy,
+            images.train,
+            where,
         )
-    return Judging(OWN, "a small classifier of its own data", None, own, accuracy, images.train, where)
+    return Judging(terms_of(OWN), "a small classifier of its own data", None, own, accuracy, images.train, where)
 
 
 def _of_run(given: str, images: ImageData, where: torch.device) -> Judging:
@@ -133,7 +145,8 @@ def _of_run(given: str, images: ImageData, where: torch.device) -> Judging:
         raise UserError(f"task.judge is {given}, which does not tell the classes of {images.name} apart")
     model = trained(run, run.spec)
     score = run.scores.headline.value if run.has("scores.json") else None
-    return Judging(Path(given).name, f"the classifier {Path(given).name}", None, model, score, images.train, where)
+    name = Path(given).name
+    return Judging(terms_of(name), f"the classifier {name}", None, model, score, images.train, where)
 
 
 # ---- EfficientNet-Lite0 ----------------------------------------------------------------------------------------------
@@ -149,7 +162,7 @@ def _lite0(weights: Path, where: torch.device) -> Features:
         torch.tensor(one, device=where)[:, None, None] for one in (model.spec.input.mean, model.spec.input.std)
     )
 
-    def features(images: Tensor) -> tuple[Tensor, Tensor]:
+    def features(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         colour = images.float().expand(-1, 3, -1, -1)
         smaller = max(images.shape[2:]) > _LITE_SIDE
         shown = nn.functional.interpolate(
@@ -157,7 +170,8 @@ def _lite0(weights: Path, where: torch.device) -> Features:
         )
         ready = (shown.clamp(0, 255) / 255 - mean) / std
         maps = model.stages(model.stem(ready))
-        return maps.mean((2, 3)), model.head.conv(maps).mean((2, 3))  # type: ignore[operator]
+        none = maps.new_zeros((len(maps), 0))
+        return maps.mean((2, 3)), model.head.conv(maps).mean((2, 3)), none  # type: ignore[operator]
 
     return features
 
