@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from convsmith.arch import ArchSpec
 from convsmith.costs import cost
@@ -19,8 +21,9 @@ from convsmith.jobs.timing.calibrate import Steady, calibration, place, this_dev
 from convsmith.jobs.timing.profile import Network, _shape, networks_for, timed
 from convsmith.latency import Runtime, Subject, Timing, summarise
 from convsmith.parts import posed
-from convsmith.speed import Device, DeviceModel, Observed, kernels, members
-from convsmith.speed.features import OTHERS, convolutions, others
+from convsmith.speed import Device, DeviceModel, Kernel, Observed, kernels, members
+from convsmith.speed.features import UNNAMED, convolutions, others, touched
+from convsmith.speed.model import _doubt
 from convsmith.watcher import Watcher
 
 DEVICE = Device("a processor", "a system", "ort", "1.0", 1)
@@ -30,7 +33,21 @@ DEVICE = Device("a processor", "a system", "ort", "1.0", 1)
 def test_kernels_multiply_and_add_as_often_as_the_cost_says(family: str) -> None:
     made = FAMILIES[family]()[0]
     made = made.with_resolution(min(made.input.resolution, 96))
-    assert sum(kernel.macs * times for kernel, times in kernels(made).items()) == cost(made).macs
+    found = kernels(made)
+    assert sum(kernel.macs * times for kernel, times in found.items()) == cost(made).macs
+    for kernel in found:
+        if kernel.kind == "conv":  # also one that slides over many maps of an image, as a lambda layer's
+            c_in, c_out, side, _, groups, rows, columns = kernel.shape
+            assert kernel.macs == c_out * (c_in // groups) * side**2 * rows * columns
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - TASKS.keys()))
+def test_kernels_read_the_weights_that_the_network_has(family: str) -> None:
+    made = FAMILIES[family]()[0]
+    made = made.with_resolution(min(made.input.resolution, 96))
+    read = sum(kernel.weights * times for kernel, times in kernels(made).items())
+    # Kernels read a batch norm's statistics, too, and not the gains of standardised filters, which are multiplied in before.
+    assert 0.98 * cost(made).params <= read <= 1.05 * cost(made).params
 
 
 def test_members_are_of_every_family_and_within_their_range() -> None:
@@ -47,12 +64,24 @@ def conv_ms(shape: tuple[int, ...]) -> float:
     return 0.003 + macs / (4e6 if groups == c_in and groups > 1 else 20e6)
 
 
+def rest_ms(found: Mapping[Kernel, int]) -> float:
+    """A nanosecond for each number activated, multiplied, divided or laid out anew, a fifth for what a moment reads."""
+    sums = others(found, fuses=True)
+    return 1e-6 * sum(sums[name] for name in ("activation", "mul", "divide", "layout")) + 2e-7 * sums["moment"]
+
+
 def observe(made: ArchSpec) -> Observed:
+    """On the made-up device convolutions of a network that touches ten times as much take a quarter longer."""
     found = kernels(made)
     shapes, times = convolutions(found)
-    convs = tuple((shape, conv_ms(shape)) for shape, n in zip(shapes, times, strict=True) for _ in range(int(n)))
-    rest = 1e-6 * (others(found, fuses=True)[2] + others(found, fuses=True)[9]) + 2e-7 * others(found, fuses=True)[7]
-    return Observed(made, sum(ms for _, ms in convs) + rest, convs)
+    cold = (touched(found) / 1e7) ** 0.1
+    convs = tuple((shape, cold * conv_ms(shape)) for shape, n in zip(shapes, times, strict=True) for _ in range(int(n)))
+    return Observed(made, sum(ms for _, ms in convs) + rest_ms(found), convs)
+
+
+@pytest.fixture(scope="module")
+def deep() -> tuple[ArchSpec, ...]:
+    return members(30, np.random.default_rng(7))
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +90,51 @@ def model() -> DeviceModel:
     return DeviceModel.fitted(calibrated, DEVICE, anchors=[("resnet18@96", 2.0)], made="today", minutes=1.5)
 
 
-def test_a_made_up_device_is_learnt_from_shallow_networks(model: DeviceModel) -> None:
-    deep = members(30, np.random.default_rng(7))
-    errors = [abs(model.ms(one) / observe(one).ms - 1) for one in deep]
-    # Two smooth laws and three weights, no noise: what is left is the process between its points.
-    assert float(np.median(errors)) < 0.05
-    held = [model.predict(one).low <= observe(one).ms <= model.predict(one).high for one in deep]
-    assert sum(held) >= 0.6 * len(held)  # the interval is of shallow networks, which are harder
+def test_a_made_up_device_is_learnt_from_shallow_networks(model: DeviceModel, deep: tuple[ArchSpec, ...]) -> None:
+    ratios = [model.ms(one) / observe(one).ms for one in deep]
+    # Smooth laws and a few weights, no noise: what is left is the process between its points.
+    assert float(np.median(np.abs(np.array(ratios) - 1))) < 0.05
+    assert kendalltau([model.ms(one) for one in deep], [observe(one).ms for one in deep]).statistic > 0.95
+
+
+def test_small_networks_are_not_taken_to_be_as_cold_as_large_ones(
+    model: DeviceModel, deep: tuple[ArchSpec, ...]
+) -> None:
+    small = sorted(deep, key=lambda one: touched(kernels(one)))[:10]
+    # Without what a network touches, that of the smallest would come out a tenth to a fifth too slow.
+    assert np.median([model.ms(one) / observe(one).ms for one in small]) == pytest.approx(1, abs=0.05)
+
+
+def test_intervals_hold_the_truth_and_are_wider_where_less_is_known(
+    model: DeviceModel, deep: tuple[ArchSpec, ...]
+) -> None:
+    told = [model.predict(one) for one in deep]
+    # 90 % of networks like those of the calibration. Of 30, 23 or fewer are held with a chance of 3 %; these are deeper.
+    assert sum(one.low <= observe(spec).ms <= one.high for one, spec in zip(told, deep, strict=True)) >= 24
+    assert all(one.low < one.ms < one.high for one in told)
+    assert len({round(one.high / one.low, 6) for one in told}) > 20
+
+
+def test_half_an_interval_is_scaled_until_nine_of_ten_are_within_theirs() -> None:
+    rng = np.random.default_rng(0)
+    doubts = np.c_[np.ones(99), rng.uniform(0, 1, (99, 2))]
+    errors = np.abs(rng.normal(0, 0.02 + 0.2 * doubts[:, 1]))
+    half = doubts @ np.array(_doubt(errors, doubts))
+    assert int((errors <= half * (1 + 1e-12)).sum()) == 90  # ceil(0.9 * 100)
+    assert np.corrcoef(half, doubts[:, 1])[0, 1] > 0.9
+
+
+def test_a_calibration_from_before_sums_had_names_is_read_as_it_was(model: DeviceModel) -> None:
+    record = json.loads(model.to_json())
+    for name in ("sums", "around", "doubt"):
+        del record[name]
+    record["scales"], record["weights"] = record["scales"][:-1], [1e-6] * len(UNNAMED)
+    old, one = DeviceModel.from_json(json.dumps(record), "here"), spec("resnetv2_50_evos0").with_resolution(64)
+    sums = others(kernels(one), fuses=True)
+    convs = old.ms(one) - sum(1e-6 * sums[name] for name in UNNAMED)
+    assert 0 < convs < old.ms(one)
+    told = old.predict(one)
+    assert (told.low / told.ms, told.high / told.ms) == pytest.approx(tuple(np.quantile(old.error, (0.05, 0.95))))
 
 
 def test_predictions_grow_with_the_picture_and_the_depth(model: DeviceModel) -> None:
@@ -105,11 +172,19 @@ def test_what_compiles_longer_than_it_measures_is_not_calibrated() -> None:
 
 def test_what_a_runtime_does_not_fuse_it_launches() -> None:
     found = kernels(spec("mobilenetv2_035").with_resolution(64))
-    fused, eager = (dict(zip(OTHERS, others(found, fuses=fuses), strict=True)) for fuses in (True, False))
+    fused, eager = (others(found, fuses=fuses) for fuses in (True, False))
     assert fused["norm"] == fused["relu"] == fused["add"] == 0 < fused["+relu"]
     assert eager["+relu"] == eager["+add"] == 0 and eager["relu"] == fused["+relu"]
     norms = sum(times for kernel, times in found.items() if kernel.kind == "+norm")
     assert eager["launch"] == fused["launch"] + norms
+
+
+def test_what_no_convolution_s_layout_knows_is_laid_out_before_and_after() -> None:
+    def layout(name: str, *, fuses: bool = True) -> float:
+        return others(kernels(spec(name).with_resolution(64)), fuses=fuses)["layout"]
+
+    assert layout("resnet18") == layout("mobilenetv2_035") == layout("resnetv2_50_evos0", fuses=False) == 0
+    assert layout("resnetv2_50_evos0") > 0
 
 
 def test_a_common_slowdown_keeps_the_ranking_and_one_kind_s_own_does_not() -> None:

@@ -261,6 +261,11 @@ class Stem(Unit):
         """The total stride over time, likewise."""
         return self.over
 
+    @property
+    def maxima(self) -> bool:
+        """Whether it ends in a 3x3 max-pool with stride 2 of what a convolution puts out as it is."""
+        return False
+
     def leaves(self, image: Image, growth: int, readers: int) -> tuple[Shape, ...]:
         """The map that it puts out, and behind it a condition for each of `readers` blocks, where there are any.
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ..arch import Act, ArchSpec, Node, trunk
+from ..arch import Act, ArchSpec, Node, Stem, trunk
 from ..parts import BatchNorm, NFBottleneck, NFRegNetBlock, NoNorm, PlainConv, PreActBottleneck, ScaledWS
 from ..parts.acts import activation
 from ..parts.blocks.shortcut import Shortcut
 from ..parts.gains import RELEASED
+from .alike import Alike, behind, of_maxima
 from .gain import mean_and_variance
 
 __all__ = ["Expectation", "Init", "expected"]
 
 Init = Literal["own", "he"]
-_POOLED = 1 / 4  # the variance of a mean of four independent pixels
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,22 @@ def expected(spec: ArchSpec, *, init: Init = "own") -> tuple[Expectation, ...] |
       h = q(v) / beta^2, its branch q(q(h)), its output v + alpha^2 q(q(h)), after a transition h + alpha^2 q(q(h)); mean 0.
       ReLU's q(v) is v: branch 1, alpha^2 more a block, 1 + alpha^2 after a transition. SiLU's q(v) / v rises with v, so
       what beta is too small by grows from block to block, and no transition resets it. Of what is independent from pixel
-      to pixel a shortcut's average pool leaves 1/4;
+      to pixel a shortcut's average pool leaves 1/4, and more behind a stem's max-pool, whose windows overlap: `Alike`;
     - pre-activation blocks with batch norm: with a = act(N(0, 1)) and P = fan-in * weight variance of the branch's last
       convolution, each adds P Var(a) to the variance and P E(a)^2 to the squared mean; a transition restarts both from
       those of the shortcut's convolution (Brock et al., 2021, section 2; for He's P = 2 and ReLU 0.682 and 0.318);
     - the same blocks with no norm and ReLU: only the energy, which each multiplies by 1 + (P1 P2 P3) / 8.
 
     `init` is "own" for weights as convsmith initialises them (variance 2 / fan-out) and "he" for 2 / fan-in. The input of
-    the first block is taken to be of mean 0 and variance 1, or that of the gain which a stem's filters carry. Zero padding,
-    which takes energy, is left out; SkipInit's scalars are taken to be 1, gates to put out what enters, and networks to be
-    wide.
+    the first block is taken to be of mean 0 and variance 1, or that of the gain which a stem's filters carry; with a bare
+    stem that ends in a max-pool, to be maxima of nine such values. Zero padding, which takes energy, is left out; SkipInit's
+    scalars are taken to be 1, gates to put out what enters, and networks to be wide.
     """
-    nodes = trunk(spec)[1:]
+    stem, *nodes = trunk(spec)
     blocks = {type(node.part) for node in nodes}
     norm, conv = spec.style.norm, spec.style.conv
     if blocks <= {NFBottleneck, NFRegNetBlock} and isinstance(norm, NoNorm) and isinstance(conv, ScaledWS):
-        return _normaliser_free(nodes, norm, RELEASED[conv.gain_of])
+        return _normaliser_free([stem, *nodes], norm, RELEASED[conv.gain_of])
     if blocks != {PreActBottleneck} or not isinstance(conv, PlainConv):
         return None
     if isinstance(norm, BatchNorm):
@@ -65,25 +65,32 @@ def expected(spec: ArchSpec, *, init: Init = "own") -> tuple[Expectation, ...] |
 
 
 @lru_cache(maxsize=4096)
-def _behind(act: Act, variance: float, gain: float) -> float:
-    """Variance of gain * act(x) for x ~ N(0, variance)."""
-    function, deviation = activation(act, inplace=False), math.sqrt(variance)
-    return gain**2 * mean_and_variance(lambda z: function(deviation * z))[1]
+def _behind(act: Act, before: Alike, gain: float) -> Alike:
+    """Of gain * act(x) for Gaussian maps x."""
+    return behind(activation(act, inplace=False), before) * gain**2
 
 
-def _normaliser_free(nodes: Sequence[Node], norm: NoNorm, of_filters: float) -> tuple[Expectation, ...]:
+def _normaliser_free(nodes: Sequence[Node], norm: NoNorm, of_filters: float) -> tuple[Expectation, ...] | None:
+    stem, *blocks = nodes
+    assert isinstance(stem.part, Stem)
+    maxima = stem.part.maxima
+    if maxima and blocks[0].keeps:
+        return None  # what is added to maxima, whose means are not 0, is no Gaussian either
     found: list[Expectation] = []
-    gain, var = norm.factor * of_filters, of_filters**2
-    for node in nodes:
+    gain, map_ = norm.factor * of_filters, Alike(of_filters**2)
+    for node in blocks:
         block = node.part
         assert isinstance(block, NFBottleneck | NFRegNetBlock)
         first, then = (node.variance, 1.0) if block.beta_first else (1.0, node.variance)
-        inner = _behind(norm.act, var / first, gain) / then
-        branch = _behind(norm.act, _behind(norm.act, inner, gain), gain)
+        if maxima and node is blocks[0]:
+            inner = of_maxima(activation(norm.act, inplace=False), map_.variance / first) * (gain**2 / then)
+        else:
+            inner = _behind(norm.act, map_ * (1 / first), gain) * (1 / then)
+        branch = _behind(norm.act, _behind(norm.act, inner, gain).strided(node.stride), gain)
         pooled = isinstance(block, NFRegNetBlock) or block.shortcut is Shortcut.POOL_CONV
-        left = _POOLED if pooled and node.stride > 1 else 1.0
-        var = (var if node.keeps else left * inner) + block.alpha**2 * branch
-        found.append(Expectation(node.path, var, var, 0.0, branch))
+        skip = map_ if node.keeps else inner.pooled() if pooled and node.stride > 1 else inner.strided(node.stride)
+        map_ = skip + branch * block.alpha**2
+        found.append(Expectation(node.path, map_.variance, map_.variance, 0.0, branch.variance))
     return tuple(found)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..arch import ArchSpec
 from ..errors import UserError
-from .features import convolutions, described, others
-from .kernels import kernels
+from .features import OTHERS, UNNAMED, convolutions, described, others, touched
+from .kernels import Kernel, kernels
 
 __all__ = ["Device", "DeviceModel", "Observed", "Prediction"]
 
@@ -23,6 +23,10 @@ _FOLDS = 5
 # On one core of the development machine onnxruntime took 0.83 to 1.09 times as long for 11 of them as for plain ones, torch
 # 0.83 to 1.98 times.
 _UNSEEN = 1.5
+_RIDGE = 0.03  # of the time that is no convolution's: what a sum may claim beyond is for the data to show
+_HELD = 0.9  # of networks left out, by the interval
+_SURE = 0.25  # of the mean error: the least that is doubted of any network
+_DOUBTS = 3
 _TRIED = 500  # convolutions that the process's hyperparameters are chosen on
 
 
@@ -67,9 +71,9 @@ class Observed:
 class DeviceModel:
     """Time = sum of convolutions + a weighted sum of everything else.
 
-    ln(time) of a convolution is a quadratic in the logarithms of its shape plus a Gaussian process over the same; the
-    weights of everything else are not negative. `error` are the ratios found / predicted of calibration networks, each
-    predicted by a model that had not seen it.
+    ln(time) of a convolution is a quadratic in the logarithms of its shape, and of the bytes that its network touches, plus a
+    Gaussian process over the same; the weights of everything else are not negative. `error` are the ratios found / predicted
+    of calibration networks, each predicted by a model that had not seen it.
     """
 
     device: Device
@@ -83,22 +87,31 @@ class DeviceModel:
     ]  # networks by name with their ms at calibration: what another day is compared to
     made: str
     minutes: float
+    sums: tuple[str, ...] = UNNAMED  # what each of the weights is of
+    around: tuple[float, ...] = ()  # for each shape ln of the bytes that its network touches
+    doubt: tuple[float, ...] = ()  # half an interval of ln(time): what each of `_doubts` adds to it
 
     @staticmethod
     def fitted(observed: Sequence[Observed], device: Device, *, anchors: Any, made: str, minutes: float) -> DeviceModel:
         """The model of these networks' times, and its errors on those left out, in five folds."""
         if len(observed) < 2 * _FOLDS:
             raise ValueError(f"a device model needs {2 * _FOLDS} networks; got {len(observed)}")
-        whole = _fit(observed, None, fuses=device.fuses)
-        errors = np.ones(len(observed))
+        whole = _fit(observed, device, None)
+        errors, doubts = np.ones(len(observed)), np.ones((len(observed), _DOUBTS))
         for fold in range(_FOLDS):
             seen = [one for at, one in enumerate(observed) if at % _FOLDS != fold]
-            part = _fit(seen, whole[2], fuses=device.fuses)
-            left = DeviceModel(device, part[0], part[1], part[2], part[3], (1.0,), (), "", 0.0)
+            left = _fit(seen, device, whole.scales)
             for at in range(fold, len(observed), _FOLDS):
-                errors[at] = observed[at].ms / left.ms(observed[at].spec)
-        error = tuple(map(float, errors))
-        return DeviceModel(device, whole[0], whole[1], whole[2], whole[3], error, tuple(anchors), made, minutes)
+                expected = left._expected(observed[at].spec)
+                errors[at], doubts[at] = observed[at].ms / expected.ms, expected.doubts
+        return replace(
+            whole,
+            error=tuple(map(float, errors)),
+            doubt=_doubt(np.abs(np.log(errors)), doubts),
+            anchors=tuple(anchors),
+            made=made,
+            minutes=minutes,
+        )
 
     @property
     def median_error(self) -> float:
@@ -109,16 +122,26 @@ class DeviceModel:
         """The milliseconds expected of one image."""
         found = kernels(spec)
         shapes, times = convolutions(found)
-        convs = float(np.exp(self._ln_convs(shapes)) @ times) if shapes else 0.0
-        return convs + float(others(found, fuses=self.device.fuses) @ np.asarray(self.weights))
+        convs = float(np.exp(self._ln_convs(shapes, touched(found))[0]) @ times) if shapes else 0.0
+        return convs + self._others(found)
 
     def predict(self, spec: ArchSpec) -> Prediction:
-        """`ms` with an interval. Calibration networks have no dilated or transposed convolutions: these are taken to be as
-        quick as plain ones of as many multiply-adds, and the interval is wider by what that may be wrong by."""
-        ms = self.ms(spec)
-        shapes, times = convolutions(kernels(spec), ("dilated", "transposed"))
-        unseen = float(np.exp(self._ln_convs(shapes)) @ times) if shapes else 0.0
-        low, high = np.quantile(self.error, (0.05, 0.95))
+        """`ms` with an interval.
+
+        Half of it, of ln(time), is what the model was wrong by where it had not seen the network, in proportion to how little
+        it knows of this one: how unlike its convolutions are to those it saw, and which share of the time is none of theirs.
+        Calibration networks have no dilated or transposed convolutions: these are taken to be as quick as plain ones of as
+        many multiply-adds, and the interval is wider by what that may be wrong by.
+        """
+        expected, found = self._expected(spec), kernels(spec)
+        ms = expected.ms
+        shapes, times = convolutions(found, ("dilated", "transposed"))
+        unseen = float(np.exp(self._ln_convs(shapes, touched(found))[0]) @ times) if shapes else 0.0
+        if self.doubt:
+            half = float(np.asarray(self.doubt) @ expected.doubts)
+            low, high = np.exp(-half), np.exp(half)
+        else:
+            low, high = np.quantile(self.error, (0.05, 0.95))
         least, most = ms - unseen + unseen / _UNSEEN, ms - unseen + unseen * _UNSEEN
         return Prediction(ms, float(least * low), float(most * high))
 
@@ -141,34 +164,90 @@ class DeviceModel:
 
     @cached_property
     def _process(self) -> Any:
-        return _regressor(described(self.shapes), np.asarray(self.ln_ms), self.scales)
+        return _regressor(described(self.shapes, self.around), np.asarray(self.ln_ms), self.scales)
 
-    def _ln_convs(self, shapes: Sequence[tuple[int, ...]]) -> Array:
-        rows = described(shapes)
+    def _ln_convs(
+        self, shapes: Sequence[tuple[int, ...]], touches: float, *, unsure: bool = False
+    ) -> tuple[Array, Array]:
+        """ln(ms) of convolutions in a network that touches so many bytes; where `unsure`, with its deviation, else with 0."""
+        rows = described(shapes, [float(np.log(touches))] * len(shapes) if self.around else ())
         line, process, mean, deviation = self._process
-        return np.asarray(_quadratic(rows) @ line + process.predict((rows - mean) / deviation))
+        rest, scatter = (
+            process.predict((rows - mean) / deviation, return_std=True)
+            if unsure
+            else (process.predict((rows - mean) / deviation), np.zeros(len(rows)))
+        )
+        return np.asarray(_quadratic(rows) @ line + rest), np.asarray(scatter)
+
+    def _others(self, found: Mapping[Kernel, int]) -> float:
+        sums = others(found, fuses=self.device.fuses)
+        return sum(weight * sums[name] for name, weight in zip(self.sums, self.weights, strict=True))
+
+    def _expected(self, spec: ArchSpec) -> _Expected:
+        found = kernels(spec)
+        shapes, times = convolutions(found)
+        rest = self._others(found)
+        ln_ms, scatter = self._ln_convs(shapes, touched(found), unsure=True) if shapes else (np.zeros(0), np.zeros(0))
+        each = np.exp(ln_ms) * times
+        ms = float(each.sum()) + rest
+        return _Expected(ms, np.asarray([1.0, rest / ms, float(each @ scatter) / ms]))
 
 
-def _fit(observed: Sequence[Observed], scales: tuple[float, ...] | None, *, fuses: bool) -> Any:
-    """Shapes, their ln ms, the process's scales, and the weights of everything else."""
-    seen: dict[tuple[int, ...], list[float]] = {}
-    for one in observed:
-        for shape, ms in one.convs:
-            seen.setdefault(tuple(shape), []).append(ms)
-    shapes = tuple(seen)
-    ln_ms = np.log([np.median(times) for times in seen.values()])
-    rows = described(shapes)
-    scales = _hyperparameters(rows, ln_ms) if scales is None else scales
+@dataclass(frozen=True)
+class _Expected:
+    """The ms of a network, and what there is to doubt: always something; the share that is no convolution's; how unsure the
+    process is of the convolutions, as a share."""
+
+    ms: float
+    doubts: Array
+
+
+def _doubt(errors: Array, doubts: Array) -> tuple[float, ...]:
+    """Half an interval for each unit of `doubts`, such that 90 % of `errors` of networks left out are within theirs.
+
+    The mean error is made of the doubts by least squares without negative shares; then all is scaled so that of n errors, in
+    units of what is expected of each, the ceil(0.9 (n + 1))-th is just inside (split conformal prediction).
+    """
     from scipy.optimize import nnls
 
+    share = nnls(doubts, errors)[0]
+    share[0] = max(share[0], _SURE * float(errors.mean()))
+    units = np.sort(errors / (doubts @ share))
+    place = min(len(units), int(np.ceil(_HELD * (len(units) + 1))))
+    return tuple(float(one * units[place - 1]) for one in share)
+
+
+def _fit(observed: Sequence[Observed], device: Device, scales: tuple[float, ...] | None) -> DeviceModel:
+    """The model without its errors."""
     found = [kernels(one.spec) for one in observed]
-    sums = np.asarray([others(one, fuses=fuses) for one in found])
+    seen: dict[tuple[tuple[int, ...], float], list[float]] = {}
+    for one, of_it in zip(observed, found, strict=True):
+        around = float(np.log(touched(of_it)))
+        for shape, ms in one.convs:
+            seen.setdefault((tuple(shape), around), []).append(ms)
+    shapes, around_each = tuple(shape for shape, _ in seen), tuple(around for _, around in seen)
+    ln_ms = np.log([np.median(times) for times in seen.values()])
+    rows = described(shapes, around_each)
+    scales = _hyperparameters(rows, ln_ms) if scales is None else scales
+    sums = [others(one, fuses=device.fuses) for one in found]
     took = np.asarray([one.ms for one in observed])
     rest = took - np.asarray([sum(ms for _, ms in one.convs) for one in observed])
-    size = sums.max(0) + 1e-12
-    # Relative errors count, so that small networks do.
-    weights = nnls(sums / size / took[:, None], rest / took)[0] / size
-    return shapes, tuple(map(float, ln_ms)), scales, tuple(map(float, weights))
+    weights = _weights(np.asarray([[one[name] for name in OTHERS] for one in sums]), rest, took)
+    return DeviceModel(
+        device, shapes, tuple(map(float, ln_ms)), scales, weights, (1.0,), (), "", 0.0, OTHERS, around_each
+    )
+
+
+def _weights(sums: Array, rest: Array, took: Array) -> tuple[float, ...]:
+    """Of everything but convolutions. Relative errors count, so that small networks do."""
+    from scipy.optimize import nnls
+
+    size = sums.mean(0) + 1e-12
+    columns = sums / size / took[:, None]
+    # What several sums explain alike they share.
+    small = _RIDGE * len(took) ** 0.5 * np.diag(columns.mean(0))
+    found = nnls(np.vstack([columns, small]), np.concatenate([rest / took, np.zeros(len(small))]))[0]
+    return tuple(float(weight) for weight in found / size)
 
 
 def _quadratic(rows: Array) -> Array:

@@ -170,7 +170,8 @@ def _weights(path: Path) -> dict[str, tuple[list[int], int]]:
 
 
 def _shape(name: str, args: Any, own: dict[str, tuple[list[int], int]]) -> tuple[int, ...]:
-    """(channels in, out, kernel, stride, groups, rows, columns), rows and columns from the types that a profile notes.
+    """(channels in, out, kernel, stride, groups, rows, columns), rows and columns from the types that a profile notes,
+    those of several maps one below the other.
 
     A blocked layout pads channels, of filters too, to its blocks: 8 with AVX2, 16 with AVX-512. So the numbers of channels
     are the file's own, and the profile's only where it calls a convolution by a name that the file has not.
@@ -180,11 +181,11 @@ def _shape(name: str, args: Any, own: dict[str, tuple[list[int], int]]) -> tuple
     stride = max(1, round(image[2] / out[2]))
     if known := own.get(name.removesuffix("_kernel_time").removesuffix("_nchwc")):
         dims, groups = known
-        return (dims[1] * groups, dims[0], dims[2], stride, groups, out[2], out[3])
+        return (dims[1] * groups, dims[0], dims[2], stride, groups, out[0] * out[2], out[3])
     groups = max(1, image[1] // weight[1]) if weight[1] > 1 or image[1] == 1 else weight[0]
     if weight[1] * groups != image[1] and weight[1] != 1:
         groups = 1
-    return (weight[1] * groups, weight[0], weight[2], stride, groups, out[2], out[3])
+    return (weight[1] * groups, weight[0], weight[2], stride, groups, out[0] * out[2], out[3])
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,8 @@ class _Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.kernels += 1
         if func is torch.ops.aten.convolution.default:
             image, weight, stride, groups = args[0], args[1], args[3], args[8]
-            shape = (image.shape[1], weight.shape[0], weight.shape[2], stride[0], groups, *out.shape[2:])
+            many, _, rows, columns = out.shape
+            shape = (image.shape[1], weight.shape[0], weight.shape[2], stride[0], groups, many * rows, columns)
             self.found.append((shape, took))
         self.lost += (time.perf_counter() - began) * 1e3 - took
         return out

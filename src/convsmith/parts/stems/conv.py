@@ -51,6 +51,10 @@ class ConvStem(Stem):
     def reduction_over_time(self) -> int:
         return self.over * (self.pool_over if self.pool else 1)
 
+    @property
+    def maxima(self) -> bool:
+        return self.pool and self.bare
+
     def build(self, node: Node, style: Style) -> nn.Module:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         time = rarely(temporal=self.temporal, over=self.over)

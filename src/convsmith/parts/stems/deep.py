@@ -50,6 +50,10 @@ class DeepStem(Stem):
     def reduction(self) -> int:
         return self.stride * (1 if self.then is Halving.NONE else 2)
 
+    @property
+    def maxima(self) -> bool:
+        return self.then is Halving.POOL and self.bare
+
     def build(self, node: Node, style: Style) -> nn.Module:
         convs = [(node.c_in, self.inner, self.stride), (self.inner, self.inner, 1), (self.inner, self.width, 1)]
         if self.then is Halving.CONV:
