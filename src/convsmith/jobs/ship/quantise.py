@@ -83,7 +83,9 @@ class Shrunk:
 
     def _asked(self) -> dict[str, object]:
         """What is not as usual."""
-        chosen = {} if self.calibration is Calibration.MINMAX else {"calibration": self.calibration.value}
+        chosen: dict[str, object] = (
+            {} if self.calibration is Calibration.MINMAX else {"calibration": self.calibration.value}
+        )
         if self.blocks is None:
             return chosen
         ends = self.blocks.lost_interval
