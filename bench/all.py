@@ -21,6 +21,7 @@ NAMES = (
 STUDIES = (
     *("throughput", "predict", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu"),
     *("corruptions", "pose_throughput", "pretraining", "openfield", "detection", "video_reading", "moving_digits"),
+    "int8_keep",
 )
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .jobs.robustness import robustness
     from .jobs.scale import scale
     from .jobs.search.options import SearchOptions
+    from .jobs.ship.eight_bits import EightBits
     from .jobs.ship.export import export
     from .jobs.synthesis.making import synthesise
     from .jobs.timing.calibrate import calibrate, estimate
@@ -184,6 +185,7 @@ _HOME = {
     "jobs.robustness": "robustness",
     "jobs.scale": "scale",
     "jobs.search.options": "SearchOptions",
+    "jobs.ship.eight_bits": "EightBits",
     "jobs.ship.export": "export",
     "jobs.synthesis.making": "synthesise",
     "jobs.timing.calibrate": "calibrate estimate",
@@ -242,6 +244,7 @@ __all__ = [
     "Depth",
     "DepthwiseSeparable",
     "Edges",
+    "EightBits",
     "EpochDone",
     "EvoNorm",
     "EvoNormKind",

@@ -14,6 +14,7 @@ from ..jobs.folders import report as write_report
 from ..jobs.options import Data
 from ..jobs.predict import Predictions, Timeline, predict
 from ..jobs.search.begin import child_model
+from ..jobs.ship.eight_bits import EightBits
 from ..jobs.ship.export import export
 from ..jobs.ship.quantise import Shrunk
 from ..jobs.studies.folds import write_folds
@@ -86,7 +87,7 @@ class Run(RunFolder):
         self,
         path: str | Path | None = None,
         *,
-        int8: bool = False,
+        int8: bool | EightBits = False,
         raw_input: bool = False,
         must: str = "",
         data: Data | None = None,

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import UserError
+from ..scores import Unit
 from ..units import plural
 from .early import known_model
-from .options import COUNT, MODEL_HELP, OUTPUT, Json, Moved, MovedVal, Out
+from .options import COUNT, MODEL_HELP, NATURAL, OUTPUT, POINTS, Json, Moved, MovedVal, Out
 from .output import emit, out, watching
 from .places import writable
 
 if TYPE_CHECKING:
     from ..exporting import Exported
     from ..jobs.ship.quantise import Shrunk
+    from ..runs import BlocksInFloat
 
 __all__ = ["export"]
 
@@ -35,6 +37,22 @@ def export(
         bool,
         Parameter(help="Take uint8 pictures NHWC and give probabilities: normalisation and activation are inside."),
     ] = False,
+    calibration: Annotated[
+        Literal["minmax", "percentile", "mse"] | None,
+        Parameter(help="With --int8: which range of each tensor eight bits are spread over; minmax by default."),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        Parameter(
+            help="With --int8: leave this many blocks in float, those that eight bits cost most.", validator=NATURAL
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        Parameter(
+            help="With --int8: leave the fewest in float with which at most so many points are lost.", validator=POINTS
+        ),
+    ] = None,
     must: Annotated[
         str, Parameter(help="With --int8: conditions in quotes, such as 'drop<=1,ms<=5,ratio<=0.3' (exit 1 if broken).")
     ] = "",
@@ -51,6 +69,10 @@ def export(
     writable(out_file)
     if must and not int8:
         raise UserError("--must is a gate for --int8")
+    if not int8 and (calibration is not None or keep is not None or max_drop is not None):
+        raise UserError("--calibration, --keep and --max-drop say how to put a network in eight bits: give --int8 too")
+    if keep is not None and max_drop is not None:
+        raise UserError("--keep says how many blocks stay in float, --max-drop finds how many: give one of them")
     if static_batch and int8:
         raise UserError("--int8 leaves the batch free; --static-batch is for the float file")
     from ..exporting import Exported
@@ -68,13 +90,15 @@ def export(
             Path(model), child, out_file, dynamic_batch=not static_batch, watcher=watching()
         )
     else:
+        from ..exporting.calibration import Calibration
+        from ..jobs.ship.eight_bits import EightBits
         from ..jobs.ship.export import export as exported
 
         found = exported(
             model,
             out_file,
             dynamic_batch=not static_batch,
-            int8=int8,
+            int8=int8 and EightBits(Calibration(calibration or "minmax"), keep, max_drop),
             raw_input=raw_input,
             must=must,
             data=data,
@@ -109,7 +133,23 @@ def _eights(found: Shrunk) -> list[str]:
         f"size      {made.bytes / 1e6:.2f} MB, {made.bytes / made.float_bytes:.0%} of the float file's "
         f"{made.float_bytes / 1e6:.2f} MB; {made.int8_convolutions} of {plural(made.convolutions, 'convolution')} in eight bits",
         f"score     {found.top1:.2%}, the float file's {found.float_top1:.2%} (n = {found.n})",
+        *(() if found.blocks is None else _kept(found.blocks, made.path)),
         *(f"{name:<9} {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n})"
           for name, row in (("latency", small), ("float", whole))),
         *(f"          {sentence}" for sentence in found.timing.verdict),
     ]  # fmt: skip
+
+
+def _kept(blocks: BlocksInFloat, file: Path) -> list[str]:
+    """What stays in float, and what is lost, of images that did not choose it."""
+    ends = (
+        "" if blocks.lost_interval is None else " [{:.2f}, {:.2f}]".format(*(100 * end for end in blocks.lost_interval))
+    )
+    share = blocks.score.unit is Unit.SHARE
+    lost = f"{100 * blocks.lost:.2f} points{ends}" if share else f"{blocks.lost:.4g}"
+    return [
+        f"lost      {lost}, of images that chose nothing; {plural(blocks.chosen_on, 'other')} chose",
+        f"in float  {len(blocks.kept)} of {plural(len(blocks.blocks), 'block')}"
+        + (f": {', '.join(blocks.kept)}" if blocks.kept else ""),
+        f"page      {file.with_suffix('.blocks.html')}",
+    ]

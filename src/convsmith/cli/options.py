@@ -25,6 +25,7 @@ __all__ = [
     "NATURAL",
     "NETWORK",
     "OUTPUT",
+    "POINTS",
     "POSITIVE",
     "ROBUSTNESS",
     "RULE_HELP",
@@ -74,6 +75,7 @@ COUNT, NATURAL = Number(gte=1, lte=1_000_000), Number(gte=0, lte=1_000_000)
 SIDE = Number(gte=1, lte=16_384)
 PROCESSES = Number(gte=1, lte=1_024)
 POSITIVE, SHARE = (Number(gt=0), _finite), (Number(gte=0, lte=1), _finite)
+POINTS = (Number(gte=0, lt=100), _finite)
 SEED = Number(gte=0, lt=2**63)  # what torch and numpy both take
 
 # By job, in the order of help.

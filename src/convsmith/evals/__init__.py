@@ -11,11 +11,11 @@
 | `coco`, `matching`, `error_kinds`, `scenes` | what `detections` is made of            |
 | `views`     | `OverViews`: several views of one input, answered as one                 |
 | `synthesised`, `distances` | `Synthesised`: of generators, against real images and what is nearest to them |
-| `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
+| `intervals` | Wilson's for a share, Newcombe's for two of the same things, Student's for a few means, a bootstrap's over inputs |
 """
 
 from .detections import Detected
-from .intervals import across, bootstrapped, wilson
+from .intervals import across, bootstrapped, paired, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
 from .synthesised import FID, Judge, Made, Seen, Synthesised, Terms, as_bytes, terms_of
@@ -40,6 +40,7 @@ __all__ = [
     "bootstrapped",
     "evaluate",
     "outputs",
+    "paired",
     "terms_of",
     "wilson",
 ]

@@ -7,11 +7,13 @@
 | `detection` | those of detectors                                  |
 | `lines`   | scores against what they cost, a line for each rule   |
 | `adversaries` | those of a generator and its critic               |
+| `eight_bits` | those of a file in eight bits, block by block      |
 """
 
 from .adversaries import looks_at_two, losses_apart
 from .canvas import BLUE, GREY, INK, ORANGE, SOFT, alone, axis_of, blank, png, round_numbers, save, short, svg
 from .detection import error_costs, precision_recall
+from .eight_bits import blocks_alone, score_by_time
 from .figures import MOST_PRINTED, confusion, latency_bars, loss_curves, score_against_macs, score_curves, stage_costs
 from .lines import ScoreLine, score_lines
 
@@ -26,6 +28,7 @@ __all__ = [
     "alone",
     "axis_of",
     "blank",
+    "blocks_alone",
     "confusion",
     "error_costs",
     "latency_bars",
@@ -37,6 +40,7 @@ __all__ = [
     "round_numbers",
     "save",
     "score_against_macs",
+    "score_by_time",
     "score_curves",
     "score_lines",
     "short",

@@ -14,6 +14,7 @@ __all__ = ["FileLink", "files_of", "usage", "within"]
 _FILES = {
     "model.onnx": "the network, for onnxruntime and its like",
     "model.int8.onnx": "the same in eight bits",
+    "model.int8.blocks.html": "what eight bits cost each of its blocks",
     "model.safetensors": "its weights, for PyTorch",
     "spec.json": "how it is built",
     "scores.json": "all scores",

@@ -18,6 +18,7 @@ from ...watcher import Watcher
 from ..feed import metadata_of, record_of_weights, refuse_misfit, samples_of, task_of
 from ..options import Data
 from ..source import Source
+from .eight_bits import USUAL, EightBits
 from .quantise import Shrunk, export_int8, run_data
 
 __all__ = ["export"]
@@ -32,7 +33,7 @@ def export(
     path: str | Path | None = None,
     *,
     dynamic_batch: bool = True,
-    int8: bool = False,
+    int8: bool | EightBits = False,
     raw_input: bool = False,
     must: str = "",
     data: Data | None = None,
@@ -45,7 +46,8 @@ def export(
     which the watcher is told.
 
     With `int8` a run in eight bits instead, held against the float file; `must` are conditions that it has to meet, such as
-    `ms<=5,drop<=0.5` (`quantise.export_int8`).
+    `ms<=5,drop<=0.5` (`quantise.export_int8`). `EightBits` instead of True says how: `cs.EightBits(keep=3)` leaves
+    the three blocks in float that eight bits cost most.
 
     With `raw_input` the file takes uint8 pictures ⟨N,H,W,C⟩ of the network's size and gives probabilities, of either kind: its
     normalisation and its activation are inside. In a run's folder it is model.raw.onnx, beside what the run's report tells of.
@@ -59,7 +61,16 @@ def export(
     if int8:
         if not dynamic_batch:
             raise UserError("a file in eight bits leaves the batch free")
-        return export_int8(model, path, raw_input=raw_input, must=must, data=data, val=val, watcher=watcher)
+        return export_int8(
+            model,
+            path,
+            raw_input=raw_input,
+            eight=int8 if isinstance(int8, EightBits) else USUAL,
+            must=must,
+            data=data,
+            val=val,
+            watcher=watcher,
+        )
     if must:
         raise UserError("conditions are of files in eight bits: give int8=True")
     watcher, target = watcher or Watcher(), target_of(model)
