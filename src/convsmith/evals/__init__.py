@@ -11,6 +11,7 @@
 | `coco`, `matching`, `error_kinds`, `scenes` | what `detections` is made of            |
 | `views`     | `OverViews`: several views of one input, answered as one                 |
 | `synthesised`, `distances` | `Synthesised`: of generators, against real images and what is nearest to them |
+| `ranking`   | Kendall's tau of two orders, with an interval                            |
 | `intervals` | Wilson's for a share, Student's for a few means, a bootstrap's over inputs |
 """
 
@@ -18,11 +19,13 @@ from .detections import Detected
 from .intervals import across, bootstrapped, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
+from .ranking import Agreement, agreement
 from .synthesised import Judge, Made, Seen, Synthesised, as_bytes
 from .top1 import Top1
 from .views import OverViews
 
 __all__ = [
+    "Agreement",
     "Batch",
     "Detected",
     "Judge",
@@ -34,6 +37,7 @@ __all__ = [
     "Synthesised",
     "Top1",
     "across",
+    "agreement",
     "as_bytes",
     "bootstrapped",
     "evaluate",
