@@ -19,7 +19,18 @@ NAMES = (
 # Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.
 # `gpu` is for a machine that has one, `corruptions` for one that has the package to compare with.
 STUDIES = (
-    *("throughput", "predict", "ladder", "transfer", "pseudo", "small_batch", "tiny_against", "supernet", "gpu"),
+    *(
+        "throughput",
+        "predict",
+        "ladder",
+        "transfer",
+        "pseudo",
+        "small_batch",
+        "tiny_against",
+        "supernet",
+        "search_worth",
+        "gpu",
+    ),
     *("corruptions", "pose_throughput", "pretraining", "openfield", "detection", "video_reading", "moving_digits"),
     "int8_keep",
 )

@@ -12,8 +12,9 @@ from torch import Tensor
 from convsmith.arch import ArchSpec
 from convsmith.recipe import Recipe
 from convsmith.supernet import Space, Supernet
-from convsmith.supernet.sandwich import Draw, Gradients, Seen, drawn, sandwich
-from convsmith.training import Moment, Objective
+from convsmith.supernet.drawing import Draw, drawn
+from convsmith.supernet.sandwich import Gradients, Seen, sandwich
+from convsmith.training import Moment, Network, Objective
 
 
 def without_ends(
@@ -26,6 +27,7 @@ def without_ends(
     moment: Moment,
     *,
     labelled: bool = False,
+    teacher: Network | None = None,
 ) -> Seen:
     """Drawn children alone, which learn from labels, since there is nobody to learn from: no sandwich."""
     seen = []

@@ -33,8 +33,9 @@ from convsmith.parts import (
 )
 from convsmith.recipe import SGD, Recipe
 from convsmith.recipes import QUICK
-from convsmith.supernet import Axes, Sandwich, Space, Supernet, drawn, ends, sandwich
-from convsmith.supernet.sandwich import Draw, Gradients
+from convsmith.supernet import T32, Axes, Sandwich, Space, Supernet, ends, sandwich
+from convsmith.supernet.drawing import Draw
+from convsmith.supernet.sandwich import Gradients
 from convsmith.tasks import Classify
 from convsmith.training import Ranks, fit
 from convsmith.training.ranks import ALONE
@@ -58,6 +59,14 @@ TINY = Space(
     stem=(4, 8),
     stages=(Axes((8, 12), (1, 2), (3, 5), (1.5, 2)), Axes((12, 16))),
     head=(16, 24),
+)
+
+
+# T32 with fewer values, whose costs are learnt in a moment.
+FEW = Space(
+    T32.base,
+    stages=(Axes(), Axes((16, 24), (1, 2, 3)), Axes((32, 40), (1, 2, 3)), Axes((56, 72), (1, 2, 3))),
+    resolution=(20, 28, 32),
 )
 
 
@@ -143,7 +152,7 @@ def train_supernet(
     seed: int = 7,
     watch_every: int = 50,
     labels_first: float = 0.0,
-    draw: Draw = drawn,
+    draw: Draw | None = None,
     gradients: Gradients = sandwich,
     ranks: Ranks = ALONE,
     stop: Callable[[], bool] = lambda: False,

@@ -44,14 +44,14 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 def test_a_cluster_scores_as_this_process_does_though_a_node_dies(cluster: object) -> None:
     second = cluster.add_node(num_cpus=1)
     examiner = small_examiner()
-    genes = {str(i): T32.genes(T32.sample(random.Random(i))) for i in range(16)}
-    here = {name: examined(examiner, one) for name, one in genes.items()}
+    asked = {str(i): (T32.genes(T32.sample(random.Random(i))), 1) for i in range(16)}
+    here = {name: examined(examiner, one) for name, one in asked.items()}
     assert len(set(here.values())) > 4, "children differ in their scores"
 
     there = {}
     with Farm(examined, examiner, cluster=cluster.address) as farm:
-        for name, top1 in farm(genes):
-            there[name] = top1
+        for name, scores in farm(asked):
+            there[name] = scores
             if len(there) == 3:
                 for one in second.all_processes[ray._private.ray_constants.PROCESS_TYPE_RAYLET]:
                     os.kill(one.process.pid, signal.SIGKILL)

@@ -238,7 +238,7 @@ def test_a_recipe_saved_before_the_new_fields_reads_as_it_ran() -> None:
     new = {field.name for field in fields(Recipe)} - set(old)
     later = {"schedule", "ramp", "decay_biases", "adaptive_clip", "mixup", "cutmix", "first_side", "accumulate"}
     later |= {"frozen", "trunk_rate", "keep", "patience", "norms"}
-    assert new == later | {"average_start", "critic_steps", "critic_rate", "orthogonal"}
+    assert new == later | {"average_start", "critic_steps", "critic_rate", "orthogonal", "sandwich"}
 
 
 # ---- what differs ----------------------------------------------------------------------------------------------------

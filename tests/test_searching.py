@@ -24,10 +24,10 @@ from convsmith.jobs.search.begin import SearchOptions, child_model, resume_searc
 from convsmith.jobs.search.page import handed_over, missed
 from convsmith.jobs.search.request import in_three
 from convsmith.jobs.source import Source
-from convsmith.runs import Limit, RunFolder
+from convsmith.runs import Kind, Limit, RunFolder
 from convsmith.supernet import SPACES, Axes, Space
 from convsmith.units import Budget
-from convsmith.watcher import Watcher
+from convsmith.watcher import StepDone, Watcher
 from farms import Here
 from supernets import TINY
 from unexported import unexported
@@ -193,6 +193,53 @@ def test_a_limit_that_the_shipped_file_is_over_is_said(searched: RunFolder) -> N
     (_, own) = handed_over(searched)
     assert missed(own.met) == ""
     assert missed({"ms": Limit(1.0, 1.25)}).startswith("as shipped it took 1.25 ms, 25.0% over its limit")
+
+
+# ---- trained on ------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_is_trained_on_beside_what_was_cut_out_and_after_any_kill_the_same(
+    searched: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [RunFolder(tmp_path / name) for name in ("whole", "killed")]
+    cut = {path: path.read_bytes() for path in searched.file("children").rglob("*") if path.suffix != ".html"}
+    with unexported(page=True):
+        for run in runs:
+            shutil.copytree(searched.path, run.path)
+            config = json.loads(run.file("config.json").read_text())
+            run.write("config.json", config | {"how": config["how"] | {"finish": 2}})
+            if run is runs[1]:
+                with pytest.raises(KeyboardInterrupt):
+                    resume_search(run, watcher=Interrupting(at=7))  # of ten, in the second epoch
+                assert run.finished("450k-macs").has("last.pt") and not run.finished("450k-macs").has("config.json")
+            resume_search(run)
+        assert main(["resume", str(runs[0].path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["children"]
+    for row, one in zip(told, handed_over(runs[0]), strict=True):
+        assert one.finished is not None
+        gain = row["finished"]["top1"] - row["top1"]
+        assert row["finished"]["gain"] == pytest.approx(gain) and one.finished.gain_text.endswith("points")
+        done = RunFolder.open(one.finished.folder)
+        assert done.kind is Kind.CHILD and done.spec == RunFolder.open(one.folder).spec and done.scores.n == 359
+        weights = [folder.file("model.safetensors").read_bytes() for folder in (done, RunFolder.open(one.folder))]
+        assert weights[0] != weights[1]
+        assert weights[0] == runs[1].finished(row["budget"]).file("model.safetensors").read_bytes()
+        assert "trained on for 2 epochs" in done.config.differences[0]
+    assert {path: path.read_bytes() for path in cut} == cut
+    for path, content in cut.items():
+        assert (runs[0].path / path.relative_to(searched.path)).read_bytes() == content, "what was cut out stays"
+    assert "Trained on" in runs[0].file("report.html").read_text()
+
+
+class Interrupting(Watcher):
+    """Ctrl-C at a step of what trains."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def record(self, record: object) -> None:
+        if isinstance(record, StepDone) and record.step == self.at:
+            raise KeyboardInterrupt
 
 
 # ---- beside each other -----------------------------------------------------------------------------------------------

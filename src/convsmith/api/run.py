@@ -57,6 +57,14 @@ class Run(RunFolder):
         return tuple(Run.open(self.child(row.budget).path) for row in self.front.winners)
 
     @property
+    def finished_children(self) -> tuple[Run, ...]:
+        """The same winners as they were trained on, of a search with `finish`: runs like any other."""
+        if self.kind is not Kind.SEARCH or not self.has("front.json"):
+            return ()
+        places = (self.finished(row.budget).path for row in self.front.winners)
+        return tuple(Run.open(place) for place in places if (place / "config.json").is_file())
+
+    @property
     def folds(self) -> tuple[Run, ...]:
         """The networks of a cross-validation: runs like any other. None of a run that is no cross-validation."""
         return tuple(Run(self.fold(at).path) for at in range(self.config.folds or 0))

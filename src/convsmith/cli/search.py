@@ -34,7 +34,7 @@ def search(
     space: Annotated[
         str | None,
         Parameter(
-            help="t32 (small images), bignas, or a model: the networks within it. Without it t32; of poses efficientnet_lite0.",
+            help="t32 (small images), p16 (points), bignas, or a model: the networks within it. Without it t32; of poses p16.",
             group=NETWORK,
         ),
     ] = None,
@@ -78,12 +78,21 @@ def search(
             group=SEARCHING,
         ),
     ] = (),
+    finish: Annotated[
+        int,
+        Parameter(
+            help="Also train each winner on for so many epochs, with the biggest child as its teacher.",
+            validator=NATURAL,
+            group=SEARCHING,
+        ),
+    ] = 0,
     training: Training = DEFAULTS,
 ) -> None:
-    """Train one supernet on DATA and cut a finished network out of it for each budget; none is trained again.
+    """Train one supernet on DATA and cut a finished network out of it for each budget; none is trained again without --finish.
 
     A tenth of the training images is held out to choose by. Each winner is a run of its own in RUN/children/BUDGET,
-    evaluated on the validation images, exported and measured. A search that was stopped goes on with `resume RUN`.
+    evaluated on the validation images, exported and measured; trained on it is another one, in RUN/finished/BUDGET. A search
+    that was stopped goes on with `resume RUN`.
     """
     from ..jobs.search import begin as searching
 
@@ -98,6 +107,7 @@ def search(
         scorers=jobs,
         cluster=cluster,
         against=against,
+        finish=finish,
     )
     if training.dry_run:
         from ..jobs.search.rehearsal import rehearse_search
@@ -137,6 +147,18 @@ def finished(run: RunFolder, json: bool) -> None:
     for one in shipped:
         if said := missed(one.met):
             out.print(f"missed   {one.row.budget}: {said}", soft_wrap=True)
+    if done := [(one, one.finished) for one in shipped if one.finished is not None]:
+        rows = [
+            [
+                one.row.budget,
+                own.scores.headline.text,
+                own.scores.headline.ends(" to "),
+                own.gain_text,
+                f"{own.ms:.3g}",
+            ]
+            for one, own in done
+        ]
+        out.print(table(None, f"<trained_on {name} interval gain ms", rows))
     if foils:
         beside = [
             [

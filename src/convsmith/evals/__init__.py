@@ -11,6 +11,7 @@
 | `coco`, `matching`, `error_kinds`, `scenes` | what `detections` is made of            |
 | `views`     | `OverViews`: several views of one input, answered as one                 |
 | `synthesised`, `distances` | `Synthesised`: of generators, against real images and what is nearest to them |
+| `ranking`   | Kendall's tau of two orders, with an interval                            |
 | `intervals` | Wilson's for a share, Newcombe's for two of the same things, Student's for a few means, a bootstrap's over inputs |
 """
 
@@ -18,12 +19,14 @@ from .detections import Detected
 from .intervals import across, bootstrapped, paired, wilson
 from .loop import Batch, Meter, evaluate, outputs
 from .points import PointErrors
+from .ranking import Agreement, agreement
 from .synthesised import FID, Judge, Made, Seen, Synthesised, Terms, as_bytes, terms_of
 from .top1 import Top1
 from .views import OverViews
 
 __all__ = [
     "FID",
+    "Agreement",
     "Batch",
     "Detected",
     "Judge",
@@ -36,6 +39,7 @@ __all__ = [
     "Terms",
     "Top1",
     "across",
+    "agreement",
     "as_bytes",
     "bootstrapped",
     "evaluate",

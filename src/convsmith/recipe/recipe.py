@@ -14,6 +14,7 @@ from ..arch.part import Ramp
 from ..ranges import MOST, above, at_least, check_numbers, within
 from ..tagged import LATER, Tagged
 from .policies import POLICIES, JitterAugment, Policy, Untouched
+from .sandwich import SandwichRule
 from .schedules import SCHEDULES, Cosine, Schedule
 from .sized import BySize, every_size
 
@@ -202,6 +203,8 @@ class Recipe:
     Of two networks that play against each other, a generator and its critic: `critic_steps` of the critic for each of the
     generator, each on its own batch; `critic_rate` is the critic's rate as a share of `rate`; `orthogonal` weighs a penalty on
     weights whose rows are not orthogonal (Brock et al., 2019).
+
+    `sandwich` is of a supernet alone: what its steps are made of.
     """
 
     name: str
@@ -236,6 +239,7 @@ class Recipe:
     critic_steps: int = field(default=1, metadata=LATER)
     critic_rate: float = field(default=1.0, metadata=LATER)
     orthogonal: float = field(default=0.0, metadata=LATER)
+    sandwich: SandwichRule = field(default=SandwichRule(), metadata=LATER)
 
     def __post_init__(self) -> None:
         check_numbers(self)

@@ -61,7 +61,7 @@ def changed(base: Recipe, settings: Sequence[str]) -> Recipe:
 
     A value is read as JSON where it is JSON, else as a name. Types are checked: `epochs=ten` says what was expected.
     """
-    data: Any = to_data(base)
+    data: Any = to_data(base, whole=True)
     for setting in settings:
         path, value = parted(setting)
         *parents, last = path.split(".")

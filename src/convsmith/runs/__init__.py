@@ -10,14 +10,14 @@ from .record import Readable, Record, loaded, parsed, read, value
 from .records import Config, Data, Export, Int8, Latency, Limit, Row, Samples, Skipped, Stage, met
 from .robustness import Cell, Mean, Robustness, Worst, WorstPose
 from .run import RunFolder, now
-from .search_records import Foil, Foils, Front, FrontRow, Scored
+from .search_records import Foil, Foils, Front, FrontRow, Ranked, Scored
 from .tables import write_tables
 
 __all__ = [
     "FAMILY_FILE",
     "OF_DATA", "OF_RESULTS", "BlockAlone", "BlocksInFloat", "Cell", "Config", "Data", "Domains", "Epoch", "Export", "Fall",
     "Foil", "Foils", "Front", "FrontRow", "Int8", "KeptPoint", "Kind", "Known", "Latency", "Limit", "Line", "Look", "Mean",
-    "Overview", "PairLook", "Readable", "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage",
+    "Overview", "PairLook", "Ranked", "Readable", "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage",
     "Worst", "WorstPose", "best_of", "epochs_of", "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed",
     "read", "stopped_early", "value", "write_tables",
 ]  # fmt: skip

@@ -182,7 +182,14 @@ class RunFolder:
 
     def renew_parts(self) -> None:
         """Take the parts of the user's own as they are now for those that the run was begun with; of a search's children too."""
-        for folder in (self, *(RunFolder(path.parent) for path in self.file("children").glob("*/parts.json"))):
+        for folder in (
+            self,
+            *(
+                RunFolder(path.parent)
+                for where in ("children", "finished")
+                for path in self.file(where).glob("*/parts.json")
+            ),
+        ):
             folder._write_parts(one.kind for one in folder._own_parts)
 
     @property
@@ -255,6 +262,10 @@ class RunFolder:
         version 0.1 under its own name."""
         old = self.file("children") / budget
         return RunFolder(old if old.is_dir() else old.with_name(budget.replace("+", "-")))
+
+    def finished(self, budget: str) -> RunFolder:
+        """The run folder of a budget's winner as it was trained on, be it there or not."""
+        return RunFolder(self.file("finished") / self.child(budget).path.name)
 
     def fold(self, at: int) -> RunFolder:
         """The run folder of a cross-validation's fold `at`, counted from 0, be it there or not."""

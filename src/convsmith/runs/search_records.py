@@ -10,7 +10,7 @@ from typing import Any, Self, final
 from ..scores import Metric, named
 from .record import Record
 
-__all__ = ["Foil", "Foils", "Front", "FrontRow", "Scored"]
+__all__ = ["Foil", "Foils", "Front", "FrontRow", "Ranked", "Scored"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,37 @@ class FrontRow(Scored):
 
 @final
 @dataclass(frozen=True)
+class Ranked(Record):
+    """How far two halves of the held-out images agree on the order of `n` children that cost what a budget's winner does: Kendall's
+    `tau` with a 95 % interval. Where it holds 0 they were not ranked, and `cheaper` says whether another winner, that costs less,
+    was taken for it."""
+
+    budget: str
+    tau: float | None
+    low: float | None
+    high: float | None
+    n: int
+    cheaper: bool
+
+    @property
+    def sure(self) -> bool:
+        return self.low is not None and self.low > 0
+
+    @property
+    def text(self) -> str:
+        """Tau with its interval."""
+        if self.tau is None or self.low is None or self.high is None:
+            return "none, all score the same"
+        return f"{self.tau:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@final
+@dataclass(frozen=True)
 class Front(Record):
     """`front.json`: `winners`, one a budget; `front`, the cheapest first; `tried`, (cost, score) of every child scored.
 
-    Costs are predicted milliseconds where `axis` is "ms", else multiply-adds ("macs").
+    Costs are predicted milliseconds where `axis` is "ms", else multiply-adds ("macs"). `ranked` is of the budgets near whose
+    winners the space has a dozen children.
     """
 
     winners: tuple[FrontRow, ...]
@@ -69,6 +96,10 @@ class Front(Record):
     scored: int
     failed: int
     n: int
+    ranked: tuple[Ranked, ...] = ()
+
+    def left_out(self) -> Iterable[str]:
+        return () if self.ranked else ("ranked",)
 
     @property
     def metric(self) -> Metric:

@@ -2,9 +2,11 @@
 
 from .calibrate import calibrate
 from .counting import Counting
-from .sandwich import Sandwich, assert_distinct, drawn, ends, refuse_recipe, sandwich
+from .drawing import drawn, near, over_cost, within_band
+from .finishing import Finishing
+from .sandwich import Sandwich, assert_distinct, ends, refuse_recipe, sandwich
 from .selection import Selected, best_within, coarse_to_fine, moved, nondominated, rewarded, skeletons
-from .shared import Child, Supernet
+from .shared import Child, Supernet, recalibrate
 from .slicing import check
 from .space import Axes, Axis, Genes, Space
 from .spaces import BIGNAS, P16, SPACES, T32, space_from
@@ -18,6 +20,7 @@ __all__ = [
     "Axis",
     "Child",
     "Counting",
+    "Finishing",
     "Genes",
     "Sandwich",
     "Selected",
@@ -31,10 +34,14 @@ __all__ = [
     "drawn",
     "ends",
     "moved",
+    "near",
     "nondominated",
+    "over_cost",
+    "recalibrate",
     "refuse_recipe",
     "rewarded",
     "sandwich",
     "skeletons",
     "space_from",
+    "within_band",
 ]

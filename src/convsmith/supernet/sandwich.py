@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from ..arch import ArchSpec
 from ..costs import cost
 from ..errors import UserError
 from ..model import Model
-from ..recipe import Keep, Recipe
-from ..training import Lookout, Moment, Objective, Ranks, Turn, Watch, summed
+from ..recipe import Aggregation, Keep, Recipe, Teacher
+from ..training import Lookout, Moment, Network, Objective, Ranks, Turn, Watch, summed
 from ..watcher import Watched
+from .drawing import DRAWS, Draw
 from .shared import Supernet
-from .space import Space
 
-__all__ = ["Draw", "Gradients", "Sandwich", "Seen", "assert_distinct", "drawn", "ends", "refuse_recipe", "sandwich"]
+__all__ = ["Gradients", "Sandwich", "Seen", "assert_distinct", "ends", "refuse_recipe", "sandwich"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,6 @@ class Seen:
     loss: Tensor
     score: Tensor
     children: tuple[Tensor, ...]
-
-
-class Draw(Protocol):
-    """Which children a step has beside the biggest; a function of its arguments alone."""
-
-    def __call__(self, space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]: ...
 
 
 class Gradients(Protocol):
@@ -53,16 +46,8 @@ class Gradients(Protocol):
         moment: Moment,
         *,
         labelled: bool = False,
+        teacher: Network | None = None,
     ) -> Seen: ...
-
-
-def drawn(space: Space, *, seed: int, step: int, randoms: int) -> tuple[ArchSpec, ...]:
-    """The children of a step beside the biggest: `randoms` drawn ones, and the smallest last.
-
-    Depends on seed and step alone, so every process of a run, and a resumed run, draws the same.
-    """
-    rng = random.Random(f"{seed} {step}")
-    return (*(space.sample(rng) for _ in range(randoms)), space.smallest())
 
 
 def sandwich(
@@ -75,6 +60,7 @@ def sandwich(
     moment: Moment,
     *,
     labelled: bool = False,
+    teacher: Network | None = None,
 ) -> Seen:
     """Add to the gradients of `supernet.model` those of one batch (Yu et al., 2020), for labels y and outputs o:
 
@@ -85,19 +71,33 @@ def sandwich(
     and see no answers; where `labelled`, they learn from answers as the biggest does, and not from it. Losses are summed, not
     averaged: the biggest holds every weight, so an optimiser that decays weights once a step decays them for the biggest
     alone. Each child's graph is gone before the next is made, so memory peaks with the biggest.
+
+    The recipe's `sandwich` mixes answers into what children learn and averages losses, see `SandwichRule`. A `teacher` that is
+    given says p instead of the biggest's own pass.
     """
+    rule = recipe.sandwich
+    mean = rule.gradients is Aggregation.MEAN
+    moment = replace(moment, share=moment.share / (1 + len(children))) if mean else moment
+    labels = 1.0 if labelled else rule.labels
     with moment.cast():
         images, answers = objective.shown(images, answers, recipe, moment.epoch)
         biggest = objective.loss(supernet.child(supernet.space.biggest(), regularised=True), images, answers, recipe)
     moment.descend(biggest.loss)
-    teacher = _constant(biggest.outputs)
+    said = _constant(biggest.outputs)
+    if teacher is not None and children:
+        with torch.no_grad(), moment.cast():
+            said = teacher(images)
     losses = []
     for spec in children:
+        child = supernet.child(spec)
         with moment.cast():
-            if labelled:
-                learnt = objective.loss(supernet.child(spec), images, answers, recipe).loss
+            if labels:
+                own = objective.loss(child, images, answers, recipe)
+                learnt = own.loss
+                if labels < 1:
+                    learnt = labels * learnt + (1 - labels) * objective.distilled(own.outputs, said)
             else:
-                learnt = objective.distilled(supernet.child(spec)(images), teacher)
+                learnt = objective.distilled(child(images), said)
         moment.descend(learnt)
         losses.append(learnt.detach())
     return Seen(biggest.loss.detach(), biggest.score, tuple(losses))
@@ -109,11 +109,11 @@ def _constant(outputs: Any) -> Any:
 
 
 class Sandwich:
-    """The supernet as who is trained: the biggest child, `randoms` drawn ones, the smallest in every step.
+    """The supernet as who is trained: the biggest child, drawn ones, the smallest in every step, by the recipe's `sandwich`.
 
     For the share `labels_first` of the steps all children learn from answers, and only then from the biggest. The paper's is
-    0; in a short training the biggest has nothing to teach at first, and holding to it costs all of them accuracy. `draw` and
-    `gradients` are the sandwich's two halves, for studies that change one.
+    0; in a short training the biggest has nothing to teach at first, and holding to it costs all of them accuracy. `draw`, by
+    default the recipe's, and `gradients` are the sandwich's two halves, for studies that change one.
 
     Raises:
         UserError: a recipe that a supernet cannot be trained by.
@@ -126,15 +126,15 @@ class Sandwich:
         recipe: Recipe,
         *,
         seed: int,
-        randoms: int = 2,
         labels_first: float = 0.0,
-        draw: Draw = drawn,
+        draw: Draw | None = None,
         gradients: Gradients = sandwich,
     ) -> None:
         refuse_recipe(recipe)
         self._supernet, self._objective, self._recipe = supernet, objective, recipe
-        self._seed, self._randoms, self._labels_first = seed, randoms, labels_first
-        self._draw, self._gradients = draw, gradients
+        self._seed, self._labels_first = seed, labels_first
+        self._draw, self._gradients = draw or DRAWS[recipe.sandwich.drawn], gradients
+        self._average: Supernet | None = None
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -159,12 +159,29 @@ class Sandwich:
         return self._supernet.over(module)
 
     def gradients(self, turn: nn.Module, images: Tensor, answers: Any, moment: Moment) -> Tensor:
-        children = self._draw(self._supernet.space, seed=self._seed, step=moment.step, randoms=self._randoms)
-        labelled = moment.step < self._labels_first * moment.steps
+        rule, space = self._recipe.sandwich, self._supernet.space
+        children: tuple[ArchSpec, ...] = ()
+        if moment.step >= rule.first * moment.steps:
+            children = self._draw(space, seed=self._seed, step=moment.step, randoms=rule.randoms)
         seen = self._gradients(
-            self._supernet, self._objective, images, answers, children, self._recipe, moment, labelled=labelled
+            self._supernet,
+            self._objective,
+            images,
+            answers,
+            children,
+            self._recipe,
+            moment,
+            labelled=moment.step < self._labels_first * moment.steps,
+            teacher=self._teacher(moment) if rule.teacher is Teacher.AVERAGE else None,
         )
         return summed(seen.loss, seen.score, len(answers))
+
+    def _teacher(self, moment: Moment) -> Network:
+        """The biggest child on the moving average of the weights."""
+        assert isinstance(moment.average, Model)  # `refuse_recipe` has seen to it that there is one
+        if self._average is None or self._average.model is not moment.average:
+            self._average = self._supernet.over(moment.average)
+        return self._average.child(self._supernet.space.biggest())
 
 
 def refuse_recipe(recipe: Recipe) -> None:
@@ -177,10 +194,18 @@ def refuse_recipe(recipe: Recipe) -> None:
         raise UserError(
             "a supernet is trained to its end, and its children are chosen then: leave out keep and patience"
         )
+    if recipe.sandwich.teacher is Teacher.AVERAGE and not recipe.average:
+        raise UserError(
+            "sandwich.teacher=average is the moving average of the biggest, and this recipe has none: --set average=0.9999"
+        )
 
 
 def ends(supernet: Supernet, objective: Objective, recipe: Recipe, *, chance: float, every: int = 50) -> Lookout:
-    """A lookout for the smallest and the biggest child: their losses on a batch, by its statistics, over all processes' parts."""
+    """A lookout for the smallest and the biggest child: their losses on a batch, by its statistics, over all processes' parts.
+
+    Where the recipe trains the biggest alone at first, the smallest is part of weights that were made without it: it is watched
+    when it has once been better than a guess after that.
+    """
     plain = replace(recipe, smoothing=0.0, mixup=0.0, cutmix=0.0)
 
     @torch.no_grad()
@@ -195,7 +220,10 @@ def ends(supernet: Supernet, objective: Objective, recipe: Recipe, *, chance: fl
         small, big, count = sums.tolist()
         return small / max(1, count), big / max(1, count)
 
-    def judged(watch: Watch, losses: tuple[float, ...]) -> str:
+    def judged(watch: Watch, losses: tuple[float, ...], done: float) -> str:
+        first = recipe.sandwich.first
+        if first and (done <= first or not watch.usual or watch.usual[0] > chance):
+            losses = (0.0, *losses[1:])
         return watch.judged(losses, chance)
 
     def told(step: int, losses: tuple[float, ...], share: float) -> Watched:

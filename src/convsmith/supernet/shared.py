@@ -24,7 +24,7 @@ from .calibrate import calibrate
 from .slicing import Cut, blank, blank_unit, check, cut, cuts
 from .space import Space
 
-__all__ = ["Child", "Supernet", "resized"]
+__all__ = ["Child", "Supernet", "recalibrate", "resized"]
 
 
 class Supernet:
@@ -80,13 +80,9 @@ class Supernet:
         prepare: Callable[[Tensor], Tensor] = lambda images: images,
         layerwise: bool = False,
     ) -> Model:
-        """`extract(spec)` with the statistics of `batches`, in evaluation mode. See `calibrate`.
-
-        A batch is moved to the weights' device, prepared and resized when its turn comes, one at a time: thousands of images
-        may be held as bytes.
-        """
+        """`extract(spec)` with the statistics of `batches`, in evaluation mode. See `recalibrate`."""
         model = self.extract(spec)
-        calibrate(model, _Prepared(batches, prepare, spec.input.sides, _device(model)), layerwise=layerwise)
+        recalibrate(model, batches, prepare=prepare, layerwise=layerwise)
         return model
 
 
@@ -114,6 +110,21 @@ class Child:
         with _lent(self._network.places, given):
             out: Tensor = self._network.module(images)
         return out
+
+
+def recalibrate(
+    model: Model,
+    batches: Sequence[Tensor],
+    *,
+    prepare: Callable[[Tensor], Tensor] = lambda images: images,
+    layerwise: bool = False,
+) -> None:
+    """`calibrate` at the model's own resolution and on its own device.
+
+    A batch is moved to the weights' device, prepared and resized when its turn comes, one at a time: thousands of images
+    may be held as bytes.
+    """
+    calibrate(model, _Prepared(batches, prepare, model.spec.input.sides, _device(model)), layerwise=layerwise)
 
 
 class _Prepared(Sequence[Tensor]):

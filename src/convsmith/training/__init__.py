@@ -7,7 +7,7 @@ from .loop import Feed, TrainingDiverged, fit
 from .optim import parameter_groups
 from .ranks import Ranks, joined, rank_here, recalled, remember, world_here
 from .schedule import rate_at
-from .single import Single
+from .single import Single, refuse_sandwich
 from .standing import has_statistics, stand
 from .step import Answers, Batch, Loss, Moment, Network, Objective, Trainee, Turn, step, summed
 from .stopping import Termination
@@ -41,6 +41,7 @@ __all__ = [
     "rank_here",
     "rate_at",
     "recalled",
+    "refuse_sandwich",
     "remember",
     "save_checkpoint",
     "stand",

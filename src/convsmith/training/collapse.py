@@ -47,7 +47,7 @@ def collapses(trainee: Adversaries, latents: Latents, *, seed: int = 0, every: i
         apart, varied, real, made, _ = (ranks.total(sums) / sums[4].clamp_min(1)).tolist()
         return math.sqrt(apart / max(varied, 1e-12)), real + made, largest(generator), largest(critic)
 
-    return Lookout(look, judged, _told, every)
+    return Lookout(look, lambda watch, seen, done: judged(watch, seen), _told, every)
 
 
 def judged(watch: Watch, seen: tuple[float, ...]) -> str:

@@ -143,7 +143,7 @@ def fit(
                 yield StepDone(at + 1, steps, epoch, math.nan if value is None else value, rate, inputs * ranks.world)
                 if lookout is not None and watched is not None and (ends or (at + 1) % lookout.every == 0):
                     losses = lookout.look(*watched, ranks)
-                    reason = lookout.judged(run.watch, losses)
+                    reason = lookout.judged(run.watch, losses, (at + 1) / steps)
                     yield lookout.told(at + 1, losses, run.watch.share)
             stopping = ranks.any(stop())
             if reason:
@@ -219,7 +219,15 @@ class _Run:
         self.best = Best(recipe)
 
     def moment(self, at: int, epoch: int) -> Moment:
-        return Moment(at, self.steps, epoch, self._device, scaled=self._scaler.scale, autocast=self._autocast)
+        return Moment(
+            at,
+            self.steps,
+            epoch,
+            self._device,
+            scaled=self._scaler.scale,
+            autocast=self._autocast,
+            average=None if self._average is None else self._average.module,
+        )
 
     def step(
         self, batch: Batch, prepare: Callable[[Tensor], Tensor], rate: float, moment: Moment, *, looked: bool

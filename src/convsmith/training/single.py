@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..layers import running
-from ..recipe import Norms, Recipe
+from ..recipe import Norms, Recipe, SandwichRule
 from .optim import answering
 from .step import Moment, Objective, Turn, summed
 
-__all__ = ["Single"]
+__all__ = ["Single", "refuse_sandwich"]
 
 
 class Single:
@@ -22,6 +23,7 @@ class Single:
     """
 
     def __init__(self, model: nn.Module, objective: Objective, recipe: Recipe) -> None:
+        refuse_sandwich(recipe)
         self.product = model
         self._objective, self._recipe = objective, recipe
         for module in model.modules():
@@ -57,6 +59,15 @@ class Single:
             seen = self._objective.loss(turn, images, answers, self._recipe)
         moment.descend(seen.loss)
         return summed(seen.loss, seen.score, len(answers), seen.terms)
+
+
+def refuse_sandwich(recipe: Recipe) -> None:
+    """Raise `UserError` where the recipe says how the children of a supernet are trained, which one network has none of."""
+    if recipe.sandwich != SandwichRule():
+        raise UserError(
+            f"recipe '{recipe.name}' sets sandwich, which is of the children of a supernet: `search` reads it, a training of one "
+            "network does not"
+        )
 
 
 def _with_statistics(model: nn.Module) -> tuple[nn.Module, ...]:

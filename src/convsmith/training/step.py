@@ -63,7 +63,8 @@ class Moment:
     """Where training is, and how a part of this step's batch is to be dealt with.
 
     `step` and `epoch` count from 0. `share` is the part's share of the batch, by which its loss is weighed; `scaled` is a
-    gradient scaler's; `autocast` the dtype of forward passes, None for the weights' own.
+    gradient scaler's; `autocast` the dtype of forward passes, None for the weights' own. `average` is the moving average of what
+    is trained, as it is before this step, None where the recipe has none.
     """
 
     step: int
@@ -73,6 +74,7 @@ class Moment:
     share: float = 1.0
     scaled: Callable[[Tensor], Tensor] = lambda loss: loss
     autocast: torch.dtype | None = None
+    average: nn.Module | None = None
 
     def cast(self) -> torch.autocast:
         """The context that forward passes run in."""

@@ -74,11 +74,12 @@ class Watch:
 @dataclass(frozen=True)
 class Lookout:
     """Who looks, at what: every `every` steps, and at an epoch's end, `look` says some numbers of what is trained, on the feed's
-    first batch. `judged` says by these and what was usual why they are a collapse, or nothing where they are not; `told` makes the
-    record of a look: of its step, its numbers and the share of the rate. `first` may refuse, before any training."""
+    first batch. `judged` says by these, what was usual and the share of all steps that is done why they are a collapse, or nothing
+    where they are not; `told` makes the record of a look: of its step, its numbers and the share of the rate. `first` may refuse,
+    before any training."""
 
     look: Callable[[Tensor, Any, Ranks], tuple[float, ...]]
-    judged: Callable[[Watch, tuple[float, ...]], str]
+    judged: Callable[[Watch, tuple[float, ...], float], str]
     told: Callable[[int, tuple[float, ...], float], Watched | Looked]
     every: int = 50
     first: Callable[[Tensor], None] = lambda images: None

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ...errors import UserError
-from ...runs import Front, FrontRow
+from ...runs import Front, FrontRow, Ranked
 from ...scores import Unit
 from ...supernet import Counting, Genes, Space, best_within, coarse_to_fine, nondominated, rewarded
 from ...units import Budget
 from .options import SearchOptions, Selector
 from .predicted import Timed
+from .ranking import Halves, as_good_and_cheaper, order_within
 from .scores import Scorer
 
 __all__ = ["choose"]
@@ -30,6 +31,8 @@ def choose(
     timed: Timed | None,
     how: SearchOptions,
     seed: int,
+    *,
+    halves: Halves | None = None,
 ) -> Front:
     """A winner for each budget, the front and all that was tried. A cost is predicted milliseconds where every budget limits
     them, else multiply-adds.
@@ -39,6 +42,9 @@ def choose(
     are scaled by what they were off by. At last the best that was ever measured within the limit is taken, if only the
     smallest child. Depends on the scores, the predictions, the measurements and the seed alone, so a choice that was stopped
     is made again with what was scored and measured, and is the same.
+
+    With `halves` it is looked whether scores order children of a winner's cost at all (`order_within`); where they do not, the
+    cheapest of those that score as well is taken for it.
 
     Raises:
         UserError: a budget that nothing is within, counted or measured.
@@ -89,6 +95,17 @@ def choose(
             )
     in_ms = timed is not None and all(math.isfinite(budget.ms) for budget in budgets.values())
     price: Callable[[Genes], float] = timed if timed is not None and in_ms else lambda genes: counting(genes).macs
+    ranked = []
+    for at, name in enumerate(budgets if halves is not None else ()):
+        chosen, budget = won[name], budgets[name]
+        found = order_within(space, halves, chosen.macs, random.Random(f"{seed} {at}"))
+        if found is None:
+            continue
+        if not found.sure:
+            admits = _within(budget, counting, timed, seen, scale[name])
+            first_within(name, as_good_and_cheaper(space, scorer, admits, price, chosen.genes))
+        tau, low, high = (one if math.isfinite(one) else None for one in (found.tau, found.low, found.high))
+        ranked.append(Ranked(name, tau, low, high, found.n, cheaper=won[name] is not chosen))
     scores = sorted((genes, worth) for genes, worth in scorer.known.items() if math.isfinite(worth))
     return Front(
         winners=tuple(replace(won[name], cost=price(won[name].genes)) for name in budgets),
@@ -100,6 +117,7 @@ def choose(
         scored=len(scores),
         failed=len(scorer.known) - len(scores),
         n=scorer.n,
+        ranked=tuple(ranked),
     )
 
 

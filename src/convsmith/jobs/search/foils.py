@@ -8,7 +8,7 @@ from ...costs import cost
 from ...data import ImageData
 from ...errors import BudgetError
 from ...evals.intervals import counted
-from ...recipe import Recipe
+from ...recipe import Recipe, SandwichRule
 from ...resolve import spec as resolve_spec
 from ...runs import Foil, RunFolder
 from ...scaling import rule as named_rule
@@ -45,6 +45,7 @@ def train_foils(
     Trained on the images that the supernet was trained on, for as many epochs of the same recipe; scored on the validation
     images, as the winners are. A winner that is smaller than a rule's smallest member has no foil of it, which is noted.
     """
+    recipe = replace(recipe, sandwich=SandwichRule())  # which is of children alone
     seed, winners, task = run.seed, run.front.winners, task_of(run.config)
     asked: list[tuple[str, str, Trial]] = []
     for name in how.against:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ...arch import ArchSpec
@@ -14,6 +14,7 @@ from ...ranges import at_least, check_numbers
 from ...resolve import spec as resolve_spec
 from ...runs import RunFolder, value
 from ...supernet import SPACES, Space, space_from
+from ...tagged import LATER
 from ...units import Budget
 
 __all__ = ["SearchOptions", "Selector", "named_budgets", "space_in", "space_of"]
@@ -39,7 +40,7 @@ class SearchOptions:
     mutations are scored a round for each budget, by 1-image latency in `threads` threads.
     `scorers` processes score children beside each other, 0: one for each core, 8 at most; `cluster` is the address of a Ray
     cluster that does it instead. `against` names networks, of which members scaled to the winners' multiply-adds are trained
-    alone for comparison.
+    alone for comparison. With `finish` each winner is also trained on by itself for so many epochs, beside what was cut out.
     """
 
     space: str | None = None  # without one the task's: t32, of poses p16
@@ -51,6 +52,7 @@ class SearchOptions:
     scorers: int = 0
     cluster: str | None = None
     against: tuple[str, ...] = ()
+    finish: int = field(default=0, metadata=LATER)
 
     @classmethod
     def of(cls, run: RunFolder) -> SearchOptions:
@@ -64,6 +66,7 @@ class SearchOptions:
         at_least("--per-generation", self.per_round, 1)
         at_least("--threads", self.threads, 1)
         at_least("--jobs", self.scorers, 0)
+        at_least("--finish", self.finish, 0)
 
     @property
     def processes(self) -> int:

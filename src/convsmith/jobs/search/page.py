@@ -14,22 +14,23 @@ from ...reports.scaling import ScalingPage, render_scaling
 from ...reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
 from ...reports.tables import Cell, Table
 from ...reports.view import Verdict
-from ...runs import Epoch, Fall, Front, FrontRow, Limit, RunFolder, Scored
-from ...scores import Metric, Scores, said
+from ...runs import Epoch, Fall, Front, FrontRow, Limit, Ranked, RunFolder, Scored
+from ...scores import Metric, Scores, Unit, said
 from ...units import human, plural
 from .options import SearchOptions, space_in
 
-__all__ = ["HandedOver", "handed_over", "missed", "unfinished", "write_page"]
+__all__ = ["HandedOver", "TrainedOn", "handed_over", "missed", "said_of", "unfinished", "write_page"]
 
 
 def unfinished(run: RunFolder) -> str:
     """What a search has yet to do before it can be shown, as a sentence; empty where it is finished."""
     if not run.has("front.json"):
         return f"{run.path} has not chosen its children yet: `convsmith resume {run.path}` goes on with it"
+    finish = SearchOptions.of(run).finish
     for row in run.front.winners:
-        child = run.child(row.budget)
-        if not (child.has("scores.json") and child.has("latency.json")):
-            return f"{run.path} has not finished {child.path}: `convsmith resume {run.path}` goes on with it"
+        for child in (run.child(row.budget), *([run.finished(row.budget)] if finish else [])):
+            if not (child.has("scores.json") and child.has("latency.json")):
+                return f"{run.path} has not finished {child.path}: `convsmith resume {run.path}` goes on with it"
     return ""
 
 
@@ -82,14 +83,38 @@ def write_page(run: RunFolder, out: Path | None = None) -> Path:
 
 
 @dataclass(frozen=True)
+class TrainedOn:
+    """A winner that was trained on: its run folder, what that scored, and how much more its headline is worth than what was cut
+    out, on the same images."""
+
+    folder: Path
+    scores: Scores
+    ms: float
+    gain: float
+
+    @property
+    def gain_text(self) -> str:
+        """The gain as people read it: of a share in points."""
+        headline = self.scores.headline
+        share = headline.unit is Unit.SHARE
+        return f"{100 * self.gain:+.1f} points" if share else f"{self.gain:+.3g} {headline.words}"
+
+    def to_record(self) -> dict[str, object]:
+        n = {"n": self.scores.n}
+        return {"folder": str(self.folder)} | self.scores.headline.to_row() | n | {"ms": self.ms, "gain": self.gain}
+
+
+@dataclass(frozen=True)
 class HandedOver:
-    """What a budget's winner came to as it was shipped: its run folder, and its row of the search that chose it."""
+    """What a budget's winner came to as it was cut out and shipped: its run folder, and its row of the search that chose it;
+    and beside that what training it on made of it, where the search was asked to."""
 
     row: FrontRow
     folder: Path
     scores: Scores
     ms: float
     met: Mapping[str, Limit]
+    finished: TrainedOn | None = None
 
     def to_record(self) -> dict[str, object]:
         """An entry of `children` in the JSON of `convsmith search`."""
@@ -98,6 +123,7 @@ class HandedOver:
         return {
             **{"budget": self.row.budget, "folder": str(self.folder)} | held_out | metric.to_row(),
             **{"n": self.scores.n} | needs | {"met": {name: limit.to_record() for name, limit in self.met.items()}},
+            **({} if self.finished is None else {"finished": self.finished.to_record()}),
         }
 
 
@@ -105,9 +131,25 @@ def handed_over(run: RunFolder) -> tuple[HandedOver, ...]:
     """One for each budget, in their order."""
     found = []
     for row in run.front.winners:
-        child = run.child(row.budget)
-        found.append(HandedOver(row, child.path, child.scores, child.latency.rows[0].median_ms, child.config.met or {}))
+        child, done = run.child(row.budget), run.finished(row.budget)
+        scores, finished = child.scores, None
+        if done.has("scores.json") and done.has("latency.json"):
+            gain = done.scores.headline.worth - scores.headline.worth
+            finished = TrainedOn(done.path, done.scores, done.latency.rows[0].median_ms, gain)
+        ms = child.latency.rows[0].median_ms
+        found.append(HandedOver(row, child.path, scores, ms, child.config.met or {}, finished))
     return tuple(found)
+
+
+def said_of(order: Ranked) -> str:
+    """Whether the held-out scores order children of a winner's cost, and what follows, as a sentence."""
+    what = f"two halves of the held-out images order {order.n} children of its cost with a Kendall tau of {order.text}"
+    if order.sure:
+        return f"{order.budget}: {what}"
+    then = (
+        "the cheapest of those that score as well was taken" if order.cheaper else "none that scores as well is cheaper"
+    )
+    return f"{order.budget}: {what}: the search cannot rank them, and {then}"
 
 
 def missed(met: Mapping[str, Limit] | None) -> str:
@@ -155,6 +197,21 @@ def _page(
         )
         for number, row in enumerate(found.front, 1)
     ]
+    finished = [
+        (
+            one.row.budget,
+            _told(one.scores.headline),
+            _told(one.finished.scores.headline),
+            one.finished.gain_text,
+            f"{one.finished.ms:.3g}",
+            Cell(
+                f"finished/{one.finished.folder.name}/",
+                href="" if (page := within(one.finished.folder, at)) is None else f"{page}report.html",
+            ),
+        )
+        for one in shipped
+        if one.finished is not None
+    ]
     against = [
         (
             f"{foil.against} for {foil.budget}",
@@ -186,6 +243,20 @@ def _page(
                 words=("folder",),
             ),
             *(
+                [
+                    Table(
+                        "Trained on",
+                        ("budget", f"{metric.words} cut out", "trained on", "gain", "ms", "folder"),
+                        tuple(finished),
+                        words=("folder",),
+                        legend=f"The same children, trained on for {plural(how.finish, 'epoch')} with the biggest as their "
+                        "teacher, and scored on the same validation images. What was handed over above is not changed by it.",
+                    )
+                ]
+                if finished
+                else []
+            ),
+            *(
                 [Table("Trained alone", ("network", metric.words, "MACs", "params", "side"), tuple(against))]
                 if against
                 else []
@@ -200,9 +271,11 @@ def _page(
             ),
         ),
         notes=(
-            "One set of weights was trained; every child is a part of it with norm statistics of its own, trained no further.",
+            "One set of weights was trained; every child is a part of it with norm statistics of its own, trained no further"
+            + (", but for those in the table of what was trained on." if finished else "."),
             f"Children were chosen by training images that were held out; {metric.words} in the first table is of the validation "
             "images, which had no part in it.",
+            *(said_of(order) + "." for order in found.ranked),
             f"Training fell and was taken back {falls} times." if falls else "Training never had to be taken back.",
             f"Any child of the front: convsmith export {run.path} --child NUMBER",
         ),

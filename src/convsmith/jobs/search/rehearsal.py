@@ -15,13 +15,15 @@ from ...codec import to_data
 from ...costs import cost
 from ...data import Split
 from ...resolve import device
-from ...supernet import Sandwich, Space, Supernet, ends, skeletons
+from ...supernet import Finishing, Sandwich, Space, Supernet, ends, skeletons
+from ...training import Lookout, Trainee
 from ...units import Cost, duration, plural
 from ...watcher import Watcher
 from ..feed import Feed, normaliser
 from ..options import Options
 from ..timing.steps import STEPS, memory, peak_gib, seconds_of_steps
 from .options import SearchOptions
+from .ranking import LOOKED_AT
 from .request import Request, in_three
 from .scores import Examiner
 from .stages import CALIBRATION, calibration_of
@@ -29,15 +31,16 @@ from .stages import CALIBRATION, calibration_of
 __all__ = ["SearchRehearsal", "rehearse_search"]
 
 # Images that a child is calibrated and scored with to see how long it takes, and children that are.
-LOOKED_AT, TRIED = 250, 3
+IMAGES, TRIED = 250, 3
 
 
 @dataclass(frozen=True)
 class SearchRehearsal:
     """An estimate, without measuring and handing over.
 
-    `seconds_a_step` is the mean of the sandwiches tried, `seconds_a_child` that of drawn children in one process, `scored` how
-    many will be, more where budgets in milliseconds are missed at first; `memory_gib` is this process's peak so far.
+    `seconds_a_step` is the mean of the sandwiches tried, and of steps of the biggest alone in their share; `seconds_a_child` that
+    of drawn children in one process, `scored` how many will be, more where budgets in milliseconds are missed at first;
+    `seconds_of_finishing` what it takes to train the winners on; `memory_gib` is this process's peak so far.
     """
 
     space: str
@@ -54,11 +57,13 @@ class SearchRehearsal:
     scorers: int
     memory_gib: float
     device: str
+    seconds_of_finishing: float = 0.0
 
     @property
     def hours(self) -> float:
-        """Of training and of scoring."""
-        return (self.steps * self.seconds_a_step + self.scored * self.seconds_a_child / self.scorers) / 3600
+        """Of training, of scoring and of training on."""
+        scoring = self.scored * self.seconds_a_child / self.scorers
+        return (self.steps * self.seconds_a_step + scoring + self.seconds_of_finishing) / 3600
 
     def lines(self) -> list[str]:
         return [
@@ -94,15 +99,30 @@ def rehearse_search(
     supernet = Supernet(space, seed=options.seed)
     watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")
     task, _ = request.learnt(images)
-    sandwiches = Sandwich(supernet, task, recipe, seed=options.seed, labels_first=how.labels_first)
-    watched = ends(supernet, task, recipe, chance=task.chance(parts.classes))
-    prepare = normaliser(space.biggest(), where)
-    times = seconds_of_steps(sandwiches, recipe, feed, prepare=prepare, seed=options.seed, lookout=watched, where=where)
-    a_step = mean(times[1:] or times)  # the first also builds what later ones find
+    prepare, chance = normaliser(space.biggest(), where), task.chance(parts.classes)
+
+    def a_step_of(trainee: Trainee, lookout: Lookout | None = None) -> float:
+        times = seconds_of_steps(
+            trainee, recipe, feed, prepare=prepare, seed=options.seed, lookout=lookout, where=where
+        )
+        return mean(times[1:] or times)  # the first also builds what later ones find
+
+    def a_sandwich(first: float) -> float:
+        own = replace(recipe, sandwich=replace(recipe.sandwich, first=first))
+        trainee = Sandwich(supernet, task, own, seed=options.seed, labels_first=how.labels_first)
+        return a_step_of(trainee, ends(supernet, task, own, chance=chance))
+
+    a_step, first = a_sandwich(0.0), recipe.sandwich.first
+    if first:
+        a_step = (1 - first) * a_step + first * a_sandwich(1.0)
     few = replace(parts, train=_few(parts.train), val=_few(parts.val))
-    fitted, scored = _seconds_of_children(
-        Examiner(supernet, few, calibration_of(space, few), task, device=where), space
-    )
+    examiner = Examiner(supernet, few, calibration_of(space, few), task, device=where)
+    fitted, scored = _seconds_of_children(examiner, space)
+    finishing = 0.0
+    if how.finish:
+        child, teacher = (examiner.child(spec) for spec in (space.sample(random.Random(0)), space.biggest()))
+        steps = len(request.budgets) * how.finish * feed.steps_per_epoch
+        finishing = steps * a_step_of(Finishing(child, teacher, task, recipe))
     a_child = fitted * min(CALIBRATION, len(parts.train)) / len(few.train) + scored * len(parts.val) / len(few.val)
     return SearchRehearsal(
         space=space.base.name,
@@ -114,11 +134,12 @@ def rehearse_search(
         epochs=recipe.epochs,
         steps=recipe.epochs * feed.steps_per_epoch,
         seconds_a_step=a_step,
-        scored=len(skeletons(space)) + len(request.budgets) * how.rounds * how.per_round,
+        scored=len(skeletons(space)) + len(request.budgets) * (how.rounds * how.per_round + LOOKED_AT),
         seconds_a_child=a_child,
         scorers=how.processes if where.type == "cpu" else 1,
         memory_gib=peak_gib(where),
         device=str(where),
+        seconds_of_finishing=finishing,
     )
 
 
@@ -137,4 +158,4 @@ def _seconds_of_children(examiner: Examiner, space: Space) -> tuple[float, float
 
 
 def _few(split: Split) -> Split:
-    return split.take(np.arange(min(LOOKED_AT, len(split))))
+    return split.take(np.arange(min(IMAGES, len(split))))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from ...evals.intervals import counted
 from ...files import append_line, write_text
 from ...model import Model
 from ...scores import Metric, named
-from ...supernet import Genes, Supernet
+from ...supernet import Genes, Supernet, recalibrate
 from ...tasks import Task
 from ...threads import in_threads
 from ...units import plural
@@ -50,7 +51,7 @@ class Examiner:
         # Nothing is scored on training images; a farm's processes are spared them.
         self._supernet, self._calibration, self.device = supernet, calibration, device
         self._classes, self._val, self._task = images.classes, images.val, task
-        self._shown: dict[tuple[int, int], Split] = {}
+        self._shown: dict[tuple[tuple[int, int], int], list[Split]] = {}
 
     @property
     def n(self) -> int:
@@ -59,21 +60,33 @@ class Examiner:
 
     def __call__(self, genes: Genes) -> Metric:
         """Its headline score; NaN where its outputs are not finite, which no selection keeps."""
-        return self.headline(self.child(self._supernet.space.spec(genes)))
+        return self.in_parts(genes, 1)[0]
+
+    def in_parts(self, genes: Genes, parts: int) -> tuple[Metric, ...]:
+        """Its headline score by each of `parts` parts of the images: every so many-th, so that all have as many of each class."""
+        model = self.child(self._supernet.space.spec(genes))
+        return tuple(self.headline(model, part, parts) for part in range(parts))
 
     def child(self, spec: ArchSpec) -> Model:
         """The stand-alone network of `spec`, fit to be evaluated."""
-        with in_threads(1 if self.device.type == "cpu" else None):
-            prepare = normaliser(self._supernet.space.biggest(), self.device)
-            return self._supernet.calibrated(spec, self._calibration, prepare=prepare)
+        model = self._supernet.extract(spec)
+        self.recalibrate(model)
+        return model
 
-    def headline(self, model: Model) -> Metric:
-        """The same of a network that `child` made."""
+    def recalibrate(self, model: Model) -> None:
+        """Give the norms of a child, whatever its weights have become, statistics of the calibration images."""
+        with in_threads(1 if self.device.type == "cpu" else None):
+            recalibrate(model, self._calibration, prepare=normaliser(self._supernet.space.biggest(), self.device))
+
+    def headline(self, model: Model, part: int = 0, parts: int = 1) -> Metric:
+        """The score of a network that `child` made, by one of so many parts of the images."""
         sides, channels = model.spec.input.sides, model.spec.input.channels
-        if sides not in self._shown:  # there are a handful of resolutions and hundreds of children
-            self._shown[sides] = held(self._val, sides=sides, channels=channels)
+        if (sides, parts) not in self._shown:  # there are a handful of resolutions and hundreds of children
+            some = (self._val.take(np.arange(first, len(self._val), parts)) for first in range(parts))
+            shown = [held(one, sides=sides, channels=channels) for one in (some if parts > 1 else [self._val])]
+            self._shown[sides, parts] = shown
         batches = eval_batches(
-            self._shown[sides],
+            self._shown[sides, parts][part],
             sides=sides,
             channels=channels,
             batch=at_once(model.spec),
@@ -93,9 +106,9 @@ class Examiner:
         return found.headline
 
 
-def examined(examiner: Examiner, genes: Genes) -> Metric:
-    """What a farm's process does."""
-    return examiner(genes)
+def examined(examiner: Examiner, asked: tuple[Genes, int]) -> tuple[Metric, ...]:
+    """What a farm's process does: a child's scores by so many parts of the images."""
+    return examiner.in_parts(*asked)
 
 
 class Scorer:
@@ -113,7 +126,7 @@ class Scorer:
         path: Path,
         key: str,
         watcher: Watcher,
-        farm: Farm[Examiner, Genes, Metric] | None = None,
+        farm: Farm[Examiner, tuple[Genes, int], tuple[Metric, ...]] | None = None,
     ) -> None:
         self.known: dict[Genes, float] = {}
         self._scores: dict[Genes, Metric] = {}
@@ -123,7 +136,7 @@ class Scorer:
 
     def __call__(self, wanted: Sequence[Genes]) -> list[float]:
         new = [genes for genes in dict.fromkeys(wanted) if genes not in self.known]
-        for done, (genes, score) in enumerate(self._scored(new), 1):
+        for done, (genes, (score,)) in enumerate(self._scored(new, 1), 1):
             self._keep(genes, score)
             append_line(self._path, json.dumps({"genes": genes} | score.to_row()))
             self._watcher.count("children", done, len(new))
@@ -133,6 +146,11 @@ class Scorer:
         """The score of a child that is known, with its interval where it is a share."""
         return counted(self._scores[genes], self.n)
 
+    def halves(self, wanted: Sequence[Genes]) -> list[tuple[float, float]]:
+        """The worths of children by either half of the images. Nothing of them is kept."""
+        found = {genes: (one.worth, other.worth) for genes, (one, other) in self._scored(wanted, 2)}
+        return [found[genes] for genes in wanted]
+
     @property
     def n(self) -> int:
         """How many images a score is of."""
@@ -141,11 +159,11 @@ class Scorer:
     def _keep(self, genes: Genes, score: Metric) -> None:
         self._scores[genes], self.known[genes] = score, score.worth
 
-    def _scored(self, new: Sequence[Genes]) -> Iterator[tuple[Genes, Metric]]:
+    def _scored(self, new: Sequence[Genes], parts: int) -> Iterator[tuple[Genes, tuple[Metric, ...]]]:
         if self._farm is None or len(new) < 2:
-            return ((genes, self.examiner(genes)) for genes in new)
-        by_name = {str(at): genes for at, genes in enumerate(new)}
-        return ((by_name[name], score) for name, score in self._farm(by_name))
+            return ((genes, self.examiner.in_parts(genes, parts)) for genes in new)
+        by_name = {str(at): (genes, parts) for at, genes in enumerate(new)}
+        return ((by_name[name][0], scores) for name, scores in self._farm(by_name))
 
     def _read(self, key: str) -> None:
         """Take over the lines of an earlier process up to the first torn one, and start the file with them."""

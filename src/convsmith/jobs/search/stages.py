@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -15,27 +14,24 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...codec import to_data
-from ...costs import cost
 from ...data import ImageData, eval_batches, span_of
 from ...latency import Runtime
-from ...locks import at_work
-from ...runs import Config, Epoch, Fall, FrontRow, Look, RunFolder, Stage, met
+from ...runs import Config, Epoch, Fall, Look, RunFolder
 from ...scores import Metric, Unit
-from ...stages import stage_rows
 from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
 from ...training import Ranks, Termination, fit
 from ...units import Budget, human, plural
 from ...watcher import EpochDone, RolledBack, Started, StepDone, Watched, Watcher
 from ...weights import write as write_weights
-from ..feed import Feed, metadata_of, normaliser, task_of
+from ..feed import Feed, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
 from ..timing.stopwatch import Stopwatch
-from ..train.stages import carry_on
 from .choose import choose
 from .foils import train_foils
+from .handing import finish, hand_over
 from .options import SearchOptions, named_budgets, space_in
-from .page import missed, write_page
+from .page import said_of, write_page
 from .predicted import Timed
 from .request import in_three
 from .scores import Examiner, Scorer, examined
@@ -62,7 +58,10 @@ def _stages(run: RunFolder, images: ImageData, watcher: Watcher, ranks: Ranks) -
     if not run.has("front.json"):
         _select(state, named_budgets(config.budgets), how)
     for row in run.front.winners:
-        _finish(state, config, how, row)
+        hand_over(state, config, how, row)
+    if how.finish:
+        for row in run.front.winners:
+            finish(state, how, row)
     if how.against and not run.has("foils.json"):
         run.write_foils(train_foils(run, how, state.recipe, in_three(images, run.seed), images, watcher))
     watcher.stage("report", str(write_page(run)))
@@ -75,7 +74,7 @@ class Search:
     def __init__(self, run: RunFolder, space: Space, images: ImageData, watcher: Watcher, where: torch.device) -> None:
         self.run, self.space, self.images, self.watcher = run, space, images, watcher
         self.recipe = run.recipe
-        parts = in_three(images, run.seed)
+        self.parts = parts = in_three(images, run.seed)
         supernet = Supernet(space)
         supernet.model.load_state_dict(load_file(run.file("supernet.safetensors")))
         supernet.model.to(where)
@@ -85,7 +84,9 @@ class Search:
         self.task = task_of(run.config)
         self.examiner = Examiner(supernet, parts, calibration_of(space, parts), self.task, device=where)
 
-    def farm(self, how: SearchOptions) -> AbstractContextManager[Farm[Examiner, Genes, Metric] | None]:
+    def farm(
+        self, how: SearchOptions
+    ) -> AbstractContextManager[Farm[Examiner, tuple[Genes, int], tuple[Metric, ...]] | None]:
         """Processes that score beside each other; None where one is enough, or where all would share one accelerator."""
         if how.cluster is None and (how.processes == 1 or self.examiner.device.type != "cpu"):
             return nullcontext()
@@ -128,7 +129,8 @@ def _train(
 
     watcher.stage(
         "train",
-        f"{recipe.name}: {plural(recipe.epochs, 'epoch')} of {feed.steps_per_epoch} sandwiches of 4 children on {where}; "
+        f"{recipe.name}: {plural(recipe.epochs, 'epoch')} of {feed.steps_per_epoch} sandwiches of "
+        f"{recipe.sandwich.randoms + 2} children on {where}; "
         f"{len(parts.val)} training images are held out to choose by",
     )
     for record in fit(
@@ -198,7 +200,7 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
         with state.farm(how) as farm:
             path = run.file("children.jsonl")
             scorer = Scorer(state.examiner, path=path, key=state.key, watcher=watcher, farm=farm)
-            found = choose(space, scorer, budgets, timed, how, seed)
+            found = choose(space, scorer, budgets, timed, how, seed, halves=scorer.halves)
     # Where a picture has several points, its score is surer than that of as many pictures of one label: each has its interval.
     ends = [row.score.interval for row in found.winners if row.score.interval is not None]
     if ends and found.metric.unit is Unit.SHARE:
@@ -209,45 +211,6 @@ def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) ->
     for row in found.winners:
         took = "" if row.ms is None else f", {row.ms:.3g} ms"
         watcher.note(f"{row.budget}: held-out {row.score.words} {row.score.text}, {human(row.macs)} MACs{took}")
+    for order in found.ranked:
+        watcher.note(said_of(order))
     run.write_front(found)
-
-
-def _finish(state: Search, config: Config, how: SearchOptions, row: FrontRow) -> None:
-    """A winner as a run folder of its own, evaluated, exported, measured and reported as every run is."""
-    child = state.run.child(row.budget)
-    if child.has("report.html"):
-        return
-    state.watcher.stage("child", str(child.path))
-    if not child.has("config.json"):
-        _describe_child(child, state, config, how, row)
-    if not child.has("model.safetensors"):
-        model = state.examiner.child(state.space.spec(row.genes))
-        says = metadata_of(model.spec, state.images.classes, state.task)
-        write_weights(child.file("model.safetensors"), model.state_dict(), says=asdict(says))
-    with at_work(child.path):
-        carry_on(child, state.watcher, state.images, Ranks(device=state.examiner.device))
-    if said := missed(child.config.met):
-        state.watcher.note(f"{row.budget}: {said}; to choose it {row.ms:.3g} had been measured")
-
-
-def _describe_child(child: RunFolder, state: Search, config: Config, how: SearchOptions, row: FrontRow) -> None:
-    base, budget = state.space.base, Budget.parse(row.budget.replace("+", ","))
-    spec = replace(state.space.spec(row.genes), name=f"{base.name}-{row.budget}")
-    child.write_spec(spec)
-    child.write_data(state.run.data)
-    child.write_config(
-        replace(
-            config,
-            name=spec.name,
-            budgets=(),
-            how=None,
-            budget=str(budget),
-            base=base.name,
-            rule="search",
-            met=met(budget, cost(spec), row.ms),
-            threads=how.threads,
-            cost=cost(spec),
-            stages=tuple(Stage(**asdict(one)) for one in stage_rows(spec)),
-            differences=("cut out of a supernet, with norm statistics of its own; not trained further",),
-        )
-    )

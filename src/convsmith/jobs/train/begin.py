@@ -30,7 +30,7 @@ from ...scaling import Solution
 from ...scaling import rule as named_rule
 from ...stages import stage_rows
 from ...tasks import TASKS, Classify, Task, refuse_unread, task_for
-from ...training import joined, recalled, remember, world_here
+from ...training import joined, recalled, refuse_sandwich, remember, world_here
 from ...units import Budget
 from ...watcher import Watcher
 from ...weights import write as write_weights
@@ -236,6 +236,7 @@ def _learnt(images: ImageData, options: Options) -> tuple[Task, Recipe]:
     task = task_for(images, options.class_weights, options.task_settings, word=options.task)
     recipe = resolved_recipe(options, usual_recipe(task, options, filmed=images.filmed))
     refuse_unread(task, recipe)
+    refuse_sandwich(recipe)
     return task, recipe
 
 
