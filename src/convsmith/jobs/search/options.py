@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ...arch import ArchSpec
@@ -14,6 +14,7 @@ from ...ranges import at_least, check_numbers
 from ...resolve import spec as resolve_spec
 from ...runs import RunFolder, value
 from ...supernet import SPACES, Space, space_from
+from ...tagged import LATER
 from ...units import Budget
 
 __all__ = ["SearchOptions", "Selector", "named_budgets", "space_in", "space_of"]
@@ -51,6 +52,7 @@ class SearchOptions:
     scorers: int = 0
     cluster: str | None = None
     against: tuple[str, ...] = ()
+    aimed: str | None = field(default=None, metadata=LATER)  # the calibrated device elsewhere that milliseconds are of
 
     @classmethod
     def of(cls, run: RunFolder) -> SearchOptions:

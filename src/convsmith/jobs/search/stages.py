@@ -30,7 +30,7 @@ from ...weights import write as write_weights
 from ..feed import Feed, metadata_of, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
-from ..timing.stopwatch import Stopwatch
+from ..timing.devices import clock
 from ..train.stages import carry_on
 from .choose import choose
 from .foils import train_foils
@@ -184,11 +184,12 @@ def begin_with(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
     """Choose a child for each budget; leaves `front.json`, the winners and the front of all that was scored."""
     run, space, watcher, seed = state.run, state.space, state.watcher, state.run.seed
-    with Stopwatch(Runtime.ORT, how.threads, Watcher()) as watch:
+    with clock(how.aimed, Runtime.ORT, how.threads, Watcher()) as watch:
         timed = None
         if any(math.isfinite(budget.ms) for budget in budgets.values()):
-            watcher.stage("time", "a dozen children, to predict the others' milliseconds")
-            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads)
+            where = "" if how.aimed is None else f", estimated for {how.aimed},"
+            watcher.stage("time", f"a dozen children{where} to predict the others' milliseconds")
+            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads, of=how.aimed)
             if math.isfinite(timed.error):
                 watcher.note(f"predictions of children left out in turn are off by {timed.error:.0%} (median)")
         watcher.stage(
@@ -244,7 +245,7 @@ def _describe_child(child: RunFolder, state: Search, config: Config, how: Search
             budget=str(budget),
             base=base.name,
             rule="search",
-            met=met(budget, cost(spec), row.ms),
+            met=met(budget, cost(spec), row.ms, how.aimed),
             threads=how.threads,
             cost=cost(spec),
             stages=tuple(Stage(**asdict(one)) for one in stage_rows(spec)),
