@@ -1,34 +1,35 @@
-"""A run as an INT8 file: calibrated and scored on the run's own data, timed beside the float file, and gated."""
+"""A run as a file in eight bits: calibrated and scored on the run's own data, timed beside the float file, and gated."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ...arch import ArchSpec
 from ...data import ImageData, span_of, train_batches
 from ...data.readers.dataset import own_data
 from ...errors import CheckFailed, UserError
 from ...evals import evaluate
-from ...exporting import export_onnx
-from ...exporting.int8 import Quantised, quantise
+from ...exporting.compared import Run, compared
+from ...exporting.metadata import Metadata
 from ...exporting.must import conditions
-from ...exporting.ort import ort_subject, runner
+from ...exporting.prepared import prepared
 from ...exporting.raw import take_bytes
-from ...files import check_writable, whole
+from ...exporting.runtimes import Eight, export_file, placed, runtime_named, size_of
 from ...latency import Timing, interleave
 from ...locks import at_work
 from ...recipe import Augment
 from ...resolve import target_of, trained_run
-from ...runs import Int8, RunFolder
+from ...runs import RunFolder
+from ...units import plural
 from ...watcher import Watcher
 from ..feed import metadata_of, normaliser, samples_of, task_of, trained, validation_batches
 from ..options import Data, source_again
@@ -41,13 +42,27 @@ _CALIBRATION = 8  # batches of 16 training images
 
 @dataclass(frozen=True)
 class Shrunk:
-    """The INT8 file beside the float one: sizes, shares, top-1 on `n` validation images, and ms of one image."""
+    """A file in eight bits beside the float one, both run by `runtime`: bytes, top-1 on `n` validation images, and ms of one
+    image.
 
-    quantised: Quantised
+    `eight` is how many convolutions run in eight bits, and how many there are, None where the runtime does not tell.
+    `agreement` is the share of some validation images of which the file and torch put the same class first, None where there
+    are no classes. `says` is what the file says of itself, `snippet` some lines of Python that ask it about a picture,
+    without this package.
+    """
+
+    path: Path
+    bytes: int
+    float_bytes: int
+    eight: Eight | None
+    runtime: str
     top1: float
     float_top1: float
     n: int
+    agreement: float | None
     timing: Timing  # of the float file and of this one
+    says: Metadata
+    snippet: str | None
 
     @property
     def ms(self) -> float:
@@ -58,25 +73,38 @@ class Shrunk:
         return self.timing.rows[0].median_ms
 
     @property
-    def snippet(self) -> str | None:
-        """Some lines of Python that ask the file about a picture, without this package."""
-        return self.quantised.snippet
+    def summary(self) -> tuple[str, ...]:
+        """Lines for a person."""
+        float_, small = self.timing.rows
+        counted = ""
+        if self.eight is not None:
+            counted = f"; {self.eight[0]} of {plural(self.eight[1], 'convolution')} in eight bits"
+        same = "" if self.agreement is None else f"; the same class first as torch for {self.agreement:.0%}"
+        return (
+            f"file      {self.path}",
+            f"size      {self.bytes / 1e6:.2f} MB, {self.bytes / self.float_bytes:.0%} of the float file's "
+            f"{self.float_bytes / 1e6:.2f} MB{counted}",
+            f"score     {self.top1:.2%}, the float file's {self.float_top1:.2%} (n = {self.n}){same}",
+            *(f"{name:<9} {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n})"
+              for name, row in (("latency", small), ("float", float_))),
+            *(f"          {sentence}" for sentence in self.timing.verdict),
+        )  # fmt: skip
 
     def to_record(self) -> dict[str, object]:
-        """`export_int8.json` of a run folder."""
+        """`export_int8.json` of a run folder, `export_NAME_int8.json` of another runtime than onnxruntime."""
+        counted = {} if self.eight is None else {"convolutions": self.eight[1], "int8_convolutions": self.eight[0]}
         return {
-            "file": self.quantised.path.name, "bytes": self.quantised.bytes, "float_bytes": self.quantised.float_bytes,
-            "size_ratio": self.quantised.bytes / self.quantised.float_bytes,
-            "convolutions": self.quantised.convolutions, "int8_convolutions": self.quantised.int8_convolutions,
+            "file": self.path.name, "bytes": self.bytes, "float_bytes": self.float_bytes,
+            "size_ratio": self.bytes / self.float_bytes, **counted,
             "top1": self.top1, "float_top1": self.float_top1, "n": self.n, "ms": self.ms, "float_ms": self.float_ms,
-            "verdict": list(self.timing.verdict),
-        }  # fmt: skip
+            "verdict": list(self.timing.verdict), "runtime": self.runtime,
+        } | ({} if self.agreement is None else {"agreement": self.agreement})  # fmt: skip
 
     def numbers(self) -> dict[str, float]:
         """What a condition may name."""
         return {
             "top1": 100 * self.top1, "drop": 100 * (self.float_top1 - self.top1), "ms": self.ms,
-            "mb": self.quantised.bytes / 1e6, "ratio": self.quantised.bytes / self.quantised.float_bytes,
+            "mb": self.bytes / 1e6, "ratio": self.bytes / self.float_bytes,
         }  # fmt: skip
 
 
@@ -84,6 +112,7 @@ def export_int8(
     model: RunFolder | str | Path | ArchSpec | nn.Module,
     path: str | Path | None = None,
     *,
+    to: str = "onnx",
     raw_input: bool = False,
     must: str = "",
     data: Data | None = None,
@@ -91,14 +120,19 @@ def export_int8(
     threads: int = 1,
     watcher: Watcher | None = None,
 ) -> Shrunk:
-    """Quantise a run's network to `path`, calibrated on its training images: by default to its folder's model.int8.onnx, with
-    `raw_input` to model.raw.int8.onnx, which takes uint8 pictures and gives probabilities.
+    """Quantise a run's network to `path` for the runtime `to`, calibrated on its training images: by default to its folder's
+    model.int8.onnx (or .xml, .pte, .tflite), with `raw_input` to model.raw.int8.onnx, which takes uint8 pictures and gives
+    probabilities.
 
-    Top-1 of both files is that of onnxruntime on the validation images; their times are interleaved. `must` are conditions
+    Top-1 of both files is that of their runtime on the validation images; their times are interleaved. `must` are conditions
     such as `drop<=1,ms<=5`: where one is broken nothing is written, and `CheckFailed` says by how much. Raises `UserError`,
-    before any work, for what is no run or has no weights yet, and for a place that cannot be written to.
+    before any work, for what is no run or has no weights yet, for a place that cannot be written to, and for a runtime that
+    has no files in eight bits.
     """
-    asked, watcher = conditions(must), watcher or Watcher()
+    asked, watcher, runtime = conditions(must), watcher or Watcher(), runtime_named(to)
+    if runtime.floats:
+        raise UserError(runtime.floats)
+    runtime.require()
     target = target_of(model)
     if target.run is None:
         raise UserError(
@@ -107,35 +141,43 @@ def export_int8(
     run = trained_run(target.run)
     if run.spec.head.makes:
         raise UserError(f"{run.path} makes images: there is no file in eight bits of a generator yet. Leave out --int8")
-    out = Path(path) if path is not None else run.file("model.raw.int8.onnx" if raw_input else "model.int8.onnx")
-    check_writable(out)
+    if raw_input:
+        runtime.refuse_raw()
+    out = Path(path) if path is not None else run.file(f"model{'.raw' if raw_input else ''}.int8{runtime.suffix}")
+    runtime.check(out)
     images = run_data(run, data, val, watcher)
-    shape = run.spec.input.shape.dims
+    shape, many = run.spec.input.shape.dims, torch.get_num_threads()
     alone = at_work(run.path) if path is None else nullcontext()
-    with alone, tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        large, small = Path(scratch) / "float.onnx", Path(scratch) / out.name
+    with alone, placed(out, runtime) as small, tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
+        large = Path(scratch) / f"float{runtime.suffix}"
         watcher.stage("export", "the float network")
-        export_onnx(trained(run, run.spec), large, input_shape=shape, samples=samples_of(run.spec, images))
+        network = prepared(trained(run, run.spec), input_shape=shape, samples=samples_of(run.spec, images, 64))
+        each = export_file(network, large, runtime, input_shape=shape, batch=None).batch
         watcher.stage("quantise", f"ranges of {16 * _CALIBRATION} training images")
         says = metadata_of(run.spec, images.classes, task_of(run.config))
-        made = quantise(large, small, _calibration(run, images), metadata=says)
+        eight = runtime.shrink(network, large, small, _calibration(run, images), says=says)
         watcher.stage("score", f"{len(images.val)} validation images, both files")
-        before, after = (_headline(file, run, images) for file in (large, small))
+        opened = [runtime.load(file, threads=many) for file in (large, small)]
+        before, after = (_headline(file, each, run, images) for file in opened)
+        agreement = compared(network, opened[1]).agreement
+        shown = tuple(one[:1].contiguous().numpy() for one in network.given)
         if raw_input:  # what is scored above is the same network; what is timed is the file as it is handed over
             take_bytes(large, says)
             says = take_bytes(small, says)
-            made = replace(made, bytes=small.stat().st_size, float_bytes=large.stat().st_size, says=says)
-        subjects = [ort_subject(name, file, threads=threads) for name, file in (("float", large), ("int8", small))]
+            shown = (np.zeros((1, *says.resolution, says.channels), np.uint8),)
+        subjects = [
+            runtime.subject(name, file, shown, threads=threads) for name, file in (("float", large), ("int8", small))
+        ]
         timing = interleave(subjects, threads=threads, rounds=60, seconds=15)
-        made = replace(made, path=out)
-        shrunk = Shrunk(made, after, before, len(images.val), timing)
+        shrunk = Shrunk(
+            out, size_of(small, runtime), size_of(large, runtime), eight, str(runtime), after, before, len(images.val),
+            agreement, timing, says, runtime.snippet(out, says),
+        )  # fmt: skip
         broken = [condition.broken(shrunk.numbers()) for condition in asked if not condition.holds(shrunk.numbers())]
         if broken:
             raise CheckFailed("; ".join(broken) + ". Nothing was written")
-        with whole(out) as temporary:
-            shutil.copyfile(small, temporary)
-        if path is None and not raw_input:
-            run.write_int8(Int8.from_record(shrunk.to_record()))
+    if path is None and not raw_input:
+        run.write(runtime.record_of_eight, shrunk.to_record())
     return shrunk
 
 
@@ -158,12 +200,15 @@ def _calibration(run: RunFolder, images: ImageData) -> list[NDArray[np.float32]]
     return [ready(one.images).contiguous().numpy() for one in batches if len(one.answers)]
 
 
-def _headline(file: Path, run: RunFolder, images: ImageData) -> float:
-    """What the task judges by, of an exported file on the validation images."""
+def _headline(file: Run, each: int | None, run: RunFolder, images: ImageData) -> float:
+    """What the task judges by, of an exported file on the validation images, `each` at a time, None for a batch."""
     here = torch.device("cpu")
-    network, meter = (
-        runner(file, threads=torch.get_num_threads()),
-        task_of(run.config).meter(images.classes, pictures=0),
-    )
+
+    def network(shown: Tensor) -> Any:
+        parts = [file((part.contiguous().numpy(),)) for part in torch.split(shown, each or max(len(shown), 1))]
+        found = [torch.cat([torch.from_numpy(one) for one in own]) for own in zip(*parts, strict=True)]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    meter = task_of(run.config).meter(images.classes, pictures=0)
     batches = validation_batches(run.spec, images.val)()
     return evaluate(network, batches, meter, prepare=normaliser(run.spec, here), device=here).headline.value
