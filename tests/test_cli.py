@@ -34,6 +34,8 @@ VERBS = [
     "passport",
     "calibrate",
     "estimate",
+    "kit",
+    "confirm",
     "diagnose",
     "convert",
     "pseudo-label",

@@ -184,7 +184,7 @@ def test_a_run_whose_data_was_moved_is_exported_from_where_it_lies_now(
         shown.append(len(samples))  # type: ignore[arg-type]
         raise UserError("that is all")
 
-    monkeypatch.setattr("convsmith.jobs.ship.export.export_onnx", export_onnx)
+    monkeypatch.setattr("convsmith.exporting.runtimes.onnx.export_onnx", export_onnx)
     source = Path(str(run.config.source["what"]))
     moved = source.rename(tmp_path / "moved")
     try:

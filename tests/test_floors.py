@@ -36,7 +36,7 @@ FLOORS: list[set[str]] = [
     {"stages", "families", "ledger", "scaling"},
     {"data", "training", "evals", "exporting", "weights", "speed", "signal"},
     {"tasks", "recipes", "supernet", "surgery", "plot", "runs"},
-    {"reports", "resolve"},
+    {"reports", "resolve", "kit"},
     {"jobs.source", "jobs.feed", "jobs.fitting"},
     {"jobs.options", "jobs.objects", "jobs.timing", "jobs.diagnose", "jobs.convert", "jobs.synthesis"},
     {"jobs.examiner"},

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 import convsmith as cs
 from convsmith.errors import UserError
 from convsmith.exporting import export_onnx, session
+from convsmith.exporting.compared import doubtful
 from convsmith.exporting.int8 import quantise
 from convsmith.exporting.metadata import RESIZE, describe, of_session
-from convsmith.exporting.onnx import _deployed, _doubted
+from convsmith.exporting.prepared import prepared
 from convsmith.exporting.raw import take_bytes
 from convsmith.exporting.snippets import snippet
 from convsmith.jobs.feed import metadata_of
@@ -143,8 +144,10 @@ def test_where_rounding_decides_a_file_is_not_held_to_it() -> None:
     """All scores alike but for what float32 hardly holds: no place can be told from another, and that is said."""
     net = build(small(), seed=0).eval()
     images = net.spec.input.example(4, seed=0)
-    assert not any(where.any() for where in _doubted(_deployed(net)[0], images))
+    shape = images.shape[1:]
+    doubted = doubtful(prepared(net, input_shape=shape, samples=images), 1e-4)
+    assert doubted is not None and not any(where.any() for where in doubted)
     net.head.score.weight.data *= 1e-6
     net.head.score.bias.data += 1
     with pytest.raises(UserError, match="of what the network finds is anywhere else"):
-        _doubted(_deployed(net)[0], images)
+        doubtful(prepared(net, input_shape=shape, samples=images), 1e-4)

@@ -18,12 +18,13 @@ from convsmith.errors import UserError
 from convsmith.families import FAMILIES, TASKS, spec
 from convsmith.jobs.timing import profile as profiling
 from convsmith.jobs.timing.calibrate import Steady, calibration, place, this_device
-from convsmith.jobs.timing.profile import Network, _shape, networks_for, timed
+from convsmith.jobs.timing.profile import Network, _types, networks_for, timed
 from convsmith.latency import Runtime, Subject, Timing, summarise
 from convsmith.parts import posed
 from convsmith.speed import Device, DeviceModel, Kernel, Observed, kernels, members
 from convsmith.speed.features import UNNAMED, convolutions, others, touched
 from convsmith.speed.model import _doubt
+from convsmith.speed.profiles import conv_shape
 from convsmith.watcher import Watcher
 
 DEVICE = Device("a processor", "a system", "ort", "1.0", 1)
@@ -251,7 +252,7 @@ def test_channels_that_a_layout_pads_are_not_the_network_s() -> None:
         "output_type_shape": [{"float": [1, 16, 32, 32]}],
     }
     own = {"conv2d_2": ([8, 16, 1, 1], 1)}
-    assert _shape("conv2d_2_nchwc_kernel_time", noted, own) == (16, 8, 1, 1, 1, 32, 32)
+    assert conv_shape("conv2d_2_nchwc_kernel_time", *_types(noted), own) == (16, 8, 1, 1, 1, 32, 32)
 
 
 def test_a_prediction_is_wider_where_kernels_are_not_in_the_calibration(model: DeviceModel) -> None:

@@ -67,7 +67,10 @@ if TYPE_CHECKING:
     from .jobs.ship.eight_bits import EightBits
     from .jobs.ship.export import export
     from .jobs.synthesis.making import synthesise
-    from .jobs.timing.calibrate import calibrate, estimate
+    from .jobs.timing.calibrate import calibrate
+    from .jobs.timing.devices import estimate
+    from .jobs.timing.elsewhere import calibrate_from, confirm
+    from .jobs.timing.kit import write_kit
     from .jobs.timing.measure import measure
     from .jobs.timing.pick import pick
     from .ledger import published
@@ -188,7 +191,10 @@ _HOME = {
     "jobs.ship.eight_bits": "EightBits",
     "jobs.ship.export": "export",
     "jobs.synthesis.making": "synthesise",
-    "jobs.timing.calibrate": "calibrate estimate",
+    "jobs.timing.calibrate": "calibrate",
+    "jobs.timing.devices": "estimate",
+    "jobs.timing.elsewhere": "calibrate_from confirm",
+    "jobs.timing.kit": "write_kit",
     "jobs.timing.measure": "measure",
     "jobs.timing.pick": "pick",
     "ledger": "published",
@@ -330,6 +336,8 @@ __all__ = [
     "Width",
     "build",
     "calibrate",
+    "calibrate_from",
+    "confirm",
     "convert",
     "corrupted",
     "cost",
@@ -373,6 +381,7 @@ __all__ = [
     "to_timm",
     "train",
     "transform_of",
+    "write_kit",
 ]
 
 

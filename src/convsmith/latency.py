@@ -27,6 +27,7 @@ from .layers import channels_last
 from .machine import Machine, this_machine
 from .shown import Shown
 from .threads import in_threads
+from .units import plural
 
 __all__ = [
     "Latency",
@@ -52,11 +53,14 @@ _SAME = 0.02  # two sessions of one file were up to 1.5 % apart: memory layout, 
 
 
 class Runtime(StrEnum):
-    """What executes the forward."""
+    """What executes the forward: torch itself, eager or compiled, or a runtime that is given a file."""
 
     ORT = "ort"
     EAGER = "eager"
     COMPILE = "compile"
+    OPENVINO = "openvino"
+    EXECUTORCH = "executorch"
+    LITERT = "litert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,24 @@ class Latency:
         if not noise > _NOISY:
             return None
         return f"the rounds spread by {noise:.0%}: this machine is too noisy for its milliseconds to say much"
+
+    @property
+    def estimated_for(self) -> None:
+        """It was measured, and so is of no device elsewhere."""
+        return None
+
+    @property
+    def within(self) -> tuple[float, float]:
+        """Between what four of five rounds lay."""
+        return self.p10_ms, self.p90_ms
+
+    @property
+    def told(self) -> str:
+        """A line that says what was measured, and how."""
+        return (
+            f"measured {self.median_ms:.3g} ms (p10 {self.p10_ms:.3g}, p90 {self.p90_ms:.3g}, n = {self.n}; {self.runtime}, "
+            f"batch {self.batch}, {plural(self.threads, 'thread')})"
+        )
 
     def to_record(self) -> dict[str, object]:
         """The row as JSON-ready values, without the samples."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..exporting import Exported
+from ..exporting.runtimes import Shipped
 from ..jobs.evaluate import evaluate
 from ..jobs.feed import trained
 from ..jobs.folders import report as write_report
@@ -95,14 +96,15 @@ class Run(RunFolder):
         self,
         path: str | Path | None = None,
         *,
+        to: str = "onnx",
         int8: bool | EightBits = False,
         raw_input: bool = False,
         must: str = "",
         data: Data | None = None,
         watcher: Watcher | None = None,
-    ) -> Exported | Shrunk:
-        """The network as a file that onnxruntime has run (`export`)."""
-        return export(self, path, int8=int8, raw_input=raw_input, must=must, data=data, watcher=watcher)
+    ) -> Exported | Shipped | Shrunk:
+        """The network as a file that its runtime has run (`export`)."""
+        return export(self, path, to=to, int8=int8, raw_input=raw_input, must=must, data=data, watcher=watcher)
 
     def _repr_html_(self) -> str:
         """A few lines for notebooks: what it is, what it is worth, where its page is."""

@@ -27,6 +27,7 @@ from .examples import epilogue
 from .export import export
 from .family import family
 from .fit_scaling import fit_scaling
+from .kit import confirm, kit
 from .ladder import ladder
 from .list_ import list_
 from .measure import measure
@@ -135,7 +136,7 @@ VERBS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Train and score": (train, resume, evaluate, passport, ladder, pseudo_label, recipes),
     "Look": (list_, show, runs, report, diagnose),
     "Ship": (predict, export, convert),
-    "Machine": (doctor, measure, calibrate, estimate, completion, help_),
+    "Machine": (doctor, measure, calibrate, estimate, kit, confirm, completion, help_),
 }
 for order, (job, verbs) in enumerate(VERBS.items()):
     group = Group(job, sort_key=order)

@@ -45,8 +45,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "doctor": ("doctor", "doctor ./photos --model resnet18 --workers 2"),
     "measure": ("measure resnet18 mobilenetv2_100", "measure runs/photos-20M model.onnx --threads 2 --rounds 50"),
-    "calibrate": ("calibrate", "calibrate --check"),
-    "estimate": ("estimate resnet18 resnet50", "estimate efficientnet_b0 --resolution 160"),
+    "calibrate": ("calibrate", "calibrate --from kit-pi4/result.json --device pi4"),
+    "estimate": ("estimate resnet18 resnet50", "estimate efficientnet_b0 --device pi4"),
+    "kit": ("kit kit-pi4 --threads 1 4 --batches 1 8", "kit winner-pi4 runs/photos-20M --device pi4 --to 5ms"),
+    "confirm": ("confirm winner-pi4/result.json", "confirm winner-pi4/result.json --json"),
     "completion": ("completion bash", "completion zsh --install"),
     "help": ("help", "help design"),
 }

@@ -43,6 +43,7 @@ __all__ = [
     "Data",
     "Device",
     "Download",
+    "Elsewhere",
     "Jobs",
     "Json",
     "Model",
@@ -142,11 +143,22 @@ Download = Annotated[bool, Parameter(help="Allow a named data set to be download
 
 # ---- timing ----------------------------------------------------------------------------------------------------------
 
-RuntimeName = Literal["ort", "eager", "compile"]
+RuntimeName = Literal["ort", "eager", "compile", "openvino", "executorch", "litert"]
 Runtime = Annotated[
-    RuntimeName, Parameter(name="--runtime", help="onnxruntime, eager torch or torch.compile.", group=TIMING)
+    RuntimeName,
+    Parameter(
+        name="--runtime", help="onnxruntime, eager torch, torch.compile, or another that is installed.", group=TIMING
+    ),
 ]
 Threads = Annotated[int, Parameter(help="Threads of the runtime.", validator=PROCESSES, group=TIMING)]
+Elsewhere = Annotated[
+    str | None,
+    Parameter(
+        name="--device",
+        help="Milliseconds of this device, by the name that `calibrate --from` gave it, estimated; without it this machine's.",
+        group=TIMING,
+    ),
+]
 Rounds = Annotated[
     int, Parameter(help="Rounds in which all are timed one after another.", validator=COUNT, group=TIMING)
 ]

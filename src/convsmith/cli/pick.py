@@ -8,11 +8,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..units import human
-from .options import BUDGET, COUNT, OUTPUT, Json, Pattern, Plot, Rounds, Runtime, Threads
+from .options import BUDGET, COUNT, OUTPUT, Elsewhere, Json, Pattern, Plot, Rounds, Runtime, Threads
 from .output import emit, out, table, tell_machine, watching
 
 if TYPE_CHECKING:
-    from ..latency import Latency
+    from ..scaling import Took
 
 __all__ = ["pick"]
 
@@ -33,6 +33,7 @@ def pick(
     runtime: Runtime = "ort",
     threads: Threads = 1,
     rounds: Annotated[Rounds, Parameter(validator=Number(gte=3))] = 30,
+    device: Elsewhere = None,
     plot: Annotated[Plot, Parameter(help="Draw accuracy against ms (or MACs) as an .svg or .png.")] = None,
     json: Json = False,
 ) -> None:
@@ -53,6 +54,7 @@ def pick(
         runtime=runtime,
         threads=threads,
         rounds=rounds,
+        device=device,
         dry_run=dry_run,
         watcher=watching(),
     )
@@ -80,16 +82,18 @@ def pick(
         ]
         for one in found.picks
     ]
-    timed = " ms p10_-_p90" if any(one.latency for one in found.picks) else ""
+    spread = "p10_-_p90" if device is None else "90_%_of_networks"
+    timed = f" ms {spread}" if any(one.latency for one in found.picks) else ""
     out.print(table(f"under {to}", f"<model px top-1 MACs params{timed}", rows))
     for note in found.notes:
         out.print(note, soft_wrap=True, highlight=False)
     if plot is not None:
         out.print(f"wrote {plot}")
-    if not (counts_only or dry_run):
+    if device is None and not (counts_only or dry_run):
         tell_machine()
 
 
-def _timed(row: Latency) -> tuple[str, str]:
+def _timed(row: Took) -> tuple[str, str]:
     """Its median, and between what most of its times lie."""
-    return f"{row.median_ms:.2f}", f"{row.p10_ms:.2f} - {row.p90_ms:.2f}"
+    low, high = row.within
+    return f"{row.median_ms:.2f}", f"{low:.2f} - {high:.2f}"

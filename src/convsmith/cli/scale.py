@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..errors import UserError
 from ..files import write_text
-from ..units import Budget, plural
-from .options import BUDGET, BUDGETS, COUNT, NETWORK, POSITIVE, Classes, Json, Out, RuleName, Runtime, Spec, Threads
+from ..units import Budget
+from .kit import tell_kit
+from .options import (
+    BUDGET,
+    BUDGETS,
+    COUNT,
+    NETWORK,
+    OUTPUT,
+    POSITIVE,
+    Classes,
+    Elsewhere,
+    Json,
+    Out,
+    RuleName,
+    Runtime,
+    Spec,
+    Threads,
+)  # fmt: skip
 from .output import emit, out, tell_machine, watching
 from .places import writable
 
@@ -38,6 +55,11 @@ def scale(
     ] = None,
     runtime: Annotated[Runtime, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
     threads: Annotated[Threads, Parameter(help="For ms: threads of the runtime.")] = 1,
+    device: Elsewhere = None,
+    confirm: Annotated[
+        Path | None,
+        Parameter(help="With --device: write a kit here, which measures the network there.", group=OUTPUT),
+    ] = None,
     fill: Annotated[
         bool, Parameter(help="Use up a limit of macs by a larger side, off the rule's line.", group=BUDGETS)
     ] = False,
@@ -50,17 +72,42 @@ def scale(
     from ..jobs.scale import scale as scaled
 
     writable(out_file)
+    if confirm is not None and device is None:
+        raise UserError(
+            "--confirm is of a device that is elsewhere: give --device; what is of this machine was measured"
+        )
     if (runtime, threads) != ("ort", 1) and not math.isfinite(Budget.parse(to).ms):
         raise UserError(f"--runtime and --threads are of milliseconds, and '{to}' limits none; --to 5ms would")
     line = _rule(rule, epochs, images)
     found = scaled(
-        model, to=to, rule=line, classes=classes, runtime=runtime, threads=threads, fill=fill, watcher=watching()
+        model,
+        to=to,
+        rule=line,
+        classes=classes,
+        runtime=runtime,
+        threads=threads,
+        device=device,
+        fill=fill,
+        watcher=watching(),
     )
     if out_file is not None:
         write_text(out_file, found.spec.to_json())
+    kit = None
+    if confirm is not None:
+        from ..jobs.timing.kit import write_kit
+
+        kit = write_kit(
+            confirm,
+            [found.spec],
+            runtime=runtime,
+            threads=(threads,),
+            device=device,
+            to=found.budget,
+            watcher=watching(),
+        )
     if json:
         record = {"spec": to_data(found.spec), "cost": to_data(found.cost), "rule": line.kind, "x": found.x}
-        record |= {"filled_from": found.filled_from}
+        record |= {"filled_from": found.filled_from} | ({} if kit is None else {"kit": str(kit.folder)})
         timed = None if found.latency is None else found.latency.to_record()
         limits = {name: limit.to_record() for name, limit in met(found).items()}
         emit(record | {"budget": str(found.budget), "met": limits, "latency": timed})
@@ -75,17 +122,15 @@ def scale(
     slack = ", ".join(f"{share:.1%} under the {name} limit" for name, share in found.slack.items())
     out.print(f"{found.cost} ({slack})")
     if found.latency is not None:
-        row = found.latency
-        out.print(
-            f"measured {row.median_ms:.3g} ms (p10 {row.p10_ms:.3g}, p90 {row.p90_ms:.3g}, n = {row.n}; {row.runtime}, "
-            f"batch {row.batch}, {plural(row.threads, 'thread')})",
-            soft_wrap=True,
-        )
-        if row.noisy:
-            out.print(row.noisy, soft_wrap=True)
-        tell_machine()
+        out.print(found.latency.told, soft_wrap=True)
+        if found.latency.noisy:
+            out.print(found.latency.noisy, soft_wrap=True)
+        if device is None:
+            tell_machine()
     if out_file is not None:
         out.print(f"wrote {out_file}")
+    if kit is not None:
+        tell_kit(kit)
 
 
 def _rule(name: str, epochs: float | None, images: int | None) -> Rule:

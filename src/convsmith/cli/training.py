@@ -168,7 +168,13 @@ class Training(Learning):
     out: Annotated[Out, Parameter(help="The run folder to make, RUN-2 where it is taken; in runs/ by default.")] = None
     name: Annotated[str | None, Parameter(show=False)] = None
     runs: Annotated[Path | None, Parameter(show=False)] = None
-    device: Device = None
+    device: Annotated[
+        Device,
+        Parameter(
+            help="cpu, cuda, cuda:1, ...: where to train; the best there is by default. For design and search also a device that "
+            "was calibrated from a kit, whose milliseconds are then meant: pi4, or cuda,pi4.",
+        ),
+    ] = None
     class_weights: Annotated[
         str,
         Parameter(help="What each class weighs in the loss: balanced, or a number for each, 1,2,0.5.", group=TRAINING),
@@ -269,7 +275,8 @@ def finished(run: RunFolder, json: bool) -> None:
         out.print(line, markup=False)
     for name, limit in met.items():
         needs, allowed = (f"{own:.3g}" if name == "ms" else f"{own:,.0f}" for own in (limit.actual, limit.limit))
-        out.print(f"budget   {needs} of {allowed} {name}, {limit.slack:.1%} below")
+        whose = "" if limit.estimated_for is None else f", estimated for {limit.estimated_for}"
+        out.print(f"budget   {needs} of {allowed} {name}, {limit.slack:.1%} below{whose}")
     if not met:
         out.print(f"cost     {cost.macs:,} MACs, {cost.params:,} parameters")
     out.print(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from ..errors import UserError
 from ..firstbytes import disguise_of
 from ..latency import Runtime, Subject
 
-__all__ = ["input_shape", "ort_subject", "runner", "session"]
+__all__ = ["bound", "input_shape", "ort_subject", "runner", "runs", "session"]
 
 _UNREADABLE = (
     refusals.Fail,
@@ -63,6 +64,17 @@ def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
     return run
 
 
+def runs(path: Path, *, threads: int) -> Callable[[tuple[NDArray, ...]], list[NDArray]]:
+    """The ONNX file at `path` as a function of a batch of each of its inputs."""
+    runtime = session(path, threads=threads)
+    names = [one.name for one in runtime.get_inputs()]
+
+    def run(batch: tuple[NDArray, ...]) -> list[NDArray]:
+        return [np.asarray(one) for one in runtime.run(None, dict(zip(names, batch, strict=True)))]
+
+    return run
+
+
 def input_shape(runtime: onnxruntime.InferenceSession) -> tuple[int | None, *tuple[int, ...]]:
     """(batch, channels, height, width) of the session's images, of raw pictures (batch, height, width, channels), of clips
     (batch, channels, frames, height, width); the batch is None where the file leaves it open.
@@ -104,8 +116,8 @@ _DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] 
 
 
 def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subject:
-    """The ONNX file at `path` as a subject: random normal images, or raw pictures, of a fixed seed, bound to the session once; of a
-    generator random numbers and class 0.
+    """The ONNX file at `path` as a subject: random normal images, or raw pictures, of a fixed seed, bound to the session
+    once; of a generator random numbers and class 0.
 
     Raises `UserError` as `session` and `input_shape` do, and if the file was exported for another batch.
     """
@@ -115,13 +127,24 @@ def ort_subject(name: str, path: Path, *, batch: int = 1, threads: int) -> Subje
     fixed, *shapes = _shapes(runtime)
     if fixed not in (None, batch):
         raise UserError(f"{path} was exported for batches of {fixed}, not {batch}; export it with a dynamic batch")
-    rng, binding = np.random.default_rng(0), runtime.io_binding()
-    for taken, own in zip(runtime.get_inputs(), shapes, strict=True):
-        binding.bind_cpu_input(taken.name, _DRAWS[taken.type](rng, (batch, *own)))
+    rng = np.random.default_rng(0)
+    drawn = (_DRAWS[taken.type](rng, (batch, *own)) for taken, own in zip(runtime.get_inputs(), shapes, strict=True))
+    return Subject(name, Runtime.ORT, batch, _bound(runtime, tuple(drawn)), threads=threads)
+
+
+def bound(path: Path, given: tuple[NDArray, ...], *, threads: int) -> Callable[[], object]:
+    """One forward of the ONNX file at `path` over a batch of each of its inputs, which the session is handed once."""
+    return _bound(session(path, threads=threads), given)
+
+
+def _bound(runtime: onnxruntime.InferenceSession, given: tuple[NDArray, ...]) -> Callable[[], object]:
+    binding = runtime.io_binding()
+    for taken, one in zip(runtime.get_inputs(), given, strict=True):
+        binding.bind_cpu_input(taken.name, one)
     for output in runtime.get_outputs():
         binding.bind_output(output.name)
 
     def run() -> object:
         return runtime.run_with_iobinding(binding)
 
-    return Subject(name, Runtime.ORT, batch, run, threads=threads)
+    return run

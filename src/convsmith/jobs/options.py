@@ -57,7 +57,9 @@ class Options:
     weights: str | Path | None = None
     pseudo: str | Path | None = None
     pseudo_ratio: float = 1.0
-    device: str | None = None  # such as cpu or cuda:1; without it CUDA where there is one, else the CPU
+    # Such as cpu or cuda:1; without it CUDA where there is one, else the CPU. A search and a design may name a calibrated device
+    # elsewhere whose milliseconds are meant, alone or behind it: pi4, or cuda,pi4.
+    device: str | None = None
     class_weights: str = ""  # `balanced`, or a number for each class, joined by commas
     tensorboard: bool = False
     cache: str | Path | None = None  # a folder for decoded images, made once and shared by all runs on this data

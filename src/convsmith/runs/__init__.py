@@ -14,10 +14,9 @@ from .search_records import Foil, Foils, Front, FrontRow, Ranked, Scored
 from .tables import write_tables
 
 __all__ = [
-    "FAMILY_FILE",
-    "OF_DATA", "OF_RESULTS", "BlockAlone", "BlocksInFloat", "Cell", "Config", "Data", "Domains", "Epoch", "Export", "Fall",
-    "Foil", "Foils", "Front", "FrontRow", "Int8", "KeptPoint", "Kind", "Known", "Latency", "Limit", "Line", "Look", "Mean",
-    "Overview", "PairLook", "Ranked", "Readable", "Record", "Robustness", "Row", "RunFolder", "Samples", "Scored", "Skipped", "Stage",
-    "Worst", "WorstPose", "best_of", "epochs_of", "kind_of", "line", "loaded", "met", "notes_on", "now", "overviews", "parsed",
-    "read", "stopped_early", "value", "write_tables",
+    "FAMILY_FILE", "OF_DATA", "OF_RESULTS", "BlockAlone", "BlocksInFloat", "Cell", "Config", "Data", "Domains", "Epoch",
+    "Export", "Fall", "Foil", "Foils", "Front", "FrontRow", "Int8", "KeptPoint", "Kind", "Known", "Latency", "Limit",
+    "Line", "Look", "Mean", "Overview", "PairLook", "Ranked", "Readable", "Record", "Robustness", "Row", "RunFolder",
+    "Samples", "Scored", "Skipped", "Stage", "Worst", "WorstPose", "best_of", "epochs_of", "kind_of", "line", "loaded",
+    "met", "notes_on", "now", "overviews", "parsed", "read", "stopped_early", "value", "write_tables",
 ]  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from ..scores import Interval, Metric
+from ..scores import Interval, Metric, Unit
+from ..units import plural
 from .record import Record
 
 __all__ = ["BlockAlone", "BlocksInFloat", "KeptPoint"]
@@ -61,6 +62,19 @@ class BlocksInFloat(Record):
     float_ms: float
     max_drop: float | None = None
     machine: str = ""
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """What stays in float, and what is lost of images that did not choose it: lines for a person."""
+        ends = (
+            "" if self.lost_interval is None else " [{:.2f}, {:.2f}]".format(*(100 * end for end in self.lost_interval))
+        )
+        lost = f"{100 * self.lost:.2f} points{ends}" if self.score.unit is Unit.SHARE else f"{self.lost:.4g}"
+        named = f": {', '.join(self.kept)}" if self.kept else ""
+        return (
+            f"lost      {lost}, of images that chose nothing; {plural(self.chosen_on, 'other')} chose",
+            f"in float  {len(self.kept)} of {plural(len(self.blocks), 'block')}{named}",
+        )
 
     @property
     def over(self) -> str:

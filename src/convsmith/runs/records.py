@@ -40,10 +40,14 @@ __all__ = [
 @final
 @dataclass(frozen=True)
 class Limit(Record):
-    """One part of a budget and what the network came to (`is` in the file)."""
+    """One part of a budget and what the network came to (`is` in the file).
+
+    `estimated_for` is the device elsewhere whose milliseconds these are, None of what was counted or measured.
+    """
 
     limit: int | float
     actual: int | float
+    estimated_for: str | None = None
 
     @property
     def slack(self) -> float:
@@ -51,7 +55,8 @@ class Limit(Record):
         return 1 - self.actual / self.limit
 
     def to_record(self) -> dict[str, Any]:
-        return {"limit": self.limit, "is": self.actual, "slack": self.slack}
+        own = {"limit": self.limit, "is": self.actual, "slack": self.slack}
+        return own if self.estimated_for is None else own | {"estimated_for": self.estimated_for}
 
 
 def _limit(data: Any) -> Any:
@@ -59,11 +64,11 @@ def _limit(data: Any) -> Any:
     return {**data, "actual": data["is"]} if isinstance(data, Mapping) and "is" in data else data
 
 
-def met(budget: Budget, cost: Cost, ms: float | None = None) -> dict[str, Limit]:
-    """For each limit of the budget, what the network needs; milliseconds where they were measured."""
+def met(budget: Budget, cost: Cost, ms: float | None = None, estimated_for: str | None = None) -> dict[str, Limit]:
+    """For each limit of the budget, what the network needs; milliseconds where they were measured, or estimated for a device."""
     needs = {"macs": (budget.macs, cost.macs), "params": (budget.params, cost.params), "ms": (budget.ms, ms)}
     return {
-        name: Limit(limit, own)
+        name: Limit(limit, own, estimated_for if name == "ms" else None)
         for name, (limit, own) in needs.items()
         if own is not None and math.isfinite(limit)
     }  # fmt: skip
@@ -140,9 +145,7 @@ class Config(Record):
         return super().from_record(data)
 
     def left_out(self) -> Iterable[str]:
-        later = [
-            name for name, own in (("threads", self.threads), ("task", self.task), ("folds", self.folds)) if own is None
-        ]
+        later = [name for name in ("threads", "task", "folds") if getattr(self, name) is None]
         return (*(_OF_A_NETWORK if self.budgets else _OF_A_SEARCH), *later)
 
 

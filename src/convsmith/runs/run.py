@@ -238,9 +238,6 @@ class RunFolder:
     def write_export(self, export: Export) -> None:
         self.write("export.json", export.to_record())
 
-    def write_int8(self, int8: Int8) -> None:
-        self.write("export_int8.json", int8.to_record())
-
     def notes(self, rules: Sequence[Rule] | None = None) -> tuple[str, ...]:
         """What is worth knowing of it beside its numbers (`notes_on`), as far as it has come."""
         scores = self.scores if self.has("scores.json") else None

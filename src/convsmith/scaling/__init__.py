@@ -18,7 +18,7 @@ from .gaussian import Curve
 from .inverse import InverseCompound
 from .resnet_rs import Regime, ResNetRS, regime
 from .rule import Rule
-from .solve import Solution, solve
+from .solve import Solution, Took, solve
 from .timed import solve_timed
 from .tiny import Tiny
 
@@ -37,6 +37,7 @@ __all__ = [
     "Rule",
     "Solution",
     "Tiny",
+    "Took",
     "Width",
     "fronts",
     "regime",

@@ -5,19 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from ..arch import ArchSpec, plan
 from ..errors import BudgetError
 from ..units import Budget, Cost, human
 from .rule import Rule, offspring
 
-if TYPE_CHECKING:
-    from ..latency import Latency
-
-__all__ = ["Solution", "solve"]
+__all__ = ["Solution", "Took", "solve"]
 
 _FORECASTS = 8  # usually two or three are enough
+
+
+class Took(Protocol):
+    """Milliseconds of one image, measured here or estimated for a device: `latency.Latency`, `speed.Prediction`."""
+
+    @property
+    def median_ms(self) -> float: ...
+
+    @property
+    def noisy(self) -> str | None: ...
+
+    @property
+    def estimated_for(self) -> str | None: ...
+
+    @property
+    def within(self) -> tuple[float, float]: ...
+
+    @property
+    def told(self) -> str: ...
+
+    def to_record(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +47,7 @@ class Solution:
     x: float
     cost: Cost
     budget: Budget
-    latency: Latency | None = None  # where the budget has milliseconds: what was measured
+    latency: Took | None = None  # where the budget has milliseconds: what was measured or estimated
     filled_from: int | None = None  # the side that the rule gives, where a larger one filled the budget
 
     @property

@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from ..arch import ArchSpec
 from ..errors import BudgetError
 from ..units import Budget, Cost
 from .rule import Rule
-from .solve import Solution, solve
-
-if TYPE_CHECKING:
-    from ..latency import Latency
+from .solve import Solution, Took, solve
 
 __all__ = ["solve_timed"]
 
@@ -28,7 +24,7 @@ def solve_timed(
     base: ArchSpec,
     budget: Budget,
     cost: Callable[[ArchSpec], Cost],
-    time: Callable[[ArchSpec], Latency],
+    time: Callable[[ArchSpec], Took],
     expect: Callable[[ArchSpec], float] | None = None,
 ) -> Solution:
     """The member of `rule`'s line through `base` that `budget` admits in every limit, its milliseconds by `time`.
@@ -36,8 +32,8 @@ def solve_timed(
     Time along a line is nearly a power of the multiply-adds, so each measurement says where to look next, between the
     slowest member known to meet the limit and the fastest known to miss it. No single measurement near the limit decides:
     what is returned met it by its median twice, of two measurements or of three, and its latency is the slower of these two.
-    `expect`, milliseconds by a calibration, only says where to begin. It ends at a slack of 4 %, at two members with none
-    between them, or after twelve.
+    `time` may also be what a calibration estimates for a device that is not here. `expect`, milliseconds by a calibration, only
+    says where to begin. It ends at a slack of 4 %, at two members with none between them, or after twelve.
 
     Raises `BudgetError` where the smallest member takes longer, with what it takes, and as `solve` does for the other limits.
     """
@@ -56,13 +52,13 @@ def solve_timed(
     if found.met is None:
         took = min(found.missed.values())
         raise BudgetError(
-            f"no member of {base.name} scaled by '{rule.kind}' meets {budget}: the smallest measured took {took:.3g} ms. "
+            f"no member of {base.name} scaled by '{rule.kind}' meets {budget}: the smallest that was tried took {took:.3g} ms. "
             f"The nearest budget that can be met is about {took * 1.1:.2g}ms"
         )
     return found.met
 
 
-def _judged(member: Solution, limit: float, time: Callable[[ArchSpec], Latency]) -> Latency:
+def _judged(member: Solution, limit: float, time: Callable[[ArchSpec], Took]) -> Took:
     """The middle one of a member's measurements, the slower of two: one where it is far over the limit, two else, three
     where these disagree.
 
@@ -109,7 +105,7 @@ class _Search:
     seen: dict[int, float] = field(default_factory=dict)
     empty: float = 0.0  # no member has more multiply-adds than the best and as many as this
 
-    def add(self, member: Solution, took: Latency) -> None:
+    def add(self, member: Solution, took: Took) -> None:
         """Note what a member took."""
         self.seen[member.cost.macs] = took.median_ms
         if took.median_ms > self.limit:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .devices import Calibrated
 from .kernels import Kernel, kernels
 from .members import members
 from .model import Device, DeviceModel, Observed, Prediction
 
-__all__ = ["Device", "DeviceModel", "Kernel", "Observed", "Prediction", "kernels", "members"]
+__all__ = ["Calibrated", "Device", "DeviceModel", "Kernel", "Observed", "Prediction", "kernels", "members"]

@@ -32,13 +32,18 @@ _TRIED = 500  # convolutions that the process's hyperparameters are chosen on
 
 @dataclass(frozen=True)
 class Device:
-    """What a calibration holds for: another processor, runtime, version or number of threads needs its own."""
+    """What a calibration holds for: another processor, runtime, version, number of threads or batch needs its own.
+
+    `name` is what the user calls a device that is elsewhere; this machine has none.
+    """
 
     processor: str
     system: str
     runtime: str
     version: str
     threads: int
+    batch: int = 1
+    name: str = ""
 
     @property
     def fuses(self) -> bool:
@@ -46,16 +51,57 @@ class Device:
         return self.runtime != "eager"
 
     def __str__(self) -> str:
-        return f"{self.processor}, {self.runtime} {self.version}, {self.threads} thread{'s' * (self.threads > 1)}"
+        made = f"{self.processor}, {self.runtime} {self.version}, {self.threads} thread{'s' * (self.threads > 1)}"
+        made += f", batch {self.batch}" * (self.batch > 1)
+        return f"{self.name} ({made})" if self.name else made
+
+    def to_record(self) -> dict[str, object]:
+        """JSON-ready values: what every calibration has, and what only those from elsewhere have."""
+        later = {"batch": 1, "name": ""}
+        return {field: own for field, own in asdict(self).items() if own != later.get(field)}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Milliseconds of one image, with the interval that held 90 % of the networks left out of the calibration."""
+    """Milliseconds of one image on a device, with the interval that held 90 % of the networks left out of its calibration."""
 
     ms: float
     low: float
     high: float
+    device: Device
+
+    @property
+    def noisy(self) -> None:
+        """No rounds were timed that could be."""
+        return None
+
+    @property
+    def estimated_for(self) -> str:
+        """The device, by name."""
+        return self.device.name
+
+    @property
+    def median_ms(self) -> float:
+        """The milliseconds expected."""
+        return self.ms
+
+    @property
+    def within(self) -> tuple[float, float]:
+        """The interval."""
+        return self.low, self.high
+
+    @property
+    def told(self) -> str:
+        """A line that says what was estimated, and for which device."""
+        return (
+            f"estimated {self.ms:.3g} ms for {self.device}; 90 % of the networks left out of its calibration were within "
+            f"{self.low:.3g} to {self.high:.3g}"
+        )
+
+    def to_record(self) -> dict[str, object]:
+        """JSON-ready values."""
+        own = {"ms": self.ms, "low": self.low, "high": self.high}
+        return {"estimated_for": str(self.device), "batch": self.device.batch, "threads": self.device.threads} | own
 
 
 @dataclass(frozen=True)
@@ -143,24 +189,29 @@ class DeviceModel:
         else:
             low, high = np.quantile(self.error, (0.05, 0.95))
         least, most = ms - unseen + unseen / _UNSEEN, ms - unseen + unseen * _UNSEEN
-        return Prediction(ms, float(least * low), float(most * high))
+        return Prediction(ms, float(least * low), float(most * high), self.device)
+
+    def to_record(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"device": self.device.to_record()}
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=None) + "\n"
+        return json.dumps(self.to_record(), indent=None) + "\n"
 
     @staticmethod
     def from_json(text: str, source: str) -> DeviceModel:
         try:
-            data: dict[str, Any] = json.loads(text)
-            data["device"] = Device(**data["device"])
-            for name in ("shapes", "anchors"):
-                data[name] = tuple(tuple(one) for one in data[name])
-            values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
-            return DeviceModel(**values)
+            return DeviceModel.from_record(json.loads(text))
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"{source} is not a calibration ({error}); remove it and run `convsmith calibrate`"
             ) from None
+
+    @staticmethod
+    def from_record(data: dict[str, Any]) -> DeviceModel:
+        """The model that `to_record` wrote. Raises ValueError, TypeError or KeyError where it did not."""
+        nested = {name: tuple(tuple(one) for one in data[name]) for name in ("shapes", "anchors")}
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+        return DeviceModel(**values | nested | {"device": Device(**data["device"])})
 
     @cached_property
     def _process(self) -> Any:

@@ -57,13 +57,15 @@ def search(
 
     `to` is budgets joined by commas, each its own (`2M-macs,5ms`); `+` joins limits of one (`5ms+1M-params`). A tenth of
     the training images is held out: the children are chosen by these, so that the validation images, which the winners'
-    scores and the report are of, have had no part in it. A child of a budget in milliseconds is exported and measured.
+    scores and the report are of, have had no part in it. A child of a budget in milliseconds is exported and measured, or
+    estimated for the device elsewhere that `options.device` names, as `pi4` or `cuda,pi4`.
 
     Raises:
         UserError: a budget that no child meets, a space that does not fit, wrong options.
     """
     options, how, watcher = options or Options(), how or SearchOptions(), watcher or Watcher()
     request = Request.of(data, to, options, how)
+    options = request.options
     with joined(device(options.device)) as ranks:
 
         def begun() -> tuple[RunFolder, ImageData]:

@@ -131,7 +131,7 @@ def _describe(child: RunFolder, state: Search, config: Config, how: SearchOption
             budget=str(budget),
             base=base.name,
             rule="search",
-            met=met(budget, cost(spec), row.ms),
+            met=met(budget, cost(spec), row.ms, how.aimed),
             threads=how.threads,
             cost=cost(spec),
             stages=tuple(Stage(**asdict(one)) for one in stage_rows(spec)),

@@ -53,6 +53,7 @@ class SearchOptions:
     cluster: str | None = None
     against: tuple[str, ...] = ()
     finish: int = field(default=0, metadata=LATER)
+    aimed: str | None = field(default=None, metadata=LATER)  # the calibrated device elsewhere that milliseconds are of
 
     @classmethod
     def of(cls, run: RunFolder) -> SearchOptions:

@@ -6,15 +6,16 @@ import json
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ...arch import ArchSpec
 from ...files import write_text
 from ...machine import this_machine
+from ...scaling import Took
 from ...supernet import Counting, Genes, Space
-from ..timing.stopwatch import Stopwatch
 
 __all__ = ["Timed"]
 
@@ -29,12 +30,21 @@ class Timed:
     by least squares of the relative error over the smallest, the biggest and drawn children, which are measured. The
     networks of one space are alike enough for this; a prediction only steers the search, and what is handed over is
     `measured`. Measurements are kept in `path`, so that a search that goes on predicts as it did; those of another machine,
-    or of another number of `threads`, are made anew.
+    or of another number of `threads`, are made anew. `of` is the device elsewhere that `watch` estimates for.
     """
 
-    def __init__(self, space: Space, path: Path, watch: Stopwatch, rng: random.Random, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        space: Space,
+        path: Path,
+        watch: Callable[[ArchSpec], Took],
+        rng: random.Random,
+        *,
+        threads: int = 1,
+        of: str | None = None,
+    ) -> None:
         self._space, self._counting, self._path, self._watch = space, Counting(space), path, watch
-        self._where = f"{this_machine().processor}, {this_machine().cores} cores, {threads} threads"
+        self._where = f"{of or f'{this_machine().processor}, {this_machine().cores} cores'}, {threads} threads"
         self._known: dict[Genes, list[float]] = {}
         if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))

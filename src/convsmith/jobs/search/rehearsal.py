@@ -94,7 +94,7 @@ def rehearse_search(
     images = replace(request.source.load(watcher), cache=None)  # building a cache would be writing
     space, recipe, _ = request.settled(images)
     request.refuse_slow(space)
-    parts, where = in_three(images, options.seed), device(options.device)
+    parts, where = in_three(images, options.seed), device(request.options.device)
     feed = Feed(space.biggest(), parts, recipe, options.seed, options.workers)
     supernet = Supernet(space, seed=options.seed)
     watcher.stage("rehearse", f"{STEPS} sandwiches, {TRIED} children")

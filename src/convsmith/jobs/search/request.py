@@ -24,7 +24,7 @@ from ...weights import Fitted, fitted, onto
 from ..fitting import fitted_to
 from ..options import Data, Options, refuse_settings, resolved_recipe, source_of
 from ..source import Source
-from ..timing.stopwatch import Stopwatch
+from ..timing.devices import clock, in_two, model_of
 from ..train.begin import regularised
 from .foils import parsed
 from .options import SearchOptions, named_budgets, space_of
@@ -48,16 +48,23 @@ class Request:
 
     @classmethod
     def of(cls, data: Data, to: str | Sequence[str], options: Options, how: SearchOptions) -> Request:
-        """What `search` was given, understood.
+        """What `search` was given, understood. `options.device` may name the one to train on, one elsewhere whose milliseconds are
+        meant, or both.
 
         Raises:
             UserError: what cannot be understood, or no supernet can be trained by.
         """
+        here, aimed = in_two(options.device)
+        options, how = replace(options, device=here), replace(how, aimed=aimed)
         budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
         if how.threads != 1 and all(math.isinf(budget.ms) for budget in budgets.values()):
             raise UserError("--threads is of budgets in milliseconds, and none of these is; 5ms would be one")
         if how.space is not None:
             space_of(how.space)
+        if how.aimed is not None:
+            if all(math.isinf(budget.ms) for budget in budgets.values()):
+                raise UserError(f"{how.aimed} is of budgets in milliseconds, and none of these is; 5ms would be one")
+            model_of(how.aimed, threads=how.threads)
         for name in how.against:
             parsed(name)
         refuse_settings(options, list(dict.fromkeys(kind.recipes[0] for kind in TASKS)))
@@ -132,7 +139,7 @@ class Request:
         return space, onto(fit, space.biggest())
 
     def refuse_slow(self, space: Space) -> None:
-        """Refuse a limit in milliseconds that not even the smallest network meets here, in the better of two measurements.
+        """Refuse a limit in milliseconds that not even the smallest network meets: the better of two measurements, or the estimate.
 
         Raises:
             UserError: which limit it is, and what the smallest takes.
@@ -140,12 +147,13 @@ class Request:
         limits = {name: budget.ms for name, budget in self.budgets.items() if math.isfinite(budget.ms)}
         if not limits:
             return
-        with Stopwatch(Runtime.ORT, self.how.threads, Watcher()) as watch:
+        with clock(self.how.aimed, Runtime.ORT, self.how.threads, Watcher()) as watch:
             least = min(watch(space.smallest()).median_ms for _ in range(2))
         for name, limit in limits.items():
             if least > limit:
+                where = "here" if self.how.aimed is None else f"on {self.how.aimed}"
                 raise UserError(
-                    f"no network of {space.base.name}'s space is within {name} here: its smallest takes {least:.3g} ms"
+                    f"no network of {space.base.name}'s space is within {name} {where}: its smallest takes {least:.3g} ms"
                 )
 
 

@@ -26,7 +26,7 @@ from ...weights import write as write_weights
 from ..feed import Feed, normaliser, task_of
 from ..source import fingerprint
 from ..studies.farm import Farm
-from ..timing.stopwatch import Stopwatch
+from ..timing.devices import clock
 from .choose import choose
 from .foils import train_foils
 from .handing import finish, hand_over
@@ -186,11 +186,12 @@ def begin_with(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
     """Choose a child for each budget; leaves `front.json`, the winners and the front of all that was scored."""
     run, space, watcher, seed = state.run, state.space, state.watcher, state.run.seed
-    with Stopwatch(Runtime.ORT, how.threads, Watcher()) as watch:
+    with clock(how.aimed, Runtime.ORT, how.threads, Watcher()) as watch:
         timed = None
         if any(math.isfinite(budget.ms) for budget in budgets.values()):
-            watcher.stage("time", "a dozen children, to predict the others' milliseconds")
-            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads)
+            where = "" if how.aimed is None else f", estimated for {how.aimed},"
+            watcher.stage("time", f"a dozen children{where} to predict the others' milliseconds")
+            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads, of=how.aimed)
             if math.isfinite(timed.error):
                 watcher.note(f"predictions of children left out in turn are off by {timed.error:.0%} (median)")
         watcher.stage(

@@ -1,4 +1,4 @@
-"""`export`: a network as an ONNX file that onnxruntime has run."""
+"""`export`: a network as a file that its runtime has run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import nn
 from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
-from ...exporting import Exported, export_onnx
+from ...exporting import Exported
+from ...exporting.runtimes import Shipped, runtime_named
 from ...locks import at_work
 from ...resolve import target_of
 from ...runs import RunFolder
@@ -32,6 +33,7 @@ def export(
     model: str | Path | ArchSpec | RunFolder | nn.Module,
     path: str | Path | None = None,
     *,
+    to: str = "onnx",
     dynamic_batch: bool = True,
     int8: bool | EightBits = False,
     raw_input: bool = False,
@@ -39,8 +41,12 @@ def export(
     data: Data | None = None,
     val: str | Path | None = None,
     watcher: Watcher | None = None,
-) -> Exported | Shrunk:
-    """A run, or any network that can be built, as an ONNX file that onnxruntime has run and that equals the network.
+) -> Exported | Shipped | Shrunk:
+    """A run, or any network that can be built, as a file that its runtime has run and that equals the network.
+
+    `to` is the runtime: onnx, which onnxruntime runs, openvino, executorch, litert or coreml, whose files are not run but on
+    Apple's systems. All but the first are installed by an extra of their name. The files of the last three hold one input at
+    a time.
 
     A run is exported with what it was trained to; a live network as it is; a spec or a foreign name freshly initialised,
     which the watcher is told.
@@ -51,19 +57,24 @@ def export(
 
     With `raw_input` the file takes uint8 pictures ⟨N,H,W,C⟩ of the network's size and gives probabilities, of either kind: its
     normalisation and its activation are inside. In a run's folder it is model.raw.onnx, beside what the run's report tells of.
+    It is for ONNX files.
 
     `data` and `val` say where a run's data lies now, if it was moved.
 
     Raises:
-        UserError: what cannot be exported, a run that is not trained, or a place that cannot be written to.
+        UserError: what cannot be exported, a run that is not trained, a place that cannot be written to, or a runtime that is not
+            installed or cannot express the network.
         CheckFailed: a condition is broken; nothing is written.
     """
+    runtime = runtime_named(to)
+    runtime.require()
     if int8:
         if not dynamic_batch:
             raise UserError("a file in eight bits leaves the batch free")
         return export_int8(
             model,
             path,
+            to=to,
             raw_input=raw_input,
             eight=int8 if isinstance(int8, EightBits) else USUAL,
             must=must,
@@ -87,15 +98,15 @@ def export(
         if (
             data is not None or not Source.of(target.run).own
         ):  # a dataset that lives in Python is not here: noise will do
-            samples = samples_of(target.run.spec, run_data(target.run, data, val, watcher))
+            samples = samples_of(target.run.spec, run_data(target.run, data, val, watcher), runtime.shown)
     if raw_input and target.given():
         raise UserError(f"{target.label} is not shown pictures: --raw-input is for networks that are")
-    named = Path(f"{target.label.replace(':', '-')}.onnx")
-    own = "model.raw.onnx" if raw_input else "model.onnx"
+    named = Path(f"{target.label.replace(':', '-')}{runtime.suffix}")
+    own = f"model{'.raw' if raw_input else ''}{runtime.suffix}"
     out = Path(path) if path else target.run.file(own) if target.run else named
     into = target.run if path is None else None  # the run whose folder is written into
     with nullcontext() if into is None else at_work(into.path):
-        exported = export_onnx(
+        exported = runtime.export(
             module,
             out,
             input_shape=shape,
@@ -110,5 +121,5 @@ def export(
                 f"{exported.moved:.2g} from the network's own"
             )
         if into is not None and not raw_input:
-            record_of_weights(into, "export.json", exported.to_record())
+            record_of_weights(into, runtime.record, exported.to_record())
     return exported

@@ -21,13 +21,15 @@ from ...files import write_text
 from ...firstbytes import read_text
 from ...latency import Runtime, interleave
 from ...machine import this_machine
-from ...resolve import spec as resolve_spec
 from ...runs import now
-from ...speed import Device, DeviceModel, Observed, Prediction, members
+from ...speed import Device, DeviceModel, Observed, members
 from ...watcher import Watcher
 from .profile import networks_for, timed
 
-__all__ = ["CACHE", "Steady", "calibrate", "calibration", "estimate", "expectation", "steady", "this_device"]
+__all__ = [
+    "ANCHORS", "CACHE", "Steady", "anchor_networks", "calibrate", "calibration", "calibration_networks", "expectation",
+    "steady", "this_device",
+]  # fmt: skip
 
 CACHE = Path.home() / ".cache" / "convsmith"
 # Three shapes of cost: depthwise, dense, and squeezing. Timed again on another day, they say whether a calibration holds.
@@ -40,6 +42,11 @@ def this_device(runtime: Runtime, threads: int) -> Device:
         raise UserError(
             "torch.compile takes longer to compile the calibration's networks than to measure yours: measure with "
             "`--runtime compile`, or calibrate ort or eager"
+        )
+    if runtime not in (Runtime.ORT, Runtime.EAGER):
+        raise UserError(
+            "this machine is calibrated in ort or eager, which say what each kernel took; `convsmith measure --runtime "
+            f"{runtime}` measures"
         )
     if threads < 1:
         raise UserError(f"threads are at least 1; got {threads}")
@@ -83,17 +90,12 @@ def calibrate(
 ) -> tuple[DeviceModel, Path]:
     """Make and time random networks of every family, fit the model, and keep it under `folder`, or in the user's cache.
 
-    Two of three are shallow: they have as many different kernels as deep ones and are made in a fraction of the time. The
-    others show what depth adds: weights that no cache holds, and what lies between kernels. `workers` processes export
-    beside each other; timing is done when they are gone.
+    `workers` processes export beside each other; timing is done when they are gone.
     """
     watcher, device, began = watcher or Watcher(), this_device(Runtime(runtime), threads), time.monotonic()
-    rng, deep = np.random.default_rng(seed), networks // 3
-    specs = [*members(networks - deep, rng, shallow=True), *members(deep, rng)]
-    # Of each kind some in every group that is timed, and in every fold that is left out.
-    specs = [specs[at] for at in rng.permutation(len(specs))]
+    specs = calibration_networks(networks, seed)
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
-        made = networks_for(Runtime(runtime), [*specs, *_anchors()], Path(scratch), threads, workers, watcher)
+        made = networks_for(Runtime(runtime), [*specs, *anchor_networks()], Path(scratch), threads, workers, watcher)
         own, anchors = made[: len(specs)], made[len(specs) :]
         took, anchored = timed(own, anchors, threads, rounds, watcher)
         observed = []
@@ -107,14 +109,6 @@ def calibrate(
     path = place(device, folder)
     write_text(path, model.to_json())
     return model, path
-
-
-def estimate(
-    model: str | Path | ArchSpec, *, runtime: str | Runtime = Runtime.ORT, threads: int = 1, folder: Path | None = None
-) -> Prediction:
-    """Milliseconds of one image as this device's calibration expects them; nothing is built, exported or run."""
-    spec = resolve_spec(model)
-    return calibration(runtime, threads, folder).predict(spec)
 
 
 def expectation(runtime: str | Runtime, threads: int, folder: Path | None = None) -> Callable[[ArchSpec], float] | None:
@@ -156,11 +150,24 @@ def steady(model: DeviceModel, *, rounds: int = 15, watcher: Watcher | None = No
     """Time the anchors again and compare them with the calibration."""
     with tempfile.TemporaryDirectory(prefix="convsmith-") as scratch:
         threads, runtime = model.device.threads, Runtime(model.device.runtime)
-        made = networks_for(runtime, _anchors(), Path(scratch), threads, 1, watcher or Watcher())
+        made = networks_for(runtime, anchor_networks(), Path(scratch), threads, 1, watcher or Watcher())
         rows = interleave([one.subject() for one in made], threads=threads, rounds=rounds, seconds=10).rows
     pairs = zip(model.anchors, rows, strict=True)
     return Steady(tuple((name, row.median_ms / then) for (name, then), row in pairs))
 
 
-def _anchors() -> list[ArchSpec]:
+def calibration_networks(networks: int, seed: int) -> list[ArchSpec]:
+    """Random networks of every family, which a device is calibrated by.
+
+    Two of three are shallow: they have as many different kernels as deep ones and are made in a fraction of the time. The
+    others show what depth adds: weights that no cache holds, and what lies between kernels.
+    """
+    rng, deep = np.random.default_rng(seed), networks // 3
+    specs = [*members(networks - deep, rng, shallow=True), *members(deep, rng)]
+    # Of each kind some in every group that is timed, and in every fold that is left out.
+    return [specs[at] for at in rng.permutation(len(specs))]
+
+
+def anchor_networks() -> list[ArchSpec]:
+    """What is timed in every group, and again on another day."""
     return [member(name).with_resolution(side) for name, side in ANCHORS]

@@ -12,13 +12,14 @@ from torch import nn
 from ...ambient import undisturbed
 from ...arch import ArchSpec
 from ...errors import UserError
-from ...exporting import export_onnx, ort_subject
-from ...latency import Runtime, Subject, Timing, compile_subject, eager_subject, interleave
+from ...exporting import ort_subject
+from ...latency import Runtime, Subject, Timing, interleave
 from ...resolve import Target, target_of
 from ...runs import RunFolder
 from ...units import duration, plural
 from ...watcher import Watcher
 from ..feed import refuse_misfit
+from .subjects import ready, refuse_missing
 
 __all__ = ["measure"]
 
@@ -44,6 +45,7 @@ def measure(
     for other weights. The watcher is told of both.
     """
     watcher, runtime = watcher or Watcher(), Runtime(runtime)
+    refuse_missing(runtime)
     subjects: list[Subject] = []
     # A name that leads nowhere is told before the first is prepared.
     found, began = [target_of(model) for model in _several(models)], time.monotonic()
@@ -55,8 +57,8 @@ def measure(
                 watcher.note(said)
             if target.run is not None and not target.trained:
                 watcher.note(f"{target.run.path} is not trained yet: its network is timed with random weights")
-            file = Path(scratch) / f"{index}.onnx"
-            subjects.append(_subject(name, target, runtime, file, threads, batch, resolution))
+            place = Path(scratch) / str(index)
+            subjects.append(_subject(name, target, runtime, place, threads, batch, resolution))
             if index == 0:
                 left = (time.monotonic() - began) * (len(found) - 1) + SECONDS
                 watcher.note(
@@ -84,7 +86,7 @@ def _subject(
     name: str,
     target: Target,
     runtime: Runtime,
-    file: Path,
+    place: Path,
     threads: int,
     batch: int,
     resolution: int | None,
@@ -103,9 +105,4 @@ def _subject(
         raise UserError(f"{target.label} is not shown images, whose side --resolution could set")
     if not given and (target.live is not None or resolution is not None):
         refuse_misfit(target.label, module, shape)
-    if runtime is Runtime.EAGER:
-        return eager_subject(name, module, input_shape=shape, batch=batch, given=given)
-    if runtime is Runtime.COMPILE:
-        return compile_subject(name, module, input_shape=shape, batch=batch, given=given)
-    export_onnx(module, file, input_shape=shape, dynamic_batch=False)
-    return ort_subject(name, file, batch=batch, threads=threads)
+    return ready(name, module, runtime, place, input_shape=shape, threads=threads, batch=batch, given=given)

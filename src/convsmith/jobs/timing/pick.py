@@ -13,11 +13,13 @@ from ...costs import cost
 from ...errors import BudgetError, UserError, nearest
 from ...families import names
 from ...families import spec as member
-from ...latency import Latency, Runtime, Timing
+from ...latency import Runtime
 from ...ledger import Row, families, fetchable, published
-from ...scaling import Compound, solve
+from ...scaling import Compound, Took, solve
+from ...speed import DeviceModel
 from ...units import Budget, Cost, duration, human, plural
 from ...watcher import Watcher
+from .devices import model_of
 from .measure import measure
 
 __all__ = ["Pick", "Picked", "pick"]
@@ -30,7 +32,8 @@ _PRIOR = "Top-1 is the source's ImageNet figure in per cent: a prior from anothe
 
 @dataclass(frozen=True)
 class Pick:
-    """A candidate: its cost, what it takes here, and its prior: a published ImageNet top-1 in per cent.
+    """A candidate: its cost, its milliseconds, measured here or estimated for a device that is elsewhere, and its prior: a
+    published ImageNet top-1 in per cent.
 
     `between` is empty where the paper gives the number for this very network; else it names the two members of the family
     between whose numbers a scaled member's is interpolated, over the logarithm of multiply-adds. `source` says whose it is.
@@ -43,7 +46,7 @@ class Pick:
     prior: float
     source: str
     between: tuple[str, ...] = ()
-    latency: Latency | None = None
+    latency: Took | None = None
 
     def to_record(self) -> dict[str, object]:
         record: dict[str, object] = {"name": self.name, "family": self.family, "px": self.spec.input.resolution}
@@ -81,6 +84,7 @@ def pick(
     runtime: str | Runtime = Runtime.ORT,
     threads: int = 1,
     rounds: int = ROUNDS,
+    device: str | None = None,
     dry_run: bool = False,
     watcher: Watcher | None = None,
 ) -> Picked:
@@ -88,13 +92,16 @@ def pick(
 
     Latency is measured here, interleaved, with random weights. For a budget in ms the ledger is tried from the top down,
     leaving out what the measured speed of its family says is far too slow. Without `timed` only counts are given, and a
-    budget in ms is refused. With `dry_run` nothing is measured, and a note says what would be.
+    budget in ms is refused. With `device` milliseconds are those of a device that a kit measured, as its calibration estimates
+    them, and nothing is measured. With `dry_run` nothing is measured, and a note says what would be.
     `with_weights` are networks that timm or torchvision has weights of, as they are: no scaled ones.
     """
     watcher, budget = watcher or Watcher(), to if isinstance(to, Budget) else Budget.parse(to)
     began = time.monotonic()
     if math.isfinite(budget.ms) and not timed:
         raise UserError(f"budget '{budget}': milliseconds need measuring")
+    if not timed and device is not None:
+        raise UserError("--device is of milliseconds, and --counts-only shows none")
     if not timed and (Runtime(runtime), threads, rounds) != (Runtime.ORT, 1, ROUNDS):
         raise UserError("--runtime, --threads and --rounds are of measuring, and --counts-only measures nothing")
     if family is not None and family not in families():
@@ -114,9 +121,7 @@ def pick(
             f"{human(least.cost.macs)} MACs, {human(least.cost.params)} parameters{others}"
         )
 
-    def clocked(asked: Sequence[Pick], n: int) -> tuple[list[Pick], Timing]:
-        found = measure([o.spec for o in asked], runtime=runtime, threads=threads, rounds=n, watcher=watcher)
-        return [replace(one, latency=row) for one, row in zip(asked, found.rows, strict=True)], found
+    clocked = _measured(runtime, threads, watcher) if device is None else _estimated(model_of(device, runtime, threads))
 
     if math.isfinite(budget.ms) and dry_run:
         most = min(len(ranked), _WAVE * _WAVES)
@@ -140,12 +145,16 @@ def pick(
         )
     if timed and dry_run:
         notes.append(
-            f"Would export and time {plural(len(chosen), 'network')} in {plural(rounds, 'round')}; nothing was measured."
+            f"Would estimate {plural(len(chosen), 'network')} for {device}; nothing was."
+            if device is not None
+            else f"Would export and time {plural(len(chosen), 'network')} in {plural(rounds, 'round')}; nothing was measured."
         )
     elif timed:
-        watcher.stage("measure", f"{plural(len(chosen), 'network')}, {plural(rounds, 'round')}")
-        chosen, timing = clocked(chosen, rounds)
-        notes += timing.verdict
+        watcher.stage(
+            "measure" if device is None else "estimate", f"{plural(len(chosen), 'network')}, {plural(rounds, 'round')}"
+        )
+        chosen, said = clocked(chosen, rounds)
+        notes += said
         slow = [one for one in chosen if one.latency and one.latency.median_ms > budget.ms]
         chosen = [one for one in chosen if one not in slow]
         if slow:
@@ -153,6 +162,27 @@ def pick(
     picks = tuple(sorted(chosen, key=lambda one: (-one.prior, one.cost.macs)))
     took = (f"It took {duration(time.monotonic() - began)}.",) if timed and not dry_run else ()
     return Picked(budget, picks, (*notes, *_near(picks), *took))
+
+
+# Networks with their milliseconds, of so many rounds, and what is to be said of them.
+_Clock = Callable[[Sequence[Pick], int], tuple[list[Pick], tuple[str, ...]]]
+
+
+def _measured(runtime: str | Runtime, threads: int, watcher: Watcher) -> _Clock:
+    def clocked(asked: Sequence[Pick], n: int) -> tuple[list[Pick], tuple[str, ...]]:
+        found = measure([one.spec for one in asked], runtime=runtime, threads=threads, rounds=n, watcher=watcher)
+        return [replace(one, latency=row) for one, row in zip(asked, found.rows, strict=True)], found.verdict
+
+    return clocked
+
+
+def _estimated(model: DeviceModel) -> _Clock:
+    said = f"Milliseconds are estimated for {model.device}, not measured; a kit of the winner measures it there."
+
+    def clocked(asked: Sequence[Pick], n: int) -> tuple[list[Pick], tuple[str, ...]]:
+        return [replace(one, latency=model.predict(one.spec)) for one in asked], (said,)
+
+    return clocked
 
 
 def _counts(row: Row) -> Cost:

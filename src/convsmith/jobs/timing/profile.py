@@ -30,18 +30,14 @@ from ...layers import channels_last
 from ...machine import this_machine
 from ...model import build
 from ...registry import plug_in_all, plugged
+from ...speed.profiles import Convolutions, conv_shape, shared_out
 from ...threads import in_threads
 from ...watcher import Watcher
 
-__all__ = ["Exported", "Network", "exported", "networks_for", "timed"]
+__all__ = ["Exported", "Network", "exported", "filters_of", "levelled", "networks_for", "timed"]
 
 _GROUP = 15  # networks that are timed in one interleaving: memory holds them all
-# What watching a kernel is taken to cost at most; beyond this, a profile that is slower than the network is slower in all.
-_WATCHING_MS = 0.005
-_LEAST_MS = 3e-4  # of a convolution: what is left of a small one is rounding
 _RUNS = 8  # of a profile
-
-Convolutions = tuple[tuple[tuple[int, ...], float], ...]
 
 
 class Network(abc.ABC):
@@ -56,14 +52,8 @@ class Network(abc.ABC):
         """(shape, ms) of each convolution, shapes as in `speed.Kernel`; of all kernels together, the ms and how many."""
 
     def convolutions(self, ms: float) -> Convolutions:
-        """(shape, ms) of each convolution, such that all kernels together took `ms`.
-
-        Watching costs time: as much for a small kernel as for a large one, and then a share.
-        """
-        convs, total, kernels = self.profile()
-        watching = min(max((total - ms) / max(kernels, 1), 0.0), _WATCHING_MS)
-        scale = ms / max(total - watching * kernels, 1e-9)
-        return tuple((shape, max((took - watching) * scale, _LEAST_MS)) for shape, took in convs)
+        """(shape, ms) of each convolution, such that all kernels together took `ms`."""
+        return shared_out(*self.profile(), ms)
 
 
 def networks_for(
@@ -108,9 +98,15 @@ def timed(
         subjects = [one.subject() for one in (*references, *group)]
         rows = [row.median_ms for row in interleave(subjects, threads=threads, rounds=rounds, seconds=20).rows]
         raw.append((rows[: len(references)], rows[len(references) :]))
-    usual = [statistics.median(times) for times in zip(*(known for known, _ in raw), strict=True)]
-    took = []
-    for known, times in raw:
+    return levelled(raw)
+
+
+def levelled(groups: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
+    """Of groups that were timed one after another, the ms of the references and of the others: those of the others as if the
+    references had taken their usual time in every group, and that usual time."""
+    usual = [statistics.median(times) for times in zip(*(known for known, _ in groups), strict=True)]
+    took: list[float] = []
+    for known, times in groups:
         level = statistics.median(now / then for now, then in zip(known, usual, strict=True))
         took += [ms / level for ms in times]
     return took, usual
@@ -145,12 +141,19 @@ class Exported(Network):
                 took.setdefault(event["name"], []).append(event["dur"] / 1e3)
                 what[event["name"]] = event["args"]
         middle = {name: statistics.median(times) for name, times in took.items()}
-        own = _weights(self.path)
+        own = filters_of(self.path)
         convs = ((name, args) for name, args in what.items() if "Conv" in args["op_name"])
-        return tuple((_shape(name, args, own), middle[name]) for name, args in convs), sum(middle.values()), len(middle)
+        found = tuple((conv_shape(name, *_types(args), own), middle[name]) for name, args in convs)
+        return found, sum(middle.values()), len(middle)
 
 
-def _weights(path: Path) -> dict[str, tuple[list[int], int]]:
+def _types(args: Any) -> tuple[Any, Any, Any]:
+    """The dimensions of what a convolution reads, of its filters, and of what it writes, as a profile notes them."""
+    image, weight = (next(iter(one.values())) for one in args["input_type_shape"][:2])
+    return image, weight, next(iter(args["output_type_shape"][0].values()))
+
+
+def filters_of(path: Path) -> dict[str, tuple[list[int], int]]:
     """(dimensions of the filters, groups) of a file's convolutions, by every name that a profile may know them by: the
     node's own, that of what it puts out, and that of what the activation behind it does, which the runtime merges into it."""
     graph = onnx.load(path).graph
@@ -167,25 +170,6 @@ def _weights(path: Path) -> dict[str, tuple[list[int], int]]:
             names = (node.name, node.output[0], *(behind[0].output if len(behind) == 1 else ()))
             found |= dict.fromkeys(names, (dims[node.input[1]], groups))
     return found
-
-
-def _shape(name: str, args: Any, own: dict[str, tuple[list[int], int]]) -> tuple[int, ...]:
-    """(channels in, out, kernel, stride, groups, rows, columns), rows and columns from the types that a profile notes,
-    those of several maps one below the other.
-
-    A blocked layout pads channels, of filters too, to its blocks: 8 with AVX2, 16 with AVX-512. So the numbers of channels
-    are the file's own, and the profile's only where it calls a convolution by a name that the file has not.
-    """
-    image, weight = (next(iter(one.values())) for one in args["input_type_shape"][:2])
-    out = next(iter(args["output_type_shape"][0].values()))
-    stride = max(1, round(image[2] / out[2]))
-    if known := own.get(name.removesuffix("_kernel_time").removesuffix("_nchwc")):
-        dims, groups = known
-        return (dims[1] * groups, dims[0], dims[2], stride, groups, out[0] * out[2], out[3])
-    groups = max(1, image[1] // weight[1]) if weight[1] > 1 or image[1] == 1 else weight[0]
-    if weight[1] * groups != image[1] and weight[1] != 1:
-        groups = 1
-    return (weight[1] * groups, weight[0], weight[2], stride, groups, out[0] * out[2], out[3])
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Self
 
 from ...arch import ArchSpec
 from ...errors import UserError
-from ...exporting import export_onnx, ort_subject
-from ...latency import Latency, Runtime, Subject, compile_subject, eager_subject, interleave
+from ...latency import Latency, Runtime, Subject, interleave
 from ...model import build
 from ...units import duration
 from ...watcher import Watcher
+from .subjects import ready, refuse_missing
 
 __all__ = ["Stopwatch"]
 
@@ -29,6 +29,7 @@ class Stopwatch:
     def __init__(self, runtime: Runtime, threads: int, watcher: Watcher, *, rounds: int = 30) -> None:
         if threads < 1:
             raise UserError(f"threads are at least 1; got {threads}")
+        refuse_missing(runtime)
         self._runtime, self._threads, self._rounds, self._watcher = runtime, threads, rounds, watcher
         self._last: tuple[ArchSpec, Subject] | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="convsmith-")
@@ -52,13 +53,12 @@ class Stopwatch:
         return row
 
     def _subject(self, spec: ArchSpec) -> Subject:
-        model, shape = build(spec, seed=0), spec.input.shape.dims
-        match self._runtime:
-            case Runtime.EAGER:
-                return eager_subject(spec.name, model, input_shape=shape)
-            case Runtime.COMPILE:
-                return compile_subject(spec.name, model, input_shape=shape)
-            case Runtime.ORT:
-                path = Path(self._scratch.name) / "spec.onnx"
-                export_onnx(model, path, input_shape=shape, dynamic_batch=False, tolerance=math.inf)
-                return ort_subject(spec.name, path, threads=self._threads)
+        return ready(
+            spec.name,
+            build(spec, seed=0),
+            self._runtime,
+            Path(self._scratch.name) / "spec",
+            input_shape=spec.input.shape.dims,
+            threads=self._threads,
+            tolerance=math.inf,
+        )

@@ -41,6 +41,8 @@ from ..fitting import fitted_to, refuse_norms, told_of_frames
 from ..options import Data, Options, refuse_settings, resolved_recipe, source_of, usual_recipe
 from ..scale import line_of, met, scale
 from ..source import Source, data_record
+from ..timing.devices import in_two
+from ..timing.devices import named as named_device
 from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
@@ -90,14 +92,19 @@ def design_job(
 
     Without weights `base` (efficientnet_b0; of films `base_of_films`) is scaled by `rule` (compound, which leaves frames alone).
     With weights `base` is whose they are, and the rule must leave their shapes alone (resolution); with `auto` and neither of them,
-    the best published network that has weights is taken as it is.
+    the best published network that has weights is taken as it is. A device elsewhere, `pi4` or with the one to train on `cuda,pi4`,
+    is what milliseconds are of.
     """
     if world_here() > 1:
         raise UserError(
             "design chooses by one process: `convsmith scale BASE --to BUDGET --out spec.json`, "
             "then `torchrun ... -m convsmith train spec.json DATA`"
         )
-    device(options.device)  # one that is not here is told before anything is read
+    here, aimed = in_two(options.device)
+    device(here)  # one that is not here is told before anything is read
+    if aimed is not None:
+        named_device(aimed)
+    options = replace(options, device=here)
     refuse_settings(options, _usual(options))
     source, named = source_of(data, options), base or base_of(options.weights)
     if named is not None:  # what is wrong with it is told before anything is read
@@ -115,17 +122,19 @@ def design_job(
     begin, named = None, chosen.name
     refuse_norms(recipe, weights=options.weights is not None)
     if options.weights is None:
-        found = scale(fit(chosen), to=budget, rule=line, watcher=watcher)
+        found = scale(fit(chosen), to=budget, rule=line, device=aimed, watcher=watcher)
     else:
         # Published networks are ranked by what they cost at their own sides, which pictures that are shown whole change.
         if base is None and rule is None and str(options.weights) == AUTO and images.sides is None:
-            weighted = picked(budget, fit, watcher)
+            weighted = picked(budget, fit, watcher, aimed=aimed)
         else:
-            weighted = scaled(chosen, options.weights, budget, line, fit, watcher)
+            weighted = scaled(chosen, options.weights, budget, line, fit, watcher, aimed=aimed)
         found, begin, named = weighted.found, weighted.begin, weighted.base
         options = replace(options, weights=weighted.source)
         say_weights(weighted.source, begin, watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
+    if aimed is not None and found.latency is not None:
+        watcher.note(found.latency.told)
     if said := told_of_frames(found.spec, images.train.inputs):
         watcher.note(said)
     recipe = settle(recipe, found.spec)

@@ -36,12 +36,14 @@ class Weighted:
     base: str
 
 
-def picked(budget: Budget, fit: Callable[[ArchSpec], ArchSpec], watcher: Watcher) -> Weighted:
+def picked(
+    budget: Budget, fit: Callable[[ArchSpec], ArchSpec], watcher: Watcher, *, aimed: str | None = None
+) -> Weighted:
     """The best published network that meets the budget as it is and has weights, by its published accuracy.
 
-    `fit` gives a network the head for the data.
+    `fit` gives a network the head for the data; milliseconds are those of the device `aimed` at, where it is elsewhere.
     """
-    ranked = pick(budget, top=3, with_weights=True, timed=math.isfinite(budget.ms), watcher=watcher).picks
+    ranked = pick(budget, top=3, with_weights=True, timed=math.isfinite(budget.ms), device=aimed, watcher=watcher).picks
     if not ranked:
         raise BudgetError(f"no network with weights met {budget} when it was timed again; try a larger budget")
     best = ranked[0]
@@ -65,6 +67,8 @@ def scaled(
     rule: Rule,
     fit: Callable[[ArchSpec], ArchSpec],
     watcher: Watcher,
+    *,
+    aimed: str | None = None,
 ) -> Weighted:
     """The largest member of the rule's line through `own` that meets the budget, with as many of its weights as it can have.
 
@@ -73,7 +77,7 @@ def scaled(
     """
     named = published_weights(own.name) if str(source) == AUTO else str(source)
     begin = _begun(fit(own), named)
-    found = scale(begin.spec, to=budget, rule=rule, watcher=watcher)
+    found = scale(begin.spec, to=budget, rule=rule, device=aimed, watcher=watcher)
     return Weighted(found, onto(begin, found.spec), named, own.name)
 
 

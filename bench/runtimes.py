@@ -1,0 +1,286 @@
+"""One member of every family in every runtime that is installed, in floats and eight bits: whether it passes, how near its
+answers are, how long it takes beside onnxruntime. Writes bench/results/runtimes.json and the table of docs/runtimes.md.
+
+Trunks have random weights, with norms that have seen the pictures; the classifier on top is fitted to the digits, so that what
+eight bits do to a decision can be seen. Each family is a process of its own, since a runtime may end it; its files are timed in
+turns.
+
+    python bench/runtimes.py [--families resnet,tinynet] [--side 64] [--keep FOLDER]   FOLDER goes on where it was stopped
+    python bench/runtimes.py --page                                                    the table, from what there is
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+import convsmith as cs
+from common import RESULTS, Row, answer, save
+from convsmith.arch import ArchSpec
+from convsmith.errors import UserError
+from convsmith.exporting.compared import compared
+from convsmith.exporting.prepared import Prepared, prepared
+from convsmith.exporting.runtimes import RUNTIMES, FileRuntime, export_file, size_of
+from convsmith.families import FAMILIES, TASKS
+from convsmith.latency import Subject, interleave, ratio
+
+PAGE = Path(__file__).parent.parent / "docs" / "runtimes.md"
+BEGIN, END = "<!-- the table: bench/runtimes.py --page -->", "<!-- end of the table -->"
+ROUNDS, SECONDS, SHOWN, CALIBRATION, PASSES = 30, 30, 64, 64, 30
+
+
+def member(family: str, side: int) -> ArchSpec:
+    found = FAMILIES[family]()[0]
+    return found if family in ("mask_rcnn", "biggan") else found.with_resolution(side).with_classes(10)
+
+
+def pictures(side: int) -> tuple[Tensor, Tensor]:
+    """The digits, a pixel for 8/side, of three equal channels, and what they are; in an order of their own."""
+    data = load_digits()
+    images = torch.from_numpy(data.images).float()[:, None] / 8 - 1
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    large = nn.functional.interpolate(images, (side, side), mode="bilinear").expand(-1, 3, -1, -1)
+    return large[order].contiguous(), torch.from_numpy(data.target)[order]
+
+
+@torch.no_grad()
+def fitted(spec: ArchSpec, images: Tensor, labels: Tensor) -> nn.Module:
+    """A random trunk whose branches are on and whose norms have seen the images, under a ridge regression to the labels."""
+    model = cs.build(spec, seed=0)
+    for parameter in model.parameters():
+        if not parameter.any():  # branches that begin at zero
+            parameter.fill_(1.0 if parameter.ndim < 2 else 0.0)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.zero_()
+    for batch in torch.split(images, 32)[:PASSES]:
+        model.train()(batch)
+    model.eval()
+    features: list[Tensor] = []
+    watch = model.head.fc.register_forward_pre_hook(lambda _, given: features.append(given[0]))
+    for batch in torch.split(images, 64):
+        model(batch)
+    watch.remove()
+    known = nn.functional.pad(torch.cat(features).double(), (0, 1), value=1.0)
+    wanted = nn.functional.one_hot(labels, 10).double()
+    ridge = 1e-3 * known.square().sum(0).mean() * torch.eye(known.shape[1], dtype=torch.float64)
+    solved = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted).T
+    model.head.fc.weight.copy_(solved[:, :-1])
+    model.head.fc.bias.copy_(solved[:, -1])
+    return model
+
+
+def examined(family: str, side: int, folder: Path) -> dict[str, Any]:
+    """What became of a family's member in each runtime."""
+    spec, began = member(family, side), time.monotonic()
+    shape, samples, labels = spec.input.shape.dims, None, None
+    if family in TASKS:
+        model: nn.Module = cs.build(spec, seed=0).eval()
+        seen = spec.example(CALIBRATION, seed=1)
+    else:
+        images, answers = pictures(side)
+        model = fitted(spec, images[:960], answers[:960])
+        samples, labels = images[-SHOWN:], answers[-SHOWN:]
+        seen = (images[:CALIBRATION],)
+    network = prepared(model, input_shape=shape, samples=samples)
+    found: dict[str, Any] = {"family": family, "network": spec.name, "input": list(shape), "runs": {}}
+    subjects: dict[str, Subject] = {}
+    for runtime in RUNTIMES.values():
+        if not runtime.installed:
+            continue
+        for bits, made in tried(network, runtime, folder, [one.numpy() for one in torch.split(seen[0], 16)], labels):
+            found["runs"].setdefault(runtime.name, {})[bits] = made
+            print(f"{family} {runtime.name} {bits}: {made}", file=sys.stderr, flush=True)
+            if "reason" not in made and not runtime.unrun:
+                file = folder / f"{bits}{runtime.suffix}"
+                shown = tuple(one[:1].contiguous().numpy() for one in network.given)
+                subjects[f"{runtime.name} {bits}"] = runtime.subject(f"{runtime.name} {bits}", file, shown, threads=1)
+    timing = interleave(list(subjects.values()), threads=1, rounds=ROUNDS, seconds=SECONDS)
+    rows = {row.name: row for row in timing.rows}
+    for name, row in rows.items():
+        runtime_name, bits = name.split()
+        times = {"ms": row.median_ms, "p10": row.p10_ms, "p90": row.p90_ms, "n": row.n}
+        if beside := rows.get(f"onnx {bits}"):
+            one = ratio(row, beside)
+            times |= {"ratio": one.value, "low": one.low, "high": one.high}
+        found["runs"][runtime_name][bits] |= times
+    return found | {"verdict": list(timing.verdict), "seconds": time.monotonic() - began}
+
+
+def tried(
+    network: Prepared, runtime: FileRuntime, folder: Path, images: list[Any], labels: Tensor | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is found of the float file, then of the one in eight bits: numbers, or the reason why there is none."""
+    whole, small = folder / f"float{runtime.suffix}", folder / f"int8{runtime.suffix}"
+    try:
+        made = export_file(network, whole, runtime, input_shape=(), batch=1)
+    except UserError as error:
+        yield "float", {"reason": str(error)}
+        return
+    told = made.to_record()
+    kept = ("bytes", "relative_difference", "max_abs_difference", "tolerance", "agreement", "n", "not_run")
+    yield "float", {key: told[key] for key in kept if key in told}
+    if runtime.floats:
+        yield "int8", {"reason": runtime.floats}
+        return
+    if len(network.names) > 1:
+        yield "int8", {"reason": "of a generator there is no file in eight bits yet"}
+        return
+    try:
+        eight = runtime.shrink(network, whole, small, images)
+        run = runtime.load(small, threads=torch.get_num_threads())
+        near = compared(network, run)
+    except UserError as error:
+        yield "int8", {"reason": str(error)}
+        return
+    said: dict[str, Any] = {
+        "bytes": size_of(small, runtime), "relative_difference": near.relative, "agreement": near.agreement, "n": near.n
+    }  # fmt: skip
+    if eight is not None:
+        said["int8_convolutions"], said["convolutions"] = eight
+    if labels is not None:
+        given = network.given[0]
+        own = torch.cat([network.network(one) for one in given.split(1)]).argmax(1)
+        eighths = torch.cat([torch.from_numpy(run((one.numpy(),))[0]) for one in given.split(1)]).argmax(1)
+        said |= {"top1": float((eighths == labels).float().mean()), "float_top1": float((own == labels).float().mean())}
+    yield "int8", said
+
+
+# ---- the table -----------------------------------------------------------------------------------------------------------
+
+
+def page(record: dict[str, Any]) -> str:
+    """The table of all families, then how the runtimes compare, as Markdown."""
+    families, names = record["raw"]["families"], [name for name in RUNTIMES if name in record["raw"]["versions"]]
+    heads = [f"{RUNTIMES[name].title}, {bits}" for name in names for bits in ("float", "int8")]
+    lines = ["| family: network, input | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+    reasons: dict[str, int] = {}
+    for one in families:
+        cells = [cell(one["runs"].get(name, {}).get(bits), reasons) for name in names for bits in ("float", "int8")]
+        lines.append(
+            f"| {one['family']}: `{one['network']}`, {'x'.join(map(str, one['input']))} | " + " | ".join(cells) + " |"
+        )
+    versions = ", ".join(f"{RUNTIMES[name].title} {version}" for name, version in record["raw"]["versions"].items())
+    said = [f"{number}. {reason}" for reason, number in reasons.items()]
+    return "\n".join([*lines, "", f"{record['device']}; {versions}; {record['date']}.", "", *said])
+
+
+def cell(made: dict[str, Any] | None, reasons: dict[str, int]) -> str:
+    if made is None:
+        return ""
+    if "reason" in made:
+        return f"**no** ({reasons.setdefault(made['reason'], len(reasons) + 1)})"
+    if "not_run" in made:
+        return f"converted ({reasons.setdefault(made['not_run'], len(reasons) + 1)})"
+    same = "" if made.get("agreement") is None else f", {made['agreement']:.0%} same"
+    took = "" if "ms" not in made else f"; {made['ms']:.3g} ms"
+    beside = f" (x{made['ratio']:.2f})" if made.get("ratio", 1) != 1 else ""
+    return f"{made['relative_difference']:.0e}{same}{took}{beside}"
+
+
+def rows_of(families: list[dict[str, Any]], versions: dict[str, str]) -> list[Row]:
+    made = []
+    for name in versions:
+        for bits in ("float", "int8"):
+            runs = [found for one in families if (found := one["runs"].get(name, {}).get(bits)) is not None]
+            passed = [found for found in runs if "reason" not in found]
+            apart = [found["relative_difference"] for found in passed if "relative_difference" in found]
+            ratios = [found["ratio"] for found in passed if "ratio" in found]
+            told = f"{len(passed)} of {len(families)} families"
+            if apart:
+                told += f"; answers within {max(apart):.1e} of the largest logit"
+            beside = f"x{statistics.median(ratios):.2f} (median of {len(ratios)})" if ratios and name != "onnx" else ""
+            made.append(
+                Row(
+                    f"{RUNTIMES[name].title}, {bits}",
+                    told,
+                    beside,
+                    None,
+                    len(families),
+                    "all",
+                    answer(len(passed) == len(families)),
+                )
+            )
+    return made
+
+
+def asked_apart(family: str, side: int, keep: Path) -> dict[str, Any]:
+    """`examined` in a process of its own, or what was kept of it."""
+    kept = keep / f"{family}-{side}.json"
+    if not kept.is_file():
+        with tempfile.TemporaryDirectory() as scratch:
+            told = Path(scratch) / "found.json"
+            call = [sys.executable, __file__, "--one", family, "--side", str(side), "--told", str(told)]
+            done = subprocess.run(call, check=False)
+            if not told.is_file():
+                died = {"reason": f"the process ended with {done.returncode}"}
+                spec = member(family, side)
+                runs = {name: {"float": died, "int8": died} for name in RUNTIMES if RUNTIMES[name].installed}
+                return {"family": family, "network": spec.name, "input": list(spec.input.shape.dims), "runs": runs}
+            kept.write_text(told.read_text(encoding="utf-8"), encoding="utf-8")
+    found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return found
+
+
+def write_page() -> None:
+    record = json.loads((RESULTS / "runtimes.json").read_text(encoding="utf-8"))
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{page(record)}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    print(f"wrote {PAGE}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--trial", action="store_true", help="print, and write nothing")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--told", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.page:
+        write_page()
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        if asked.one:
+            asked.told.write_text(json.dumps(examined(asked.one, asked.side, Path(scratch))), encoding="utf-8")
+            return
+        keep = asked.keep or Path(scratch)
+        keep.mkdir(parents=True, exist_ok=True)
+        families = [asked_apart(family, asked.side, keep) for family in asked.families.split(",")]
+    versions = {name: one.version for name, one in RUNTIMES.items() if one.installed}
+    told = ", ".join(f"{RUNTIMES[name].title} {version}" for name, version in versions.items())
+    note = (
+        "One thread, batch 1, files of a family in turns; the reference is the time beside onnxruntime's, below 1 is quicker. "
+        f"Trunks are random, under a classifier that is fitted to the digits. {told}."
+    )
+    raw = {"families": families, "versions": versions}
+    save(
+        "runtimes",
+        "Families in other runtimes",
+        "time beside onnxruntime",
+        rows_of(families, versions),
+        note,
+        raw,
+        trial=asked.trial,
+    )
+    if not asked.trial:
+        write_page()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A network made ready to be timed in any runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UserError
+from ...exporting.prepared import prepared
+from ...exporting.runtimes import export_file, that_runs
+from ...latency import Runtime, Subject, compile_subject, eager_subject
+
+__all__ = ["ready", "refuse_missing"]
+
+_TORCH: dict[Runtime, Callable[..., Subject]] = {Runtime.EAGER: eager_subject, Runtime.COMPILE: compile_subject}
+
+
+def refuse_missing(runtime: Runtime) -> None:
+    """Refuse a runtime that is not installed here, with what installs it."""
+    if (found := that_runs(runtime)) is not None:
+        found.require()
+
+
+def ready(
+    name: str,
+    module: nn.Module,
+    runtime: Runtime,
+    place: Path,
+    *,
+    input_shape: tuple[int, ...],
+    threads: int,
+    batch: int = 1,
+    given: tuple[Tensor, ...] = (),
+    tolerance: float = 1e-4,
+) -> Subject:
+    """`module` in `runtime`, on a fixed batch of noise of `input_shape`, or on the batch that is `given`. A runtime
+    of files finds it at `place`, whose ending is its own; the file is held against torch by `tolerance`, as `export_onnx` does.
+
+    Raises:
+        UserError: the runtime is not installed, or cannot express the network.
+    """
+    if make := _TORCH.get(runtime):
+        return make(name, module, input_shape=input_shape, batch=batch, given=given)
+    files = that_runs(runtime)
+    assert files is not None  # what is not torch's own is given files
+    if batch < 1:
+        raise UserError(f"a batch has at least one image; got {batch}")
+    network, path = prepared(module, input_shape=input_shape), place.with_suffix(files.suffix)
+    if network.alone and batch > 1:
+        raise UserError(f"{name} takes one image at a time, not {batch}")
+    export_file(network, path, files, input_shape=input_shape, batch=batch, tolerance=tolerance)
+    shown = given or (torch.randn((batch, *input_shape), generator=torch.Generator().manual_seed(0)),)
+    return files.subject(name, path, tuple(one.numpy() for one in shown), threads=threads)
