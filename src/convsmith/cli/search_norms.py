@@ -40,11 +40,11 @@ def norms(
     layers: Annotated[
         int,
         Parameter(
-            help="Layers to try in networks. A few dozen show how it works; thousands may find something.",
+            help="Layers to try in networks. A few dozen show how it works; thousands, in a night, may find something.",
             validator=COUNT,
             group=SEARCHING,
         ),
-    ] = 64,
+    ] = 48,
     space: Annotated[
         Literal["B", "S"],
         Parameter(help="B: moments over the batch, too. S: none, every image by itself.", group=SEARCHING),
@@ -76,8 +76,8 @@ def norms(
     ] = (),
     steps: Annotated[int, Parameter(help="Training steps of a score.", validator=COUNT, group=TRAINING)] = 100,
     finalists: Annotated[
-        int, Parameter(help="How many of the best are trained longer.", validator=COUNT, group=SEARCHING)
-    ] = 3,
+        int, Parameter(help="How many of the best are trained longer; 10 in a night.", validator=COUNT, group=SEARCHING)
+    ] = 2,
     longer: Annotated[
         int,
         Parameter(help="How many times as long these, and the judged, are trained.", validator=COUNT, group=SEARCHING),
@@ -85,7 +85,9 @@ def norms(
     seeds: Annotated[
         int,
         Parameter(
-            help="Trainings of each of these; 3 is the least that says anything.", validator=COUNT, group=SEARCHING
+            help="Trainings of each of these; 3 is the least that says anything; 9 in a night.",
+            validator=COUNT,
+            group=SEARCHING,
         ),
     ] = 3,
     scores: Annotated[

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from ..arch import ArchSpec
+from ..errors import UserError
 from ..evals import Top1
 from ..recipe import Recipe
 from ..training import Loss, Network
 from .mixing import Mixed, grown_to, mixed, mixed_loss
 from .task import Task
 
-__all__ = ["Classify", "refuse_weights"]
+__all__ = ["Classify", "classifying", "refuse_weights"]
 
 
 @final
@@ -41,7 +42,7 @@ class Classify(Task):
 
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
         refuse_weights(self.weights, len(names))
-        return spec.with_classes(len(names))
+        return classifying(spec, len(names))
 
     def shown(self, images: Tensor, answers: Tensor, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor | Mixed]:
         images = grown_to(images, recipe, epoch)
@@ -69,6 +70,16 @@ class Classify(Task):
     def chance(self, names: Sequence[str]) -> float:
         """log(classes): every class as likely as any other."""
         return math.log(max(2, len(names)))
+
+
+def classifying(spec: ArchSpec, classes: int) -> ArchSpec:
+    """`spec` with as many outputs as there are classes. Raises `UserError` where its head finds objects or points."""
+    if spec.head.purpose != "classify":
+        raise UserError(
+            f"{spec.name} ends in {spec.head.describe()}, and the data has labels for whole images: give a classifier, or the data "
+            f"of task '{spec.head.purpose}'"
+        )
+    return spec.with_classes(classes)
 
 
 def refuse_weights(weights: Sequence[float], classes: int | None = None) -> None:

@@ -15,7 +15,7 @@ from ..arch import ArchSpec
 from ..evals.many import ManyRight
 from ..recipe import Recipe
 from ..training import Loss, Network
-from .classify import refuse_weights
+from .classify import classifying, refuse_weights
 from .mixing import grown_to, mixed
 from .task import Task
 
@@ -45,7 +45,7 @@ class MultiLabel(Task):
 
     def fitted(self, spec: ArchSpec, names: Sequence[str]) -> ArchSpec:
         refuse_weights(self.weights, len(names))
-        return spec.with_classes(len(names))
+        return classifying(spec, len(names))
 
     def shown(self, images: Tensor, answers: Tensor, recipe: Recipe, epoch: int) -> tuple[Tensor, Tensor]:
         images = grown_to(images, recipe, epoch)

@@ -25,10 +25,9 @@ def averaged(model: nn.Module, decay: float, *, start: int = 0) -> AveragedModel
     def move(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
         t = int(updates)
         share = float(t < start) or 1 - (decay if start else min(decay, (1 + t) / (10 + t)))
-        for ours, theirs in zip(average, current, strict=True):
-            if ours.is_floating_point():
-                ours.lerp_(theirs, share)
-            else:
-                ours.copy_(theirs)
+        if average[0].is_floating_point():  # torch gives tensors of one type at a time
+            torch._foreach_lerp_(average, current, share)
+        else:
+            torch._foreach_copy_(average, current)
 
     return AveragedModel(model, multi_avg_fn=move, use_buffers=True)

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -97,10 +98,11 @@ def _network(state: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, tuple[
 class _Pooled(nn.Module):
     """A block of torchvision's Inception v3 whose last branch begins with another pool."""
 
-    def __init__(self, block: nn.Module, pool: nn.Module) -> None:
+    def __init__(self, block: Any, pool: nn.Module) -> None:
         super().__init__()
-        self.block, self.pool = block, pool
-        self.width = block.branch_pool.conv.out_channels
+        self.block: Any = block
+        self.pool = pool
+        self.width: int = block.branch_pool.conv.out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat((self.block(x)[:, : -self.width], self.block.branch_pool(self.pool(x))), 1)
