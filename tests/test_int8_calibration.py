@@ -146,6 +146,27 @@ def test_each_node_is_of_one_unit_and_each_unit_holds_its_own_weights(spec: Arch
     assert places == sorted(places) and set(places) == {at for at, path in enumerate(paths) if path in found}
 
 
+def test_a_wrapped_head_is_its_own_unit_and_what_has_no_weights_is_with_what_it_reads() -> None:
+    paths = ("stem", "stages.1.0", "stages.10.0", "head.score")
+    weights = ("stem.conv.weight", "stages.10.0.conv.weight", "head.head.score.weight", "val_3")
+    steps = [
+        ("Conv", ("images", "stem.conv.weight"), "a"),
+        ("Mul", ("a", "val_3"), "b"),
+        ("Conv", ("b", "stages.10.0.conv.weight"), "c"),
+        ("Add", ("b", "c"), "d"),
+        ("Conv", ("d", "head.head.score.weight"), "e"),
+        ("Sigmoid", ("e",), "f"),
+    ]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, read, [made], name=made) for kind, read, made in steps],
+        "drawn",
+        [],
+        [],
+        [onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, [1], [1.0]) for name in weights],
+    )
+    assert units_of(graph, paths) == {"stem": ("a", "b"), "stages.10.0": ("c", "d"), "head.score": ("e", "f")}
+
+
 def test_blocks_left_in_float_read_weights_as_they_were(made: tuple[Path, np.ndarray], tmp_path: Path) -> None:
     file, images = made
     quantiser = Quantiser(file, [images])
