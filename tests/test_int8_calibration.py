@@ -124,9 +124,15 @@ def test_what_is_all_in_float_deviates_by_rounding_alone(made: tuple[Path, np.nd
     assert Deviation(quantiser, [images])(every) < 1e-9  # float32, squared
 
 
-@pytest.mark.parametrize("spec", [tiny(), nf((2, 1, 1, 1)).with_resolution(16)], ids=["tiny", "nf"])
-def test_each_node_is_of_one_unit_and_each_unit_holds_its_own_weights(spec: ArchSpec, tmp_path: Path) -> None:
-    file, _ = exported(tmp_path, spec)
+def test_each_node_is_of_one_unit_and_each_unit_holds_its_own_weights(
+    made: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    each_in_its_unit(made[0], tiny())
+    activated_first = nf((2, 1, 1, 1)).with_resolution(16)
+    each_in_its_unit(exported(tmp_path, activated_first)[0], activated_first)
+
+
+def each_in_its_unit(file: Path, spec: ArchSpec) -> None:
     graph = onnx.load(file).graph
     paths = [node.path for node in plan(spec)]
     found = units_of(graph, paths)
