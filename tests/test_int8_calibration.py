@@ -124,9 +124,15 @@ def test_what_is_all_in_float_deviates_by_rounding_alone(made: tuple[Path, np.nd
     assert Deviation(quantiser, [images])(every) < 1e-9  # float32, squared
 
 
-@pytest.mark.parametrize("spec", [tiny(), nf((2, 1, 1, 1)).with_resolution(16)], ids=["tiny", "nf"])
-def test_each_node_is_of_one_unit_and_each_unit_holds_its_own_weights(spec: ArchSpec, tmp_path: Path) -> None:
-    file, _ = exported(tmp_path, spec)
+def test_each_node_is_of_one_unit_and_each_unit_holds_its_own_weights(
+    made: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    each_in_its_unit(made[0], tiny())
+    activated_first = nf((2, 1, 1, 1)).with_resolution(16)
+    each_in_its_unit(exported(tmp_path, activated_first)[0], activated_first)
+
+
+def each_in_its_unit(file: Path, spec: ArchSpec) -> None:
     graph = onnx.load(file).graph
     paths = [node.path for node in plan(spec)]
     found = units_of(graph, paths)
@@ -144,6 +150,27 @@ def test_each_node_is_of_one_unit_and_each_unit_holds_its_own_weights(spec: Arch
     assert all(own.startswith(f"{path}.") for path, own in read)
     places = [paths.index(unit[node.name]) for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
     assert places == sorted(places) and set(places) == {at for at, path in enumerate(paths) if path in found}
+
+
+def test_a_wrapped_head_is_its_own_unit_and_what_has_no_weights_is_with_what_it_reads() -> None:
+    paths = ("stem", "stages.1.0", "stages.10.0", "head.score")
+    weights = ("stem.conv.weight", "stages.10.0.conv.weight", "head.head.score.weight", "val_3")
+    steps = [
+        ("Conv", ("images", "stem.conv.weight"), "a"),
+        ("Mul", ("a", "val_3"), "b"),
+        ("Conv", ("b", "stages.10.0.conv.weight"), "c"),
+        ("Add", ("b", "c"), "d"),
+        ("Conv", ("d", "head.head.score.weight"), "e"),
+        ("Sigmoid", ("e",), "f"),
+    ]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(kind, read, [made], name=made) for kind, read, made in steps],
+        "drawn",
+        [],
+        [],
+        [onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, [1], [1.0]) for name in weights],
+    )
+    assert units_of(graph, paths) == {"stem": ("a", "b"), "stages.10.0": ("c", "d"), "head.score": ("e", "f")}
 
 
 def test_blocks_left_in_float_read_weights_as_they_were(made: tuple[Path, np.ndarray], tmp_path: Path) -> None:

@@ -14,24 +14,18 @@ from hypothesis import strategies as st
 import convsmith as cs
 from commands import TINY, run
 from convsmith.arch import plan
+from convsmith.cli.export import _kept
 from convsmith.errors import CheckFailed, UserError
 from convsmith.evals import paired, wilson
-from convsmith.exporting.int8 import Quantiser
 from convsmith.jobs.ship import keeping
 from convsmith.jobs.ship.eight_bits import EightBits
 from convsmith.jobs.ship.keeping import Judged, choose, halves
 from convsmith.runs import BlocksInFloat
 from convsmith.scores import Metric, Unit
 from convsmith.watcher import Watcher
-from test_int8_calibration import exported, tiny
+from test_int8_calibration import tiny
 
 UNITS = {node.path: node.part.describe() for node in plan(tiny())}
-
-
-@pytest.fixture(scope="module")
-def quantiser(tmp_path_factory: pytest.TempPathFactory) -> tuple[Quantiser, np.ndarray]:
-    file, images = exported(tmp_path_factory.mktemp("tiny"), tiny())
-    return Quantiser(file, [images]), images
 
 
 class Told:
@@ -44,21 +38,6 @@ class Told:
 
     def __call__(self, file: Path) -> Judged:
         return Judged(Metric("top1", next(self.rest), unit=self.unit), None, 100)
-
-
-def test_blocks_are_tried_and_told_in_order_and_the_worst_are_kept(
-    quantiser: tuple[Quantiser, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keeping, "_ROUNDS", 1)
-    own, images = quantiser
-    judge, asked = Told(0.9, [0.5, 0.6, 0.7, 0.8, 0.85]), EightBits(keep=2)
-    made = choose(own, UNITS, asked, judge=judge, images=[images], folder=tmp_path, threads=1, watcher=Watcher())
-    deviations = {block.path: block.deviation for block in made.blocks}
-    assert list(deviations) == [path for path in UNITS if path in deviations] and len(deviations) == 5
-    assert made.kept == tuple(sorted(deviations, key=lambda path: -deviations[path]))[:2]
-    assert [point.kept for point in made.curve] == [0, 1, 2, 3, 4]
-    assert [point.score for point in made.curve] == [0.5, 0.6, 0.7, 0.8, 0.85]
-    assert made.curve[0].lost == pytest.approx(0.4) and all(point.ms > 0 for point in made.curve) and made.float_ms > 0
 
 
 class Nodes:
@@ -162,16 +141,21 @@ def test_a_run_keeps_its_worst_blocks_and_says_what_it_rests_on(
     assert blocks.chosen_on + blocks.quoted_on == cs.Run.open("runs/one").scores.n
     assert blocks.lost == pytest.approx(found["float_top1"] - found["top1"])
     assert blocks.lost_interval is not None and blocks.lost_interval[0] <= blocks.lost <= blocks.lost_interval[1]
+    deviations = {block.path: block.deviation for block in blocks.blocks}
+    assert list(deviations) == list(UNITS) and all(value > 0 for value in deviations.values())
+    assert blocks.kept == tuple(sorted(deviations, key=lambda path: -deviations[path]))[:2]
+    assert [point.kept for point in blocks.curve] == list(range(len(UNITS)))
+    assert all((point.ms or 0) > 0 for point in blocks.curve) and blocks.float_ms > 0
     page = (folder / "model.int8.blocks.html").read_text()
     assert page.count("<svg") == 2 and "http" not in page.replace("http://www.w3.org", "")
     assert all(block.path in page for block in blocks.blocks)
-    code, said, _ = run(capsys, "export", "runs/one", "--int8", "--max-drop", "99", "--out", "other.onnx")
-    assert code == 0 and f"0 of {len(blocks.blocks)} blocks" in said and "other.blocks.html" in said
+    lost, in_float, where = _kept(blocks, folder / "model.int8.onnx")
+    assert f"{100 * blocks.lost:.2f} points [" in lost and ", ".join(blocks.kept) in in_float
+    assert where.endswith("model.int8.blocks.html")
     assert run(capsys, "export", "runs/one", "--int8")[0] == 0
     assert not list(folder.glob("*.blocks.*"))  # they told of a file that is no more
     for argv, says in (
         (("--keep", "-1"), "--keep"),
-        (("--keep", "99"), "would leave it in float"),
         (("--max-drop", "nan"), "--max-drop"),
         (("--keep", "1", "--max-drop", "1"), "give one of them"),
         (("--calibration", "mean"), "mean"),

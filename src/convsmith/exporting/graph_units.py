@@ -30,8 +30,13 @@ def units_of(graph: GraphProto, paths: Sequence[str]) -> dict[str, tuple[str, ..
 
 
 def _unit(name: str, places: dict[str, int]) -> str | None:
-    """The unit that a weight is named after."""
-    path = name
-    while path and path not in places:
-        path = path.rpartition(".")[0]
-    return path or None
+    """The unit that a weight is named after, be it by itself or inside what a head is wrapped in to be deployed."""
+    rest = name
+    while rest:
+        path = rest
+        while path and path not in places:
+            path = path.rpartition(".")[0]
+        if path:
+            return path
+        rest = rest.partition(".")[2]
+    return None

@@ -65,7 +65,14 @@ def score_by_time(
                 weight="bold" if own else "normal",
             )  # fmt: skip
         axes.plot(whole[0], scale * metric.value, "s", color=INK, markersize=5)
-        axes.annotate("float", (whole[0], scale * metric.value), xytext=(5, -9), textcoords="offset points", size=7.5)
+        axes.annotate(
+            "float",
+            (whole[0], scale * metric.value),
+            xytext=(0, -11),
+            textcoords="offset points",
+            ha="center",
+            size=7.5,
+        )
         if limit is not None:
             axes.axhline(scale * limit, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
         axes.margins(x=0.1, y=0.15)
