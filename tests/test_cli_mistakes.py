@@ -98,6 +98,8 @@ from convsmith.watcher import EpochDone, Started, StepDone
         (["fit-scaling", "digits", "--epochs", "1", "--hours", "2"], "give one of them"),
         (["search", "digits", "--to", "2M-macs", "--tensorboard"], "its report"),
         (["report", "Makefile"], "Makefile is not a folder"),
+        (["report", "tests/folders-0.1/trained", "--out", "page.pdf"], "a page is an .html; got page.pdf"),
+        (["passport", "tests/folders-0.1/trained", "--out", "page.pdf"], "a page is an .html; got page.pdf"),
         (["show", ""], "an empty name is no model"),
         (["measure", "nothing.onnx"], "nothing.onnx does not exist"),
         (["export", "resnet18", "--to", "tflite"], "onnx"),

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from .early import known_run
 from .options import DATA, DATA_HELP, OUTPUT, RUN_HELP, Device, Json, Out
 from .output import emit, leave_a_line, out, watching
+from .places import page
 
 __all__ = ["passport"]
 
@@ -32,6 +33,7 @@ def passport(
     json: Json = False,
 ) -> None:
     """The robustness of RUNS: fifteen corruptions at five severities, by group, with intervals, beside what each costs."""
+    page(out_file)
     from ..jobs.passport import passport as made
 
     found = made(

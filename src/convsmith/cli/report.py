@@ -11,7 +11,7 @@ from ..errors import UserError
 from .early import known_run
 from .options import RUN_HELP, Json, Out
 from .output import emit, out
-from .places import writable
+from .places import page
 
 __all__ = ["report"]
 
@@ -30,7 +30,7 @@ def report(
     from ..jobs.folders import report as reported
     from ..jobs.folders import report_index
 
-    writable(out_file)
+    page(out_file)
     if bool(runs) == (index is not None):
         raise UserError("give the folders of runs to report on, or --index FOLDER for one page over all that lie in it")
     path = reported(runs, out_file) if index is None else report_index(index, out_file)
