@@ -96,14 +96,14 @@ def choose(
     in_ms = timed is not None and all(math.isfinite(budget.ms) for budget in budgets.values())
     price: Callable[[Genes], float] = timed if timed is not None and in_ms else lambda genes: counting(genes).macs
     ranked = []
-    for at, name in enumerate(budgets if halves is not None else ()):
-        chosen, budget = won[name], budgets[name]
-        found = order_within(space, halves, chosen.macs, random.Random(f"{seed} {at}"))
+    for at, (name, budget) in enumerate(budgets.items()):
+        chosen = won[name]
+        found = None if halves is None else order_within(space, halves, chosen.macs, random.Random(f"{seed} {at}"))
         if found is None:
             continue
         if not found.sure:
-            admits = _within(budget, counting, timed, seen, scale[name])
-            first_within(name, as_good_and_cheaper(space, scorer, admits, price, chosen.genes))
+            own = _within(budget, counting, timed, seen, scale[name])
+            first_within(name, as_good_and_cheaper(space, scorer, own, price, chosen.genes))
         tau, low, high = (one if math.isfinite(one) else None for one in (found.tau, found.low, found.high))
         ranked.append(Ranked(name, tau, low, high, found.n, cheaper=won[name] is not chosen))
     scores = sorted((genes, worth) for genes, worth in scorer.known.items() if math.isfinite(worth))
