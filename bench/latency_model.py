@@ -149,7 +149,7 @@ def evaluate(file: Path) -> None:
         ),
         Row(
             *("inside the 90 % interval", f"{held / NETWORKS:.0%} (95 %: {low:.0%} to {high:.0%})", ""),
-            *(None, NETWORKS, "90 % within what 60 say", answer(low <= 0.9 <= high)),
+            *(None, NETWORKS, ">= 90 %, as far as 60 tell", answer(high >= 0.9)),
         ),
         Row("interval, high / low, median", f"{width:.2f}", "", None, NETWORKS, ""),
         Row("under 1 ms: predicted / measured, median", *small(found)),

@@ -25,7 +25,7 @@ _FOLDS = 5
 _UNSEEN = 1.5
 _RIDGE = 0.03  # of the time that is no convolution's: what a sum may claim beyond is for the data to show
 _HELD = 0.9  # of networks left out, by the interval
-_SURE = 0.25  # of the mean error: the least that is doubted of any network
+_EVEN = 0.5  # of what is doubted: as much for every network, whatever is known of it
 _DOUBTS = 3
 _TRIED = 500  # convolutions that the process's hyperparameters are chosen on
 
@@ -256,13 +256,14 @@ class _Expected:
 def _doubt(errors: Array, doubts: Array) -> tuple[float, ...]:
     """Half an interval for each unit of `doubts`, such that 90 % of `errors` of networks left out are within theirs.
 
-    The mean error is made of the doubts by least squares without negative shares; then all is scaled so that of n errors, in
-    units of what is expected of each, the ceil(0.9 (n + 1))-th is just inside (split conformal prediction).
+    Half of the mean error is expected of every network alike, so that a few cannot make others' intervals wide; the other half
+    is made of the doubts by least squares without negative shares. Then all is scaled so that of n errors, in units of what is
+    expected of each, the ceil(0.9 (n + 1))-th is just inside (split conformal prediction).
     """
     from scipy.optimize import nnls
 
-    share = nnls(doubts, errors)[0]
-    share[0] = max(share[0], _SURE * float(errors.mean()))
+    share = (1 - _EVEN) * nnls(doubts, errors)[0]
+    share[0] += _EVEN * float(errors.mean())
     units = np.sort(errors / (doubts @ share))
     place = min(len(units), int(np.ceil(_HELD * (len(units) + 1))))
     return tuple(float(one * units[place - 1]) for one in share)
