@@ -90,7 +90,7 @@ def put(folder: Path, *, change: Callable[[dict[str, Any]], object] = lambda res
                              "mj": WATTS * observe(spec).ms * share, "profile": shown(spec, batch, share)[0]})  # fmt: skip
     device = {"processor": "Cortex-A72", "system": "Linux aarch64", "cores": 4, "python": "3.9.2",
               "package": "onnxruntime", "version": "1.19.2"}  # fmt: skip
-    result = {"kit": Manifest.of(folder)[1], "device": device, "settings": settings, "left_out": [], "slower": 1.0,
+    result = {"kit": Manifest.of(folder)[1], "device": device, "settings": settings, "too_many": [], "slower": 1.0,
               "throttled": False, "rounds": rounds, "networks": networks}  # fmt: skip
     change(result)
     path = folder / "result.json"
@@ -150,7 +150,7 @@ def test_energy_is_power_over_time(store: Path) -> None:
 def test_a_device_without_a_counter_has_no_energy(tmp_path: Path) -> None:
     def without(result: dict[str, Any]) -> None:
         result["networks"] = [one | {"mj": None} for one in result["networks"]]
-        result["settings"], result["left_out"] = [[2, 1]], [[2, 4]]  # as of a device of too few cores
+        result["settings"], result["too_many"] = [[2, 1]], [[2, 4]]  # as of a device of too few cores
         result["rounds"] = [one for one in result["rounds"] if one["batch"] == 1]
 
     made, _ = cs.calibrate_from(put(tmp_path / "kit", change=without), "bare", folder=tmp_path)

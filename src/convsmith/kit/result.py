@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
@@ -73,7 +73,7 @@ class Network(Record):
 @dataclass(frozen=True)
 class Result(Record):
     """`result.json`. `slower` is how many times as long the end of it took as the beginning, by networks that were in every round;
-    `left_out` are settings of more threads than the device has cores."""
+    `too_many` are settings of more threads than the device has cores."""
 
     kit: str
     device: Machine
@@ -82,7 +82,7 @@ class Result(Record):
     throttled: bool
     rounds: tuple[Round, ...]
     networks: tuple[Network, ...]
-    left_out: tuple[tuple[int, int], ...] = field(default=())
+    too_many: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def of(path: Path, *, accept_throttled: bool = False) -> tuple[Result, Manifest]:

@@ -325,7 +325,7 @@ def main(folder: Path) -> None:
         timed(record, manifest, folder, setting, number, [*references, *groups[number]], partial(show, where))
     found = [throttled(record.of("round", threads=t, batch=b), manifest["references"]) for t, b in settings]
     result = {
-        **record.lines[0], "settings": settings, "left_out": [one for one in manifest["settings"] if one not in settings],
+        **record.lines[0], "settings": settings, "too_many": [one for one in manifest["settings"] if one not in settings],
         "slower": max(slower for slower, _ in found), "throttled": any(verdict for _, verdict in found),
         "rounds": record.of("round"), "networks": record.of("network"),
     }  # fmt: skip

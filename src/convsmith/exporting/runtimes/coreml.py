@@ -32,6 +32,9 @@ class CoreMl(FileRuntime):
         "Core ML's ranges of activations are found by running it, on Apple's systems alone: leave out --int8"
     )
 
+    def __str__(self) -> str:
+        return f"coremltools {self.version}"
+
     def check(self, path: Path) -> None:
         if path.is_dir() and path.suffix == self.suffix:
             return  # a package is a folder, and a new one takes its place

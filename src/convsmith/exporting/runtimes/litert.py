@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, fx, nn
 
 from ...errors import UserError, first_line
 from ...latency import Runtime
@@ -45,18 +46,23 @@ class LiteRt(FileRuntime):
         with expressed(self.title), hushed(), torch.no_grad():
             import litert_torch
 
-            litert_torch.convert(network.network, network.blank(batch or 1)).export(str(path))
+            blank = network.blank(batch or 1)
+            litert_torch.convert(_without_alpha(network.network, blank), blank).export(str(path))
 
     def shrink(
         self, network: Prepared, whole: Path, path: Path, images: Sequence[Images], *, says: Metadata | None = None
     ) -> Eight | None:
         from ai_edge_quantizer import quantizer, recipe
+        from ai_edge_quantizer.algorithm_manager import AlgorithmName
+        from ai_edge_quantizer.qtyping import TFLOperationName
 
         names = list(_interpreter(whole, 1).get_signature_runner(_SIGNATURE).get_input_details())
         shown = [{names[0]: one[None]} for batch in images for one in batch]
         try:
             with hushed():
                 made = quantizer.Quantizer(str(whole), recipe.static_wi8_ai8())
+                for end in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):  # which stay float32, as of every file
+                    made.update_quantization_recipe(".*", end, algorithm_key=AlgorithmName.NO_QUANTIZE)
                 found = made.quantize(made.calibrate({_SIGNATURE: shown}, num_threads=1))
                 found.export_model(str(path), overwrite=True)
         except Exception as error:  # the quantiser raises whatever its helpers do
@@ -82,6 +88,24 @@ class LiteRt(FileRuntime):
             interpreter.set_tensor(detail["index"], one)
         invoke: Callable[[], object] = interpreter.invoke
         return invoke
+
+
+def _without_alpha(module: nn.Module, blank: tuple[Tensor, ...]) -> nn.Module:
+    """The network with sums a + alpha b written out: its converter knows sums without a factor alone."""
+    traced = torch.export.export(module, blank).module()
+    assert isinstance(traced, fx.GraphModule)
+    graph = traced.graph
+    for node in list(graph.nodes):
+        alpha = node.kwargs.get("alpha", 1)
+        if node.target is not torch.ops.aten.add.Tensor or "alpha" not in node.kwargs:
+            continue
+        one, other = node.args
+        if alpha != 1:
+            with graph.inserting_before(node):
+                other = graph.call_function(torch.ops.aten.mul.Tensor, (other, alpha))
+        node.args, node.kwargs = (one, other), {}
+    traced.recompile()
+    return traced
 
 
 def _interpreter(path: Path, threads: int) -> Any:

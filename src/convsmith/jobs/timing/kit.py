@@ -204,7 +204,7 @@ def _network(id: str, target: Target, folder: Path, runtime: Runtime, settings: 
     writer, module, shape = _files(runtime), target.module(untrained=True), target.input_shape()
     batches = tuple(dict.fromkeys(batch for _, batch in settings))
     one_file, noise = writer.batches, torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-    files = {}
+    files: dict[str, File] = {}
     for batch in (max(batches),) if one_file else batches:
         path = folder / NETS / f"{id}{'' if one_file else f'-{batch}'}{writer.suffix}"
         takes = None if one_file and batch > 1 else batch
