@@ -125,7 +125,12 @@ def normed_convs(
 ) -> list[tuple[nn.Conv2d | nn.Conv3d, str, nn.BatchNorm2d]]:
     """Each convolution that nothing but a batch norm reads, with that norm's name and the norm; `model` is in eval mode."""
     modules = _named_once(model)
-    convs = {_whole(module.weight): module for _, module in modules if isinstance(module, nn.Conv2d | nn.Conv3d)}
+    # A weight that is made anew each time, as by torch's parametrisations, is no parameter: its memory may be another's next.
+    convs = {
+        _whole(module.weight): module
+        for _, module in modules
+        if isinstance(module, nn.Conv2d | nn.Conv3d) and isinstance(module.weight, nn.Parameter)
+    }
     norms = {id(module.running_mean): (name, module) for name, module in modules if foldable(module)}
     like = next(model.parameters(), torch.zeros(()))
     watch = _Watch()
