@@ -26,6 +26,8 @@ NORMS = {
     "s0": EvoNorm(EvoNormKind.S0, groups=8),
 }
 
+NAMES = {"bn": "BN-ReLU", "b0": "EvoNorm-B0", "s0": "EvoNorm-S0"}
+
 
 def trained(name: str, seed: int, asked: argparse.Namespace) -> RunFolder:
     """The finished run of a norm and a seed."""
@@ -54,9 +56,7 @@ def row(name: str, runs: list[RunFolder]) -> Row:
         ", ".join(f"{kind} {each(name, form)}" for (kind, form), name in zip(kinds, names, strict=True))
         for names in (ours, real)
     )
-    return Row(
-        f"{name}, {scores[0].headline.label.partition('-')[2].partition(';')[0]}", told, floor, None, len(runs), ""
-    )
+    return Row(NAMES[name], told, floor, None, len(runs), "")
 
 
 def main() -> None:
@@ -75,9 +75,12 @@ def main() -> None:
     runs: dict[str, list[RunFolder]] = {}
     for name, seed in pieces:
         runs.setdefault(name, []).append(trained(name, seed, asked))
-        print(f"{name}-{seed}: {runs[name][-1].scores.headline}", flush=True)
+        print(f"{name}-{seed}: {runs[name][-1].scores.headline.text}", flush=True)
     title = f"Norms in {asked.model} on {Path(asked.data).name}"
-    note = "mean over seeds, and each; distances are in features of the judge that each run names, and no published FID"
+    note = (
+        "mean over seeds, and each; distances are in features of a classifier of the same data that each run trains, "
+        "and no published FID; n counts seeds"
+    )
     save(
         "gan_norms",
         title,
