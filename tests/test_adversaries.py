@@ -392,7 +392,7 @@ def test_what_is_a_collapse_and_what_is_not() -> None:
 
 def test_a_training_that_falls_and_falls_ends_in_words(tmp_path: Path) -> None:
     trainee = pair(TOY)
-    lookout = replace(collapses(trainee, Toy(), every=1), judged=lambda watch, seen: "as ordered")
+    lookout = replace(collapses(trainee, Toy(), every=1), judged=lambda watch, seen, done: "as ordered")
     with pytest.raises(TrainingDiverged, match="collapsed 11 times, the last time at step 1: as ordered"):
         run(trainee, TOY, tmp_path / "last.pt", lookout=lookout)
 

@@ -105,7 +105,7 @@ def test_the_tables_of_the_command_line(
     expected = [one for one in asked.stream(tmp_path) if isinstance(one, Spotted)]
     places = {name: tmp_path / "out" / name for name in ("t.csv", "t.json", "drawn")}
     code, said, _ = run(
-        capsys, "predict", "x", str(tmp_path), "--out", str(places["t.csv"]), "--pictures", str(places["drawn"])
+        capsys, "predict", "resnet18", str(tmp_path), "--out", str(places["t.csv"]), "--pictures", str(places["drawn"])
     )
     assert code == 0 and "objects with a score of 0.5 or more" in said
     rows = list(csv.DictReader(places["t.csv"].read_text().splitlines()))
@@ -121,7 +121,7 @@ def test_the_tables_of_the_command_line(
     ]
     assert float(rows[0]["x2"]) == pytest.approx(expected[0].boxes[0, 2], abs=5e-4)
     assert sorted(path.name for path in places["drawn"].iterdir()) == ["0.png", "1.png"]
-    assert run(capsys, "predict", "x", str(tmp_path / "*.png"), "--out", str(places["t.json"]))[0] == 0
+    assert run(capsys, "predict", "resnet18", str(tmp_path / "*.png"), "--out", str(places["t.json"]))[0] == 0
     whole = json.loads(places["t.json"].read_text())
     assert [one["height"] for one in whole["images"]] == [96, 96] and len(whole["annotations"]) == len(rows)
     assert {one["name"]: one["id"] for one in whole["categories"]} == {"cat": 1, "dog": 2}
@@ -129,7 +129,7 @@ def test_the_tables_of_the_command_line(
     x, y, w, h = first["bbox"]
     assert [x, y, x + w, y + h] == pytest.approx(expected[0].boxes[0].tolist()) and first["id"] == 1
     assert from_string(first["segmentation"]["counts"]).sum() == 96 * 160
-    code, _, wrong = run(capsys, "predict", "x", str(tmp_path), "--deeplabcut", str(tmp_path / "tracks"))
+    code, _, wrong = run(capsys, "predict", "resnet18", str(tmp_path), "--deeplabcut", str(tmp_path / "tracks"))
     assert code != 0 and "no points" in wrong
 
 

@@ -54,7 +54,7 @@ def paired(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> t
 
     >>> right, almost = np.arange(200) < 180, np.arange(200) < 178
     >>> tuple(round(end, 4) for end in paired(right, almost))
-    (-0.0028, 0.0265)
+    (-0.009, 0.0314)
     """
     n = len(first)
     p, q = float(first.mean()), float(second.mean())
