@@ -6,6 +6,7 @@ What every runtime promises is shown on one that is written here; those of other
 from __future__ import annotations
 
 import json
+import signal
 import shutil
 import tomllib
 import typing
@@ -276,6 +277,11 @@ def test_a_run_is_shipped_and_shrunk(runtime: FileRuntime, tmp_path: Path, capsy
     found = json.loads((run / f"export_{runtime.name}_int8.json").read_text())
     assert runtime.title in found["runtime"] and found["n"] > 300
     assert (run / f"model.int8{runtime.suffix}").is_file() and not (run / "export_int8.json").exists()
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    signal.raise_signal(signal.SIGUSR1)  # OpenVINO's compiler had freed the stack that this is heard on
+    signal.signal(signal.SIGUSR1, before)
+    assert heard == [signal.SIGUSR1]
 
 
 @pytest.mark.skipif(not RUNTIMES["openvino"].installed, reason="openvino is not installed: it is an extra")

@@ -18,6 +18,7 @@ from ..onnx import write_onnx
 from ..prepared import Prepared
 from ..snippets import Asked
 from .runtime import Eight, FileRuntime, Images, expressed
+from .signal_stack import kept_signal_stack
 
 __all__ = ["OpenVino"]
 
@@ -101,7 +102,7 @@ def _save(source: Path, path: Path, says: Metadata | None) -> None:
 def _compiled(path: Path, threads: int) -> Any:
     import openvino
 
-    with expressed(OpenVino.title):
+    with expressed(OpenVino.title), kept_signal_stack():
         return openvino.Core().compile_model(path, "CPU", {**_FLOATS, "INFERENCE_NUM_THREADS": str(threads)})
 
 
