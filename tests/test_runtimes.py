@@ -6,8 +6,8 @@ What every runtime promises is shown on one that is written here; those of other
 from __future__ import annotations
 
 import json
-import signal
 import shutil
+import signal
 import tomllib
 import typing
 from dataclasses import replace

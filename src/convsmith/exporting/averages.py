@@ -28,7 +28,7 @@ def pool_averages(graph: ir.Graph) -> int:
         last, over = made[-1].outputs[0], node.inputs[1]
         last.name, last.type, last.shape = leaving.name, leaving.type, leaving.shape
         ir.convenience.replace_nodes_and_values(graph, node, [node], made, [leaving], [last])
-        if over is not None and not over.uses() and over.name in graph.initializers:
+        if over is not None and over.name is not None and not over.uses() and over.name in graph.initializers:
             del graph.initializers[over.name]  # onnxruntime warns of what nothing reads
         found += 1
     return found
