@@ -31,7 +31,16 @@ STUDIES = (
         "search_worth",
         "gpu",
     ),
-    *("corruptions", "pose_throughput", "pretraining", "openfield", "detection", "video_reading", "moving_digits"),
+    *(
+        "corruptions",
+        "pose_throughput",
+        "pretraining",
+        "openfield",
+        "detection",
+        "video_reading",
+        "moving_digits",
+        "gan_norms",
+    ),
     "int8_keep",
 )
 # A script that writes another result than its own name's.
