@@ -272,7 +272,10 @@ def test_a_run_is_shipped_and_shrunk(runtime: FileRuntime, tmp_path: Path, capsy
     record = json.loads((run / f"export_{runtime.name}.json").read_text())
     assert record["n"] == said["n"] == 64 and record["agreement"] == 1 and record["takes"]["resolution"] == "[12, 12]"
     assert (run / f"model{runtime.suffix}").is_file() and record["weights"]
+    of_onnx = run / "model.int8.blocks.json"
+    of_onnx.write_text("{}")
     assert main(["export", str(run), "--to", runtime.name, "--int8", "--must", "drop<=20,top1>=10"]) == 0
+    assert of_onnx.exists()  # what is known of another runtime's file stays
     assert "the same class first as torch" in capsys.readouterr().out
     found = json.loads((run / f"export_{runtime.name}_int8.json").read_text())
     assert runtime.title in found["runtime"] and found["n"] > 300

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from .errors import ExportDiffers, ExportError
 from .prepared import Prepared
 
-__all__ = ["Compared", "Run", "compared", "doubtful", "held"]
+__all__ = ["Compared", "Run", "compared", "doubtful", "held", "on_tensors"]
 
 Run = Callable[[tuple[NDArray, ...]], list[NDArray]]  # a file: a batch of each input in, what it puts out
 
@@ -38,6 +39,18 @@ class Compared:
     relative: float
     agreement: float | None
     n: int
+
+
+def on_tensors(file: Run, each: int | None) -> Callable[[Tensor], Any]:
+    """A file of one input as a function of tensors on the CPU, `each` at a time, None for all at once: one tensor, or as many as it
+    puts out."""
+
+    def run(images: Tensor) -> Any:
+        parts = [file((part.contiguous().numpy(),)) for part in torch.split(images, each or max(len(images), 1))]
+        found = [torch.cat([torch.from_numpy(one) for one in own]) for own in zip(*parts, strict=True)]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    return run
 
 
 @torch.no_grad()

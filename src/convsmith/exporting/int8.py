@@ -18,7 +18,6 @@ from ..errors import UserError
 from .calibration import Calibration, Images, operators, ranges_of
 from .graph_units import units_of
 from .metadata import Metadata, attach
-from .snippets import snippet
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -40,11 +39,6 @@ class Quantised:
     convolutions: int
     int8_convolutions: int
     says: Metadata | None = None
-
-    @property
-    def snippet(self) -> str | None:
-        """Some lines of Python that ask the file about a picture, without this package; None where it does not say how."""
-        return None if self.says is None else snippet(self.path, self.says)
 
     @property
     def share(self) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..firstbytes import disguise_of
 from ..latency import Runtime, Subject
+from .compared import Run, on_tensors
 
 __all__ = ["bound", "input_shape", "ort_subject", "runner", "runs", "session"]
 
@@ -53,20 +53,16 @@ def runner(path: Path, *, threads: int) -> Callable[[Tensor], Any]:
     """The ONNX file at `path` as a function of prepared images on the CPU: one tensor, or as many as the file puts out. A file of
     a fixed batch is given as many at a time."""
     runtime = session(path, threads=threads)
-    taken = runtime.get_inputs()[0]
-
-    def run(images: Tensor) -> Any:
-        each = taken.shape[0] if isinstance(taken.shape[0], int) else max(len(images), 1)
-        parts = [runtime.run(None, {taken.name: part.contiguous().numpy()}) for part in torch.split(images, each)]
-        found = [torch.cat([torch.from_numpy(np.asarray(one)) for one in own]) for own in zip(*parts, strict=True)]
-        return found[0] if len(found) == 1 else tuple(found)
-
-    return run
+    many = runtime.get_inputs()[0].shape[0]
+    return on_tensors(_run_by(runtime), many if isinstance(many, int) else None)
 
 
-def runs(path: Path, *, threads: int) -> Callable[[tuple[NDArray, ...]], list[NDArray]]:
+def runs(path: Path, *, threads: int) -> Run:
     """The ONNX file at `path` as a function of a batch of each of its inputs."""
-    runtime = session(path, threads=threads)
+    return _run_by(session(path, threads=threads))
+
+
+def _run_by(runtime: onnxruntime.InferenceSession) -> Run:
     names = [one.name for one in runtime.get_inputs()]
 
     def run(batch: tuple[NDArray, ...]) -> list[NDArray]:

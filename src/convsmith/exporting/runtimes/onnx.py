@@ -34,6 +34,7 @@ class Onnx(FileRuntime):
     suffix: ClassVar[str] = ".onnx"
     timed: ClassVar[Runtime | None] = Runtime.ORT
     batches: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
     shown: ClassVar[int] = 16
 
     def check(self, path: Path) -> None:
@@ -42,9 +43,6 @@ class Onnx(FileRuntime):
 
     def refuse_raw(self) -> None:
         """ONNX files can take raw pictures."""
-
-    def refuse_choice(self) -> None:
-        """Eight bits of ONNX files are made here."""
 
     @property
     def record(self) -> str:

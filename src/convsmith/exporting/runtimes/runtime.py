@@ -38,7 +38,7 @@ class FileRuntime(ABC):
     `name` is what `--to` calls it, `title` what its makers do, `package` the distribution whose version is told, `modules`
     what has to be importable, `extra` the extra of this package that installs them. `suffix` ends the names of its files.
     `timed` is what a timing calls it, None where nothing is run. `batches`: whether a file may leave its batch open; else it
-    holds a fixed one.
+    holds a fixed one. `chooses`: whether it is ours to say how ranges of eight bits are chosen, and what stays in float.
 
     `shown` is how many of a run's inputs a file is held against torch on, `asked` how Python asks one. `unrun` says why files
     are written and not run here, `floats` why there is none in eight bits; both are empty where they are.
@@ -52,6 +52,7 @@ class FileRuntime(ABC):
     suffix: ClassVar[str]
     timed: ClassVar[Runtime | None]
     batches: ClassVar[bool] = False
+    chooses: ClassVar[bool] = False
     shown: ClassVar[int] = 64
     unrun: ClassVar[str] = ""
     floats: ClassVar[str] = ""
@@ -90,10 +91,11 @@ class FileRuntime(ABC):
 
     def refuse_choice(self) -> None:
         """Refuse to choose ranges, or blocks that stay in float, where eight bits are the runtime's own."""
-        raise UserError(
-            "how ranges are chosen, and which blocks stay in float, is of ONNX files: leave out --calibration, --keep and "
-            f"--max-drop for {self.title}"
-        )
+        if not self.chooses:
+            raise UserError(
+                "how ranges are chosen, and which blocks stay in float, is of ONNX files: leave out --calibration, --keep and "
+                f"--max-drop for {self.title}"
+            )
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """All that `write` makes at `path`; what names another comes last."""

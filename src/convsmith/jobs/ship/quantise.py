@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...arch import ArchSpec, plan
 from ...data import ImageData, Split, span_of, train_batches
@@ -19,7 +18,7 @@ from ...data.readers.dataset import own_data
 from ...errors import CheckFailed, UserError
 from ...evals import evaluate
 from ...exporting.calibration import Calibration, Images
-from ...exporting.compared import Run, compared
+from ...exporting.compared import Run, compared, on_tensors
 from ...exporting.int8 import Quantiser
 from ...exporting.metadata import Metadata
 from ...exporting.must import conditions
@@ -174,7 +173,8 @@ def export_int8(
         runtime.refuse_choice()
     out = Path(path) if path is not None else run.file(f"model{'.raw' if raw_input else ''}.int8{runtime.suffix}")
     runtime.check(out)
-    beside = [out.with_suffix(f".blocks.{kind}") for kind in ("json", "html")]
+    # Of a file whose blocks were chosen: another runtime's of the same name must not take them away.
+    beside = [out.with_suffix(f".blocks.{kind}") for kind in ("json", "html")] if runtime.chooses else []
     for place in beside if eight.tries else ():
         check_writable(place)
     images = run_data(run, data, val, watcher)
@@ -259,14 +259,9 @@ def _judged(file: Run, each: int | None, run: RunFolder, part: Split, classes: S
     """What the task judges by, of an exported file on some images, `each` at a time, None for a batch."""
     here = torch.device("cpu")
 
-    def network(shown: Tensor) -> Any:
-        parts = [file((part.contiguous().numpy(),)) for part in torch.split(shown, each or max(len(shown), 1))]
-        found = [torch.cat([torch.from_numpy(one) for one in own]) for own in zip(*parts, strict=True)]
-        return found[0] if len(found) == 1 else tuple(found)
-
     meter = task_of(run.config).meter(classes, pictures=0)
     batches = validation_batches(run.spec, part)()
-    scores = evaluate(network, batches, meter, prepare=normaliser(run.spec, here), device=here)
+    scores = evaluate(on_tensors(file, each), batches, meter, prepare=normaliser(run.spec, here), device=here)
     return Judged(scores.headline, meter.each(), scores.n)
 
 
