@@ -201,21 +201,6 @@ def test_the_record_is_that_of_export_json(exported: Exported) -> None:
     assert (record["file"], record["batch"]) == ("model.onnx", "dynamic")
 
 
-class Averages(nn.Module):
-    """Means over whole maps, kept and dropped, and over other axes."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gated = x * x.mean((2, 3), keepdim=True) + x.mean((-1, -2), keepdim=True)
-        return gated.mean((2, 3)) + gated.mean(1).mean((1, 2))[:, None] + gated.mean(3).mean(2)
-
-
-def test_means_over_whole_maps_are_pools_and_others_are_not(tmp_path: Path) -> None:
-    """onnxruntime pools in the layout of its convolutions, and reduces in the plain one alone."""
-    export_onnx(Averages(), tmp_path / "means.onnx", input_shape=(3, 5, 7))
-    kinds = [node.op_type for node in onnx.load(tmp_path / "means.onnx").graph.node]
-    assert (kinds.count("GlobalAveragePool"), kinds.count("ReduceMean")) == (3, 4)
-
-
 def test_a_static_batch_is_one_an_opset_is_kept_and_nothing_is_printed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

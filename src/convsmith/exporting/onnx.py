@@ -16,7 +16,6 @@ from torch import nn
 from ..ambient import quiet
 from ..files import unfinished
 from ..units import plural
-from .averages import pool_averages
 from .compared import compared, doubtful, held
 from .errors import ExportDiffers, ExportError
 from .metadata import Metadata, describe
@@ -198,7 +197,6 @@ def _program(network: Prepared, batch: int | None, opset: int | None) -> torch.o
             hint = "; a static batch may work" if batch is None else ""
             raise ExportError(f"torch cannot express this model in ONNX: {_first_line(error)}{hint}") from error
     assert program is not None  # it is None only for the exporter before dynamo
-    pool_averages(program.model.graph)
     _forget_where(program)
     return program
 

@@ -101,7 +101,7 @@ _COPIES = dict.fromkeys(("permute", "transpose", "t", "slice", "select", "narrow
 _NOTHING = frozenset(("alias", "detach", "empty_like", "_to_copy", "expand"))
 # What onnxruntime does in the layout of its convolutions, where all that it reads are maps of one size in it.
 _BLOCKED = frozenset((
-    "relu", "hardtanh", "sigmoid", "silu", "tanh", "add", "mul", "cat", "max_pool2d_with_indices", "avg_pool2d", "mean",
+    "relu", "hardtanh", "sigmoid", "silu", "tanh", "add", "mul", "cat", "max_pool2d_with_indices", "avg_pool2d",
 ))
 _BLOCK = 8  # channels in a block of that layout, or 16
 # fmt: on
