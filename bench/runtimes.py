@@ -2,10 +2,11 @@
 answers are, how long it takes beside onnxruntime. Writes bench/results/runtimes.json and the table of docs/runtimes.md.
 
 Classifiers have learned the digits for some steps, so that what eight bits do to a decision can be seen; networks for other tasks
-have random weights and noise for input. Each family is a process of its own, since a runtime may end it; its files are timed in
-turns.
+have random weights and noise for input. Each family is a process of its own, since a runtime may end it. First come all files, then
+the time of each, a family's in turns; FOLDER goes on where it was stopped, and `--no-times` fills it with some families' files
+beside other work.
 
-    python bench/runtimes.py [--families resnet,tinynet] [--side 64] [--keep FOLDER]   FOLDER goes on where it was stopped
+    python bench/runtimes.py [--families resnet,tinynet] [--side 64] [--keep FOLDER] [--no-times]
     python bench/runtimes.py --page                                                    the table, from what there is
 """
 
@@ -74,7 +75,7 @@ def trained(spec: ArchSpec, images: Tensor, labels: Tensor) -> nn.Module:
 
 
 def examined(family: str, side: int, folder: Path) -> dict[str, Any]:
-    """What became of a family's member in each runtime."""
+    """What became of a family's member in each runtime; its files are left in `folder`."""
     spec, began = member(family, side), time.monotonic()
     shape, samples, labels = spec.input.shape.dims, None, None
     if family in TASKS:
@@ -86,19 +87,27 @@ def examined(family: str, side: int, folder: Path) -> dict[str, Any]:
         samples, labels = images[-SHOWN:], answers[-SHOWN:]
         seen = (images[:CALIBRATION],)
     network = prepared(model, input_shape=shape, samples=samples)
-    found: dict[str, Any] = {"family": family, "network": spec.name, "input": list(shape), "runs": {}}
-    subjects: dict[str, Subject] = {}
+    found: dict[str, Any] = {"family": family, "network": spec.name, "side": side, "input": list(shape), "runs": {}}
     for runtime in RUNTIMES.values():
         if not runtime.installed:
             continue
         for bits, made in tried(network, runtime, folder, [one.numpy() for one in torch.split(seen[0], 16)], labels):
             found["runs"].setdefault(runtime.name, {})[bits] = made
             print(f"{family} {runtime.name} {bits}: {made}", file=sys.stderr, flush=True)
+    return found | {"seconds": time.monotonic() - began}
+
+
+def timed(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`found`, with the times of the files that it left in `folder`."""
+    shown = tuple(one.numpy() for one in member(found["family"], found["side"]).example(1, seed=1))
+    subjects: list[Subject] = []
+    for name, runs in found["runs"].items():
+        runtime = RUNTIMES[name]
+        for bits, made in runs.items():
             if "reason" not in made and not runtime.unrun:
                 file = folder / f"{bits}{runtime.suffix}"
-                shown = tuple(one[:1].contiguous().numpy() for one in network.given)
-                subjects[f"{runtime.name} {bits}"] = runtime.subject(f"{runtime.name} {bits}", file, shown, threads=1)
-    timing = interleave(list(subjects.values()), threads=1, rounds=ROUNDS, seconds=SECONDS)
+                subjects.append(runtime.subject(f"{name} {bits}", file, shown, threads=1))
+    timing = interleave(subjects, threads=1, rounds=ROUNDS, seconds=SECONDS)
     rows = {row.name: row for row in timing.rows}
     for name, row in rows.items():
         runtime_name, bits = name.split()
@@ -107,7 +116,7 @@ def examined(family: str, side: int, folder: Path) -> dict[str, Any]:
             one = ratio(row, beside)
             times |= {"ratio": one.value, "low": one.low, "high": one.high}
         found["runs"][runtime_name][bits] |= times
-    return found | {"verdict": list(timing.verdict), "seconds": time.monotonic() - began}
+    return found | {"verdict": list(timing.verdict)}
 
 
 def tried(
@@ -207,22 +216,33 @@ def rows_of(families: list[dict[str, Any]], versions: dict[str, str]) -> list[Ro
     return made
 
 
-def asked_apart(family: str, side: int, keep: Path) -> dict[str, Any]:
-    """`examined` in a process of its own, or what was kept of it."""
-    kept = keep / f"{family}-{side}.json"
+def asked_apart(step: str, family: str, side: int, keep: Path) -> dict[str, Any]:
+    """`examined` or `timed` in a process of its own, or what was kept of it."""
+    kept = keep / f"{family}-{side}" / f"{step}.json"
     if not kept.is_file():
-        with tempfile.TemporaryDirectory() as scratch:
-            told = Path(scratch) / "found.json"
-            call = [sys.executable, __file__, "--one", family, "--side", str(side), "--told", str(told)]
-            done = subprocess.run(call, check=False)
-            if not told.is_file():
-                died = {"reason": f"the process ended with {done.returncode}"}
-                spec = member(family, side)
-                runs = {name: {"float": died, "int8": died} for name in RUNTIMES if RUNTIMES[name].installed}
-                return {"family": family, "network": spec.name, "input": list(spec.input.shape.dims), "runs": runs}
-            kept.write_text(told.read_text(encoding="utf-8"), encoding="utf-8")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run([sys.executable, __file__, "--one", step, str(kept), family, str(side)], check=False)
+        if not kept.is_file():
+            died = {"reason": f"the process ended with {done.returncode}"}
+            spec = member(family, side)
+            runs = {name: {"float": died, "int8": died} for name in RUNTIMES if RUNTIMES[name].installed}
+            return {
+                "family": family, "network": spec.name, "side": side, "input": list(spec.input.shape.dims), "runs": runs
+            }  # fmt: skip
     found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return found
+
+
+def one_apart(step: str, told: str, family: str, side: str) -> None:
+    """What `asked_apart` asks of the process of its own."""
+    folder = Path(told).parent
+    if step == "files":
+        found = examined(family, int(side), folder)
+    else:
+        found = timed(json.loads((folder / "files.json").read_text(encoding="utf-8")), folder)
+    half = Path(f"{told}.part")
+    half.write_text(json.dumps(found), encoding="utf-8")
+    half.replace(told)
 
 
 def write_page() -> None:
@@ -239,20 +259,25 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--trial", action="store_true", help="print, and write nothing")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--told", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--no-times", action="store_true", help="make what files are missing, and stop there")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.page:
         write_page()
         return
+    if asked.one:
+        one_apart(*asked.one)
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        if asked.one:
-            asked.told.write_text(json.dumps(examined(asked.one, asked.side, Path(scratch))), encoding="utf-8")
-            return
         keep = asked.keep or Path(scratch)
-        keep.mkdir(parents=True, exist_ok=True)
-        families = [asked_apart(family, asked.side, keep) for family in asked.families.split(",")]
+        made = {family: asked_apart("files", family, asked.side, keep) for family in asked.families.split(",")}
+        if asked.no_times:
+            return
+        for family, found in made.items():
+            if "seconds" in found:
+                made[family] = asked_apart("times", family, asked.side, keep)
+    families = list(made.values())
     versions = {name: one.version for name, one in RUNTIMES.items() if one.installed}
     told = ", ".join(f"{RUNTIMES[name].title} {version}" for name, version in versions.items())
     note = (

@@ -37,7 +37,7 @@ from convsmith.errors import DataError, UserError
 from convsmith.evals import OverViews
 from convsmith.jobs.source import contents
 from convsmith.recipe import Augment, RandAugment
-from videos import SIDES, av, marked, number_of, write_classes, write_film, write_sound
+from videos import SIDES, av, marked, number_of, turn, write_classes, write_film, write_sound
 
 EVERYTHING = Augment(crop=(0.3, 1.0), ratio=(0.5, 2.0), mirror=0.5, erase=0.5, policy=RandAugment(2, 15.0))
 
@@ -88,6 +88,16 @@ def test_the_middle_of_real_films_is_reached(shared_data: Path, name: str) -> No
     for first in (0, 50, len(every) - 15):
         numbers = first + 2 * np.arange(8)
         assert all(np.array_equal(f, every[k]) for f, k in zip(reel.read(str(path), numbers), numbers, strict=True))
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_film_that_a_phone_held_otherwise_is_seen_upright(tmp_path: Path, quarters: int) -> None:
+    quadrants = np.kron(np.array([[40, 100], [160, 220]], np.uint8), np.ones((24, 32), np.uint8))
+    path = write_film(tmp_path / "a.mp4", [np.repeat(quadrants[..., None], 3, axis=2)] * 4)
+    wanted = np.stack([np.rot90(frame, -quarters) for frame in own_loop(path)])
+    film, reel = Film(turn(path, quarters)), reel_of(str(path))
+    assert film.sides == reel.sides == wanted.shape[1:3]
+    assert np.array_equal(list(film), wanted) and np.array_equal(reel.read(str(path), np.array([2, 0])), wanted[[2, 0]])
 
 
 def test_frames_that_are_not_equally_long_are_taken_as_if_they_were(tmp_path: Path) -> None:
