@@ -39,7 +39,7 @@ from convsmith.latency import Subject, interleave, ratio
 
 PAGE = Path(__file__).parent.parent / "docs" / "runtimes.md"
 BEGIN, END = "<!-- the table: bench/runtimes.py --page -->", "<!-- end of the table -->"
-ROUNDS, SECONDS, SHOWN, CALIBRATION, STEPS, LR = 30, 30, 64, 64, 300, 2e-3
+ROUNDS, SECONDS, SHOWN, CALIBRATION, STEPS, BATCH, LR = 30, 30, 64, 64, 150, 16, 2e-3
 
 
 def member(family: str, side: int) -> ArchSpec:
@@ -66,7 +66,7 @@ def trained(spec: ArchSpec, images: Tensor, labels: Tensor) -> nn.Module:
     pace = torch.optim.lr_scheduler.OneCycleLR(optim, LR, total_steps=STEPS)
     rows = torch.Generator().manual_seed(0)
     for _ in range(STEPS):
-        some = torch.randint(len(images), (32,), generator=rows)
+        some = torch.randint(len(images), (BATCH,), generator=rows)
         optim.zero_grad(set_to_none=True)
         nn.functional.cross_entropy(model.train()(images[some]), labels[some]).backward()
         optim.step()

@@ -224,6 +224,7 @@ def test_a_still_clip_gives_what_its_picture_gave(arch: ArchSpec, over_time: lis
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max().clamp_min(1e-6)
 
 
+@settings(max_examples=30)
 @given(arch=specs, over_time=kernels, over=st.sampled_from([1, 2]), frames=st.integers(1, 5))
 def test_cost_is_what_a_real_network_runs_and_gradients_reach_all(
     arch: ArchSpec, over_time: list, over: int, frames: int

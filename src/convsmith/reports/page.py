@@ -50,6 +50,8 @@ class Run:
     blocks: tuple[blocks.Shown, ...]
     figures: Figures
     ring: str
+    what: str  # what the data is of: image, film
+    read: str  # what the network reads at once: image, clip
     names_are: str
     where: str
     samples: tuple[tuple[str, tuple[Markup, ...]], ...]
@@ -99,6 +101,8 @@ def _run(facts: RunFacts, folder: Path, at: Path, room: int) -> Run:
         blocks=tuple(blocks.shown(block, facts.folder, room) for block in scores.blocks) if scores else (),
         figures=_figures(facts),
         ring=view.ring(facts),
+        what=view.what(facts),
+        read=view.read(facts),
         names_are=view.names_are(facts),
         where=view.where(facts),
         samples=tuple(_samples(facts, room // 4)),

@@ -24,9 +24,11 @@ __all__ = [
     "flat",
     "names_are",
     "quality",
+    "read",
     "ring",
     "subtitle",
     "verdict",
+    "what",
     "where",
 ]
 
@@ -144,20 +146,17 @@ def cards(facts: RunFacts) -> tuple[Card, ...]:
 
 def _cards(facts: RunFacts) -> Iterator[Card]:
     if scores := facts.scores:
-        on = f"n = {plural(scores.n, f'{scores.split} image')}"
+        on = f"n = {plural(scores.n, f'{scores.split} {what(facts)}')}"
         for metric in scores.telling():
             if metric.interval is not None or metric is scores.headline:
                 details = (f"95 % interval {ends(metric)}",) if metric.interval else ()
                 yield Card(metric.title, amount(metric), on, details, measured=True)
-    image = "one image"
-    if facts.spec:
-        size = facts.spec.input
-        image = f"one {'clip' if size.frames else 'image'}, {' × '.join(map(str, size.dims))}"
+    dims = f", {' × '.join(map(str, facts.spec.input.dims))}" if facts.spec else ""
     if facts.macs is not None:
         yield Card(
             "MACs",
             count(facts.macs),
-            f"counted for {image}",
+            f"counted for one {read(facts)}{dims}",
             (f"= {count(2 * facts.macs)}FLOPs at 2 per MAC",),
         )
     if facts.params is not None:
@@ -190,6 +189,16 @@ def beside(scores: Scores) -> tuple[str, ...]:
         rest = [metric for metric in rest if metric.name not in TABLED]
     rest.sort(key=lambda metric: metric.unit is not Unit.NATS)
     return tuple(f"{_IN_WORDS.get(metric.name, metric.words)} {amount(metric)}" for metric in rest)
+
+
+def what(facts: RunFacts) -> str:
+    """What the data is of."""
+    return facts.data.what if facts.data else "image"
+
+
+def read(facts: RunFacts) -> str:
+    """What the network reads at once: a network for images sees one frame of a film."""
+    return "clip" if facts.spec and facts.spec.input.frames else "image"
 
 
 def names_are(facts: RunFacts) -> str:

@@ -82,14 +82,15 @@ def _few_steps(known: Known) -> str:
         return ""
     n = known.data.train
     batch = 2 ** int(math.log2(n / FEWEST_STEPS))
-    return f"{plural(known.steps, 'step')} an epoch, of {n:,} images: --batch {batch} gives {n // batch}"
+    return f"{plural(known.steps, 'step')} an epoch, of {n:,} {known.data.what}s: --batch {batch} gives {n // batch}"
 
 
 def _dropped(known: Known) -> str:
     left = known.data.train - known.steps * known.batch
     if left <= MOST_DROPPED * known.data.train:
         return ""
-    return f"{left:,} of {known.data.train:,} images are left out of each epoch, others each time: they do not fill a batch"
+    of = f"{known.data.train:,} {known.data.what}s"
+    return f"{left:,} of {of} are left out of each epoch, others each time: they do not fill a batch"
 
 
 def _lopsided(known: Known) -> str:
