@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import UserError
+from .errors import UserError, nearest
 from .layers import channels_last
 from .machine import Machine, this_machine
 from .shown import Shown
@@ -61,6 +61,11 @@ class Runtime(StrEnum):
     OPENVINO = "openvino"
     EXECUTORCH = "executorch"
     LITERT = "litert"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Runtime:
+        known = [one.value for one in cls]
+        raise UserError(f"milliseconds are those of {', '.join(known)}, not of '{value}'{nearest(str(value), known)}")
 
 
 @dataclass(frozen=True, slots=True)
