@@ -50,7 +50,7 @@ def design(
         str | None, Parameter(help="With --how search: t32 (the default), bignas, or a model.", group=NETWORK)
     ] = None,
     runtime: Runtime = "ort",
-    threads: Annotated[Threads, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
+    threads: Annotated[Threads, Parameter(help="For a budget in milliseconds: threads of the runtime.")] = 1,
     training: Training = DEFAULTS,
 ) -> None:
     """The main job: a trained network for DATA that meets the budget, exported, measured, with a report."""

@@ -69,7 +69,7 @@ def search(
         int, Parameter(help="Children scored in a generation.", validator=COUNT, group=SEARCHING)
     ] = 16,
     runtime: Runtime = "ort",
-    threads: Annotated[Threads, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
+    threads: Annotated[Threads, Parameter(help="For budgets in milliseconds: threads of the runtime.")] = 1,
     select: Annotated[
         Literal["coarse-to-fine", "reward", "nsga2"],
         Parameter(
