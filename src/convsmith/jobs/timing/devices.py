@@ -61,8 +61,8 @@ def named(name: str, folder: Path | None = None) -> Calibrated:
         known = names(folder)
         have = f"; calibrated are {', '.join(known)}" if known else "; none is calibrated yet"
         raise UserError(
-            f"there is no device '{name}'{have}{nearest(name, known)}. `convsmith kit FOLDER` measures one, and `convsmith "
-            f"calibrate --from FOLDER/result.json --device {name}` gives it its name"
+            f"there is no device '{name}'{have}: `convsmith kit FOLDER` measures one, and `convsmith calibrate --from "
+            f"FOLDER/result.json --device {name}` gives it its name{nearest(name, known)}"
         )
     return Calibrated.from_json(read_text(path), str(path))
 

@@ -40,7 +40,7 @@ def shipped(
     if files is None:
         return _TORCH[runtime](folder.name, trained(), input_shape=spec.input.shape.dims, given=given)
     path = folder / f"model{files.suffix}"
-    return files.subject(folder.name, path, tuple(one.numpy() for one in given), threads=threads)
+    return files.on_noise(folder.name, path, tuple(one.numpy() for one in given), threads=threads)
 
 
 def ready(
