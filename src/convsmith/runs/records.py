@@ -76,7 +76,7 @@ class Limit(Record):
         return told_of(self.estimated_for, self.runtime)
 
     def to_record(self) -> dict[str, Any]:
-        own = {"limit": self.limit, "is": self.actual, "slack": self.slack}
+        own: dict[str, Any] = {"limit": self.limit, "is": self.actual, "slack": self.slack}
         own |= {} if self.estimated_for is None else {"estimated_for": self.estimated_for}
         return own if self.runtime == USUAL_RUNTIME else own | {"runtime": self.runtime}
 
