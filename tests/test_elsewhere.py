@@ -19,11 +19,10 @@ from convsmith.errors import UserError
 from convsmith.jobs.scale import met, scale
 from convsmith.jobs.search.options import SearchOptions
 from convsmith.jobs.search.request import Request
-from convsmith.jobs.timing.devices import clock, in_two, model_of, named
+from convsmith.jobs.timing.devices import Aim, clock, in_two, model_of, named
 from convsmith.jobs.timing.pick import pick
 from convsmith.jobs.train.begin import design_job
 from convsmith.kit import Asked, File, Manifest
-from convsmith.latency import Runtime
 from convsmith.runs import Limit
 from convsmith.speed import Device, DeviceModel, Observed, kernels, members
 from convsmith.speed.features import convolutions
@@ -340,7 +339,7 @@ def test_search_estimates_for_a_device_elsewhere(kept: Path) -> None:
     asked = Request.of("digits", "5ms", cs.Options(device="cpu,pi4"), SearchOptions(threads=2))
     assert (asked.options.device, asked.how.aimed) == ("cpu", "pi4")
     assert to_data(asked.how)["aimed"] == "pi4" and "aimed" not in to_data(SearchOptions())
-    with clock("pi4", Runtime.ORT, 2, Watcher()) as watch:
+    with clock(Aim(threads=2, device="pi4"), Watcher()) as watch:
         assert watch(cs.spec("resnet18")) == cs.estimate("resnet18", threads=2, device="pi4")
     with pytest.raises(UserError, match="pi4 is of budgets in milliseconds, and none of these is"):
         Request.of("digits", "2M-macs", cs.Options(device="pi4"), SearchOptions())

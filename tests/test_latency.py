@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -210,6 +211,21 @@ def test_an_eager_subject_leaves_the_model_as_it_was() -> None:
     assert output.is_contiguous(memory_format=torch.channels_last)
     assert model.training and model[0].weight.requires_grad
     assert int(model[1].num_batches_tracked) == 0
+
+
+def test_every_network_is_compiled_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def counting(graph: torch.fx.GraphModule, example: object) -> object:
+        compiled.append("once")
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counting))
+    many = 10  # of one class torch compiles eight, by its own choice, and runs more of them eagerly
+    for width in range(1, 1 + many):
+        layer = nn.Conv2d(3, width, 1)
+        compile_subject("a", layer, input_shape=(3, 2, 2)).run()
+    assert len(compiled) == many
 
 
 def test_a_subject_is_not_compiled_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:

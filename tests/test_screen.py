@@ -65,7 +65,7 @@ def test_one_of_a_thing_is_singular() -> None:
     [
         ("pick --to 300M-macs --counts-only --threads 2", "--counts-only measures nothing"),
         ("pick --to 300M-macs --counts-only --runtime eager", "--counts-only measures nothing"),
-        ("search digits --to 2M-macs --threads 2", "--threads is of budgets in milliseconds"),
+        ("search digits --to 2M-macs --threads 2", "--runtime and --threads are of budgets in milliseconds"),
         ("scale resnet18 --to 1G-macs --threads 2", "are of milliseconds"),
     ],
 )

@@ -18,6 +18,7 @@ from convsmith.costs import cost
 from convsmith.errors import UserError
 from convsmith.evals import Top1, evaluate
 from convsmith.exporting import export_onnx
+from convsmith.exporting.runtimes import RUNTIMES
 from convsmith.jobs.feed import metadata_of, normaliser, shape_of, trained, validation_batches
 from convsmith.jobs.options import Options
 from convsmith.jobs.search.begin import SearchOptions, child_model, resume_search, search, space_of
@@ -178,6 +179,28 @@ def test_a_kill_before_the_report_leaves_what_was_measured(searched: RunFolder, 
     assert before and before["ms"].actual == child.latency.rows[0].median_ms
     resume_search(RunFolder.open(copy))
     assert child.has("report.html") and child.config.met == before
+
+
+@pytest.mark.skipif(not RUNTIMES["openvino"].installed, reason="openvino is an extra")
+def test_children_are_chosen_shipped_and_told_in_the_runtime_that_was_asked_for(
+    searched: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same supernet, of which nothing is chosen yet."""
+    copy = RunFolder.open(shutil.copytree(searched.path, tmp_path / "copy"))
+    shutil.rmtree(copy.file("children"))
+    copy.file("front.json").unlink()
+    config = copy.config
+    copy.write_config(replace(config, how={**(config.how or {}), "runtime": "openvino"}))
+    assert main(["resume", str(copy.path), "--json"]) == 0
+    for child, told in zip(handed_over(copy), json.loads(capsys.readouterr().out)["children"], strict=True):
+        run = RunFolder.open(child.folder)
+        (row,) = run.latency.rows
+        assert row.runtime == child.runtime == told["runtime"] == run.config.runtime == "openvino"
+        assert run.has("model.xml") and run.has("model.onnx")
+    assert told["met"]["ms"]["runtime"] == "openvino" and told["ms"] == told["met"]["ms"]["is"]
+    assert json.loads(copy.file("timed.json").read_text())["where"].endswith(", 2 threads, openvino")
+    page = copy.file("report.html").read_text()
+    assert "milliseconds in openvino" in page and "ms measured after export, in openvino" in page
 
 
 def test_changed_data_is_refused(searched: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

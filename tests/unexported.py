@@ -35,7 +35,7 @@ def unexported(*, page: bool = False) -> Iterator[None]:
         )  # fmt: skip
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("convsmith.jobs.train.stages.export_onnx", export_onnx)
+        patched.setattr("convsmith.exporting.runtimes.onnx.export_onnx", export_onnx)
         if not page:
             patched.setattr("convsmith.jobs.train.stages.write_report", lambda run: "no page")
         yield

@@ -14,6 +14,7 @@ from ..jobs.search import begin as searching
 from ..jobs.search.options import SearchOptions
 from ..jobs.studies.folds import cross_validate
 from ..jobs.train import begin
+from ..latency import Runtime
 from ..recipe import Recipe
 from ..runs import RunFolder
 from ..units import Budget
@@ -39,6 +40,8 @@ def design(
     workers: int | None = None,
     name: str | None = None,
     device: str | None = None,
+    runtime: str | Runtime = Runtime.ORT,
+    threads: int = 1,
     options: Options | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
@@ -50,7 +53,8 @@ def design(
 
     `data` is what the command line takes, or any map-style dataset of images and labels, or a pair of them to train and to
     validate on. `weights` and what follows are short for the options' own: `lr` is the peak learning rate, for 256 images a
-    step, `name` the run folder's.
+    step, `name` the run folder's. Milliseconds are of `runtime` with so many `threads`, of which the run then has a file, or of
+    the calibrated device that `device` names.
 
     Raises:
         UserError: an impossible budget, data or options; nothing is written then.
@@ -58,7 +62,8 @@ def design(
     watcher = watcher or Watcher()
     settings = {"epochs": epochs, "batch": batch, "rate": lr}
     chosen = _options(options, settings, recipe=recipe, workers=workers, name=name, device=device, weights=weights)
-    return _run(_done(begin.design_job(data, to, base, rule, chosen, watcher), watcher))
+    job = begin.design_job(data, to, base, rule, chosen, watcher, runtime=runtime, threads=threads)
+    return _run(_done(job, watcher))
 
 
 @answering

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import UserError
 from .early import known_model, known_rule
-from .options import BUDGET, BUDGETS, NETWORK, RULE_HELP, Data, Weights
+from .options import BUDGET, BUDGETS, NETWORK, RULE_HELP, Data, Runtime, Threads, Weights
 from .output import watching
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def design(
     space: Annotated[
         str | None, Parameter(help="With --how search: t32 (the default), bignas, or a model.", group=NETWORK)
     ] = None,
+    runtime: Runtime = "ort",
+    threads: Annotated[Threads, Parameter(help="For a budget in milliseconds: threads of the runtime.")] = 1,
     training: Training = DEFAULTS,
 ) -> None:
     """The main job: a trained network for DATA that meets the budget, exported, measured, with a report."""
@@ -61,7 +63,15 @@ def design(
             )
 
         # A comma joins the limits of one budget here, and several budgets there.
-        search(data, to=to.replace(",", "+"), space=space, weights=weights, training=training)
+        search(
+            data,
+            to=to.replace(",", "+"),
+            space=space,
+            weights=weights,
+            runtime=runtime,
+            threads=threads,
+            training=training,
+        )
         return
     if space is not None:
         raise UserError("--space is for --how search; BASE and RULE say what --how scale chooses from")
@@ -69,7 +79,7 @@ def design(
     from ..jobs.train.begin import design_job
 
     watcher = watching()
-    found = design_job(data, to, base, rule, options, watcher)
+    found = design_job(data, to, base, rule, options, watcher, runtime=runtime, threads=threads)
     carried_out(found, training)
 
 

@@ -53,7 +53,9 @@ def scale(
         int | None,
         Parameter(help="For resnet-rs: on how many images; ImageNet's if not given.", validator=COUNT, group=NETWORK),
     ] = None,
-    runtime: Annotated[Runtime, Parameter(help="For ms: onnxruntime, eager torch or torch.compile.")] = "ort",
+    runtime: Annotated[
+        Runtime, Parameter(help="For ms: onnxruntime, eager torch, torch.compile, or another that is installed.")
+    ] = "ort",
     threads: Annotated[Threads, Parameter(help="For ms: threads of the runtime.")] = 1,
     device: Elsewhere = None,
     confirm: Annotated[

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from .early import known_budgets
-from .options import BUDGETS, COUNT, NATURAL, NETWORK, SEARCHING, SHARE, SPREAD, Cluster, Data, Threads, Weights
+from .options import (
+    BUDGETS,
+    COUNT,
+    NATURAL,
+    NETWORK,
+    SEARCHING,
+    SHARE,
+    SPREAD,
+    Cluster,
+    Data,
+    Runtime,
+    Threads,
+    Weights,
+)
 from .output import emit, out, table, watching
 from .training import DEFAULTS, Training, told
 
@@ -55,7 +68,8 @@ def search(
     per_generation: Annotated[
         int, Parameter(help="Children scored in a generation.", validator=COUNT, group=SEARCHING)
     ] = 16,
-    threads: Annotated[Threads, Parameter(help="Threads that a budget in milliseconds is measured with.")] = 1,
+    runtime: Runtime = "ort",
+    threads: Annotated[Threads, Parameter(help="For budgets in milliseconds: threads of the runtime.")] = 1,
     select: Annotated[
         Literal["coarse-to-fine", "reward", "nsga2"],
         Parameter(
@@ -95,6 +109,7 @@ def search(
     that was stopped goes on with `resume RUN`.
     """
     from ..jobs.search import begin as searching
+    from ..latency import Runtime as milliseconds_of
 
     options = replace(training.options(), weights=weights)
     how = searching.SearchOptions(
@@ -103,6 +118,7 @@ def search(
         rounds=generations,
         per_round=per_generation,
         threads=threads,
+        runtime=milliseconds_of(runtime),
         select=searching.Selector(select),
         scorers=jobs,
         cluster=cluster,
@@ -143,7 +159,8 @@ def finished(run: RunFolder, json: bool) -> None:
         for one in shipped
     ]
     name = run.front.metric.words.replace(" ", "_")
-    out.print(table(None, f"<budget {name} interval MACs params ms", cells))
+    ms = "ms" + "".join(f"_in_{one}" for one in {one.runtime for one in shipped} - {"ort"})
+    out.print(table(None, f"<budget {name} interval MACs params {ms}", cells))
     for one in shipped:
         if said := missed(one.met):
             out.print(f"missed   {one.row.budget}: {said}", soft_wrap=True)
@@ -158,7 +175,7 @@ def finished(run: RunFolder, json: bool) -> None:
             ]
             for one, own in done
         ]
-        out.print(table(None, f"<trained_on {name} interval gain ms", rows))
+        out.print(table(None, f"<trained_on {name} interval gain {ms}", rows))
     if foils:
         beside = [
             [

@@ -275,8 +275,8 @@ def finished(run: RunFolder, json: bool) -> None:
         out.print(line, markup=False)
     for name, limit in met.items():
         needs, allowed = (f"{own:.3g}" if name == "ms" else f"{own:,.0f}" for own in (limit.actual, limit.limit))
-        whose = "" if limit.estimated_for is None else f", estimated for {limit.estimated_for}"
-        out.print(f"budget   {needs} of {allowed} {name}, {limit.slack:.1%} below{whose}")
+        off = f"{abs(limit.slack):.1%} {'above' if limit.slack < 0 else 'below'}"
+        out.print(f"budget   {needs} of {allowed} {name}, {off}{limit.whose}")
     if not met:
         out.print(f"cost     {cost.macs:,} MACs, {cost.params:,} parameters")
     out.print(

@@ -20,7 +20,7 @@ from ..scaling import rule as named_rule
 from ..units import Budget
 from ..watcher import Watcher
 from .timing.calibrate import expectation
-from .timing.devices import clock
+from .timing.devices import Aim, clock
 
 __all__ = ["line_of", "met", "scale"]
 
@@ -62,7 +62,7 @@ def scale(
         return solve(line, base, budget, cost, fill=fill)
     if fill:
         raise BudgetError(f"budget '{budget}' cannot be filled: that takes counts, and milliseconds are measured")
-    with clock(device, Runtime(runtime), threads, watcher or Watcher(), folder) as time:
+    with clock(Aim(Runtime(runtime), threads, device), watcher or Watcher(), folder) as time:
         return solve_timed(line, base, budget, cost, time, None if device else expectation(runtime, threads, folder))
 
 
@@ -71,7 +71,7 @@ def met(found: Solution) -> dict[str, Limit]:
     took = found.latency
     if took is None:
         return limits_met(found.budget, found.cost)
-    return limits_met(found.budget, found.cost, took.median_ms, took.estimated_for)
+    return limits_met(found.budget, found.cost, took.median_ms, took.estimated_for, took.runtime)
 
 
 def line_of(rule: Rule, recipe: Recipe, images: int) -> Rule:

@@ -321,7 +321,7 @@ def main(folder: Path) -> None:
         (setting, number) for setting in settings for number in range(len(groups))
     ):
         left = f", about {(time.monotonic() - began) / done * (whole - done) / 60:.0f} min left" if done else ""
-        where = f"group {done + 1} of {whole} ({setting[0]} threads, batch {setting[1]}){left}"
+        where = f"group {done + 1} of {whole} ({setting[0]} thread{'s' * (setting[0] > 1)}, batch {setting[1]}){left}"
         timed(record, manifest, folder, setting, number, [*references, *groups[number]], partial(show, where))
     found = [throttled(record.of("round", threads=t, batch=b), manifest["references"]) for t, b in settings]
     result = {

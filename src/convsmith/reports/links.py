@@ -14,6 +14,10 @@ __all__ = ["FileLink", "files_of", "usage", "within"]
 _FILES = {
     "model.onnx": "the network, for onnxruntime and its like",
     "model.int8.onnx": "the same in eight bits",
+    "model.xml": "the network, for OpenVINO, with model.bin",
+    "model.bin": "its weights, for OpenVINO",
+    "model.pte": "the network, for ExecuTorch",
+    "model.tflite": "the network, for LiteRT",
     "model.int8.blocks.html": "what eight bits cost each of its blocks",
     "model.safetensors": "its weights, for PyTorch",
     "spec.json": "how it is built",

@@ -128,8 +128,7 @@ def _budget(met: Mapping[str, Limit] | None) -> Verdict | None:
 def _limit(name: str, limit: Limit) -> str:
     """Such as `1.99 M of 2 M MACs (0.5 % below)`."""
     if name == "ms":
-        whose = "" if limit.estimated_for is None else f", estimated for {limit.estimated_for}"
-        amounts = f"{ms(limit.actual, unit=False)} of {ms(limit.limit)}{whose}"
+        amounts = f"{ms(limit.actual, unit=False)} of {ms(limit.limit)}{limit.whose}"
     else:
         amounts = f"{count(limit.actual)} of {count(limit.limit)} {'MACs' if name == 'macs' else name}"
     off = limit.actual / limit.limit - 1

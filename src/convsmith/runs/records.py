@@ -31,10 +31,24 @@ __all__ = [
     "Skipped",
     "Stage",
     "met",
+    "told_of",
 ]
 
 
 # ---- config.json -----------------------------------------------------------------------------------------------------
+
+# The runtime that milliseconds are of where nothing else is said.
+USUAL_RUNTIME = "ort"
+
+
+def told_of(device: str | None, runtime: str) -> str:
+    """Whose milliseconds are told, to be set behind them: empty of the usual runtime on this machine.
+
+    >>> told_of(None, "ort"), told_of(None, "openvino"), told_of("pi4", "litert")
+    ('', ', in openvino', ', estimated for pi4, in litert')
+    """
+    for_it = "" if device is None else f", estimated for {device}"
+    return for_it if runtime == USUAL_RUNTIME else f"{for_it}, in {runtime}"
 
 
 @final
@@ -42,21 +56,29 @@ __all__ = [
 class Limit(Record):
     """One part of a budget and what the network came to (`is` in the file).
 
-    `estimated_for` is the device elsewhere whose milliseconds these are, None of what was counted or measured.
+    `estimated_for` is the device elsewhere whose milliseconds these are, None of what was counted or measured, and `runtime` the
+    one that they are of.
     """
 
     limit: int | float
     actual: int | float
     estimated_for: str | None = None
+    runtime: str = USUAL_RUNTIME
 
     @property
     def slack(self) -> float:
         """The share of the limit that is left; negative where the network is over it."""
         return 1 - self.actual / self.limit
 
+    @property
+    def whose(self) -> str:
+        """Whose milliseconds these are (`told_of`)."""
+        return told_of(self.estimated_for, self.runtime)
+
     def to_record(self) -> dict[str, Any]:
-        own = {"limit": self.limit, "is": self.actual, "slack": self.slack}
-        return own if self.estimated_for is None else own | {"estimated_for": self.estimated_for}
+        own: dict[str, Any] = {"limit": self.limit, "is": self.actual, "slack": self.slack}
+        own |= {} if self.estimated_for is None else {"estimated_for": self.estimated_for}
+        return own if self.runtime == USUAL_RUNTIME else own | {"runtime": self.runtime}
 
 
 def _limit(data: Any) -> Any:
@@ -64,11 +86,18 @@ def _limit(data: Any) -> Any:
     return {**data, "actual": data["is"]} if isinstance(data, Mapping) and "is" in data else data
 
 
-def met(budget: Budget, cost: Cost, ms: float | None = None, estimated_for: str | None = None) -> dict[str, Limit]:
-    """For each limit of the budget, what the network needs; milliseconds where they were measured, or estimated for a device."""
+def met(
+    budget: Budget,
+    cost: Cost,
+    ms: float | None = None,
+    estimated_for: str | None = None,
+    runtime: str = USUAL_RUNTIME,
+) -> dict[str, Limit]:
+    """For each limit of the budget, what the network needs; milliseconds where they were measured in a runtime, or estimated for a
+    device."""
     needs = {"macs": (budget.macs, cost.macs), "params": (budget.params, cost.params), "ms": (budget.ms, ms)}
     return {
-        name: Limit(limit, own, estimated_for if name == "ms" else None)
+        name: Limit(limit, own, estimated_for, runtime) if name == "ms" else Limit(limit, own)
         for name, (limit, own) in needs.items()
         if own is not None and math.isfinite(limit)
     }  # fmt: skip
@@ -134,6 +163,7 @@ class Config(Record):
     differences: tuple[str, ...] = ()
     machine: Machine | None = None
     threads: int | None = None
+    runtime: str | None = None  # what its network is measured in, where that is not onnxruntime
     task: Mapping[str, Any] | None = None
     folds: int | None = None  # of a cross-validation, whose folds are run folders of their own
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -145,7 +175,7 @@ class Config(Record):
         return super().from_record(data)
 
     def left_out(self) -> Iterable[str]:
-        later = [name for name in ("threads", "task", "folds") if getattr(self, name) is None]
+        later = [name for name in ("threads", "runtime", "task", "folds") if getattr(self, name) is None]
         return (*(_OF_A_NETWORK if self.budgets else _OF_A_SEARCH), *later)
 
 

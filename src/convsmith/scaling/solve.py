@@ -30,6 +30,9 @@ class Took(Protocol):
     def estimated_for(self) -> str | None: ...
 
     @property
+    def runtime(self) -> str: ...
+
+    @property
     def within(self) -> tuple[float, float]: ...
 
     @property

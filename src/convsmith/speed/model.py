@@ -81,6 +81,11 @@ class Prediction:
         return self.device.name
 
     @property
+    def runtime(self) -> str:
+        """The one that the device was measured in."""
+        return self.device.runtime
+
+    @property
     def median_ms(self) -> float:
         """The milliseconds expected."""
         return self.ms

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...files import check_writable
-from ...latency import Runtime
+from ...latency import Runtime, Subject
 from ..compared import Run
 from ..int8 import quantise
 from ..metadata import Metadata
 from ..onnx import Exported, export_onnx, write_onnx
-from ..ort import bound, runs
+from ..ort import bound, ort_subject, runs
 from ..prepared import Prepared
 from ..snippets import snippet
 from .runtime import Eight, FileRuntime, Images
@@ -90,3 +90,6 @@ class Onnx(FileRuntime):
 
     def bound(self, path: Path, given: tuple[NDArray, ...], *, threads: int) -> Callable[[], object]:
         return bound(path, given, threads=threads)
+
+    def on_noise(self, name: str, path: Path, noise: tuple[NDArray, ...], *, threads: int) -> Subject:
+        return ort_subject(name, path, threads=threads)

@@ -170,6 +170,10 @@ class FileRuntime(ABC):
             raise UserError(self.unrun)
         return Subject(name, self.timed, len(given[0]), self.bound(path, given, threads=threads), threads=threads)
 
+    def on_noise(self, name: str, path: Path, noise: tuple[NDArray, ...], *, threads: int) -> Subject:
+        """The file at `path` to be timed on `noise`, or on noise of its own where the file says what it takes."""
+        return self.subject(name, path, noise, threads=threads)
+
 
 @contextmanager
 def expressed(title: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from enum import Enum
 from ...arch import ArchSpec
 from ...data import check_channels
 from ...errors import UserError, first_line, nearest
+from ...latency import Runtime
 from ...machine import this_machine
 from ...ranges import at_least, check_numbers
 from ...resolve import spec as resolve_spec
@@ -16,6 +17,7 @@ from ...runs import RunFolder, value
 from ...supernet import SPACES, Space, space_from
 from ...tagged import LATER
 from ...units import Budget
+from ..timing.devices import Aim
 
 __all__ = ["SearchOptions", "Selector", "named_budgets", "space_in", "space_of"]
 
@@ -37,7 +39,7 @@ class SearchOptions:
     """How the supernet is trained and the children are chosen.
 
     For the share `labels_first` of training all children learn from labels, and only then from the biggest. `per_round`
-    mutations are scored a round for each budget, by 1-image latency in `threads` threads.
+    mutations are scored a round for each budget, by 1-image latency in `runtime` with `threads` threads.
     `scorers` processes score children beside each other, 0: one for each core, 8 at most; `cluster` is the address of a Ray
     cluster that does it instead. `against` names networks, of which members scaled to the winners' multiply-adds are trained
     alone for comparison. With `finish` each winner is also trained on by itself for so many epochs, beside what was cut out.
@@ -54,6 +56,7 @@ class SearchOptions:
     against: tuple[str, ...] = ()
     finish: int = field(default=0, metadata=LATER)
     aimed: str | None = field(default=None, metadata=LATER)  # the calibrated device elsewhere that milliseconds are of
+    runtime: Runtime = field(default=Runtime.ORT, metadata=LATER)  # that they are of
 
     @classmethod
     def of(cls, run: RunFolder) -> SearchOptions:
@@ -68,6 +71,11 @@ class SearchOptions:
         at_least("--threads", self.threads, 1)
         at_least("--jobs", self.scorers, 0)
         at_least("--finish", self.finish, 0)
+
+    @property
+    def aim(self) -> Aim:
+        """Whose milliseconds budgets are of."""
+        return Aim(self.runtime, self.threads, self.aimed)
 
     @property
     def processes(self) -> int:

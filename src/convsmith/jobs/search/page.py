@@ -14,7 +14,7 @@ from ...reports.scaling import ScalingPage, render_scaling
 from ...reports.search import Point, beside_foils, front_of_children, learning_ends, with_cards
 from ...reports.tables import Cell, Table
 from ...reports.view import Verdict
-from ...runs import Epoch, Fall, Front, FrontRow, Limit, Ranked, RunFolder, Scored
+from ...runs import Epoch, Fall, Front, FrontRow, Limit, Ranked, RunFolder, Scored, told_of
 from ...scores import Metric, Scores, Unit, said
 from ...units import human, plural
 from .options import SearchOptions, space_in
@@ -42,7 +42,7 @@ def write_page(run: RunFolder, out: Path | None = None) -> Path:
     tried = [Point(cost, score) for cost, score in found.tried]
     front = [_point(row, row.on(axis)) for row in found.front]
     winners = [_point(row, row.macs if row.cost is None else row.cost, row.budget) for row in found.winners]
-    unit = "predicted ms" if axis == "ms" else "MACs"
+    unit = f"predicted ms{SearchOptions.of(run).aim.told}" if axis == "ms" else "MACs"
     drawings = {"front": front_of_children(tried, front, winners, unit=unit, metric=metric)}
     captions = {
         "front": f"{metric.title} on the {found.n} held-out images that chose the children. Whiskers are 95 % intervals of one "
@@ -115,6 +115,7 @@ class HandedOver:
     ms: float
     met: Mapping[str, Limit]
     finished: TrainedOn | None = None
+    runtime: str = "ort"  # that it was measured in
 
     def to_record(self) -> dict[str, object]:
         """An entry of `children` in the JSON of `convsmith search`."""
@@ -124,6 +125,7 @@ class HandedOver:
             **{"budget": self.row.budget, "folder": str(self.folder)} | held_out | metric.to_row(),
             **{"n": self.scores.n} | needs | {"met": {name: limit.to_record() for name, limit in self.met.items()}},
             **({} if self.finished is None else {"finished": self.finished.to_record()}),
+            "runtime": self.runtime,
         }
 
 
@@ -136,8 +138,10 @@ def handed_over(run: RunFolder) -> tuple[HandedOver, ...]:
         if done.has("scores.json") and done.has("latency.json"):
             gain = done.scores.headline.worth - scores.headline.worth
             finished = TrainedOn(done.path, done.scores, done.latency.rows[0].median_ms, gain)
-        ms = child.latency.rows[0].median_ms
-        found.append(HandedOver(row, child.path, scores, ms, child.config.met or {}, finished))
+        took = child.latency.rows[0]
+        found.append(
+            HandedOver(row, child.path, scores, took.median_ms, child.config.met or {}, finished, took.runtime)
+        )
     return tuple(found)
 
 
@@ -157,14 +161,14 @@ def missed(met: Mapping[str, Limit] | None) -> str:
     limit = (met or {}).get("ms")
     if limit is None or limit.slack >= 0:
         return ""
-    return f"as shipped it took {limit.actual:.3g} ms, {-limit.slack:.1%} over its limit: the machine was not quiet"
+    return f"as shipped it took {limit.actual:.3g} ms{limit.whose}, {-limit.slack:.1%} over its limit: the machine was not quiet"
 
 
 def _page(
     run: RunFolder, at: Path, found: Front, shipped: Sequence[HandedOver], names: list[str], captions: dict[str, str]
 ) -> ScalingPage:
     config, recipe, how, metric = run.config, run.recipe, SearchOptions.of(run), found.metric
-    rows, findings = [], []
+    rows, findings, took = [], [], "ms" if how.aimed is None else "ms, measured here"
     for one in shipped:
         row, score = one.row, one.scores.headline
         way = f"children/{run.child(row.budget).path.name}/"
@@ -183,7 +187,7 @@ def _page(
         ends = "" if score.interval is None else f" [{', '.join(said(end, score.unit, 1) for end in score.interval)}]"
         findings.append(
             f"{row.budget}: {score.words} {score.text}{ends} on {one.scores.n} validation images, "
-            f"{human(row.macs)} MACs, {one.ms:.3g} ms measured after export"
+            f"{human(row.macs)} MACs, {one.ms:.3g} ms measured after export{told_of(None, one.runtime)}"
             + (f"; {over}." if (over := missed(one.met)) else ".")
         )
     front = [
@@ -232,13 +236,14 @@ def _page(
             f"{plural(recipe.epochs, 'epoch')} of '{recipe.name}'",
             f"space '{how.space}'",
             f"chosen by {how.select.value}",
+            *([f"milliseconds{how.aim.told.removeprefix(',')}"] if how.aim.told else []),
         ),
         findings=tuple(findings),
         captions=captions,
         tables=(
             Table(
                 "Handed over",
-                ("budget", metric.words, "held-out", "MACs", "params", "ms", "folder"),
+                ("budget", metric.words, "held-out", "MACs", "params", took, "folder"),
                 tuple(rows),
                 words=("folder",),
             ),

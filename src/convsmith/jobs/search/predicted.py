@@ -13,9 +13,11 @@ import numpy as np
 
 from ...arch import ArchSpec
 from ...files import write_text
+from ...latency import Runtime
 from ...machine import this_machine
 from ...scaling import Took
 from ...supernet import Counting, Genes, Space
+from ..timing.devices import HERE, Aim
 
 __all__ = ["Timed"]
 
@@ -30,7 +32,7 @@ class Timed:
     by least squares of the relative error over the smallest, the biggest and drawn children, which are measured. The
     networks of one space are alike enough for this; a prediction only steers the search, and what is handed over is
     `measured`. Measurements are kept in `path`, so that a search that goes on predicts as it did; those of another machine,
-    or of another number of `threads`, are made anew. `of` is the device elsewhere that `watch` estimates for.
+    another runtime or another number of threads, are made anew. `aim` says whose milliseconds `watch` gives.
     """
 
     def __init__(
@@ -40,11 +42,12 @@ class Timed:
         watch: Callable[[ArchSpec], Took],
         rng: random.Random,
         *,
-        threads: int = 1,
-        of: str | None = None,
+        aim: Aim = HERE,
     ) -> None:
         self._space, self._counting, self._path, self._watch = space, Counting(space), path, watch
-        self._where = f"{of or f'{this_machine().processor}, {this_machine().cores} cores'}, {threads} threads"
+        where = aim.device or f"{this_machine().processor}, {this_machine().cores} cores"
+        others = "" if aim.here is Runtime.ORT else f", {aim.runtime}"
+        self._where = f"{where}, {aim.threads} threads{others}"
         self._known: dict[Genes, list[float]] = {}
         if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))

@@ -11,7 +11,6 @@ from ...data import ImageData
 from ...data.dividing import set_aside
 from ...data.how import BY_FRAME, BY_INDIVIDUAL
 from ...errors import UserError
-from ...latency import Runtime
 from ...recipe import Recipe
 from ...recipes import settle
 from ...resolve import origin
@@ -24,7 +23,7 @@ from ...weights import Fitted, fitted, onto
 from ..fitting import fitted_to
 from ..options import Data, Options, refuse_settings, resolved_recipe, source_of
 from ..source import Source
-from ..timing.devices import clock, in_two, model_of
+from ..timing.devices import Aim, clock, in_two
 from ..train.begin import regularised
 from .foils import parsed
 from .options import SearchOptions, named_budgets, space_of
@@ -55,16 +54,11 @@ class Request:
             UserError: what cannot be understood, or no supernet can be trained by.
         """
         here, aimed = in_two(options.device)
-        options, how = replace(options, device=here), replace(how, aimed=aimed)
         budgets = named_budgets(to.split(",") if isinstance(to, str) else to)
-        if how.threads != 1 and all(math.isinf(budget.ms) for budget in budgets.values()):
-            raise UserError("--threads is of budgets in milliseconds, and none of these is; 5ms would be one")
+        aim = Aim.of(aimed, how.runtime, how.threads, budgets.values())
+        options, how = replace(options, device=here), replace(how, aimed=aim.device, runtime=aim.runtime)
         if how.space is not None:
             space_of(how.space)
-        if how.aimed is not None:
-            if all(math.isinf(budget.ms) for budget in budgets.values()):
-                raise UserError(f"{how.aimed} is of budgets in milliseconds, and none of these is; 5ms would be one")
-            model_of(how.aimed, threads=how.threads)
         for name in how.against:
             parsed(name)
         refuse_settings(options, list(dict.fromkeys(kind.recipes[0] for kind in TASKS)))
@@ -147,13 +141,14 @@ class Request:
         limits = {name: budget.ms for name, budget in self.budgets.items() if math.isfinite(budget.ms)}
         if not limits:
             return
-        with clock(self.how.aimed, Runtime.ORT, self.how.threads, Watcher()) as watch:
+        with clock(self.how.aim, Watcher()) as watch:
             least = min(watch(space.smallest()).median_ms for _ in range(2))
         for name, limit in limits.items():
             if least > limit:
                 where = "here" if self.how.aimed is None else f"on {self.how.aimed}"
                 raise UserError(
                     f"no network of {space.base.name}'s space is within {name} {where}: its smallest takes {least:.3g} ms"
+                    f"{self.how.aim.told}"
                 )
 
 

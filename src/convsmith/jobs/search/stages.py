@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from ...codec import to_data
 from ...data import ImageData, eval_batches, span_of
-from ...latency import Runtime
 from ...runs import Config, Epoch, Fall, Look, RunFolder
 from ...scores import Metric, Unit
 from ...supernet import Genes, Sandwich, Space, Supernet, ends, skeletons
@@ -186,12 +185,12 @@ def begin_with(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _select(state: Search, budgets: Mapping[str, Budget], how: SearchOptions) -> None:
     """Choose a child for each budget; leaves `front.json`, the winners and the front of all that was scored."""
     run, space, watcher, seed = state.run, state.space, state.watcher, state.run.seed
-    with clock(how.aimed, Runtime.ORT, how.threads, Watcher()) as watch:
+    with clock(how.aim, Watcher()) as watch:
         timed = None
         if any(math.isfinite(budget.ms) for budget in budgets.values()):
-            where = "" if how.aimed is None else f", estimated for {how.aimed},"
+            where = f"{how.aim.told}," if how.aim.told else ""
             watcher.stage("time", f"a dozen children{where} to predict the others' milliseconds")
-            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), threads=how.threads, of=how.aimed)
+            timed = Timed(space, run.file("timed.json"), watch, random.Random(seed), aim=how.aim)
             if math.isfinite(timed.error):
                 watcher.note(f"predictions of children left out in turn are off by {timed.error:.0%} (median)")
         watcher.stage(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...arch import ArchSpec
@@ -12,14 +14,18 @@ from ...errors import UserError, nearest
 from ...files import write_text
 from ...firstbytes import read_text
 from ...latency import Runtime
+from ...ranges import at_least
 from ...resolve import spec as resolve_spec
+from ...runs import told_of
 from ...scaling import Took
 from ...speed import Calibrated, DeviceModel, Prediction
+from ...units import Budget
 from ...watcher import Watcher
 from .calibrate import CACHE, calibration
 from .stopwatch import Stopwatch
+from .subjects import refuse_missing
 
-__all__ = ["clock", "estimate", "in_two", "keep", "model_of", "named", "names", "refuse_name"]
+__all__ = ["HERE", "Aim", "clock", "estimate", "in_two", "keep", "model_of", "named", "names", "refuse_name"]
 
 # What torch computes on here has these names, and so no device elsewhere does.
 _HERE = re.compile(r"(cpu|cuda|mps|xpu|xla|hpu|mtia|meta)(:\d+)?", re.IGNORECASE)
@@ -55,8 +61,8 @@ def named(name: str, folder: Path | None = None) -> Calibrated:
         known = names(folder)
         have = f"; calibrated are {', '.join(known)}" if known else "; none is calibrated yet"
         raise UserError(
-            f"there is no device '{name}'{have}{nearest(name, known)}. `convsmith kit FOLDER` measures one, and `convsmith "
-            f"calibrate --from FOLDER/result.json --device {name}` gives it its name"
+            f"there is no device '{name}'{have}: `convsmith kit FOLDER` measures one, and `convsmith calibrate --from "
+            f"FOLDER/result.json --device {name}` gives it its name{nearest(name, known)}"
         )
     return Calibrated.from_json(read_text(path), str(path))
 
@@ -108,13 +114,66 @@ def estimate(
     return model_of(device, runtime, threads, batch, folder).predict(spec)
 
 
-def clock(
-    device: str | None, runtime: Runtime, threads: int, watcher: Watcher, folder: Path | None = None
-) -> AbstractContextManager[Callable[[ArchSpec], Took]]:
+@dataclass(frozen=True)
+class Aim:
+    """Whose milliseconds a budget is of: a runtime's with so many threads, measured on this machine or estimated for a `device`
+    that is elsewhere."""
+
+    runtime: Runtime = Runtime.ORT
+    threads: int = 1
+    device: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        device: str | None,
+        runtime: str | Runtime,
+        threads: int,
+        budgets: Iterable[Budget],
+        folder: Path | None = None,
+    ) -> Aim:
+        """What was asked for, held against what there is. A device's runtime is the one that it was measured in.
+
+        Raises:
+            UserError: no budget limits milliseconds, the runtime is not installed here, or there is no calibration of the device
+                that would do.
+        """
+        runtime, timed = Runtime(runtime), any(math.isfinite(one.ms) for one in budgets)
+        at_least("--threads", threads, 1)
+        none = "of budgets in milliseconds, and none of these is; 5ms would be one"
+        if not timed and device is not None:
+            raise UserError(f"{device} is {none}")
+        if not timed and (runtime, threads) != (Runtime.ORT, 1):
+            raise UserError(f"--runtime and --threads are {none}")
+        if device is None:
+            refuse_missing(runtime)
+            return cls(runtime, threads)
+        return cls(Runtime(model_of(device, runtime, threads, folder=folder).device.runtime), threads, device)
+
+    @property
+    def here(self) -> Runtime:
+        """What a network that was made for it is measured in on this machine."""
+        return self.runtime if self.device is None else Runtime.ORT
+
+    @property
+    def recorded(self) -> str | None:
+        """What a run's `config.json` says of `here`: None of onnxruntime."""
+        return None if self.here is Runtime.ORT else self.here.value
+
+    @property
+    def told(self) -> str:
+        """Such as `, estimated for pi4, in litert`: empty of onnxruntime on this machine."""
+        return told_of(self.device, self.runtime)
+
+
+HERE = Aim()
+
+
+def clock(aim: Aim, watcher: Watcher, folder: Path | None = None) -> AbstractContextManager[Callable[[ArchSpec], Took]]:
     """What is asked for milliseconds while a block lasts: a stopwatch here, or the calibration of a device elsewhere."""
-    if device is None:
-        return Stopwatch(runtime, threads, watcher)
-    return nullcontext(model_of(device, runtime, threads, folder=folder).predict)
+    if aim.device is None:
+        return Stopwatch(aim.runtime, aim.threads, watcher)
+    return nullcontext(model_of(aim.device, aim.runtime, aim.threads, folder=folder).predict)
 
 
 def in_two(device: str | None) -> tuple[str | None, str | None]:

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ...arch import ArchSpec
 from ...errors import UserError
 from ...exporting.prepared import prepared
 from ...exporting.runtimes import export_file, that_runs
 from ...latency import Runtime, Subject, compile_subject, eager_subject
 
-__all__ = ["ready", "refuse_missing"]
+__all__ = ["ready", "refuse_missing", "shipped", "title_of"]
 
 _TORCH: dict[Runtime, Callable[..., Subject]] = {Runtime.EAGER: eager_subject, Runtime.COMPILE: compile_subject}
 
@@ -22,6 +23,24 @@ def refuse_missing(runtime: Runtime) -> None:
     """Refuse a runtime that is not installed here, with what installs it."""
     if (found := that_runs(runtime)) is not None:
         found.require()
+
+
+def title_of(runtime: Runtime) -> str:
+    """What a runtime's makers call it, `torch, eager` where it is torch itself."""
+    found = that_runs(runtime)
+    return f"torch, {runtime}" if found is None else found.title
+
+
+def shipped(
+    folder: Path, spec: ArchSpec, trained: Callable[[], nn.Module], runtime: Runtime, *, threads: int
+) -> Subject:
+    """The network of a run's `folder` as it is shipped, on noise: its file for `runtime`, or, in torch itself, what `trained`
+    gives."""
+    given, files = spec.example(1, seed=0), that_runs(runtime)
+    if files is None:
+        return _TORCH[runtime](folder.name, trained(), input_shape=spec.input.shape.dims, given=given)
+    path = folder / f"model{files.suffix}"
+    return files.on_noise(folder.name, path, tuple(one.numpy() for one in given), threads=threads)
 
 
 def ready(

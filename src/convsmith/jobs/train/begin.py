@@ -17,6 +17,7 @@ from ...data.readers.dataset import Own, own_data
 from ...errors import UserError
 from ...families import spec as named_spec
 from ...families.inflated import inflated
+from ...latency import Runtime
 from ...machine import this_machine
 from ...plot import save
 from ...recipe import BySize, Recipe
@@ -41,8 +42,7 @@ from ..fitting import fitted_to, refuse_norms, told_of_frames
 from ..options import Data, Options, refuse_settings, resolved_recipe, source_of, usual_recipe
 from ..scale import line_of, met, scale
 from ..source import Source, data_record
-from ..timing.devices import in_two
-from ..timing.devices import named as named_device
+from ..timing.devices import HERE, Aim, in_two
 from .stages import alone_on, board, carry_on
 from .weighted import AUTO, base_of, picked, scaled
 
@@ -76,6 +76,7 @@ class Job:
     base: str | None = None
     start: Fitted | None = None  # the weights to begin with
     task: Task = field(default_factory=Classify)
+    aim: Aim = HERE
     own: Own | None = None  # the data, where it is in no file
 
 
@@ -87,13 +88,16 @@ def design_job(
     rule: str | None,
     options: Options,
     watcher: Watcher,
+    *,
+    runtime: str | Runtime = Runtime.ORT,
+    threads: int = 1,
 ) -> Job:
     """Load the data and choose the network: the part of `design` before anything is trained or written.
 
     Without weights `base` (efficientnet_b0; of films `base_of_films`) is scaled by `rule` (compound, which leaves frames alone).
     With weights `base` is whose they are, and the rule must leave their shapes alone (resolution); with `auto` and neither of them,
     the best published network that has weights is taken as it is. A device elsewhere, `pi4` or with the one to train on `cuda,pi4`,
-    is what milliseconds are of.
+    is what milliseconds are of; without one they are measured here in `runtime` with so many `threads`.
     """
     if world_here() > 1:
         raise UserError(
@@ -102,14 +106,13 @@ def design_job(
         )
     here, aimed = in_two(options.device)
     device(here)  # one that is not here is told before anything is read
-    if aimed is not None:
-        named_device(aimed)
+    budget = to if isinstance(to, Budget) else Budget.parse(to)
+    aim = Aim.of(aimed, runtime, threads, [budget])
     options = replace(options, device=here)
     refuse_settings(options, _usual(options))
     source, named = source_of(data, options), base or base_of(options.weights)
     if named is not None:  # what is wrong with it is told before anything is read
         _usable(named)
-    budget = to if isinstance(to, Budget) else Budget.parse(to)
     line = named_rule(rule or ("compound" if options.weights is None else "resolution"))
     images = source.load(watcher, own_data(data))
     task, recipe = _learnt(images, options)
@@ -122,18 +125,20 @@ def design_job(
     begin, named = None, chosen.name
     refuse_norms(recipe, weights=options.weights is not None)
     if options.weights is None:
-        found = scale(fit(chosen), to=budget, rule=line, device=aimed, watcher=watcher)
+        found = scale(
+            fit(chosen), to=budget, rule=line, runtime=aim.runtime, threads=threads, device=aimed, watcher=watcher
+        )
     else:
         # Published networks are ranked by what they cost at their own sides, which pictures that are shown whole change.
         if base is None and rule is None and str(options.weights) == AUTO and images.sides is None:
-            weighted = picked(budget, fit, watcher, aimed=aimed)
+            weighted = picked(budget, fit, watcher, aim=aim)
         else:
-            weighted = scaled(chosen, options.weights, budget, line, fit, watcher, aimed=aimed)
+            weighted = scaled(chosen, options.weights, budget, line, fit, watcher, aim=aim)
         found, begin, named = weighted.found, weighted.begin, weighted.base
         options = replace(options, weights=weighted.source)
         say_weights(weighted.source, begin, watcher)
     watcher.stage("choose", f"{found.spec.name}: {found}")
-    if aimed is not None and found.latency is not None:
+    if aim.told and found.latency is not None:
         watcher.note(found.latency.told)
     if said := told_of_frames(found.spec, images.train.inputs):
         watcher.note(said)
@@ -149,6 +154,7 @@ def design_job(
         named,
         start=begin,
         task=task,
+        aim=aim,
         own=own_data(data),
     )
 
@@ -364,6 +370,8 @@ def describe(run: RunFolder, job: Job) -> None:
             met=met(found) if found else None,
             cost=cost(job.spec),
             stages=tuple(Stage(**asdict(row)) for row in stage_rows(job.spec)),
+            threads=None if job.aim.threads == 1 else job.aim.threads,
+            runtime=job.aim.recorded,
             task=None if job.task == Classify() else to_data(job.task),
             folds=job.options.folds,
             recipe=to_data(job.recipe),

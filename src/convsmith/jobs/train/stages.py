@@ -18,12 +18,12 @@ from ...data import ImageData
 from ...data.readers.dataset import own_data
 from ...data.strip import strip
 from ...errors import UserError
-from ...exporting import export_onnx, ort_subject
-from ...latency import interleave
+from ...exporting.runtimes import runtime_named, that_runs
+from ...latency import Runtime, interleave
 from ...locks import at_work
 from ...model import build
 from ...reports import write_report
-from ...runs import Config, Epoch, Fall, Latency, Limit, PairLook, RunFolder, Samples, write_tables
+from ...runs import Config, Epoch, Fall, Latency, PairLook, RunFolder, Samples, write_tables
 from ...training import Ranks, Termination
 from ...training import fit as training_loop
 from ...units import plural
@@ -44,6 +44,7 @@ from ..feed import (
 )
 from ..options import Data, source_again
 from ..source import loaded_again
+from ..timing.subjects import shipped, title_of
 
 __all__ = ["alone_on", "board", "carry_on"]
 
@@ -109,22 +110,24 @@ def _stages(
         found = examiner.scores(trained(run, spec))
         write_tables(found, run.path)
         record_of_weights(run, "scores.json", found.to_record())
-    if not is_of_weights(run, "export.json"):
-        watcher.stage("export", "ONNX, batch norm folded, run by onnxruntime on real images")
-        samples = samples_of(spec, data())
+    runtime, threads = Runtime(config.runtime or Runtime.ORT), config.threads or 1
+    for files in dict.fromkeys((runtime_named("onnx"), that_runs(runtime))):
+        if files is None or is_of_weights(run, files.record):
+            continue
+        path = run.file(f"model{files.suffix}")
+        watcher.stage("export", f"{path.name}, batch norm folded, run by {files.title} on real images")
+        samples = samples_of(spec, data(), files.shown)
         says = metadata_of(spec, run.data.classes, task_of(config))
-        exported = export_onnx(
-            trained(run, spec), run.file("model.onnx"), input_shape=shape_of(spec), samples=samples, metadata=says
-        )
-        record_of_weights(run, "export.json", exported.to_record())
+        exported = files.export(trained(run, spec), path, input_shape=shape_of(spec), samples=samples, metadata=says)
+        record_of_weights(run, files.record, exported.to_record())
     if not run.has("latency.json"):
-        threads = config.threads or 1
-        watcher.stage("measure", f"onnxruntime, batch 1, {'one thread' if threads == 1 else f'{threads} threads'}")
-        subject = ort_subject(run.path.name, run.file("model.onnx"), batch=1, threads=threads)
+        counted = "one thread" if threads == 1 else f"{threads} threads"
+        watcher.stage("measure", f"{title_of(runtime)}, batch 1, {counted}")
+        subject = shipped(run.path, spec, lambda: trained(run, spec), runtime, threads=threads)
         timing = interleave([subject], threads=threads, progress=lambda d, t: watcher.count("rounds", d, t))
         if config.met and "ms" in config.met and config.met["ms"].estimated_for is None:
             # What was measured to choose the network gives way to what is shipped; a kill in between repeats both.
-            took = Limit(config.met["ms"].limit, timing.rows[0].median_ms)
+            took = replace(config.met["ms"], actual=timing.rows[0].median_ms)
             run.write_config(replace(config, met={**config.met, "ms": took}))
         run.write_latency(Latency.from_record(timing.to_record()))
     watcher.stage("report", str(write_report(run.path)))

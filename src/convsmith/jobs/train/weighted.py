@@ -18,6 +18,7 @@ from ...units import Budget
 from ...watcher import Watcher
 from ...weights import Fitted, fitted, onto
 from ..scale import scale
+from ..timing.devices import HERE, Aim
 from ..timing.pick import pick
 
 __all__ = ["AUTO", "Weighted", "base_of", "picked", "scaled"]
@@ -36,14 +37,21 @@ class Weighted:
     base: str
 
 
-def picked(
-    budget: Budget, fit: Callable[[ArchSpec], ArchSpec], watcher: Watcher, *, aimed: str | None = None
-) -> Weighted:
+def picked(budget: Budget, fit: Callable[[ArchSpec], ArchSpec], watcher: Watcher, *, aim: Aim = HERE) -> Weighted:
     """The best published network that meets the budget as it is and has weights, by its published accuracy.
 
-    `fit` gives a network the head for the data; milliseconds are those of the device `aimed` at, where it is elsewhere.
+    `fit` gives a network the head for the data; `aim` says whose milliseconds are meant.
     """
-    ranked = pick(budget, top=3, with_weights=True, timed=math.isfinite(budget.ms), device=aimed, watcher=watcher).picks
+    ranked = pick(
+        budget,
+        top=3,
+        with_weights=True,
+        timed=math.isfinite(budget.ms),
+        runtime=aim.runtime,
+        threads=aim.threads,
+        device=aim.device,
+        watcher=watcher,
+    ).picks
     if not ranked:
         raise BudgetError(f"no network with weights met {budget} when it was timed again; try a larger budget")
     best = ranked[0]
@@ -68,7 +76,7 @@ def scaled(
     fit: Callable[[ArchSpec], ArchSpec],
     watcher: Watcher,
     *,
-    aimed: str | None = None,
+    aim: Aim = HERE,
 ) -> Weighted:
     """The largest member of the rule's line through `own` that meets the budget, with as many of its weights as it can have.
 
@@ -77,7 +85,15 @@ def scaled(
     """
     named = published_weights(own.name) if str(source) == AUTO else str(source)
     begin = _begun(fit(own), named)
-    found = scale(begin.spec, to=budget, rule=rule, device=aimed, watcher=watcher)
+    found = scale(
+        begin.spec,
+        to=budget,
+        rule=rule,
+        runtime=aim.runtime,
+        threads=aim.threads,
+        device=aim.device,
+        watcher=watcher,
+    )
     return Weighted(found, onto(begin, found.spec), named, own.name)
 
 
