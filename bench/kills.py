@@ -1,71 +1,245 @@
-"""Runs that are killed at random moments: does each end with the weights of one that was left alone?
+"""Runs of every task that are killed, in training, while a checkpoint is written and after training: do they end as if not?
 
-Trains a small network on digits once undisturbed, then `N` times with one kill each (SIGKILL and SIGTERM in turn) at a moment
-drawn over the whole run, resumed until it is done. A run that was killed before it had a folder is started again.
+    python bench/kills.py [--only classify,pose,...] [--seeds 1] [--runs FOLDER]
+    python bench/kills.py --ranks [--only ...]
+
+A toy of each task, on a few of the embedded films, scenes and frames, is trained once undisturbed, then once for every moment and
+seed, killed there by SIGKILL, and resumed. All files of the two folders must be equal to the byte but for what a clock writes,
+checkpoints in every tensor: for a generator the weights and optimisers of both players.
+
+With `--ranks` the same toys are trained by two processes that torchrun joins: beside one process that takes its batches in two
+parts, and once with the second process killed and the run resumed by two.
+
+A cell that is in FOLDER is not done again.
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
+import json
+import os
 import random
+import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import convsmith as cs
 from common import Row, answer, save
+from convsmith.arch import ArchSpec
+from convsmith.families.inflated import inflated
+from interrupted import awaited, begun, convsmith, differing, killed, lines, told
 
-N = 20
+EPOCHS = 3
+
+
+def small(side: int) -> ArchSpec:
+    """A ResNet of four blocks, 8 to 32 wide."""
+    base = cs.spec("resnet18", resolution=side)
+    stages = tuple(replace(stage, depth=1, width=8 * (k + 1)) for k, stage in enumerate(base.stages))
+    return replace(base, name="small", stem=replace(base.stem, width=8, pool=False), stages=stages)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A network, by name or as a spec, the data, and what else `train` is told."""
+
+    network: str | ArchSpec
+    data: str
+    words: tuple[str, ...]
+
+    def command(self, folder: Path, name: str, *more: str, ranks: bool = False) -> list[str]:
+        network = self.network
+        if isinstance(network, ArchSpec):
+            file = folder / "network.json"
+            file.write_text(network.to_json(), encoding="utf-8")
+            network = str(file)
+        # Two processes draw other drops than one that takes its batches in two parts.
+        fixed = ("--set", "dropout=0", "--set", "drop_path=0", "--epochs", str(EPOCHS))
+        return convsmith(
+            "train", network, self.data, *self.words, *fixed, "--out", str(folder / name), *more, ranks=ranks
+        )
+
+
+TOYS = {
+    "classify": Toy(small(16), "digits", ("--batch", "256")),
+    "pose": Toy(small(32), "quad30", ("--resolution", "32", "--batch", "8")),
+    "detect": Toy(small(32), "digit-scenes", ("--resolution", "32", "--batch", "10")),
+    "clips": Toy(inflated(small(16), frames=4, stride=2), "moving-digits", ("--batch", "24")),
+    "synthesise": Toy("biggan8", "digits", ("--task", "synthesise", "--batch", "128")),
+}
+
+
+# ---- moments ---------------------------------------------------------------------------------------------------------
+
+Kill = Callable[[Path, "subprocess.Popen[bytes]", random.Random, Path], bool]
+
+
+def training(run: Path, process: subprocess.Popen[bytes], rng: random.Random, whole: Path) -> bool:
+    """Somewhere in an epoch that is drawn."""
+    seconds = [line["seconds"] for line in lines(whole / "metrics.jsonl") if line["event"] == "epoch"]
+    ends, share = rng.randrange(EPOCHS), rng.random()
+    if not awaited(process, lambda: (run / "samples.json").exists() and epochs(run) >= ends):
+        return False
+    time.sleep(share * seconds[ends])
+    return killed(process)
+
+
+def writing(run: Path, process: subprocess.Popen[bytes], rng: random.Random, whole: Path) -> bool:
+    """While the checkpoint of an epoch that is drawn has its temporary name."""
+    ends = rng.randrange(1, EPOCHS)
+    there = awaited(process, lambda: epochs(run) >= ends and bool(unnamed(run)))
+    return killed(process) and there and bool(unnamed(run))
+
+
+def handing_over(run: Path, process: subprocess.Popen[bytes], rng: random.Random, whole: Path) -> bool:
+    """Somewhere between the weights and the report: in evaluation, export or timing."""
+    first, last = ((whole / name).stat().st_mtime for name in ("model.safetensors", "report.html"))
+    if not awaited(process, (run / "model.safetensors").exists):
+        return False
+    time.sleep(rng.random() * (last - first))
+    return killed(process)
+
+
+MOMENTS: dict[str, Kill] = {
+    "writing a checkpoint": writing,
+    "in training": training,
+    "after training": handing_over,
+}
+
+
+def epochs(run: Path) -> int:
+    return sum(line["event"] == "epoch" for line in lines(run / "metrics.jsonl"))
+
+
+def unnamed(run: Path) -> list[Path]:
+    return list(run.glob(".last.pt.*.tmp"))
+
+
+# ---- cells -----------------------------------------------------------------------------------------------------------
+
+
+def undisturbed(toy: Toy, folder: Path, name: str, *more: str, ranks: bool = False) -> Path:
+    run = folder / name
+    if not (run / "report.html").exists():
+        shutil.rmtree(run, ignore_errors=True)  # of a bench that was killed itself
+        told(toy.command(folder, name, *more, ranks=ranks))
+    return run
+
+
+def cell(toy: Toy, folder: Path, moment: str, seed: int) -> dict[str, Any]:
+    """What became of a run that was killed: the files in which it differs from the undisturbed one."""
+    whole = undisturbed(toy, folder, "whole")
+    run = folder / f"{moment.replace(' ', '-')}-{seed}"
+    shutil.rmtree(run, ignore_errors=True)
+    rng = random.Random(f"{folder.name} {moment} {seed}")
+    hit = MOMENTS[moment](run, begun(toy.command(folder, run.name)), rng, whole)
+    said = told(convsmith("resume", str(run)))
+    return {"hit": hit, "resumed": resumed(said), "differs": differing(whole, run)}
+
+
+def ranks_cell(toy: Toy, folder: Path) -> dict[str, Any]:
+    """Two processes beside one that takes each batch in two parts, and two of which one was killed beside two that were not."""
+    one = undisturbed(toy, folder, "parts", "--set", "accumulate=2")
+    two = undisturbed(toy, folder, "two", ranks=True)
+    run = folder / "two-killed"
+    shutil.rmtree(run, ignore_errors=True)
+    process = begun(toy.command(folder, run.name, ranks=True))
+    hit = awaited(process, lambda: epochs(run) >= EPOCHS // 2)
+    os.kill(second_of(process.pid), signal.SIGKILL)
+    began = time.monotonic()
+    process.wait()
+    ended = time.monotonic() - began
+    said = told(convsmith("resume", str(run), ranks=True))
+    return {
+        "hit": hit,
+        "resumed": resumed(said),
+        "differs": differing(two, run),
+        "from parts": differing(one, two),
+        "seconds to end": round(ended, 1),
+        "scores": [cs.Run.open(path).scores.headline.text for path in (one, two, run)],
+    }
+
+
+def resumed(said: str) -> str:
+    found = [line.split("resuming after ")[1] for line in said.splitlines() if "resuming after " in line]
+    return found[-1] if found else ""
+
+
+def second_of(launcher: int) -> int:
+    """The process of rank 1 among those that torchrun started."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return next(int(child) for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes())
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+def rows_of(done: dict[str, dict[str, Any]]) -> list[Row]:
+    rows = []
+    for name, found in done.items():
+        same = not found["differs"]
+        goal = "equal"
+        told_ = "equal" if same else f"differs: {', '.join(found['differs'])}"
+        where = f", went on after {found['resumed']}" if found["resumed"] else ""
+        missed = "" if found["hit"] else ", the moment was missed"
+        rows.append(Row(name, f"{told_}{where}{missed}", "", None, 1, goal, answer(same)))
+        if "from parts" in found:
+            one, two, _ = found["scores"]
+            parts = not found["from parts"]
+            word = "equal" if parts else f"differs: {', '.join(found['from parts'])}"
+            rows.append(Row(f"{name.split(':')[0]}: two processes beside one", f"{word}; {two}", one, None, 1, ""))
+    return rows
+
+
+def wanted(asked: argparse.Namespace, runs: Path) -> dict[str, Callable[[], dict[str, Any]]]:
+    """How to make each cell, by its name: a moment of all tasks before the next moment."""
+    folders = {task: runs / task for task in asked.only.split(",")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    if asked.ranks:
+        return {
+            f"{task}: one of two processes killed": partial(ranks_cell, TOYS[task], at) for task, at in folders.items()
+        }
+    return {
+        f"{task}: killed {moment}{f' ({seed + 1})' if seed else ''}": partial(cell, TOYS[task], at, moment, seed)
+        for seed in range(asked.seeds)
+        for moment in MOMENTS
+        for task, at in folders.items()
+    }
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(TOYS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--ranks", action="store_true")
+    parser.add_argument("--runs", type=Path)
+    parser.add_argument("--trial", action="store_true", help="write nothing")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        runs = Path(scratch)
-        began = time.monotonic()
-        subprocess.run(train(runs, "whole"), check=True, capture_output=True)
-        whole, took = digest(runs / "whole"), time.monotonic() - began
-        moments = [(at, random.Random(at).uniform(0.1, 0.95) * took) for at in range(N)]
-        with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda one: killed(runs, *one), moments))
-    same = sum(one == whole for one, _ in found)
-    late = sum(stage for _, stage in found)
-    rows = [
-        Row("killed runs that end with the same weights", f"{same} of {N}", "", None, N, "all", answer(same == N)),
-        Row("of them killed after training had begun", f"{late}", "", None, N, ""),
-    ]
-    save(
-        "kills", "Killed at random moments", "", rows, note="SIGKILL and SIGTERM in turn; one kill a run, then `resume`"
-    )
+        runs = asked.runs or Path(scratch)
+        file = runs / "cells.jsonl"
+        done = {line["cell"]: line for line in lines(file)}
+        for name, make in wanted(asked, runs).items():
+            if name not in done:
+                done[name] = make() | {"cell": name}
+                with file.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(done[name]) + "\n")
+            print(done[name], flush=True)
+    save("kills", "Killed, and resumed", "one process", rows_of(done), note=NOTE, trial=asked.trial)
 
 
-def train(runs: Path, name: str) -> list[str]:
-    settings = ["--resolution", "16", "--epochs", "12", "--runs", str(runs), "--name", name]
-    return [sys.executable, "-m", "convsmith", "train", "mobilenetv2_035", "digits", *settings]
-
-
-def killed(runs: Path, at: int, moment: float) -> tuple[str, bool]:
-    """The weights' digest of a run that was killed after `moment` seconds, and whether it was training by then."""
-    name = f"killed-{at}"
-    process = subprocess.Popen(train(runs, name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(moment)
-    process.send_signal((signal.SIGKILL, signal.SIGTERM)[at % 2])
-    process.wait()
-    training = (runs / name / "metrics.jsonl").exists()
-    again = [sys.executable, "-m", "convsmith", "resume", str(runs / name)]
-    if not (runs / name / "config.json").exists():
-        name = f"{name}-again"
-        again = train(runs, name)
-    done = subprocess.run(again, capture_output=True, text=True)
-    if done.returncode:
-        return done.stderr[-300:], training
-    return digest(runs / name), training
-
-
-def digest(run: Path) -> str:
-    return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+NOTE = (
+    "SIGKILL, then `convsmith resume`. Equal: every file of the folder to the byte, but config.json, latency.json, report.html and "
+    "seconds; the last checkpoint in every tensor. Two processes: torchrun and gloo; beside them one with `accumulate=2`."
+)
 
 
 if __name__ == "__main__":

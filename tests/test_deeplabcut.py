@@ -280,6 +280,19 @@ def test_a_part_that_is_never_labelled_and_an_individual_without_a_scale_are_tol
         load_data(root)
 
 
+def test_points_outside_their_pictures_are_told(tmp_path: Path) -> None:
+    """A whole number is the middle of a pixel, so that -0.5 and the side less 0.5 are the borders."""
+    root = write_project(tmp_path / "p", {"a": 4, "b": 4})
+    path = root / "labeled-data" / "a" / "CollectedData_Me.csv"
+    xy = read_labels(path).xy
+    height, width = load_data(root, divide="frame").train.inputs.size(0)
+    for far, told in (((width - 0.5, height - 0.5), False), ((width - 0.4, 0), True), ((0, -0.6), True)):
+        xy[:, 1] = far
+        write_table(path, [row("a", f"img{i:03}.png", own, 1) for i, own in enumerate(xy)])
+        notes = load_data(root, divide="frame").notes
+        assert any("outside the picture" in note and note.endswith("first eye of a") for note in notes) == told
+
+
 def test_points_and_labels_are_not_mixed(tmp_path: Path) -> None:
     from data_food import write_classes
 

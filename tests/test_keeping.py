@@ -157,6 +157,7 @@ def known(
      ["1 step an epoch, of 94 images: --batch 16 gives 5", "30 of 94 images are left out of each epoch"]),
     (known(320, weights=True), []),
     (known(val=24), ["24 validation images: the 95 % interval of a score is up to 40 points wide"]),
+    (known(val=2), ["2 validation images: the 95 % interval of a score is up to 100 points wide"]),
     (known(1999), ["1,999 images are few for random weights; start from weights: --weights timm:NAME, or `design --weights auto`"]),
     (known(1999, weights=True), []),
     (known(per_class=((48, 12), (5, 1))), []),

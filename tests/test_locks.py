@@ -57,6 +57,15 @@ def test_the_second_is_told_who_is_at_work_and_a_dead_one_holds_nothing(tmp_path
         pass
 
 
+def test_what_the_last_was_writing_when_it_was_killed_is_removed_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text('{"pid": 4194305}')  # more than any process has
+    names = {".last.pt.4194305.tmp", ".report.html.7.tmp", "last.pt"}
+    for name in names:
+        (tmp_path / name).touch()
+    with at_work(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == names - {".last.pt.4194305.tmp"} | {".lock"}
+
+
 def test_a_process_does_not_work_on_a_folder_twice_at_a_time(tmp_path: Path) -> None:
     with at_work(tmp_path):
         with pytest.raises(UserError, match="by this very process"), at_work(tmp_path / "." / ""):

@@ -17,6 +17,7 @@ import convsmith as cs
 from commands import TINY, run, squares
 from convsmith.arch import Act
 from convsmith.data import ImageData
+from convsmith.errors import UserError
 from convsmith.graphs import B_SPACE, KNOWN, S_SPACE, NormGraph, drawn, read
 from convsmith.jobs.norms.anchors import LARGER, TOYS
 from convsmith.jobs.norms.begin import looked_at
@@ -276,6 +277,15 @@ def test_wrong_options_are_refused(changes: dict[str, object], said: str) -> Non
 
 
 # ---- what is kept -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [b"[1]\n[2]\n", b"file,label\n", bytes(range(255, 0, -1))])
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "photos.csv"
+    path.write_bytes(text)
+    with pytest.raises(UserError, match="holds something else than scores of layers"):
+        LayerStore(path, "one")
+    assert path.read_bytes() == text
 
 
 def test_the_store_outlives_a_killed_process_and_leaves_other_searches_alone(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import convsmith as cs
 from convsmith.cli.app import main
 from convsmith.errors import DataError, UserError
 from convsmith.evals import Made, Seen, Synthesised, as_bytes, terms_of
-from convsmith.jobs.feed import trained
+from convsmith.jobs.feed import refuse_lone_images, trained
 from convsmith.jobs.options import Options
 from convsmith.jobs.synthesis.making import classes_named, latents, synthesise
 from convsmith.jobs.train.begin import train_job
@@ -98,6 +98,11 @@ def test_what_only_two_networks_read_is_refused_of_one(data: Path, tmp_path: Pat
         train_job("biggan8", data, None, Options(parent=tmp_path), Watcher())
     with pytest.raises(DataError, match="has points in its pictures, and a generator learns from classes"):
         train_job("biggan8", "quad30", None, Options(task="synthesise", parent=tmp_path), Watcher())
+
+
+def test_a_batch_of_one_is_enough_where_every_norm_sees_a_map() -> None:
+    """A generator reads z and a class, and its first map has sixteen numbers a channel."""
+    refuse_lone_images(cs.spec("biggan8"), replace(BIGGAN_SMALL, batch=1), 10)
 
 
 # ---- what is made ----------------------------------------------------------------------------------------------------
@@ -303,6 +308,8 @@ REFUSED = [
     ("ladder biggan8 DATA --task synthesise --epochs 1", "a generator is judged by a distance"),
     ("fit-scaling DATA --task synthesise", "a generator is judged by a distance"),
     ("train biggan8 DATA --task synthesise --folds 2", "a generator is held against many at a time"),
+    ("train biggan8 DATA --task synthesise --folds 2 --dry-run", "a generator is held against many at a time"),
+    ("train biggan8 moving-digits --task synthesise", "moving-digits has films, and a generator learns to make images"),
     ("train biggan8 DATA --task synthesise --class-weights balanced", "a generator has none"),
     ("train biggan8 DATA --task synthesize", "Invalid value"),
 ]

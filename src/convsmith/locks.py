@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .errors import UserError
 
@@ -28,7 +28,8 @@ def at_work(folder: Path) -> Iterator[None]:
     """This process alone works on `folder`, which is made where there is none, while the block lasts.
 
     `.lock` in it says who does. The system's lock on that file is what counts, on network file systems too as far as they
-    have locks; it goes with its process, so that none is ever left behind.
+    have locks; it goes with its process, so that none is ever left behind. What the last to work there was writing when it was
+    killed is removed.
 
     Raises:
         UserError: another process, or this one elsewhere, is at work on the folder; or nothing can be written there.
@@ -46,6 +47,7 @@ def at_work(folder: Path) -> Iterator[None]:
             raise UserError(f"{folder} is being worked on {_holder(file)}; wait for it to end, or end it first")
         _here.add(path)
         try:
+            _sweep(path.parent, _signed(file))
             _sign(file)
             yield
         finally:
@@ -92,11 +94,26 @@ def _sign(file: IO[str]) -> None:
         file.flush()
 
 
-def _holder(file: IO[str]) -> str:
-    """Who signed the file, for a message."""
+def _signed(file: IO[str]) -> dict[str, Any]:
+    """Who signed the file last; empty where nobody did, or it cannot be read."""
     try:
         file.seek(0)
         told = json.loads(file.read())
-        return f"by process {told['pid']} on {told['host']} since {told['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _sweep(folder: Path, told: dict[str, Any]) -> None:
+    """Remove the temporary names (`files.unfinished`) of a process that works there no more."""
+    for left in folder.glob(f".*.{told['pid']}.tmp") if isinstance(told.get("pid"), int) else ():
+        with contextlib.suppress(OSError):  # it does no harm
+            left.unlink()
+
+
+def _holder(file: IO[str]) -> str:
+    """Who signed the file, for a message."""
+    try:
+        return "by process {pid} on {host} since {since}".format(**_signed(file))
+    except KeyError:
         return "by another process"

@@ -218,12 +218,13 @@ LEARNING, DEFAULTS = Learning(), Training()
 
 def carried_out(job: Job, training: Training) -> None:
     """Begin the job and say what came of it, or with --dry-run what would."""
+    from ..jobs.studies.folds import cross_validate, refuse_folds
     from ..jobs.train.begin import start
 
     watcher = watching()
+    if training.folds is not None:
+        refuse_folds(job)
     if not training.dry_run:
-        from ..jobs.studies.folds import cross_validate
-
         finished(start(job, watcher) if training.folds is None else cross_validate(job, watcher), training.json)
         return
     from ..jobs.train.rehearsal import rehearse

@@ -70,8 +70,10 @@ def find(
         how.refuse_of_objects(DIGIT_SCENES)
         how.refuse_category(DIGIT_SCENES)
         return Found(DIGIT_SCENES, read_scenes(), mirror=False)
-    named = ("digits", MOVING_DIGITS)
-    if isinstance(what, str | Path) and what not in named and what not in TORCHVISION_SETS:
+    if what == MOVING_DIGITS:
+        how.refuse_of_films(MOVING_DIGITS)
+        return Found(MOVING_DIGITS, read_moving(), mirror=False)
+    if isinstance(what, str | Path) and what != "digits" and what not in TORCHVISION_SETS:
         path = existing(what)
         name = path.resolve().name if path.is_dir() else path.stem
         if (parts := _objects_or_points(path, how)) is not None:
@@ -84,8 +86,6 @@ def find(
         return _find_own(what, progress, tuple(known))
     if what == "digits":
         return Found("digits", {WHOLE: read_digits}, mirror=False)
-    if what == MOVING_DIGITS:
-        return Found(MOVING_DIGITS, read_moving(), mirror=False)
     if isinstance(what, str) and what in TORCHVISION_SETS:
         return Found(what, read_torchvision(what, root, download))
     path = existing(what)

@@ -70,6 +70,8 @@ class How:
 
     def refuse_of_films(self, what: str) -> None:
         """Refuse what was said of points and objects, of data that has films; but for how they are divided."""
+        if self.task == SYNTHESISE:
+            raise DataError(f"--task {SYNTHESISE}: {what} has films, and a generator learns to make images")
         if self.divide != BY_CLIP:
             self.refuse_of_labels(what)
         else:

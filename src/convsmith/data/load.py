@@ -102,7 +102,8 @@ def load_data(
         notes += (*(said for said in second.notes if said not in notes), *odd)
         note = f"{second.name}, as it is"
         _check_validation(held_out, classes, second.name, lost)
-    notes += (*train.targets.oddities(), *copies(train, held_out))
+    few, sizes = _measured(train)
+    notes += (*train.targets.oddities(), *few.targets.outside(sizes), *copies(train, held_out))
     test = None if val is None and "val" not in found.parts else found.parts.get("test")
     n, said = (0, "") if test is None else _left_alone(test, found.name)
     return ImageData(
@@ -117,7 +118,7 @@ def load_data(
         notes=(*notes, said) if said else notes,
         roots=roots_of(what, val),
         test=n,
-        sides=_median_sides(train),
+        sides=_median(sizes),
     )
 
 
@@ -268,11 +269,17 @@ def _check_validation(split: Split, classes: tuple[str, ...], where: str, skippe
         raise DataError(f"{where} has {wrong}")
 
 
-def _median_sides(split: Split) -> tuple[int, int] | None:
-    """The median height and width of pictures that are shown whole, of some that lie evenly apart where there are many."""
-    if not split.targets.moved or not len(split):
+def _measured(split: Split) -> tuple[Split, np.ndarray]:
+    """Of pictures that are shown whole all, or some that lie evenly apart, with their heights and widths; of others none."""
+    n = len(split) if split.targets.moved else 0
+    looked = np.unique(np.linspace(0, max(n - 1, 0), min(n, _MEASURED)).astype(int))
+    sizes = np.array([split.inputs.size(i) for i in looked.tolist()]).reshape(-1, 2)
+    return split.take(looked), sizes
+
+
+def _median(sizes: np.ndarray) -> tuple[int, int] | None:
+    """The median height and width, None of no pictures."""
+    if not len(sizes):
         return None
-    looked = np.linspace(0, len(split) - 1, min(len(split), _MEASURED)).astype(int)
-    sizes = np.array([split.inputs.size(i) for i in looked.tolist()])
     height, width = np.median(sizes, axis=0)
     return round(float(height)), round(float(width))

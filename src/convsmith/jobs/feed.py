@@ -265,7 +265,7 @@ def refuse_lone_images(spec: ArchSpec, recipe: Recipe, images: int, ranks: Ranks
         return
     try:
         with torch.no_grad():
-            build(spec, seed=0)(torch.zeros((1, *shape_of(spec))))
+            build(spec, seed=0)(*spec.example())
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

@@ -7,15 +7,18 @@ import math
 import re
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 from ..scores import Metric, Unit
 from ..units import count as parsed
 from ..units import human
 
-__all__ = ["amount", "count", "ends", "gain", "local", "megabytes", "ms", "percent", "plain", "rate", "when"]
+__all__ = ["amount", "coded", "count", "ends", "gain", "local", "megabytes", "ms", "percent", "plain", "rate", "when"]
 
 # An absolute path, of POSIX or of Windows: in quotes with all that they hold, else up to the next space or mark.
 _QUOTED = re.compile(r"""(?P<mark>['"])(?:/|[A-Za-z]:[\\/])(?P<path>[^'"\n]+)(?P=mark)""")
 _BARE = re.compile(r"""(?<![\w./:<&-])(?:(?:/[^\s/'",;:<>]+){2,}/?|[A-Za-z]:[\\/][^\s'",;<>]+)""")
+_TICKED = re.compile(r"`([^`\n]+)`")
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -74,6 +77,15 @@ def local(text: str) -> str:
     """
     quoted = _QUOTED.sub(lambda found: found["mark"] + _last(found["path"]) + found["mark"], text)
     return _BARE.sub(lambda found: _last(found[0]), quoted)
+
+
+def coded(text: str) -> Markup:
+    """`text` for a page, with what stands between backticks as code.
+
+    >>> coded("start with `design --weights auto` & wait")
+    Markup('start with <code>design --weights auto</code> &amp; wait')
+    """
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(local(text)))))
 
 
 def _last(path: str) -> str:

@@ -32,6 +32,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         amount=form.amount,
+        coded=form.coded,
         count=form.count,
         ends=form.ends,
         gain=form.gain,

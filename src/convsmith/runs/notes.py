@@ -122,7 +122,7 @@ def _few_to_validate(known: Known) -> str:
     ):  # points and objects are counted one by one, and an interval goes by individuals or by images
         return ""
     said = plural(n, f"validation {known.data.what}")
-    return f"{said}: the 95 % interval of a score is up to {100 * 1.96 / math.sqrt(n):.0f} points wide"
+    return f"{said}: the 95 % interval of a score is up to {100 * min(1, 1.96 / math.sqrt(n)):.0f} points wide"
 
 
 def _few_individuals(known: Known) -> str:

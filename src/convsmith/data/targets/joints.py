@@ -189,6 +189,17 @@ class Joints(Targets):
             )
         return tuple(said)
 
+    def outside(self, sizes: np.ndarray) -> tuple[str, ...]:
+        ends = sizes[:, None, ::-1] - 0.5  # a whole number is the middle of a pixel
+        beyond = np.argwhere(((self.xy < -0.5) | (self.xy > ends)).any(-1))  # a comparison with NaN is false
+        if not len(beyond):
+            return ()
+        picture, joint = beyond[0]
+        return (
+            f"{plural(len(beyond), 'labelled point')} in {plural(len(sizes), 'picture')} outside the picture, of which nothing is "
+            f"learnt: first {self.body.names[joint]} of {self.individuals[picture]}",
+        )
+
     def samples(self, names: tuple[str, ...], most: int) -> dict[str, np.ndarray]:
         """By individual."""
         own = np.array(self.individuals)

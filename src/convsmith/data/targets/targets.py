@@ -80,6 +80,10 @@ class Targets(ABC):
         """What who trains on them should know."""
         return ()
 
+    def outside(self, sizes: np.ndarray) -> tuple[str, ...]:
+        """What who trains on them should know of pictures of these heights and widths ⟨n,2⟩."""
+        return ()
+
     def samples(self, names: tuple[str, ...], most: int) -> dict[str, np.ndarray]:
         """The indices of what belongs together, by what it is called, for a page that shows some of each."""
         return {}

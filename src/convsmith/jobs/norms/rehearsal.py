@@ -45,8 +45,9 @@ class NormRehearsal:
 
     def lines(self) -> list[str]:
         return [
-            f"would try {plural(self.layers, 'layer')} in about {duration(3600 * self.search_hours)}, {self.seconds_a_layer:.2g} s "
-            f"each on {plural(self.workers, 'process')}, then rank and judge in {duration(3600 * self.after_hours)}",
+            f"would try {plural(self.layers, 'layer')} in about {duration(3600 * self.search_hours)}, "
+            f"{duration(self.seconds_a_layer)} each on {plural(self.workers, 'process')}, then rank and judge in "
+            f"{duration(3600 * self.after_hours)}",
             f"a night of {NIGHT} hours allows about {self.a_night:,} (--layers {self.a_night})",
             "nothing was searched and nothing was written",
         ]

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ...errors import UserError
 from ...files import append_line, write_text
 from .trying import BROKEN, Tried
 
@@ -21,11 +22,18 @@ class Seen:
     standardised: str = ""
 
 
+# What every line begins with.
+FIRST = '{"key": "'
+
+
 class LayerStore:
     """Verdicts by the text of a layer, one a line in `path`, under `key`: a digest of all that they depend on beside the layer.
 
     Lines of other keys are left alone, so that one file may serve several searches. A line that a killed process left half
     written is dropped.
+
+    Raises:
+        UserError: the file is there and holds something else.
     """
 
     def __init__(self, path: Path, key: str) -> None:
@@ -33,7 +41,11 @@ class LayerStore:
         self.tried: dict[str, Tried] = {}
         self._path, self._key = path, key
         kept = []
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+        if not (text.startswith(FIRST) or FIRST.startswith(text)):
+            raise UserError(
+                f"{path} holds something else than scores of layers, and is left as it is: name another file"
+            )
         for line in text.splitlines():
             try:
                 own = json.loads(line)

@@ -27,7 +27,15 @@ from ..source import data_record
 from ..train.begin import Job, checked, describe, named
 from ..train.stages import alone_on, carry_on
 
-__all__ = ["CrossValidation", "cross_validate", "cross_validation_of", "fold_notes", "resume_folds", "write_folds"]
+__all__ = [
+    "CrossValidation",
+    "cross_validate",
+    "cross_validation_of",
+    "fold_notes",
+    "refuse_folds",
+    "resume_folds",
+    "write_folds",
+]
 
 
 @dataclass(frozen=True)
@@ -92,19 +100,24 @@ def _of_images(scores: Scores) -> bool:
     return share.interval in (None, wilson(round(share.value * scores.n), scores.n))
 
 
-@undisturbed()
-def cross_validate(job: Job, watcher: Watcher) -> RunFolder:
-    """Make a folder for the job's folds, train each, and write what they score together.
-
-    Raises:
-        UserError: several processes, which train one network; what `start` refuses.
-    """
+def refuse_folds(job: Job) -> None:
+    """Refuse to cross-validate in several processes, which train one network, and a generator."""
     if world_here() > 1:
         raise UserError("--folds trains one network after another in one process: leave out torchrun")
     if job.task.makes:
         raise UserError(
             "--folds validates each image once, and a generator is held against many at a time: leave it out"
         )
+
+
+@undisturbed()
+def cross_validate(job: Job, watcher: Watcher) -> RunFolder:
+    """Make a folder for the job's folds, train each, and write what they score together.
+
+    Raises:
+        UserError: what `refuse_folds` and `start` refuse.
+    """
+    refuse_folds(job)
     checked(job)
     run = RunFolder.create(Path(job.options.parent), job.options.name or f"{named(job)}-folds")
     watcher.stage("run", f"{run.path}, {job.options.folds} folds")
