@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -54,6 +55,14 @@ def _one_registry() -> Iterator[None]:
             told = staticmethod(lambda *given, **named: read("torchvision" in sys.modules, *given, **named))
             patched.setattr(ONNXRegistry, "from_torchlib", told)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _modules_stay(_one_registry: None) -> None:
+    """Garbage is collected before anything is timed, and so after most trainings: what all the imports have made is no garbage, and
+    need not be looked through each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from convsmith.arch import Act
 from convsmith.errors import UserError
 from convsmith.exporting import Exported, ExportError, export_onnx, fold_batch_norm, ort_subject, session
+from convsmith.exporting.prepared import prepared
 from convsmith.latency import Runtime, interleave
+from convsmith.parts.acts import activation
 
 SMALL = (3, 32, 32)
 
@@ -173,6 +176,37 @@ def test_folding_leaves_the_model_as_it_was() -> None:
     assert model.training
     assert model.state_dict().keys() == before.keys()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+class Overwritten(nn.Module):
+    """What an activation in place changes is read again by a skip, or is not."""
+
+    def __init__(self, *, skip: bool) -> None:
+        super().__init__()
+        self.conv, self.act, self.skip = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU6(inplace=True), skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        return self.act(y) + 2 * y if self.skip else self.act(y)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_nothing_is_overwritten_in_a_file_unless_answers_rest_on_it(skip: bool) -> None:
+    model = Overwritten(skip=skip).eval()
+    ready = prepared(model, input_shape=SMALL)
+    assert isinstance(ready.network, Overwritten) and ready.network.act.inplace is skip and model.act.inplace
+    assert largest_difference(model, ready.network) == 0
+
+
+@pytest.mark.parametrize("act", [Act.RELU, Act.RELU6, Act.SILU, Act.HARD_SWISH, Act.HARD_SIGMOID])
+def test_activations_that_overwrite_say_so(act: Act) -> None:
+    """And are told not to by it."""
+    module = activation(act)
+    for inplace in (True, False):
+        module.inplace = inplace
+        x = torch.randn(4, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            assert (module(x).data_ptr() == x.data_ptr()) is inplace
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from .constants import fold_constants
 from .errors import ExportError
 from .fold import fold_batch_norm, fold_filters, fold_spectral
 from .fold_graphs import split_graphs
+from .overwriting import stop_overwriting
 
 __all__ = ["Prepared", "prepared"]
 
@@ -71,12 +72,15 @@ def prepared(
         reference.head = reference.spec.head.deployed(reference.head)
     reference, moved = _settled(reference, given)
     network, folded = reference, 0
+    first = tuple(each[:1] for each in given)
     if fold:
-        one = () if len(given) == 1 else tuple(each[:1] for each in given)
+        one = () if len(given) == 1 else first
         network, folded = fold_batch_norm(split_graphs(reference), input_shape=input_shape, given=one)
+    network = fold_constants(fold_filters(network))
+    stop_overwriting(network, first)
     return Prepared(
         reference=reference,
-        network=fold_constants(fold_filters(network)),
+        network=network,
         given=given,
         names=("images",) if spec is None else spec.called,
         outputs=("logits",) if spec is None else spec.head.puts_out,

@@ -33,9 +33,9 @@ def activation(act: Act, *, inplace: bool = True) -> nn.Module:
         case Act.RELU6:
             return nn.ReLU6(inplace=inplace)
         case Act.SILU:
-            return _SiLU() if inplace else nn.SiLU()
+            return _SiLU(inplace=True) if inplace else nn.SiLU()
         case Act.HARD_SWISH:
-            return _Hardswish() if inplace else nn.Hardswish()
+            return _Hardswish(inplace=True) if inplace else nn.Hardswish()
         case Act.GELU:
             return nn.GELU()
         case Act.SIGMOID:
@@ -50,9 +50,9 @@ def activation(act: Act, *, inplace: bool = True) -> nn.Module:
 
 class _SiLU(nn.SiLU):
     def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x, inplace=not torch.is_grad_enabled())
+        return F.silu(x, inplace=self.inplace and not torch.is_grad_enabled())
 
 
 class _Hardswish(nn.Hardswish):
     def forward(self, x: Tensor) -> Tensor:
-        return F.hardswish(x, inplace=not torch.is_grad_enabled())
+        return F.hardswish(x, inplace=self.inplace and not torch.is_grad_enabled())
