@@ -122,18 +122,11 @@ def test_a_search_that_goes_on_believes_no_milliseconds_of_another_aim(other: Ai
     assert timed(other) == first
 
 
-@pytest.mark.parametrize(
-    "runtime",
-    [
-        "eager",
-        pytest.param(
-            "openvino", marks=pytest.mark.skipif(not RUNTIMES["openvino"].installed, reason="openvino is an extra")
-        ),
-    ],
-)
-def test_a_run_is_shipped_and_measured_in_the_runtime_that_it_was_made_for(
-    runtime: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_run_is_measured_in_the_runtime_that_it_was_made_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """In torch, which needs no file; what is shipped for others is shown by a search (`test_searching`)."""
+    runtime = "eager"
     run = RunFolder.open(shutil.copytree(FOLDERS / "trained", tmp_path / "run"))
     chosen = {"ms": Limit(1000, 1.0, None, runtime)}
     run.write_config(replace(run.config, budget="1000ms", met=chosen, runtime=runtime))
@@ -144,7 +137,6 @@ def test_a_run_is_shipped_and_measured_in_the_runtime_that_it_was_made_for(
     # What is told of the budget is what was measured of what is shipped.
     assert run.config.met == {"ms": Limit(1000, row.median_ms, None, runtime)}
     assert told["met"]["ms"]["runtime"] == runtime
-    assert run.has("model.xml") is run.has("export_openvino.json") is (runtime == "openvino")
     page = run.file("report.html").read_text()
     assert f", in {runtime}" in page and f"{runtime}, 1 thread, batch 1" in page
 

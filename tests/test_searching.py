@@ -196,7 +196,7 @@ def test_children_are_chosen_shipped_and_told_in_the_runtime_that_was_asked_for(
         run = RunFolder.open(child.folder)
         (row,) = run.latency.rows
         assert row.runtime == child.runtime == told["runtime"] == run.config.runtime == "openvino"
-        assert run.has("model.xml") and run.has("model.onnx")
+        assert run.has("model.xml") and run.has("export_openvino.json") and run.has("model.onnx")
     assert told["met"]["ms"]["runtime"] == "openvino" and told["ms"] == told["met"]["ms"]["is"]
     assert json.loads(copy.file("timed.json").read_text())["where"].endswith(", 2 threads, openvino")
     page = copy.file("report.html").read_text()
