@@ -14,7 +14,6 @@ PAGE = HERE.parent / "docs" / "bench.md"
 NAMES = (
     *("cost", "solve", "latency_model", "training", "inference", "lambda_layer", "evonorm", "nf", "startup"),
     *("signal_figures", "surgery", "int8_nf", "sandwich", "children", "collapse", "kills", "search_kills"),
-    "norm_kills",
     *("detection_speed", "video_step", "gan_step"),
 )
 # Trainings on images that are given by hand (each script's head says how), of minutes to hours: shown, not run again.

@@ -20,15 +20,14 @@ from convsmith.training.checkpoint import load_checkpoint
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 HERE = Path(__file__).parent
 ON_LESS = str(HERE / "on_less.py")
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
 # What tells of the clock, or of how often a checkpoint was written.
 OF_THE_CLOCK = frozenset({".lock", "config.json", "latency.json", "report.html", "last.previous.pt"})
 CLOCK_FIELDS = ("seconds", "images_per_s")
 
 
-def convsmith(*words: str, ranks: bool = False) -> list[str]:
-    """The command of some words, on small embedded data; in two processes joined by torchrun where it is of `ranks`."""
-    return [*(TORCHRUN if ranks else (sys.executable,)), ON_LESS, *words]
+def convsmith(*words: str) -> list[str]:
+    """The command of some words, on small embedded data."""
+    return [sys.executable, ON_LESS, *words]
 
 
 def told(command: Sequence[str], *, within: float | None = None) -> str:

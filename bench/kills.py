@@ -1,14 +1,10 @@
 """Runs of every task that are killed, in training, while a checkpoint is written and after training: do they end as if not?
 
     python bench/kills.py [--only classify,pose,...] [--seeds 1] [--runs FOLDER]
-    python bench/kills.py --ranks [--only ...]
 
 A toy of each task, on a few of the embedded films, scenes and frames, is trained once undisturbed, then once for every moment and
 seed, killed there by SIGKILL, and resumed. All files of the two folders must be equal to the byte but for what a clock writes,
 checkpoints in every tensor: for a generator the weights and optimisers of both players.
-
-With `--ranks` the same toys are trained by two processes that torchrun joins: beside one process that takes its batches in two
-parts, and once with the second process killed and the run resumed by two.
 
 A cell that is in FOLDER is not done again.
 """
@@ -17,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -54,17 +48,14 @@ class Toy:
     data: str
     words: tuple[str, ...]
 
-    def command(self, folder: Path, name: str, *more: str, ranks: bool = False) -> list[str]:
+    def command(self, folder: Path, name: str) -> list[str]:
         network = self.network
         if isinstance(network, ArchSpec):
             file = folder / "network.json"
             file.write_text(network.to_json(), encoding="utf-8")
             network = str(file)
-        # Two processes draw other drops than one that takes its batches in two parts.
-        fixed = ("--set", "dropout=0", "--set", "drop_path=0", "--epochs", str(EPOCHS))
-        return convsmith(
-            "train", network, self.data, *self.words, *fixed, "--out", str(folder / name), *more, ranks=ranks
-        )
+        fixed = ("--epochs", str(EPOCHS))
+        return convsmith("train", network, self.data, *self.words, *fixed, "--out", str(folder / name))
 
 
 TOYS = {
@@ -125,11 +116,11 @@ def unnamed(run: Path) -> list[Path]:
 # ---- cells -----------------------------------------------------------------------------------------------------------
 
 
-def undisturbed(toy: Toy, folder: Path, name: str, *more: str, ranks: bool = False) -> Path:
+def undisturbed(toy: Toy, folder: Path, name: str) -> Path:
     run = folder / name
     if not (run / "report.html").exists():
         shutil.rmtree(run, ignore_errors=True)  # of a bench that was killed itself
-        told(toy.command(folder, name, *more, ranks=ranks))
+        told(toy.command(folder, name))
     return run
 
 
@@ -144,38 +135,9 @@ def cell(toy: Toy, folder: Path, moment: str, seed: int) -> dict[str, Any]:
     return {"hit": hit, "resumed": resumed(said), "differs": differing(whole, run)}
 
 
-def ranks_cell(toy: Toy, folder: Path) -> dict[str, Any]:
-    """Two processes beside one that takes each batch in two parts, and two of which one was killed beside two that were not."""
-    one = undisturbed(toy, folder, "parts", "--set", "accumulate=2")
-    two = undisturbed(toy, folder, "two", ranks=True)
-    run = folder / "two-killed"
-    shutil.rmtree(run, ignore_errors=True)
-    process = begun(toy.command(folder, run.name, ranks=True))
-    hit = awaited(process, lambda: epochs(run) >= EPOCHS // 2)
-    os.kill(second_of(process.pid), signal.SIGKILL)
-    began = time.monotonic()
-    process.wait()
-    ended = time.monotonic() - began
-    said = told(convsmith("resume", str(run), ranks=True))
-    return {
-        "hit": hit,
-        "resumed": resumed(said),
-        "differs": differing(two, run),
-        "from parts": differing(one, two),
-        "seconds to end": round(ended, 1),
-        "scores": [cs.Run.open(path).scores.headline.text for path in (one, two, run)],
-    }
-
-
 def resumed(said: str) -> str:
     found = [line.split("resuming after ")[1] for line in said.splitlines() if "resuming after " in line]
     return found[-1] if found else ""
-
-
-def second_of(launcher: int) -> int:
-    """The process of rank 1 among those that torchrun started."""
-    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    return next(int(child) for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes())
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -190,11 +152,6 @@ def rows_of(done: dict[str, dict[str, Any]]) -> list[Row]:
         where = f", went on after {found['resumed']}" if found["resumed"] else ""
         missed = "" if found["hit"] else ", the moment was missed"
         rows.append(Row(name, f"{told_}{where}{missed}", "", None, 1, goal, answer(same)))
-        if "from parts" in found:
-            one, two, _ = found["scores"]
-            parts = not found["from parts"]
-            word = "equal" if parts else f"differs: {', '.join(found['from parts'])}"
-            rows.append(Row(f"{name.split(':')[0]}: two processes beside one", f"{word}; {two}", one, None, 1, ""))
     return rows
 
 
@@ -203,10 +160,6 @@ def wanted(asked: argparse.Namespace, runs: Path) -> dict[str, Callable[[], dict
     folders = {task: runs / task for task in asked.only.split(",")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    if asked.ranks:
-        return {
-            f"{task}: one of two processes killed": partial(ranks_cell, TOYS[task], at) for task, at in folders.items()
-        }
     return {
         f"{task}: killed {moment}{f' ({seed + 1})' if seed else ''}": partial(cell, TOYS[task], at, moment, seed)
         for seed in range(asked.seeds)
@@ -219,7 +172,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(TOYS))
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--ranks", action="store_true")
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--trial", action="store_true", help="write nothing")
     asked = parser.parse_args()
@@ -233,12 +185,12 @@ def main() -> None:
                 with file.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(done[name]) + "\n")
             print(done[name], flush=True)
-    save("kills", "Killed, and resumed", "one process", rows_of(done), note=NOTE, trial=asked.trial)
+    save("kills", "Killed, and resumed", "", rows_of(done), note=NOTE, trial=asked.trial)
 
 
 NOTE = (
     "SIGKILL, then `convsmith resume`. Equal: every file of the folder to the byte, but config.json, latency.json, report.html and "
-    "seconds; the last checkpoint in every tensor. Two processes: torchrun and gloo; beside them one with `accumulate=2`."
+    "seconds; the last checkpoint in every tensor."
 )
 
 
