@@ -15,7 +15,7 @@ def stop_overwriting(network: nn.Module, given: tuple[Tensor, ...]) -> None:
     activation has changed, answers rest on the change.
 
     A file holds the same operations either way. But torch's exporter works out what it is to overwrite a map whose batch may be
-    of any size, which for a small network takes half of its time.
+    of any size, which for ReLU6 takes half of its time.
     """
     modules = [module for module in network.modules() if getattr(module, "inplace", False) is True]
     if not modules:
