@@ -110,7 +110,7 @@ def test_other_limits_bind_too() -> None:
 
 def test_an_impossible_limit_names_what_the_smallest_takes() -> None:
     with pytest.raises(
-        BudgetError, match=r"the smallest that was tried took .* ms\. The nearest budget that can be met is about"
+        BudgetError, match=r"the smallest that was tried takes .* ms\. The nearest budget that can be met is about"
     ):
         solve_timed(RULES[0](), cs.spec("resnet18"), Budget(ms=0.2), cost, Clock())
 

@@ -52,7 +52,7 @@ def solve_timed(
     if found.met is None:
         took = min(found.missed.values())
         raise BudgetError(
-            f"no member of {base.name} scaled by '{rule.kind}' meets {budget}: the smallest that was tried took {took:.3g} ms. "
+            f"no member of {base.name} scaled by '{rule.kind}' meets {budget}: the smallest that was tried takes {took:.3g} ms. "
             f"The nearest budget that can be met is about {took * 1.1:.2g}ms"
         )
     return found.met
