@@ -257,7 +257,7 @@ def test_a_name_is_a_file_s(name: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_device_is_told_what_is_known(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no device 'pi5'; calibrated are pi4; did you mean 'pi4'\?"):
+    with pytest.raises(UserError, match=r"there is no device 'pi5'; calibrated are pi4: .*; did you mean 'pi4'\?"):
         named("pi5", store)
     with pytest.raises(UserError, match="there is no device 'pi5'; none is calibrated yet"):
         named("pi5", tmp_path)
