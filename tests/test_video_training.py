@@ -73,7 +73,8 @@ def test_a_run_on_clips_is_whole(trained_run: cs.Run) -> None:
     for name in ("model.safetensors", "model.onnx", "latency.json", "report.html"):
         assert trained_run.has(name)
     page = trained_run.file("report.html").read_text(encoding="utf-8")
-    assert "16 val films" in page and "Milliseconds per clip" in page and "validation images" not in page
+    assert "16 val films" in page and "Milliseconds per clip" in page and "PyAV and Pillow" in page
+    assert "ms per clip" in page and "validation images" not in page
     assert (
         "one clip, 3 × 4 × 16 × 16" in page and page.count("data:image/png") > 3
     )  # wrong answers, as frames side by side

@@ -120,8 +120,8 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
     return figure
 
 
-def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Median milliseconds as bars, p10 to p90 as whiskers, in the order given.
+def latency_bars(rows: Sequence[Mapping[str, Any]], *, of: str = "image") -> Figure:
+    """Median milliseconds of what is read at once as bars, p10 to p90 as whiskers, in the order given.
 
     `rows` hold `name runtime threads batch median_ms p10_ms p90_ms n`. What all rows share is said once, under the
     axis. Raises ValueError where there is no row.
@@ -145,7 +145,7 @@ def latency_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_ylim(len(rows) - 0.6, -0.75)
         axes.set_xlim(0, 1.12 * max(max(row["p90_ms"], row["median_ms"]) for row in rows))
         axes.set_yticks([])
-        axes.set_xlabel("ms per image" + (f" ({', '.join(shared)})" if shared else ""))
+        axes.set_xlabel(f"ms per {of}" + (f" ({', '.join(shared)})" if shared else ""))
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         fastest = min(rows, key=lambda row: row["median_ms"])

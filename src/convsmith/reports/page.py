@@ -136,7 +136,7 @@ def _figures(facts: RunFacts) -> Figures:
     return Figures(
         stages=_svg(plot.stage_costs(stages), name) if stages else none,
         training=tuple(training),
-        latency=_svg(plot.latency_bars(rows), name) if rows else none,
+        latency=_svg(plot.latency_bars(rows, of=view.read(facts)), name) if rows else none,
     )
 
 

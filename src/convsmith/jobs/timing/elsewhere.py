@@ -121,15 +121,18 @@ class Confirmed:
 
     @property
     def verdict(self) -> str:
-        """Met or missed, by how much, and what to ask for next."""
+        """Met or missed, by how much, and what to ask for next: as much less than was expected as it took more than the limit."""
         if self.limit is None:
             return ""
         share = abs(1 - self.ms / self.limit)
         if self.met:
             return f"met {self.limit:g} ms, {share:.1%} under it"
-        return (
-            f"missed {self.limit:g} ms by {share:.1%}: scale again with --to {self.limit * self.limit / self.ms:.3g}ms"
-        )
+        return f"missed {self.limit:g} ms by {share:.1%}: scale again with --to {self.next:.3g}ms"
+
+    @property
+    def next(self) -> float | None:
+        """The estimate to ask for, were it off by as much again; None without a limit."""
+        return None if self.limit is None else (self.expected or self.limit) * self.limit / self.ms
 
 
 @dataclass(frozen=True)
