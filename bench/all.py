@@ -41,7 +41,7 @@ STUDIES = (
         "moving_digits",
         "gan_norms",
     ),
-    "int8_keep",
+    *("int8_keep", "kit", "runtimes", "search_ms"),
 )
 # A script that writes another result than its own name's.
 RESULT = {"signal_figures": "signal"}
