@@ -147,11 +147,10 @@ def rows_of(done: dict[str, dict[str, Any]]) -> list[Row]:
     rows = []
     for name, found in done.items():
         same = not found["differs"]
-        goal = "equal"
-        told_ = "equal" if same else f"differs: {', '.join(found['differs'])}"
+        said = "equal" if same else f"differs: {', '.join(found['differs'])}"
         where = f", went on after {found['resumed']}" if found["resumed"] else ""
         missed = "" if found["hit"] else ", the moment was missed"
-        rows.append(Row(name, f"{told_}{where}{missed}", "", None, 1, goal, answer(same)))
+        rows.append(Row(name, f"{said}{where}{missed}", "", None, 1, "equal", answer(same)))
     return rows
 
 
